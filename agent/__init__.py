@@ -1,0 +1,1 @@
+"""The rewriting agent: prompts, engines, reward, learning and the rewriting job. Imports `curate` only."""

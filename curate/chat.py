@@ -1,0 +1,54 @@
+"""How a row becomes tokens: the model's own chat template, rendered once and split at the completion.
+
+Scoring, learning, SFT and evaluation all tokenise through `encode`, so that what the reward measures is
+exactly what the trainer trains and the evaluation prompts. The tokenizer is passed in and duck-typed;
+nothing here imports transformers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.errors import ModelError
+from curate.fingerprint import fingerprint
+from curate.records import Messages
+
+
+def template_id(tokenizer: Any) -> str:
+    """Fingerprint (16 hex digits) of the tokenizer's chat template."""
+    return fingerprint(require_template(tokenizer))[:16]
+
+
+def require_template(tokenizer: Any) -> str:
+    """Return the chat template. Raises ModelError where the tokenizer has none."""
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        raise ModelError(
+            f"the tokenizer of {getattr(tokenizer, 'name_or_path', 'the model')!r} has no chat template; "
+            "one is needed to know how the model is prompted. Save a `chat_template.jinja` beside its "
+            "tokenizer, or pass --chat-template FILE."
+        )
+    return template
+
+
+def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
+    """Token ids of the prompt with the generation prompt appended."""
+    require_template(tokenizer)
+    return list(
+        tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+    )
+
+
+def completion_ids(tokenizer: Any, completion: str) -> list[int]:
+    """Token ids of the completion and the end-of-turn token, tokenised on their own.
+
+    Tokenised apart from the prompt: sampling starts after the generation prompt too, so a token that
+    merged across the boundary could never have been sampled.
+    """
+    ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
+    return [*ids, tokenizer.eos_token_id]
+
+
+def encode(tokenizer: Any, messages: Messages, completion: str) -> tuple[list[int], list[int]]:
+    """Return `(prompt ids, completion ids + end of turn)` of one row."""
+    return prompt_ids(tokenizer, messages), completion_ids(tokenizer, completion)

@@ -1,0 +1,1 @@
+"""Downstream training and evaluation: pretraining, SFT, objectives, suites, comparison. Imports `curate` only."""
