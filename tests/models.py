@@ -1,0 +1,147 @@
+"""Tiny random causal LMs of three architectures with a real tokenizer, made on the spot.
+
+Nothing can be downloaded where the tests run, so every test model is built here: a byte-level BPE
+tokenizer trained on the texts given (digits split singly, ChatML-like template with generation markers)
+and a two-layer Llama, Qwen2 or GPT-2 with head_dim 32 (vLLM on CPU refuses 16).
+
+    folder = make_model("llama", tmp_path / "m", texts=["2 + 2 = 4", ...])
+    model = AutoModelForCausalLM.from_pretrained(folder)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ARCHITECTURES = ("llama", "qwen2", "gpt2")
+HEAD_DIM = 32
+PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
+
+# Qwen2's rule, for all three: transformers loads the tokenizer of a Qwen2 folder by its own class, which
+# brings this rule whatever the file says, and adds an unknown token where the file names none.
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}"
+    "{% else %}{{ message['content'] + '<|im_end|>\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+TEXTS = (
+    "Tom has 12 apples and buys 7 more. How many apples does Tom have now?",
+    "Tom starts with 12 apples. 12 + 7 = 19. The answer is 19.",
+    "Compute 48 / 2 and then add 3. 48 / 2 = 24. 24 + 3 = 27. The answer is 27.",
+    r"\[ x_0 = 12 \] \[ x_1 = x_0 + 7 = 19 \] \boxed{19}",
+    "Solution: Rewrite the solution in your own words, as you would answer the question yourself. "
+    "Keep every result and the final answer.",
+)
+
+
+def make_tokenizer(texts: Iterable[str] = TEXTS, *, vocab_size: int = 384) -> Any:
+    """Return a byte-level BPE tokenizer trained on `texts`: every string encodes, digits stay single."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.normalizer = normalizers.NFC()
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[PAD, START, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(list(texts), trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, pad_token=PAD, eos_token=END, unk_token=PAD, clean_up_tokenization_spaces=False
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def make_config(
+    architecture: str, tokenizer: Any, *, hidden: int = 64, layers: int = 2, max_length: int = 1024
+) -> Any:
+    """Return the transformers config of a tiny model of `architecture` for `tokenizer`."""
+    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+
+    heads = hidden // HEAD_DIM
+    common = {
+        "vocab_size": len(tokenizer),
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+    }
+    if architecture == "gpt2":
+        return GPT2Config(
+            n_embd=hidden, n_layer=layers, n_head=heads, n_positions=max_length,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **common,
+        )
+    decoder = {
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": max_length,
+        "tie_word_embeddings": True,
+    }
+    if architecture == "llama":
+        return LlamaConfig(head_dim=HEAD_DIM, **decoder, **common)
+    if architecture == "qwen2":
+        return Qwen2Config(**decoder, **common)
+    raise ValueError(f"architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+
+
+def make_model(
+    architecture: str,
+    folder: Path,
+    *,
+    texts: Iterable[str] = TEXTS,
+    vocab_size: int = 384,
+    hidden: int = 64,
+    layers: int = 2,
+    max_length: int = 1024,
+    seed: int = 0,
+    scale: float = 10.0,
+) -> Path:
+    """Save a random model of `architecture` and its tokenizer to `folder`; return `folder`.
+
+    `scale` multiplies the initial standard deviation of 0.02, so that the random model's distributions
+    are far from uniform and a wrong mask, position or shift moves its logits visibly.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = make_tokenizer(texts, vocab_size=vocab_size)
+    config = make_config(architecture, tokenizer, hidden=hidden, layers=layers, max_length=max_length)
+    config.initializer_range = 0.02 * scale
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Path(folder)
+
+
+def load(folder: Path, *, dtype: str = "float32") -> tuple[Any, Any]:
+    """Return `(model in eval mode, tokenizer)` of a folder made by `make_model`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+    return model.eval(), AutoTokenizer.from_pretrained(folder)
