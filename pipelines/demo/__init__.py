@@ -1,0 +1,1 @@
+"""The pocket world, the pocket backbone trained on it, and the demo that shows the whole idea on both."""

@@ -1,0 +1,160 @@
+"""The pocket backbone: a Llama of about two million parameters that knows the pocket world.
+
+`python -m pipelines.demo.backbone --out DIR [--text SHARED_DATA]` builds tokenizer, chat template and
+weights from nothing, measures every task and writes the manifest. `torchrun --nproc-per-node 2 -m
+pipelines.demo.backbone ...` uses two cores. Real text is optional; NOTICE names what the shipped weights saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from curate.chat import encode
+from pipelines.demo.corpus import exchanges, vocabulary
+from pipelines.demo.realtext import RealRow, real_rows
+
+HERE = Path(__file__).parent
+POCKET = HERE / "pocket"
+SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+VOCABULARY = 2048
+TOKENIZER_DOCUMENTS = 40_000
+PROMPT_WEIGHT = 0.1  # enough to learn what questions look like; most of the capacity goes to answering
+SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3}
+
+
+def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
+    """Byte-level BPE over the corpus. Digits are single tokens, so that numbers are read place by place."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    pattern = r" ?\p{L}+| ?\d| ?[^\s\p{L}\d]+|\s+(?!\S)|\s"
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    stream = itertools.islice(exchanges(f"tokenizer/{seed}", rows, words), TOKENIZER_DOCUMENTS)
+    tokenizer.train_from_iterator((f"{prompt[-1]['content']}\n{text}" for prompt, text in stream), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<|pad|>",
+        eos_token="<|end|>",
+        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
+        chat_template=(HERE / "chat_template.jinja").read_text(encoding="utf-8").strip(),
+        model_max_length=1024,
+    )
+
+
+def build_model(tokenizer: Any, shape: dict[str, int], seed: int) -> Any:
+    import torch
+    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        head_dim=shape["hidden_size"] // shape["num_attention_heads"],
+        num_key_value_heads=shape["num_attention_heads"],
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.02,
+        attn_implementation="eager",  # with a packed mask, faster than sdpa on CPU at these sizes
+        **shape,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    return model
+
+
+def documents(tokenizer: Any, rows: list[RealRow], words: list[str], seed: str) -> Iterator[tuple[list[int], list[float]]]:
+    """The corpus as token ids with loss weights: the answer and its end of turn count fully."""
+    for messages, text in exchanges(seed, rows, words):
+        prompt, completion = encode(tokenizer, messages, text)
+        yield prompt + completion, [PROMPT_WEIGHT] * len(prompt) + [1.0] * len(completion)
+
+
+def save(model: Any, tokenizer: Any, out: Path) -> None:
+    """Weights in bf16 safetensors, tokenizer and template."""
+    import copy
+
+    import torch
+
+    saved = copy.deepcopy(model).to(torch.bfloat16)
+    saved.config.dtype = "bfloat16"
+    saved.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def text_fingerprints(folder: Path | None) -> dict[str, str]:
+    names = ("gsm8k/train.jsonl", "mwp/svamp_nl.jsonl", "mwp/svamp_python_sdp.jsonl")
+    return {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names} if folder else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=POCKET)
+    parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="checkpoints and metrics")
+    parser.add_argument("--text", type=Path, help="folder with gsm8k/ and mwp/ (real text, optional)")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--export-only", action="store_true", help="save the last checkpoint as a model and stop")
+    args = parser.parse_args()
+    import torch
+    from transformers import AutoTokenizer
+
+    from train.pretrain import PretrainConfig, pretrain
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    rows = list(real_rows(args.text)) if args.text else []
+    words = vocabulary(rows)
+    if (args.work / "tokenizer.json").exists():
+        tokenizer = AutoTokenizer.from_pretrained(args.work)
+    else:
+        tokenizer = build_tokenizer(rows, words, args.seed)
+        if os.environ.get("RANK", "0") == "0":
+            tokenizer.save_pretrained(args.work)
+    model = build_model(tokenizer, SHAPE, args.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    config = PretrainConfig(steps=args.steps, seed=args.seed)
+    if args.export_only:
+        state = torch.load(args.work / "checkpoint.pt", map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        save(model, tokenizer, args.out)
+        return
+
+    def show(step: int, total: int, figures: dict[str, float]) -> None:
+        if step % 10 == 0:
+            print(f"{step}/{total} loss {figures['loss']:.4f} tokens {figures['tokens'] / 1e6:.2f}M s {figures['seconds']:.0f}", flush=True)
+
+    pretrain(
+        model,
+        lambda seed: documents(tokenizer, rows, words, seed),
+        config,
+        args.work,
+        pad=tokenizer.pad_token_id,
+        progress=show,
+    )
+    if os.environ.get("RANK", "0") == "0":
+        save(model, tokenizer, args.out)
+
+
+if __name__ == "__main__":
+    main()
