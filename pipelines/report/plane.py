@@ -1,0 +1,147 @@
+"""Gain against forgetting: every arm as a point, the best corner top left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.report.arms import mark, styles
+from pipelines.report.data import Arm, finite
+from pipelines.report.markup import Markup, tag
+from pipelines.report.scales import Linear, fixed, padded, short, ticks
+
+WIDTH, HEIGHT = 500, 400
+LEFT, RIGHT, TOP, BOTTOM = 44, 484, 16, 348
+CHAR = 6.6  # mean width of a character of a 12 px label
+
+
+def _tip(arm: Arm) -> str:
+    lines = [arm.label, f"downstream {fixed(arm.downstream)}", f"forgetting {fixed(arm.forgetting)} points"]
+    for name in ("downstream", "forgetting"):
+        half = finite(arm.half_widths.get(name))
+        if half is not None:
+            lines[1 if name == "downstream" else 2] += f" ± {half:.1f}"
+    if arm.num_seeds > 1:
+        lines.append(f"mean of {arm.num_seeds} seeds, 95 % intervals")
+    return "\n".join(lines)
+
+
+def _place(label: str, x: float, y: float, taken: list[tuple[float, float, float, float]]) -> tuple[float, float, str]:
+    """The first of eight places around a point where its label meets neither the frame nor another."""
+    width = len(label) * CHAR
+    options = [
+        (x + 12, y + 4, "start"),
+        (x - 12, y + 4, "end"),
+        (x, y + 22, "middle"),
+        (x, y - 14, "middle"),
+        (x + 10, y + 18, "start"),
+        (x - 10, y + 18, "end"),
+        (x + 10, y - 12, "start"),
+        (x - 10, y - 12, "end"),
+    ]
+    for at, base, anchor in options:
+        left = at - {"start": 0, "middle": width / 2, "end": width}[anchor]
+        box = (left, base - 12, left + width, base + 4)
+        inside = left >= LEFT + 4 and box[2] <= RIGHT - 2 and base - 12 >= TOP and base + 4 <= BOTTOM - 2
+        clear = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
+        if inside and clear:
+            taken.append(box)
+            return at, base, anchor
+    return options[0]
+
+
+def chart(arms: Sequence[Arm]) -> Markup | None:
+    """The plane, or None where fewer than two arms have both figures."""
+    known = [
+        (arm, x, y)
+        for arm in arms
+        if (x := finite(arm.forgetting)) is not None and (y := finite(arm.downstream)) is not None
+    ]
+    if len(known) < 2:
+        return None
+    look = styles(arms)
+    reach_x = [v for arm, x, _ in known for v in (x - _half(arm, "forgetting"), x + _half(arm, "forgetting"))]
+    x_low, x_high = padded([*reach_x, 0.0], share=0.14)
+    reach_y = [v for arm, _, y in known for v in (y - _half(arm, "downstream"), y + _half(arm, "downstream"))]
+    y_low, y_high = padded([*reach_y, 0.0], share=0.08)
+    if min(reach_y) >= 0 and max(reach_y) <= 100:
+        y_low, y_high = 0.0, max(y_high, 104.0) if max(reach_y) > 70 else y_high
+    across, up = Linear(x_low, x_high, LEFT, RIGHT), Linear(y_low, y_high, BOTTOM, TOP)
+
+    parts: list[Markup] = [
+        tag("title", "Downstream accuracy against forgetting"),
+        tag("desc", "; ".join(_tip(arm).replace("\n", ", ") for arm, _, _ in known)),
+        tag(
+            "defs",
+            tag(
+                "radialGradient",
+                tag("stop", offset="0", class_="glow-in"),
+                tag("stop", offset="1", class_="glow-out"),
+                id="glow", cx="0", cy="0", r="0.75",
+            ),
+        ),
+        tag("rect", x=LEFT, y=TOP, width=RIGHT - LEFT, height=BOTTOM - TOP, fill="url(#glow)"),
+    ]
+    for value in ticks(y_low, y_high, 5):
+        parts += [
+            tag("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"),
+            tag("text", short(value), x=LEFT - 8, y=up(value) + 4, class_="tick end"),
+        ]
+    for value in ticks(x_low, x_high, 6):
+        parts += [
+            tag("line", x1=across(value), x2=across(value), y1=TOP, y2=BOTTOM, class_="grid zero" if value == 0 else "grid"),
+            tag("text", short(value), x=across(value), y=BOTTOM + 18, class_="tick middle"),
+        ]
+    parts += [
+        tag("text", "downstream, % correct", x=LEFT, y=TOP - 4, class_="axis"),
+        tag("text", "forgetting, points lost on the general suites →", x=RIGHT, y=BOTTOM + 38, class_="axis end"),
+    ]
+    by_role = {arm.role: (across(x), up(y)) for arm, x, y in reversed(known)}
+    if "reference" in by_role and "target" in by_role:
+        (x0, y0), (x1, y1) = by_role["reference"], by_role["target"]
+        parts.append(tag("path", d=f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}", class_="link"))
+    taken = [_extent(arm, across(x), up(y), across, up) for arm, x, y in known]
+    parts.append(_hint(taken))
+    for arm, x, y in known:
+        cx, cy = across(x), up(y)
+        dx, dy = _half(arm, "forgetting"), _half(arm, "downstream")
+        whiskers = []
+        if dx:
+            whiskers.append(tag("line", x1=across(x - dx), x2=across(x + dx), y1=cy, y2=cy, class_="whisker"))
+        if dy:
+            whiskers.append(tag("line", x1=cx, x2=cx, y1=up(y - dy), y2=up(y + dy), class_="whisker"))
+        at, base, anchor = _place(arm.label, cx, cy, taken)
+        parts.append(
+            tag(
+                "g",
+                *whiskers,
+                tag("circle", cx=cx, cy=cy, r=15.0, class_="halo"),
+                mark(look[arm.key].mark, cx, cy, 7.5 if arm.role == "target" else 6.2),
+                tag("text", arm.label, x=at, y=base, class_=f"label {anchor}"),
+                class_=f"point {look[arm.key].css} role-{arm.role}",
+                tabindex="0",
+                data_tip=_tip(arm),
+            )
+        )
+    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart plane", role="img")
+
+
+def _extent(arm: Arm, cx: float, cy: float, across: Linear, up: Linear) -> tuple[float, float, float, float]:
+    """What a point and its intervals cover, in page units."""
+    dx = across(_half(arm, "forgetting")) - across(0.0)
+    dy = up(0.0) - up(_half(arm, "downstream"))
+    return cx - max(dx, 8), cy - max(dy, 8), cx + max(dx, 8), cy + max(dy, 8)
+
+
+def _hint(taken: list[tuple[float, float, float, float]]) -> Markup:
+    """Says which corner is good, as near to it as the points allow."""
+    said = "↖ gains more, forgets less"
+    for y in range(TOP + 18, BOTTOM, 18):
+        box = (LEFT + 10.0, y - 14.0, LEFT + 10 + len(said) * CHAR, y + 6.0)
+        if all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken):
+            taken.append(box)
+            return tag("text", said, x=LEFT + 10, y=y, class_="hint")
+    return Markup("")
+
+
+def _half(arm: Arm, name: str) -> float:
+    return finite(arm.half_widths.get(name)) or 0.0
