@@ -74,22 +74,22 @@ def sentence(data: ReportData) -> Markup | None:
         return None
     look = styles(data.arms)
 
-    def clause(arm: Arm) -> list[Markup | str] | None:
+    def clause(arm: Arm, *, full: bool) -> list[Markup | str] | None:
         if finite(arm.downstream) is None or finite(arm.forgetting) is None:
             return None
         return [
             tag("b", arm.label, class_=f"arm-name {look[arm.key].css}"),
             " reaches ",
-            tag("b", fixed(arm.downstream), class_="figure"),
-            " on the task and forgets ",
+            tag("b", f"{fixed(arm.downstream)} %", class_="figure"),
+            " on the task and forgets " if full else " and forgets ",
             tag("b", fixed(arm.forgetting), class_="figure"),
-            " points",
+            " points." if full else ".",
         ]
 
-    first, second = clause(target), clause(reference)
+    first, second = clause(target, full=True), clause(reference, full=False)
     if first is None or second is None:
         return None
-    return tag("p", *first, "; ", *second, ".", class_="sentence")
+    return tag("p", tag("span", *first), " ", tag("span", *second), class_="sentence")
 
 
 def key_figures(data: ReportData) -> Markup | None:
@@ -120,7 +120,7 @@ def key_figures(data: ReportData) -> Markup | None:
     rows = sum(fate.rows for fate in data.fates)
     if rows:
         kept = sum(fate.rows for fate in data.fates if fate.decision in ("rewrite", "repair"))
-        card(share(kept, rows), "Rows rewritten", f"{kept} of {rows}, the rest keep the expert’s text")
+        card(share(kept, rows), "Rows rewritten", f"{kept} of {rows} rows passed the gate")
     if not cards:
         return None
     return tag("dl", *cards[:4], class_="cards")
@@ -131,6 +131,7 @@ def table(data: ReportData) -> Markup:
     look = styles(data.arms)
     trained = [arm for arm in data.arms if arm.role != "base"]
     shown = [c for c in COLUMNS if any(finite(getattr(a, c[0])) is not None for a in data.arms)]
+    even = len({arm.num_seeds for arm in trained}) == 1  # then the caption says it once
     best: dict[str, float] = {}
     for name, _, _, _, higher in shown:
         values = [v for arm in trained if (v := finite(getattr(arm, name))) is not None]
@@ -161,7 +162,7 @@ def table(data: ReportData) -> Markup:
                 "th",
                 swatch(look[arm.key]),
                 tag("span", arm.label),
-                tag("small", f"{arm.num_seeds} seeds") if arm.num_seeds > 1 else None,
+                tag("small", f"{arm.num_seeds} seeds") if arm.num_seeds > 1 and not even else None,
                 scope="row",
             ),
             *(cell(arm, name, digits) for name, _, _, digits, _ in shown),

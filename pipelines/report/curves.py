@@ -46,7 +46,7 @@ def chart(curve: Curve) -> Markup | None:
         ]
     for value in ticks(min(steps), max(steps), 4):
         parts.append(tag("text", short(value), x=across(value), y=BOTTOM + 18, class_="tick middle"))
-    parts.append(tag("text", "step", x=RIGHT, y=BOTTOM + 18, class_="axis end"))
+    parts.append(tag("text", "step", x=LEFT - 7, y=BOTTOM + 18, class_="axis end"))
 
     smooth = moving_mean([v for _, v in curve.train], WINDOW) if curve.train else []
     if curve.train:

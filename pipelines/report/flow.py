@@ -42,8 +42,7 @@ def _lump(counts: Counter[str], most: int, rest: str) -> dict[str, str]:
 
 
 def _stack(nodes: Sequence[Node], scale: float) -> None:
-    used = sum(max(n.rows * scale, 2.0) for n in nodes) + GAP * (len(nodes) - 1)
-    y = TOP + max(0.0, (BOTTOM - TOP - used) / 2)
+    y = float(TOP)  # from the top in every column, so that the main stream runs straight
     for node in nodes:
         node.y, node.height = y, max(node.rows * scale, 2.0)
         y += node.height + GAP

@@ -14,6 +14,9 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 484, 16, 348
 CHAR = 6.6  # mean width of a character of a 12 px label
 
 
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
 def _tip(arm: Arm) -> str:
     lines = [arm.label, f"downstream {fixed(arm.downstream)}", f"forgetting {fixed(arm.forgetting)} points"]
     for name in ("downstream", "forgetting"):
@@ -25,28 +28,35 @@ def _tip(arm: Arm) -> str:
     return "\n".join(lines)
 
 
-def _place(label: str, x: float, y: float, taken: list[tuple[float, float, float, float]]) -> tuple[float, float, str]:
-    """The first of eight places around a point where its label meets neither the frame nor another."""
-    width = len(label) * CHAR
-    options = [
-        (x + 12, y + 4, "start"),
-        (x - 12, y + 4, "end"),
-        (x, y + 22, "middle"),
-        (x, y - 14, "middle"),
-        (x + 10, y + 18, "start"),
-        (x - 10, y + 18, "end"),
-        (x + 10, y - 12, "start"),
-        (x - 10, y - 12, "end"),
-    ]
-    for at, base, anchor in options:
-        left = at - {"start": 0, "middle": width / 2, "end": width}[anchor]
-        box = (left, base - 12, left + width, base + 4)
-        inside = left >= LEFT + 4 and box[2] <= RIGHT - 2 and base - 12 >= TOP and base + 4 <= BOTTOM - 2
-        clear = all(box[2] < t[0] or box[0] > t[2] or box[3] < t[1] or box[1] > t[3] for t in taken)
-        if inside and clear:
-            taken.append(box)
-            return at, base, anchor
-    return options[0]
+def _overlap(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def _place(label: str, own: Box, taken: list[Box]) -> tuple[float, float, str]:
+    """Where a label covers least: beside its point, under, over, or at a corner of what the point covers."""
+    wide = len(label) * CHAR
+    left, top, right, bottom = own
+    x, y = (left + right) / 2, (top + bottom) / 2
+    best: tuple[float, Box, tuple[float, float, str]] | None = None
+    for at, base, anchor in (
+        (right + 4, y + 4, "start"),
+        (left - 4, y + 4, "end"),
+        (x, bottom + 14, "middle"),
+        (x, top - 6, "middle"),
+        (x + 6, bottom + 12, "start"),
+        (x - 6, bottom + 12, "end"),
+        (x + 6, top - 4, "start"),
+        (x - 6, top - 4, "end"),
+    ):
+        start = at - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        box = (start, base - 12, start + wide, base + 4)
+        outside = wide * 16 - _overlap(box, (LEFT, TOP, WIDTH, BOTTOM))
+        cost = 4 * outside + sum(_overlap(box, other) for other in taken)
+        if best is None or cost < best[0]:
+            best = cost, box, (at, base, anchor)
+    assert best is not None
+    taken.append(best[1])
+    return best[2]
 
 
 def chart(arms: Sequence[Arm]) -> Markup | None:
@@ -99,9 +109,10 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
     if "reference" in by_role and "target" in by_role:
         (x0, y0), (x1, y1) = by_role["reference"], by_role["target"]
         parts.append(tag("path", d=f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}", class_="link"))
-    taken = [_extent(arm, across(x), up(y), across, up) for arm, x, y in known]
+    extents = [_extent(arm, across(x), up(y), across, up) for arm, x, y in known]
+    taken = list(extents)
     parts.append(_hint(taken))
-    for arm, x, y in known:
+    for turn, (arm, x, y) in enumerate(known):
         cx, cy = across(x), up(y)
         dx, dy = _half(arm, "forgetting"), _half(arm, "downstream")
         whiskers = []
@@ -109,7 +120,7 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
             whiskers.append(tag("line", x1=across(x - dx), x2=across(x + dx), y1=cy, y2=cy, class_="whisker"))
         if dy:
             whiskers.append(tag("line", x1=cx, x2=cx, y1=up(y - dy), y2=up(y + dy), class_="whisker"))
-        at, base, anchor = _place(arm.label, cx, cy, taken)
+        at, base, anchor = _place(arm.label, extents[turn], taken)
         parts.append(
             tag(
                 "g",
@@ -125,14 +136,14 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
     return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart plane", role="img")
 
 
-def _extent(arm: Arm, cx: float, cy: float, across: Linear, up: Linear) -> tuple[float, float, float, float]:
+def _extent(arm: Arm, cx: float, cy: float, across: Linear, up: Linear) -> Box:
     """What a point and its intervals cover, in page units."""
     dx = across(_half(arm, "forgetting")) - across(0.0)
     dy = up(0.0) - up(_half(arm, "downstream"))
     return cx - max(dx, 8), cy - max(dy, 8), cx + max(dx, 8), cy + max(dy, 8)
 
 
-def _hint(taken: list[tuple[float, float, float, float]]) -> Markup:
+def _hint(taken: list[Box]) -> Markup:
     """Says which corner is good, as near to it as the points allow."""
     said = "↖ gains more, forgets less"
     for y in range(TOP + 18, BOTTOM, 18):

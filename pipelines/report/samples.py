@@ -29,15 +29,23 @@ def _edits(before: str, after: str) -> Iterator[tuple[int, str]]:
 
 
 def segments(before: str, after: str) -> list[list[Any]]:
-    """[op, text] pairs, op 0 both, -1 only before, 1 only after; neighbours of one kind joined."""
+    """[op, text] pairs, op 0 both, -1 only before, 1 only after, as a person would mark them.
+
+    White space between two changes belongs to the change, and a run of changes reads as all that went,
+    then all that came. The parts with op <= 0 join to `before`, those with op >= 0 to `after`.
+    """
+    edits = [(op, part) for op, part in _edits(before, after) if part]
     out: list[list[Any]] = []
-    for kind, part in _edits(before, after):
-        if not part:
-            continue
-        if out and out[-1][0] == kind:
-            out[-1][1] += part
-        else:
-            out.append([kind, part])
+    gone = come = ""
+    for place, (op, part) in enumerate(edits):
+        inner = op == 0 and part.isspace() and (gone or come) and place + 1 < len(edits)
+        gone += part if op < 0 or inner else ""
+        come += part if op > 0 or inner else ""
+        if (op == 0 and not inner) or place + 1 == len(edits):
+            out += [[kind, text] for kind, text in ((-1, gone), (1, come)) if text]
+            gone = come = ""
+            if op == 0 and not inner:
+                out.append([0, part])
     return out
 
 

@@ -48,22 +48,19 @@ def padded(values: Sequence[float], *, share: float = 0.08, floor: float | None 
 
 
 def moving_mean(values: Sequence[float], window: int) -> list[float]:
-    """Centred moving mean; the window shrinks at both ends, so the first and last points stay put."""
+    """Centred moving mean of `window` values, of those that exist at both ends."""
     half = window // 2
-    out = []
-    for i in range(len(values)):
-        reach = min(half, i, len(values) - 1 - i)
-        out.append(float(np.mean(values[i - reach : i + reach + 1])))
-    return out
+    return [float(np.mean(values[max(0, i - half) : i + half + 1])) for i in range(len(values))]
 
 
 def bins(groups: Sequence[Sequence[float]], count: int = 44) -> list[float]:
-    """Edges shared by all groups, from the 0.5th to the 99.5th percentile of what they hold together.
-
-    Values outside are counted in the first and last bin by `histogram`, so no row disappears.
+    """Edges shared by all groups. A far outlier does not squeeze the rest: it is cut off half a spread
+    (2nd to 98th percentile) beyond the rest, and `histogram` counts it in the outermost bin.
     """
     joined = np.concatenate([np.asarray(g, dtype=float) for g in groups])
-    low, high = (float(v) for v in np.percentile(joined, [0.5, 99.5]))
+    p2, p98 = (float(v) for v in np.percentile(joined, [2, 98]))
+    low = max(float(joined.min()), p2 - (p98 - p2) / 2)
+    high = min(float(joined.max()), p98 + (p98 - p2) / 2)
     if high <= low:
         low, high = low - 0.5, low + 0.5
     low = 0.0 if 0 <= low < 0.35 * high else low
@@ -97,15 +94,14 @@ def thousands(value: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage that says 0 % and 100 % only when they are exact."""
+    """A percentage that says 0 % and 100 % only when they are exact; decimals only near those ends."""
     if not whole:
         return "–"  # noqa: RUF001
     percent = 100 * part / whole
-    if 0 < percent < 1:
-        return "< 1 %"
-    if 99 < percent < 100:
-        return "> 99 %"
-    return f"{percent:.0f} %"
+    if percent in (0, 100) or 1 <= percent <= 99:
+        return f"{percent:.0f} %"
+    shown = f"{percent:.1f} %"
+    return {"0.0 %": "< 0.1 %", "100.0 %": "> 99.9 %"}.get(shown, shown)
 
 
 def duration(seconds: float) -> str:

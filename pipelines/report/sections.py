@@ -60,6 +60,9 @@ def outcome(data: ReportData) -> Section:
             "log-likelihood: of the reference answers on the general suites, a measure that extracts no answer. "
             "Start loss: training loss before the first update."
         )
+        seeds = {arm.num_seeds for arm in data.arms if arm.role != "base"}
+        if len(seeds) == 1 and max(seeds) > 1:
+            note += f" Means over {max(seeds)} seeds with 95 % intervals."
         body = Markup("").join(
             [
                 arms.key_figures(data) or Markup(""),

@@ -66,10 +66,10 @@
   const pane = (arm, name, note, box) => el("div", `pane ${arm}`, el("h4", "", name, el("span", "", note)), box);
 
   const nllBars = (sample) => {
-    const lines = [["expert", sample.nll[0], "arm-reference"], ["in the version", sample.nll[1], "arm-target"],
+    const lines = [["expert", sample.nll[0], "arm-reference"], ["rewrite", sample.nll[1], "arm-target"],
       ["own samples", sample.nll[2], "arm-base"]].filter((line) => line[1] !== null);
     if (sample.decision === "fallback" || sample.decision === "expert") {
-      lines.splice(lines.findIndex((line) => line[0] === "in the version"), 1);
+      lines.splice(0, lines.length, ...lines.filter((line) => line[0] !== "rewrite"));
     }
     if (lines.length < 2) return null;
     const most = Math.max(...lines.map((line) => line[1]), 0.01);
