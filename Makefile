@@ -1,0 +1,61 @@
+# Every target makes .venv by itself and needs nothing but Python 3.11 and make. Stamps inside .venv say what
+# is installed already, so a second run installs and downloads nothing.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# bytecode is compiled on first import: transformers alone has thousands of modules that are never used
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c pins-cpu.txt
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+# one thread a process: several processes that spin for the same cores are many times slower
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM = false
+export HF_HUB_DISABLE_TELEMETRY = 1
+
+.PHONY: demo test lint types torture bench install install-test clean help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by naming the report page
+	$(BIN)/recast demo
+
+test: $(VENV)/.installed-test lint types  ## lint, types and all tests
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not torture and not bench"
+
+lint: $(VENV)/.installed-test  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-test  ## pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+torture: $(VENV)/.installed-test  ## long fault and soak runs
+	$(PYTEST) -m torture
+
+bench: $(VENV)/.installed-test  ## benchmarks; print figures
+	$(PYTEST) -m bench -s
+
+install: $(VENV)/.installed  ## .venv with recast
+install-test: $(VENV)/.installed-test  ## .venv with recast and its test tools
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "recast needs Python 3.11 or newer: none found as python3.11 or python3" >&2; exit 6; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "recast needs Python 3.11 or newer; $(PYTHON) is older. Use: make PYTHON=/path/to/python3.11" >&2; exit 6; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml pins-cpu.txt | $(BIN)/python
+	@echo "installing recast into $(VENV) (about a minute)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "installing the test tools into $(VENV)"
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:  ## remove .venv and caches, not the store
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
