@@ -1,0 +1,328 @@
+"""Engine on transformers: any causal LM, on CPU or GPU, with or without a PEFT adapter.
+
+Owns the plan over many prompts (buckets by length, batches, order restored), tokenisation through
+`curate.chat`, and scoring. The decode loop is `agent.decode`. One model serves both roles: with the adapter
+it is the policy, with the adapter switched off the frozen backbone; there is no second copy of the weights.
+
+    engine = HFEngine.load("path/to/model", adapter="path/to/adapter")
+    samples = engine.sample([messages], 8, Sampling(), seeds=[range(8)], adapter=True)
+    scores = engine.logprobs([messages] * 8, [s.text for s in samples[0]], adapter=False)
+
+Legend: G prompts, N rows, P prompt tokens, T completion tokens, V vocabulary, D hidden size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.decode import decode, left_pad, prefill
+from agent.engine import Sample, Sampling, Score
+from agent.kv_cache import make_cache
+from curate import chat
+from curate.errors import ModelError
+from curate.records import Messages
+
+LOGIT_BUDGET = 2**25
+"""Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""
+BATCH_LOGIT_BUDGET = 2**28
+"""Most elements of a batch's (N, T, V) logits, in the model's own dtype."""
+
+
+class HFEngine:
+    """An `agent.engine.Engine` over a loaded model. `batch_size` counts rows decoded or scored together."""
+
+    name = "hf"
+
+    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 64) -> None:
+        chat.require_template(tokenizer)
+        if tokenizer.eos_token_id is None:
+            raise ModelError(
+                f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could ever end; "
+                "set the token that ends an assistant turn as eos_token in its tokenizer_config.json."
+            )
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self._fingerprint: str | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        adapter: str | Path | None = None,
+        dtype: str = "auto",
+        device: str | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> HFEngine:
+        """Load a model folder or hub id, and an adapter folder on top. Raises ModelError for what lacks."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path} holds no causal LM with a tokenizer: {error}") from error
+        if adapter is not None:
+            from peft import PeftModel
+
+            try:
+                model = PeftModel.from_pretrained(model, str(adapter))
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ModelError(f"{adapter} is no adapter for {path}: {error}") from error
+        return cls(model.to(device).eval(), tokenizer, batch_size=batch_size)
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether a PEFT adapter sits on the backbone."""
+        return hasattr(self.model, "peft_config")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of prompt and completion together, if the model's config says."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def eos_ids(self) -> list[int]:
+        """Tokens that end a completion: the tokenizer's, and those that the model's generation config adds."""
+        declared = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None) or []
+        declared = [declared] if isinstance(declared, int) else list(declared)
+        return sorted({self.tokenizer.eos_token_id, *declared})
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the backbone's weights and dtype (16 hex digits), the same with and without adapter."""
+        if self._fingerprint is None:
+            self._fingerprint = backbone_fingerprint(self.model)
+        return self._fingerprint
+
+    def sample(
+        self,
+        prompts: Sequence[Messages],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """Draw `k` completions a prompt; a prompt that leaves no room gives empty ones, reason "length"."""
+        ids = [chat.prompt_ids(self.tokenizer, p) for p in prompts]
+        return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`sample` for prompts that are token ids already."""
+        if len(seeds) != len(prompts) or any(len(s) != k for s in seeds):
+            raise ValueError(f"seeds must be {len(prompts)} prompts x {k} samples, found {[len(s) for s in seeds]}")
+        out: list[list[Sample]] = [[] for _ in prompts]
+        eos = set(self.eos_ids)
+        pad = self.tokenizer.pad_token_id
+        pad = self.tokenizer.eos_token_id if pad is None else pad
+        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        per_batch = max(1, self.batch_size // k)
+        with self.mode(adapter):
+            for start in range(0, len(order), per_batch):
+                batch = order[start : start + per_batch]
+                groups = decode(
+                    self.model,
+                    [prompts[i] for i in batch],
+                    [seeds[i] for i in batch],
+                    sampling,
+                    eos_ids=self.eos_ids,
+                    pad_id=pad,
+                    max_length=self.max_length,
+                )
+                texts = self.tokenizer.batch_decode(
+                    [[t for t in d.token_ids if t not in eos] for group in groups for d in group],
+                    skip_special_tokens=True,
+                )
+                for g, (i, group) in enumerate(zip(batch, groups, strict=True)):
+                    out[i] = [
+                        Sample(texts[g * k + j], d.token_ids, d.logprobs, "stop" if d.ended else "length")
+                        for j, d in enumerate(group)
+                    ]
+        return out
+
+    def logprobs(self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool) -> list[Score]:
+        """Score `completions[i]` and its end of turn under `prompts[i]`.
+
+        A row longer than the model takes gets NaN for every figure but its number of tokens.
+        """
+        return self.score(prompts, completions, adapter=adapter)[0]
+
+    def score(
+        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool, embed: bool = False
+    ) -> tuple[list[Score], np.ndarray | None]:
+        """`logprobs`, and with `embed` the mean last hidden state over the same completion tokens (N, D).
+
+        Rows that share a prompt share its prefill; positions of the prompt never meet the output layer.
+        """
+        cache: dict[int, list[int]] = {}  # by object: K rows of a group usually share one message list
+        prompt_ids = []
+        for messages in prompts:
+            if id(messages) not in cache:
+                cache[id(messages)] = chat.prompt_ids(self.tokenizer, messages)
+            prompt_ids.append(cache[id(messages)])
+        targets = [chat.completion_ids(self.tokenizer, c) for c in completions]
+        scores = [Score(math.nan, len(t), math.nan, math.nan) for t in targets]
+        pooled: list[np.ndarray | None] = [None] * len(targets)
+        with self.mode(adapter):
+            for batch in self._score_plan(prompt_ids, targets):
+                found, states = self._score_batch(
+                    [prompt_ids[i] for i in batch], [targets[i] for i in batch], embed
+                )
+                for position, i in enumerate(batch):
+                    scores[i] = found[position]
+                    pooled[i] = None if states is None else states[position]
+        if not embed:
+            return scores, None
+        width = next((len(p) for p in pooled if p is not None), 1)
+        return scores, np.stack([np.full(width, np.nan, np.float32) if p is None else p for p in pooled])
+
+    def _score_plan(
+        self, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> Iterator[list[int]]:
+        """Batches of row numbers: groups of one prompt together, similar lengths together, rows that fit only."""
+        longest = self.max_length or math.inf
+        # the last target is only ever predicted, never read
+        rows = [i for i in range(len(targets)) if len(prompts[i]) + len(targets[i]) - 1 <= longest]
+        rows.sort(key=lambda i: (-len(prompts[i]), tuple(prompts[i]), -len(targets[i]), i))
+        vocab = self.model.config.get_text_config().vocab_size
+        batch: list[int] = []
+        width = 0
+        for i in rows:
+            new_width = max(width, len(targets[i]))
+            too_many = (len(batch) + 1) * new_width * vocab > BATCH_LOGIT_BUDGET
+            if batch and (len(batch) >= self.batch_size or too_many):
+                yield batch
+                batch, new_width = [], len(targets[i])
+            batch.append(i)
+            width = new_width
+        if batch:
+            yield batch
+
+    def _score_batch(
+        self, prompts: list[list[int]], targets: list[list[int]], embed: bool
+    ) -> tuple[list[Score], list[np.ndarray] | None]:
+        device, pad = self.device, self.tokenizer.eos_token_id
+        heads = [tuple(p[:-1]) for p in prompts]
+        unique = {head: g for g, head in enumerate(dict.fromkeys(heads))}
+        group = torch.tensor([unique[h] for h in heads], device=device)
+        cache, _ = make_cache(self.model.config)
+        past = torch.zeros((len(prompts), 0), dtype=torch.bool, device=device)
+        if max(len(h) for h in unique):
+            ids_GP, mask_GP = left_pad(list(unique), pad, device)
+            prefill(self.model, ids_GP, mask_GP, cache)
+            cache.batch_select_indices(group)
+            past = mask_GP[group]
+
+        # the last prompt token predicts the first target, so T inputs give exactly the T logits needed
+        lengths = torch.tensor([len(t) for t in targets], device=device)
+        width = int(lengths.max())
+        target_NT = torch.tensor([t + [pad] * (width - len(t)) for t in targets], device=device)
+        last = torch.tensor([p[-1] for p in prompts], device=device)
+        input_NT = torch.cat([last[:, None], target_NT[:, :-1]], dim=1)
+        valid_NT = torch.arange(width, device=device) < lengths[:, None]
+        captured: list[torch.Tensor] = []
+        with captured_states(self.model, captured) if embed else nullcontext():
+            logits_NTV = self.model(
+                input_ids=input_NT,
+                attention_mask=torch.cat([past, valid_NT], dim=1).long(),
+                position_ids=past.sum(dim=1, keepdim=True) + torch.arange(width, device=device),
+                past_key_values=cache,
+                use_cache=True,
+            ).logits
+        flat_logits, flat_target = logits_NTV[valid_NT], target_NT[valid_NT]
+        del logits_NTV
+        logp, entropy = token_scores(flat_logits, flat_target)
+        bounds = lengths.cumsum(0).tolist()
+        scores, start = [], 0
+        for end in bounds:
+            lp, h = logp[start:end].double(), entropy[start:end].double()
+            scores.append(Score(-lp.mean().item(), end - start, h.mean().item(), (-lp - h).sum().item()))
+            start = end
+        if not embed:
+            return scores, None
+        weights = (valid_NT / lengths[:, None]).to(captured[0].dtype)
+        states = torch.einsum("ntd,nt->nd", captured[0], weights).float().cpu().numpy()
+        return scores, list(states)
+
+    @contextmanager
+    def mode(self, adapter: bool) -> Iterator[None]:
+        """No gradients, eval mode, adapter on or off; everything as before afterwards."""
+        if adapter and not self.has_adapter:
+            raise ModelError(
+                "samples with the adapter were asked of a backbone that has none; load the engine with "
+                "adapter=FOLDER, or ask with adapter=False for the backbone's own."
+            )
+        training = self.model.training
+        off = self.model.disable_adapter() if self.has_adapter and not adapter else nullcontext()
+        self.model.eval()
+        try:
+            with torch.no_grad(), off:
+                yield
+        finally:
+            self.model.train(training)
+
+
+@torch.no_grad()
+def token_scores(logits_NV: torch.Tensor, target_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks of rows."""
+    block = max(1, LOGIT_BUDGET // logits_NV.shape[-1])
+    logp, entropy = [], []
+    for start in range(0, len(target_N), block):
+        x = logits_NV[start : start + block].float()
+        x = x - x.logsumexp(dim=-1, keepdim=True)
+        logp.append(x.gather(1, target_N[start : start + block, None])[:, 0])
+        # xlogy-like: a token of probability 0 (logit -inf) adds nothing, where 0 * -inf would be NaN
+        entropy.append(-(x.exp() * x.clamp(min=-1e4)).sum(dim=-1))
+    return torch.cat(logp).cpu(), torch.cat(entropy).cpu()
+
+
+@contextmanager
+def captured_states(model: Any, into: list[torch.Tensor]) -> Iterator[None]:
+    """Append the last hidden state of every forward inside to `into`, without a second pass or other layers."""
+    causal = model.get_base_model() if hasattr(model, "peft_config") else model
+    handle = causal.base_model.register_forward_hook(lambda _m, _a, out: into.append(out.last_hidden_state))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def backbone_fingerprint(model: Any) -> str:
+    """sha256 (16 hex digits) over names, dtypes, shapes and bytes of the weights, adapters left out."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(_backbone_parameters(model)):
+        header = f"{name} {tensor.dtype} {tuple(tensor.shape)}\n"
+        digest.update(header.encode())
+        digest.update(tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _backbone_parameters(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters of the backbone under the names they have without PEFT."""
+    for name, tensor in model.named_parameters():
+        if hasattr(model, "peft_config"):
+            if ".lora_" in name or ".modules_to_save." in name:
+                continue
+            name = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+        yield name, tensor
