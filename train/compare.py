@@ -143,9 +143,8 @@ def compare(
 def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
     """Two-sided exact p-value: a binomial test of the discordant items at one half. 1 where there are none."""
     n, k = right_to_wrong + wrong_to_right, min(right_to_wrong, wrong_to_right)
-    # exact integers: n may be thousands, and 2**n overflows a float
     tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, float(2 * tail / 2**n)) if n < 1000 else min(1.0, math.exp(math.log(2 * tail) - n * math.log(2)))
+    return min(1.0, 2 * tail / 2**n)  # integers up to the one division: 2.0**n would overflow
 
 
 class _Bootstrap:

@@ -1,0 +1,339 @@
+"""The rewriting job over a fake engine whose texts are a function of prompt and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from agent.batch import CANARY
+from agent.choice import choose, failure_message, fallback_reason
+from agent.engine import Sample, Score
+from agent.parts import make_plan
+from agent.rewrite import RewriteConfig, RewriteResult, rewrite
+from curate.errors import BudgetReached, IntegrityError, UsageError
+from curate.fingerprint import seed_of
+from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
+from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+
+
+class FakeEngine:
+    """Answers `words[seed % len(words)] <seed % 1000>`; NLL is the number of characters / 100."""
+
+    name = "fake"
+    fingerprint = "0" * 16
+
+    def __init__(self, words=("good", "bad"), *, has_adapter=False, broken=(), down=False, scoring_broken=()):
+        self.words, self.has_adapter, self.broken, self.down = words, has_adapter, broken, down
+        self.scoring_broken = scoring_broken
+        self.calls = []  # (prompts, adapter) of every sample call
+
+    def sample(self, prompts, k, sampling, *, seeds, adapter):
+        self.calls.append(([p[-1]["content"] for p in prompts], adapter))
+        if self.down:
+            raise RuntimeError("device lost")
+        for prompt in prompts:
+            if any(word in prompt[-1]["content"] for word in self.broken):
+                raise RuntimeError("cannot render this prompt")
+        return [[self._sample(seed) for seed in group] for group in seeds]
+
+    def _sample(self, seed):
+        text = f"{self.words[seed % len(self.words)]} {seed % 1000}"
+        return Sample(text, list(range(len(text))), [-0.5] * len(text), "stop")
+
+    def logprobs(self, prompts, completions, *, adapter):
+        assert adapter is False, "scoring is the frozen backbone's"
+        if any(p[-1]["content"] in self.scoring_broken for p in prompts):
+            raise RuntimeError("too long to score")
+        return [Score(len(c) / 100, len(c), 0.1, 0.2) for c in completions]
+
+
+class FakeGate:
+    """Accepts texts that begin with `good`; others name their first word as the reason."""
+
+    id = "1" * 16
+
+    def verify_many(self, rows, completions, finish_reasons=None):
+        return [self._verify(text) for text in completions]
+
+    def _verify(self, text):
+        word = text.split()[0]
+        if word == "good":
+            return Verdict(VerdictStatus.ACCEPTED)
+        if word == "unclear":
+            return Verdict(VerdictStatus.UNVERIFIABLE, "unparseable")
+        if word == "raise":
+            raise ValueError("a check broke")
+        return Verdict(
+            VerdictStatus.REJECTED, word, (Check("word", CheckStatus.FAIL, word, f"The text is {word}."),)
+        )
+
+
+def rows(n=10):
+    return [
+        {
+            "row_id": f"r{i}",
+            "messages": [{"role": "user", "content": f"question {i} " + "long " * (i % 4)}],
+            "completion": f"expert {i}",
+            "answer": str(i),
+            "task": "t",
+        }
+        for i in range(n)
+    ]
+
+
+def config(**changes) -> RewriteConfig:
+    return RewriteConfig(**{"batch_rows": 3, "window_rows": 7, **changes})
+
+
+def table(result: RewriteResult):
+    return result.rows().read_all().to_pylist()
+
+
+def test_every_row_comes_back_in_order_with_a_decision_and_a_reason(tmp_path):
+    result = rewrite(rows(20), FakeEngine(), FakeGate(), config(), tmp_path)
+    out = table(result)
+    assert [r["row_id"] for r in out] == [f"r{i}" for i in range(20)]
+    assert result.num_rows == 20 == sum(result.counts.values())
+    for r in out:
+        if r["decision"] == "rewrite":
+            assert r["completion"].startswith("good")
+            assert r["reason"] is None
+        else:
+            assert (r["decision"], r["reason"], r["completion"]) == ("fallback", "bad", r["demonstration"])
+        assert r["gate_id"] == "1" * 16 and r["run_id"] == result.fingerprint and r["engine"] == "fake"
+    assert result.rows().schema == VERSION_SCHEMA
+
+
+def test_candidates_carry_the_seed_that_made_them_and_the_verdict(tmp_path):
+    result = rewrite(rows(5), FakeEngine(), FakeGate(), config(candidates=3, seed=7), tmp_path)
+    reader = result.candidates()
+    assert reader.schema == CANDIDATE_SCHEMA
+    candidates = reader.read_all().to_pylist()
+    assert len(candidates) == 15 == result.num_candidates
+    for c in candidates:
+        assert c["seed"] == seed_of(7, c["row_id"], 0, c["k"], 0)
+        assert c["text"].endswith(f" {c['seed'] % 1000}")
+        assert c["status"] == ("accepted" if c["text"].startswith("good") else "rejected")
+        assert (c["nll"] is not None) == (c["status"] == "accepted")
+    chosen = {c["row_id"]: c for c in candidates if c["chosen"]}
+    for r in table(result):
+        if r["decision"] == "rewrite":
+            assert chosen.pop(r["row_id"])["text"] == r["completion"]
+    assert not chosen
+
+
+def test_the_likeliest_accepted_candidate_is_kept(tmp_path):
+    result = rewrite(rows(6), FakeEngine(words=("good",)), FakeGate(), config(candidates=8, tie_nats=0), tmp_path)
+    by_row: dict[str, list] = {}
+    for c in result.candidates().read_all().to_pylist():
+        by_row.setdefault(c["row_id"], []).append(c["nll"])
+    for r in table(result):
+        assert r["nll_completion"] == min(by_row[r["row_id"]])
+
+
+def test_without_an_adapter_the_backbone_samples_and_scoring_never_uses_one(tmp_path):
+    plain, tuned = FakeEngine(), FakeEngine(has_adapter=True)
+    rewrite(rows(2), plain, FakeGate(), config(), tmp_path / "a")
+    result = rewrite(rows(2), tuned, FakeGate(), config(), tmp_path / "b", agent_id="agent-1")
+    assert {adapter for _, adapter in plain.calls} == {False}
+    assert {adapter for _, adapter in tuned.calls} == {True}
+    assert {r["agent_id"] for r in table(result)} == {"agent-1"}
+    with pytest.raises(UsageError, match="agent_id"):
+        rewrite(rows(2), tuned, FakeGate(), config(), tmp_path / "c")
+
+
+def test_a_row_that_raises_falls_back_with_reason_error_and_the_others_go_on(tmp_path):
+    result = rewrite(rows(9), FakeEngine(words=("good",), broken=["question 4 "]), FakeGate(), config(), tmp_path)
+    assert result.counts == {"rewrite": 8, "repair": 0, "fallback": 1}
+    assert result.reasons == {"error": 1}
+    assert result.errors == {"r4": "RuntimeError: cannot render this prompt"}
+    assert table(result)[4]["completion"] == "expert 4"
+
+
+def test_a_whole_batch_of_bad_rows_does_not_stop_the_job(tmp_path):
+    result = rewrite(rows(3), FakeEngine(broken=["question"]), FakeGate(), config(), tmp_path)
+    assert result.reasons == {"error": 3}
+
+
+def test_a_row_that_cannot_be_scored_is_an_error_of_its_own(tmp_path):
+    question = rows(9)[5]["messages"][0]["content"]
+    engine = FakeEngine(words=("good",), scoring_broken=[question])
+    result = rewrite(rows(9), engine, FakeGate(), config(), tmp_path)
+    assert list(result.errors) == ["r5"] and result.counts["rewrite"] == 8
+
+
+def test_an_engine_that_fails_on_everything_stops_the_job(tmp_path):
+    with pytest.raises(RuntimeError, match="device lost"):
+        rewrite(rows(3), FakeEngine(down=True), FakeGate(), config(), tmp_path)
+    assert not list((tmp_path / "parts").glob("*.parquet"))
+
+
+def test_a_gate_that_raises_makes_the_candidate_unverifiable(tmp_path):
+    result = rewrite(rows(2), FakeEngine(words=("raise",)), FakeGate(), config(), tmp_path)
+    assert result.reasons == {"unverifiable": 2}
+    assert {c["reason"] for c in result.candidates().read_all().to_pylist()} == {"error"}
+
+
+def test_repair_tells_the_failing_check_and_is_recorded_as_repair(tmp_path):
+    class Repairable(FakeEngine):
+        def sample(self, prompts, k, sampling, *, seeds, adapter):
+            self.calls.append(([p[-1]["content"] for p in prompts], adapter))
+            failed = ["failed: The text is bad." in p[-1]["content"] for p in prompts]
+            return [[Sample("good 1" if f else "bad 1", [1], [-1.0], "stop")] * k for f in failed]
+
+    engine = Repairable()
+    result = rewrite(rows(4), engine, FakeGate(), config(repairs=1, candidates=2), tmp_path)
+    assert result.counts == {"rewrite": 0, "repair": 4, "fallback": 0}
+    assert {c["attempt"] for c in result.candidates().read_all().to_pylist() if c["chosen"]} == {1}
+    assert {r["pass_rate"] for r in table(result)} == {0.0}  # of the first attempt
+
+
+def test_own_samples_answer_the_plain_question_without_the_adapter(tmp_path):
+    engine = FakeEngine(words=("good",), has_adapter=True)
+    result = rewrite(rows(2), engine, FakeGate(), config(own_samples=2), tmp_path, agent_id="a")
+    questions = [r["messages"][0]["content"] for r in rows(2)]
+    assert [call for call in engine.calls if call[1] is False] == [(questions[::-1], False)]  # longest first
+    assert all(r["nll_self"] is not None for r in table(result))
+
+
+def test_choose_prefers_what_is_far_from_the_chosen_only_within_the_tie():
+    def candidate(k, nll):
+        return Candidate("r", 0, k, 0, f"text {k}", 1, "stop", 0, Verdict(VerdictStatus.ACCEPTED), nll=nll)
+
+    candidates = [candidate(0, 0.30), candidate(1, 0.34), candidate(2, 0.36)]
+    vectors = {"text 0": [1.0, 0.0], "text 1": [0.0, 1.0], "text 2": [-1.0, 0.0]}
+
+    def embed(texts):
+        return np.array([vectors[t] for t in texts])
+
+    # nothing chosen yet: the likeliest
+    assert choose(candidates, 0.05, embed, [])[0].k == 0
+    # (1 - cos)/2 from [1, 0]: 0, 0.5 and 1; candidate 2 is farther but outside 0.05 nats of 0.30
+    assert choose(candidates, 0.05, embed, [np.array([1.0, 0.0])])[0].k == 1
+    assert choose(candidates, 0.10, embed, [np.array([1.0, 0.0])])[0].k == 2
+    assert choose(candidates, 0.05, None, [])[0].k == 0
+
+
+def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
+    def candidate(status, reason, message=""):
+        check = Check("c", CheckStatus.FAIL, reason, message)
+        return Candidate("r", 0, 0, 0, "", 0, "stop", 0, Verdict(status, reason, (check,)))
+
+    rejected, unclear = VerdictStatus.REJECTED, VerdictStatus.UNVERIFIABLE
+    assert fallback_reason([candidate(rejected, "a"), candidate(rejected, "b"), candidate(rejected, "b")]) == "b"
+    assert fallback_reason([candidate(rejected, "a"), candidate(unclear, "x"), candidate(unclear, "y")]) == "unverifiable"
+    assert failure_message([candidate(rejected, "a", "One."), candidate(rejected, "b", "Two.")] * 2) == "One."
+
+
+def test_batches_hold_rows_of_like_length_within_their_window():
+    plan = make_plan({}, [5, 1, 3, 2, 9, 8], batch_rows=2, window_rows=4)
+    # window 0 is rows 0..3 by falling length: 0, 2, 3, 1; window 1 is rows 4, 5
+    assert plan.batches == ((0, 2), (3, 1), (4, 5))
+    assert plan.windows == ((0, 2), (2, 3))
+
+
+def test_a_finished_part_stands_and_only_missing_ones_are_made(tmp_path):
+    first = rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path)
+    before = digest(tmp_path)
+    (tmp_path / "parts" / "part-000001.parquet").unlink()
+    engine = FakeEngine()
+    again = rewrite(rows(9), engine, FakeGate(), config(), tmp_path)
+    assert len(engine.calls) == 1
+    assert digest(tmp_path) == before
+    assert again.rows().read_all() == first.rows().read_all()
+
+
+def test_another_job_in_the_same_folder_is_refused_by_what_differs(tmp_path):
+    rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
+    with pytest.raises(UsageError, match=r"different: config\)"):
+        rewrite(rows(3), FakeEngine(), FakeGate(), config(seed=1), tmp_path)
+    with pytest.raises(UsageError, match=r"different: rows\)"):
+        rewrite(rows(4), FakeEngine(), FakeGate(), config(), tmp_path)
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
+    part = tmp_path / "parts" / "part-000000.parquet"
+    part.write_bytes(b"PAR1 torn")
+    with pytest.raises(IntegrityError, match="part-000000"):
+        rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
+
+
+def test_the_deadline_ends_between_batches_and_the_rest_goes_on(tmp_path):
+    with pytest.raises(BudgetReached, match="after 0 of 9 rows"):
+        rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path, deadline=time.monotonic() - 1)
+    assert rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path).num_rows == 9
+
+
+def test_greedy_candidates_would_all_be_the_same(tmp_path):
+    with pytest.raises(UsageError, match="candidates to 1"):
+        rewrite(rows(1), FakeEngine(), FakeGate(), config(temperature=0), tmp_path)
+
+
+def test_progress_counts_rows_up_to_the_total(tmp_path):
+    seen = []
+    rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path, progress=seen.append)
+    assert [s["done"] for s in seen] == sorted(s["done"] for s in seen) and seen[-1]["done"] == 9
+    assert all(s["total"] == 9 and s["rewrite"] + s["repair"] + s["fallback"] == s["done"] for s in seen)
+
+
+def test_the_canary_is_a_plain_prompt():
+    assert CANARY[-1]["role"] == "user"
+
+
+KILLED = textwrap.dedent(
+    """
+    import sys, time
+    sys.path[:0] = [{root!r}, {here!r}]
+    import test_rewrite as t
+
+    class Slow(t.FakeEngine):
+        def sample(self, *args, **kwargs):
+            time.sleep(0.01)
+            return super().sample(*args, **kwargs)
+
+    t.rewrite(t.rows(60), Slow(), t.FakeGate(), t.config(), {folder!r})
+    print("finished")
+    """
+)
+
+
+def test_killed_and_resumed_the_bytes_equal_those_of_an_uninterrupted_run(tmp_path):
+    rewrite(rows(60), FakeEngine(), FakeGate(), config(), tmp_path / "whole")
+    folder, here = tmp_path / "killed", Path(__file__).parent
+    script = KILLED.format(root=str(here.parents[1]), here=str(here), folder=str(folder))
+    kills = 0
+    for wanted in (1, 4, 9, 15):  # parts after which the process is killed
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ)
+        while process.poll() is None and len(list(folder.glob("parts/*.parquet"))) < wanted:
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 2
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "finished" in done.stdout
+    assert digest(folder) == digest(tmp_path / "whole")
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_part_is_readable_by_anything(tmp_path):
+    rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
+    part = pq.read_table(tmp_path / "parts" / "part-000000.parquet")
+    assert part.num_rows == 3
+    assert json.loads((tmp_path / "plan.json").read_text())["batches"] == [[2, 1, 0]]
