@@ -1,0 +1,76 @@
+"""Is the completion a whole, plain answer to the question, and nothing else?
+
+Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, chat
+markers, an open code fence, refusals. Cannot catch: anything about its content.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from curate.checks.case import Case, CheckConfig, shown, words
+from curate.records import Check
+
+_MARKERS = re.compile(
+    r"<\|[a-z_]{1,40}\|>|</?(?:s|think|tool_call|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|^\s{0,8}(?:### )?(?:user|assistant|system|human|instruction|response)\s{0,4}:\s",
+    re.IGNORECASE | re.MULTILINE,
+)
+_META = re.compile(
+    r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
+    r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
+    r"|\b(?:the|your|this|given|provided)\s+(?:reference|provided|given|original|expert|earlier)\s+(?:solution|answer|demonstration|text|response|attempt)\b"
+    r"|\bin my own words\b|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
+    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b(?: (?:says|states|shows|above|provided))?",
+    re.IGNORECASE,
+)
+_REFUSAL = re.compile(
+    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I (?:cannot|can't|can not|won't) (?:help|answer|solve|assist|provide|comply|rewrite)"
+    r"|as an AI(?: language)? model|I do not have enough information)\b",
+    re.IGNORECASE,
+)
+
+
+class FormCheck(CheckConfig):
+    """Not empty, not cut off, of a sensible length, and no talk about anything but the question."""
+
+    type: Literal["form"] = "form"
+    min_ratio: float = Field(default=0.3, ge=0.0)
+    """Smallest length in words, as a share of the demonstration's (rho_lo of methods.md 1.6)."""
+    max_ratio: float = Field(default=3.0, gt=0.0)
+    """Largest length in words, as a share of the demonstration's (rho_hi)."""
+    slack_words: int = Field(default=60, ge=0)
+    """Differences in length up to this many words are never refused: short texts may double."""
+    max_chars: int = Field(default=50_000, gt=0)
+    """Longest completion in characters, whatever its demonstration."""
+
+    name: ClassVar[str] = "form"
+
+    def run(self, case: Case) -> Check:
+        text = case.completion
+        if not text.strip() or "\x00" in text:
+            return self.failed("empty", "The completion is empty." if "\x00" not in text else "It holds null bytes.")
+        if case.finish_reason != "stop":
+            return self.failed("truncated", f"The completion was cut off ({shown(case.finish_reason)}).")
+        if len(text) > self.max_chars:
+            return self.failed("too_long", f"{len(text)} characters, more than {self.max_chars}.")
+        ours, theirs = len(words(text)), len(words(case.demonstration))
+        ratio = ours / max(1, theirs)
+        if theirs - ours > self.slack_words and ratio < self.min_ratio:
+            return self.failed("too_short", f"{ours} words for the demonstration's {theirs}.", ratio)
+        if ours - theirs > self.slack_words and ratio > self.max_ratio:
+            return self.failed("too_long", f"{ours} words for the demonstration's {theirs}.", ratio)
+        for reason, pattern, said in (
+            ("chat_marker", _MARKERS, "It holds the chat marker"),
+            ("meta_talk", _META, "It talks about the rewriting:"),
+            ("refusal", _REFUSAL, "It refuses:"),
+        ):
+            match = pattern.search(text)
+            if match and match.group().lower() not in case.demonstration.lower():
+                return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)
+        if text.count("```") % 2:
+            return self.failed("open_fence", "A code fence is not closed.", ratio)
+        return self.passed(ratio)

@@ -1,0 +1,164 @@
+"""The gate: may this completion replace the row's demonstration? Accepted, rejected or unverifiable, and why.
+
+A gate is an ordered list of checks with thresholds. One gate object is the reward's hard gate, the accept rule
+and the audit. Its id is the fingerprint of its checks, their thresholds and revisions, and the versions of the
+libraries that can change a verdict; two gates with one id decide alike. The verdict's reason is that of the
+first failed check, or, where none failed, of the first undecided one: undecided is never acceptance.
+
+>>> gate = load_gate("math")
+>>> gate.verify({"answer": "17", "demonstration": "12 + 5 = 17"}, "12 and 5 make 17. The answer is 18.").reason
+'wrong_answer'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from curate.checks.answer import AnswerCheck
+from curate.checks.arithmetic import ArithmeticCheck
+from curate.checks.case import Case, CheckConfig
+from curate.checks.copying import CopyCheck
+from curate.checks.form import FormCheck
+from curate.checks.repetition import RepetitionCheck
+from curate.checks.steps import StepsCheck
+from curate.errors import UsageError
+from curate.fingerprint import fingerprint
+from curate.records import Check, CheckStatus, Verdict, VerdictStatus
+
+AnyCheck = Annotated[
+    FormCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck,
+    Field(discriminator="type"),
+]
+Checks = tuple[AnyCheck, ...]
+
+MATH: Checks = (FormCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), CopyCheck(), RepetitionCheck())
+CHOICE: Checks = (FormCheck(), AnswerCheck(require_marked=True), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
+TEXT: Checks = (FormCheck(), AnswerCheck(require_reference=False), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
+
+
+class GateConfig(BaseModel):
+    """What a gate consists of. YAML of the same shape can be given to `load_gate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "math"
+    """How people call it; not part of the id."""
+    checks: Checks = MATH
+    """The checks, in order."""
+    tasks: dict[str, Checks] = Field(default_factory=dict)
+    """Checks for rows whose `task` has this name, in place of `checks`."""
+
+
+PRESETS: dict[str, GateConfig] = {
+    "math": GateConfig(name="math"),
+    "choice": GateConfig(name="choice", checks=CHOICE),
+    "text": GateConfig(name="text", checks=TEXT),
+    "auto": GateConfig(
+        name="auto", checks=MATH, tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": TEXT}
+    ),
+}
+
+
+class Gate:
+    """A gate ready to decide. Stateless: safe to share between threads, cheap to build in every process."""
+
+    def __init__(self, config: GateConfig) -> None:
+        self.config = config
+        seen = [check.name for check in config.checks]
+        if not seen or len(set(seen)) != len(seen):
+            raise UsageError(f"gate {config.name!r} holds the checks {seen}; expected at least one, and none twice.")
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits: the same for every gate that decides alike."""
+        return fingerprint(self.identity)[:16]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the id is made of."""
+        lists = [self.config.checks, *self.config.tasks.values()]
+        every = [check for checks in lists for check in checks]
+        return {
+            "checks": self.config.model_dump(mode="json", exclude={"name"}),
+            "revisions": {check.name: check.revision for check in every},
+            "packages": {name: _version(name) for check in every for name in check.packages},
+        }
+
+    def verify(self, row: Mapping[str, Any], completion: str, *, finish_reason: str = "stop") -> Verdict:
+        """Decide about one completion. `row` keys used: messages, demonstration, answer, task."""
+        case = Case(completion, row.get("demonstration") or "", row, finish_reason)
+        ran: list[Check] = []
+        for check in self.checks_for(row):
+            outcome = check.run(case)
+            ran.append(outcome)
+            if outcome.reason in ("empty", "too_long"):
+                break  # nothing further can be said, or not in bounded time
+        return decide(tuple(ran))
+
+    def checks_for(self, row: Mapping[str, Any]) -> Sequence[CheckConfig]:
+        task = row.get("task")
+        return self.config.tasks.get(task, self.config.checks) if task else self.config.checks
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        finish_reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        """One verdict a row, in order. Raises ValueError where the lengths differ."""
+        reasons = finish_reasons if finish_reasons is not None else ["stop"] * len(rows)
+        return [
+            self.verify(row, completion, finish_reason=reason)
+            for row, completion, reason in zip(rows, completions, reasons, strict=True)
+        ]
+
+
+def decide(checks: tuple[Check, ...]) -> Verdict:
+    """The verdict of checks in order: any fail rejects, else any undecided makes it unverifiable."""
+    for status, verdict in (
+        (CheckStatus.FAIL, VerdictStatus.REJECTED),
+        (CheckStatus.UNDECIDED, VerdictStatus.UNVERIFIABLE),
+    ):
+        for check in checks:
+            if check.status is status:
+                return Verdict(verdict, check.reason, checks)
+    return Verdict(VerdictStatus.ACCEPTED, "", checks)
+
+
+def load_gate(preset_or_file: str | Path | GateConfig = "auto") -> Gate:
+    """A gate by preset name (`math`, `choice`, `text`, `auto`), from a YAML file, or from a config."""
+    if isinstance(preset_or_file, GateConfig):
+        return Gate(preset_or_file)
+    name = str(preset_or_file)
+    if name in PRESETS:
+        return Gate(PRESETS[name])
+    path = Path(preset_or_file)
+    if not path.is_file():
+        raise UsageError(
+            f"gate {name!r} is neither a preset ({', '.join(PRESETS)}) nor a file. "
+            "Name a preset, or a YAML file with `checks:`."
+        )
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}))
+    except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
+        raise UsageError(f"gate file {path}: {error}. Expected `checks:` as a list of {{type: ..., thresholds}}.") from error
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"
