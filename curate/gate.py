@@ -24,7 +24,7 @@ from curate.checks.answer import AnswerCheck
 from curate.checks.arithmetic import ArithmeticCheck
 from curate.checks.case import Case, CheckConfig
 from curate.checks.copying import CopyCheck
-from curate.checks.form import FormCheck
+from curate.checks.format import FormatCheck
 from curate.checks.repetition import RepetitionCheck
 from curate.checks.steps import StepsCheck
 from curate.errors import UsageError
@@ -32,14 +32,14 @@ from curate.fingerprint import fingerprint
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 AnyCheck = Annotated[
-    FormCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck,
+    FormatCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck,
     Field(discriminator="type"),
 ]
 Checks = tuple[AnyCheck, ...]
 
-MATH: Checks = (FormCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), CopyCheck(), RepetitionCheck())
-CHOICE: Checks = (FormCheck(), AnswerCheck(require_marked=True), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
-TEXT: Checks = (FormCheck(), AnswerCheck(require_reference=False), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
+MATH: Checks = (FormatCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), CopyCheck(), RepetitionCheck())
+CHOICE: Checks = (FormatCheck(), AnswerCheck(require_marked=True), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
+TEXT: Checks = (FormatCheck(), AnswerCheck(require_reference=False), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
 
 
 class GateConfig(BaseModel):

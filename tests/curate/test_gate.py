@@ -6,7 +6,7 @@ import pytest
 
 from curate.checks.answer import AnswerCheck
 from curate.checks.copying import CopyCheck
-from curate.checks.form import FormCheck
+from curate.checks.format import FormatCheck
 from curate.errors import UsageError
 from curate.gate import Gate, GateConfig, load_gate
 from curate.records import CheckStatus, VerdictStatus
@@ -28,7 +28,7 @@ def verdict(completion: str, row: dict | None = None, **kwargs):
 def test_a_true_rewrite_is_accepted():
     said = verdict(GOOD)
     assert (said.status, said.reason) == (VerdictStatus.ACCEPTED, "")
-    assert [c.name for c in said.checks] == ["form", "answer", "arithmetic", "steps", "copy", "repetition"]
+    assert [c.name for c in said.checks] == ["format", "answer", "arithmetic", "steps", "copy", "repetition"]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 
 
@@ -121,11 +121,11 @@ def test_the_id_follows_checks_and_thresholds_and_not_the_name():
 
 def test_a_gate_file_is_read_and_its_mistakes_are_named(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("checks:\n  - type: form\n    max_ratio: 2.5\n  - type: answer\n")
+    path.write_text("checks:\n  - type: format\n    max_ratio: 2.5\n  - type: answer\n")
     gate = load_gate(path)
     assert gate.name == "mine"
-    assert gate.config.checks == (FormCheck(max_ratio=2.5), AnswerCheck())
-    path.write_text("checks:\n  - type: form\n    max_rato: 2.5\n")
+    assert gate.config.checks == (FormatCheck(max_ratio=2.5), AnswerCheck())
+    path.write_text("checks:\n  - type: format\n    max_rato: 2.5\n")
     with pytest.raises(UsageError, match="max_rato"):
         load_gate(path)
     with pytest.raises(UsageError, match="nosuch.*preset"):

@@ -34,10 +34,10 @@ _REFUSAL = re.compile(
 )
 
 
-class FormCheck(CheckConfig):
+class FormatCheck(CheckConfig):
     """Not empty, not cut off, of a sensible length, and no talk about anything but the question."""
 
-    type: Literal["form"] = "form"
+    type: Literal["format"] = "format"
     min_ratio: float = Field(default=0.3, ge=0.0)
     """Smallest length in words, as a share of the demonstration's (rho_lo of methods.md 1.6)."""
     max_ratio: float = Field(default=3.0, gt=0.0)
@@ -47,7 +47,7 @@ class FormCheck(CheckConfig):
     max_chars: int = Field(default=50_000, gt=0)
     """Longest completion in characters, whatever its demonstration."""
 
-    name: ClassVar[str] = "form"
+    name: ClassVar[str] = "format"
 
     def run(self, case: Case) -> Check:
         text = case.completion

@@ -1,0 +1,77 @@
+"""Group terms and corpus metrics against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from curate import diversity
+
+# unit vectors at 0, 0 and 90 degrees: distances (1 - cos)/2 are 0 between the first two and 1/2 to the third
+THREE = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+
+
+def test_mean_distances_by_hand():
+    assert diversity.mean_distances_K(THREE) == pytest.approx([0.25, 0.25, 0.5])
+    assert diversity.mean_distances_K([[1.0, 0.0]]) == pytest.approx([0.0])
+
+
+def test_group_terms_by_hand():
+    # b = (1/4, 1/4, 1/2), mean 1/3, std = sqrt(2)/12 = 0.11785; z = -0.7071, -0.7071, 1.4142
+    expected = [1 / (1 + math.exp(0.70711)), 1 / (1 + math.exp(0.70711)), 1 / (1 + math.exp(-1.41421))]
+    assert diversity.group_terms_K(THREE) == pytest.approx(expected, abs=1e-4)
+
+
+def test_group_terms_leave_out_infeasible_candidates_and_small_groups():
+    assert diversity.group_terms_K(THREE, [True, False, False]).tolist() == [0.0, 0.0, 0.0]
+    two = diversity.group_terms_K(THREE, [True, False, True])
+    assert two.tolist() == [0.5, 0.0, 0.5]  # both are as far from the other
+    assert diversity.group_terms_K([[1.0, 0.0]]).tolist() == [0.0]
+
+
+def test_the_floor_keeps_noise_from_being_spread():
+    random = np.random.default_rng(0)
+    nearly = np.ones((8, 16)) + 1e-4 * random.standard_normal((8, 16))
+    assert np.ptp(diversity.group_terms_K(nearly)) < 1e-3
+    assert diversity.group_terms_K(np.zeros((3, 4))) == pytest.approx([0.5] * 3)
+
+
+def test_paper_marginals_by_hand():
+    # D(S) = (0 + 1/2 + 1/2)/3 = 1/3; without a text of the pair: 1/2, without the third: 0
+    assert diversity.paper_marginals_K(THREE) == pytest.approx([0.0, 0.0, 1 / 3])
+    assert diversity.paper_marginals_K(THREE, [True, False, False]).tolist() == [0.0, 0.0, 0.0]
+    assert diversity.paper_marginals_K(THREE, [True, False, True]) == pytest.approx([0.5, 0.0, 0.5])
+
+
+def test_distinct_n_by_hand():
+    # bigrams: (a b) (b a) (a b) and (a b): 2 distinct of 4
+    assert diversity.distinct_n(["a b a b", "a b"], 2) == pytest.approx(0.5)
+    assert diversity.distinct_n([""], 2) == 0.0
+
+
+def test_self_bleu_is_one_for_equal_texts_and_nearly_zero_for_disjoint_ones():
+    same = diversity.self_bleu(["one two three four five"] * 4)
+    assert same.mean == pytest.approx(1.0)
+    assert diversity.self_bleu(["a b c d e", "f g h i j", "k l m n o"]).mean < 1e-6
+    assert diversity.self_bleu(["alone"]).mean == 0.0
+
+
+def test_self_bleu_does_not_depend_on_anything_but_its_seed():
+    texts = [f"there are {i} of {i * 7 % 5} in the box number {i % 3}" for i in range(60)]
+    assert diversity.self_bleu(texts, sample=20, seed=3) == diversity.self_bleu(texts, sample=20, seed=3)
+
+
+def test_vendi_counts_distinct_texts():
+    assert diversity.vendi(np.eye(5)) == pytest.approx(5.0)
+    assert diversity.vendi(np.ones((5, 3))) == pytest.approx(1.0)
+    assert diversity.vendi([[1, 0], [1, 0], [0, 1], [0, 1]]) == pytest.approx(2.0)  # more rows than columns
+    assert diversity.vendi(np.zeros((0, 3))) == 0.0
+
+
+def test_entropies_by_hand():
+    assert diversity.opening_entropy(["we add 1 and 2 now", "we add 7 and 9 then"]) == pytest.approx(0.0)
+    assert diversity.opening_entropy(["we add", "they take"]) == pytest.approx(math.log(2))
+    assert diversity.length_entropy(["a", "b " * 20]) == pytest.approx(math.log(2))
+    assert diversity.entropy([]) == 0.0
