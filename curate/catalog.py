@@ -1,0 +1,146 @@
+"""The DuckDB catalog: opened for the length of one transaction or look-up, then closed.
+
+DuckDB lets one process write and an open reader blocks it, so nobody keeps the file open. A process that
+finds it locked tries again until a deadline and then names the holder. Only small facts live here
+(versions, refs, parts); rows, change logs and indexes are Parquet parts, which readers open without it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from curate.errors import IntegrityError, RecastError, UsageError
+
+FORMAT = 1
+DEADLINE_S = 60.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS format (version INTEGER);
+CREATE TABLE IF NOT EXISTS versions (
+    id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, number INTEGER NOT NULL, branch VARCHAR NOT NULL,
+    parents VARCHAR[] NOT NULL, created_at TIMESTAMPTZ NOT NULL, author VARCHAR, message VARCHAR,
+    run_id VARCHAR, meta VARCHAR, rows BIGINT, added BIGINT, changed BIGINT, removed BIGINT, rescored BIGINT,
+    log VARCHAR NOT NULL, base VARCHAR, candidates VARCHAR[], pending BIGINT, depth INTEGER,
+    UNIQUE (name, number));
+CREATE TABLE IF NOT EXISTS heads (name VARCHAR, branch VARCHAR, version VARCHAR, PRIMARY KEY (name, branch));
+CREATE TABLE IF NOT EXISTS tags (name VARCHAR, tag VARCHAR, version VARCHAR, PRIMARY KEY (name, tag));
+CREATE TABLE IF NOT EXISTS parts (id VARCHAR PRIMARY KEY, kind VARCHAR, rows BIGINT, bytes BIGINT);
+CREATE TABLE IF NOT EXISTS live (version VARCHAR, part VARCHAR, rows BIGINT);
+"""
+
+# DuckDB allows one configuration per file and process; threads of one process take turns here.
+_turns: dict[Path, threading.RLock] = {}
+_turns_guard = threading.Lock()
+
+_CONFIG: dict[str, Any] = {
+    "autoinstall_known_extensions": "false",  # would reach for the network
+    "autoload_known_extensions": "false",
+}
+
+
+class LockedError(RecastError):
+    """Another process holds the catalog beyond the deadline."""
+
+
+def memory(temp: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a private in-memory DuckDB that neither reaches for the network nor prints progress."""
+    con = duckdb.connect(":memory:", config=dict(_CONFIG))
+    con.execute("SET enable_progress_bar = false")
+    con.execute("SET preserve_insertion_order = true")
+    if temp is not None:
+        con.execute("SET temp_directory = '" + str(temp).replace("'", "''") + "'")
+    return con
+
+
+def one(con: duckdb.DuckDBPyConnection, sql: str, params: list[Any] | None = None) -> tuple[Any, ...] | None:
+    """The first row of a result, or None. (`fetchone` would leave the connection busy until drained.)"""
+    rows = con.execute(sql, params or []).fetchall()
+    return rows[0] if rows else None
+
+
+class Catalog:
+    """The catalog of one store."""
+
+    def __init__(self, path: Path, deadline_s: float = DEADLINE_S) -> None:
+        self.path = path
+        self.deadline_s = deadline_s
+        with _turns_guard:
+            self._turn = _turns.setdefault(path.absolute(), threading.RLock())
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open for a look-up. Raises UsageError where there is no store."""
+        if not self.path.exists():
+            raise UsageError(
+                f"no store at {self.path.parent} (looked for {self.path.name}); import something first with "
+                "`recast import FILE --as NAME`, or set RECAST_HOME to the folder of an existing store."
+            )
+        with self._turn, self._open(read_only=True) as con:
+            yield con
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open, begin, yield, commit; anything raised inside rolls back."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._turn, self._open(read_only=False) as con:
+            con.execute("BEGIN")
+            try:
+                self._prepare(con)
+                yield con
+                con.execute("COMMIT")
+            except BaseException:
+                con.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        deadline = time.monotonic() + self.deadline_s
+        pause_s = 0.005
+        while True:
+            try:
+                con = duckdb.connect(str(self.path), read_only=read_only, config=dict(_CONFIG))
+                break
+            except duckdb.Error as error:
+                text = str(error)
+                if "lock" not in text.lower():
+                    raise IntegrityError(
+                        f"the catalog {self.path} cannot be opened: {text.splitlines()[0]}. If it was cut short or "
+                        "overwritten, restore it from a copy; the parts beside it are untouched."
+                    ) from error
+                if time.monotonic() > deadline:
+                    raise LockedError(self._held(text)) from error
+            time.sleep(pause_s * (0.5 + random.random()))
+            pause_s = min(pause_s * 1.5, 0.1)
+        try:
+            yield con
+        finally:
+            con.close()
+
+    def _held(self, text: str) -> str:
+        holder = re.search(r"held in (.*?)(?: by user (\S+?))?[.\s]*(?:See|$)", text.replace("\n", " "))
+        who = holder.group(1).strip() if holder else "another process"
+        return (
+            f"the catalog {self.path} was locked by {who} for longer than {self.deadline_s:.0f} s. Wait for that "
+            "process or end it, then repeat the command; nothing was changed."
+        )
+
+    def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
+        con.execute(_TABLES)
+        found = one(con, "SELECT max(version) FROM format")
+        assert found is not None
+        if found[0] is None:
+            con.execute("INSERT INTO format VALUES (?)", [FORMAT])
+        elif found[0] != FORMAT:
+            raise IntegrityError(
+                f"the store {self.path.parent} has format {found[0]}, this version of recast writes {FORMAT}; "
+                "use the version of recast that wrote it."
+            )

@@ -1,0 +1,217 @@
+"""Immutable Parquet parts, named by their content.
+
+A part is written under `tmp/`, fsynced, and renamed to `parts/<2 hex>/<32 hex of its sha256>.parquet`.
+A crash leaves at worst a file that no version names, which `gc` removes. Row groups are bounded in bytes,
+so that reading a version needs memory for a few of them, whatever its size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.errors import IntegrityError
+
+GROUP_BYTES = 16 << 20
+GROUP_ROWS = 131_072
+PART_BYTES = 512 << 20  # of Arrow data, before compression
+_PLAIN = {"row_id", "messages", "completion", "demonstration", "meta", "text", "checks", "scores"} | {
+    "hash_before", "hash_after",
+}  # fmt: skip  # columns of distinct values: trying a dictionary first only costs time
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One immutable file."""
+
+    id: str
+    kind: str  # "rows", "log", "base" or "candidates"
+    rows: int
+    bytes: int
+
+
+def part_path(root: Path, part: str) -> Path:
+    """Where the part with this id lies."""
+    return root / "parts" / part[:2] / f"{part}.parquet"
+
+
+def require(root: Path, part: str) -> Path:
+    """Return the part's path. Raises IntegrityError where the file is gone."""
+    path = part_path(root, part)
+    if not path.exists():
+        raise IntegrityError(
+            f"part {part} is missing from {root / 'parts'}; `recast verify` names the versions and rows it held. "
+            "Restore the file from a copy of the store."
+        )
+    return path
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class _HashingFile:
+    """A sequential binary file that hashes what passes through it."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("wb")
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.digest.update(view)
+        self.size += view.nbytes
+        self.file.write(view)
+        return view.nbytes
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        """Arrow closes its files itself; ours stays open until it has been fsynced."""
+
+    def seal(self) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        self.closed = True
+
+
+class PartWriter:
+    """Writes rows of one schema into as many parts as their size asks for, compressing in a thread of its own.
+
+    Use as a context manager: leaving it with an exception removes what was written and not yet renamed.
+    """
+
+    def __init__(self, root: Path, kind: str, schema: pa.Schema) -> None:
+        self.root, self.kind, self.schema = root, kind, schema
+        self.parts: list[Part] = []
+        self._buffer: list[pa.RecordBatch] = []
+        self._buffered_rows = self._buffered_bytes = 0
+        self._part_rows = self._part_bytes = 0
+        self._file: _HashingFile | None = None
+        self._writer: pq.ParquetWriter | None = None
+        self._path: Path | None = None
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+        self._dictionary = [f.name for f in schema if f.name not in _PLAIN]
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.close()
+            else:
+                self._abandon()
+        finally:
+            self._pool.shutdown()
+
+    def write(self, batch: pa.RecordBatch) -> tuple[int, int]:
+        """Append `batch`; return (index into `parts` once closed, position of its first row in that part)."""
+        if self._part_bytes > PART_BYTES:
+            self._roll()
+        place = len(self.parts), self._part_rows
+        self._buffer.append(batch)
+        self._buffered_rows += batch.num_rows
+        self._buffered_bytes += batch.nbytes
+        self._part_rows += batch.num_rows
+        self._part_bytes += batch.nbytes
+        if self._buffered_bytes >= GROUP_BYTES or self._buffered_rows >= GROUP_ROWS:
+            self._flush()
+        return place
+
+    def close(self) -> list[Part]:
+        """Finish the last part; return all of them."""
+        if self._part_rows:
+            self._roll()
+        return self.parts
+
+    def _flush(self) -> None:
+        if not self._buffer:
+            return
+        group = pa.Table.from_batches(self._buffer, self.schema)
+        self._buffer, self._buffered_rows, self._buffered_bytes = [], 0, 0
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = self._pool.submit(self._compress, group)
+
+    def _compress(self, group: pa.Table) -> None:
+        if self._writer is None:
+            folder = self.root / "tmp"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path = folder / f"{uuid.uuid4().hex}.parquet"
+            self._file = _HashingFile(self._path)
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", use_dictionary=self._dictionary,
+                write_statistics=[n for n in self.schema.names if n not in _PLAIN],
+            )  # fmt: skip
+        self._writer.write_table(group, row_group_size=group.num_rows)
+
+    def _roll(self) -> None:
+        self._flush()
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+        assert self._writer is not None and self._file is not None and self._path is not None
+        self._writer.close()
+        self._file.seal()
+        part = Part(self._file.digest.hexdigest()[:32], self.kind, self._part_rows, self._file.size)
+        target = part_path(self.root, part.id)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fsync_folder(target.parent.parent)
+        self._path.rename(target)
+        fsync_folder(target.parent)
+        self.parts.append(part)
+        self._writer = self._file = self._path = None
+        self._part_rows = self._part_bytes = 0
+
+    def _abandon(self) -> None:
+        if self._pending is not None:
+            self._pending.exception()
+        if self._file is not None:
+            self._file.file.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def write_part(root: Path, kind: str, table: pa.Table) -> Part:
+    """Write `table` as one part."""
+    with PartWriter(root, kind, table.schema) as writer:
+        writer._flush()
+        for batch in table.to_batches(max_chunksize=GROUP_ROWS) or [empty_batch(table.schema)]:
+            writer._buffer.append(batch)
+            writer._part_rows += batch.num_rows
+            writer._flush()
+        writer._roll()
+    return writer.parts[0]
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
+
+
+def paths(root: Path, parts: Sequence[str]) -> list[str]:
+    """Paths of `parts` as text, all of them checked to exist."""
+    return [str(require(root, part)) for part in parts]

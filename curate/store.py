@@ -1,0 +1,296 @@
+"""The store: a folder with a DuckDB catalog and immutable Parquet parts.
+
+    store = Store("recast-home")
+    v1 = store.commit(rows, "gsm8k", message="as published")
+    store.open("gsm8k@v1").dataset()
+
+A version costs what changed: only new and changed rows are written, with a change log against the first
+parent. A commit writes and fsyncs its files first and then makes one short transaction, so a crash before it
+leaves no version. Owns committing and opening; what rows look like is `schema`, reading them `snapshot`,
+comparing them `diff`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from curate import schema, versions
+from curate.catalog import DEADLINE_S, Catalog, one
+from curate.errors import IntegrityError, RecastError, RefusedError, UsageError
+from curate.fingerprint import canonical_json, fingerprint
+from curate.parts import Part, PartWriter
+from curate.snapshot import Snapshot
+from curate.staging import Staged, stage, stage_log
+from curate.versions import Version
+
+if TYPE_CHECKING:
+    from curate.schema import Rows
+
+DEFAULT_HOME = ".recast"
+_REWRITING = ("rewrite", "repair", "fallback")
+_ATTEMPTS = 1000  # a committer that loses a race sees another one win, so this ends
+
+
+class _HeadMovedError(RecastError):
+    """Another process committed to the same branch first."""
+
+
+class Store:
+    """A store of versioned rows. Cheap to make; touches nothing until used."""
+
+    def __init__(self, path: str | Path | None = None, *, deadline_s: float = DEADLINE_S) -> None:
+        """`path` defaults to RECAST_HOME, else `.recast`. `deadline_s`: how long to wait for the catalog."""
+        self.root = Path(path or os.environ.get("RECAST_HOME") or DEFAULT_HOME)
+        self.catalog = Catalog(self.root / "catalog.duckdb", deadline_s)
+
+    # reading
+
+    def resolve(self, ref: str) -> Version:
+        """The version that `ref` names. Raises UsageError that lists what there is."""
+        with self.catalog.reading() as con:
+            return versions.resolve(con, ref)
+
+    def open(self, ref: str | Version) -> Snapshot:
+        """The rows of a version."""
+        with self.catalog.reading() as con:
+            version = ref if isinstance(ref, Version) else versions.resolve(con, ref)
+            return self._snapshot(con, version)
+
+    def names(self) -> list[str]:
+        """Every data set in the store; empty where there is no store yet."""
+        if not self.catalog.path.exists():
+            return []
+        with self.catalog.reading() as con:
+            return versions.names(con)
+
+    def has(self, ref: str) -> bool:
+        """Whether `ref` names a version."""
+        try:
+            self.resolve(ref)
+        except UsageError:
+            return False
+        return True
+
+    def log(self, name: str) -> list[Version]:
+        """History of a data set, branch or version, newest first: every version of a name, or the first parents of
+        a version or branch."""
+        ref = versions.parse(name)
+        with self.catalog.reading() as con:
+            version = versions.resolve(con, name)
+            if ref.branch is None and ref.at is None:
+                return versions.select(con, "v.name = ?", [ref.name])[::-1]
+            return versions.chain(con, version)
+
+    def tag(self, ref: str, name: str, *, move: bool = False) -> Version:
+        """Name a version `NAME@TAG`."""
+        with self.catalog.writing() as con:
+            version = versions.resolve(con, ref)
+            versions.set_tag(con, version, name, move)
+        return version
+
+    def branch(self, ref: str, name: str) -> Version:
+        """Start the branch `NAME/BRANCH` at a version."""
+        with self.catalog.writing() as con:
+            version = versions.resolve(con, ref)
+            versions.set_branch(con, version, name)
+        return version
+
+    # writing
+
+    def commit(
+        self,
+        rows: Rows,
+        name: str,
+        *,
+        parent: str | Version | None = None,
+        message: str = "",
+        author: str | None = None,
+        run_id: str | None = None,
+        candidates: pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch] | None = None,
+        expect_parent: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        mode: Literal["replace", "patch"] = "replace",
+        remove: Iterable[tuple[str, int]] = (),
+        law: Literal["rows", "rewrite"] = "rows",
+    ) -> Version:
+        """Seal the next version of `name` (`NAME` or `NAME/BRANCH`) and return it.
+
+        `rows`: Arrow table, record-batch reader, iterable of record batches or of dicts, `datasets.Dataset`, or
+        `ingest.Ingest`. Missing columns are filled (`target` 0, `decision` expert, `demonstration` the completion).
+        `mode`: "replace", the rows are the whole version; "patch", they are laid over the parent and `remove` names
+        the keys `(row_id, target)` that go.
+        `parent`: defaults to the head of the branch; its rows are what is compared with.
+        `expect_parent`: refuse (RefusedError) unless the head of the branch is this version.
+        `law="rewrite"`: the rows come from a rewriting job, so rows in = rewrites + repairs + fallbacks.
+        Raises IntegrityError where the conservation law does not hold; nothing is committed then.
+        """
+        data_set, branch = versions.parse_branch(name)
+        remove = list(remove)
+        if remove and mode != "patch":
+            raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
+        again = not hasattr(rows, "__next__") and not isinstance(rows, pa.RecordBatchReader)
+        beside = self._write_candidates(candidates)
+        for _ in range(_ATTEMPTS):
+            against = self._parent(data_set, branch, parent, expect_parent)
+            staged = stage(self.root, schema.batches(rows), against, patch=mode == "patch", remove=remove)
+            if law == "rewrite":
+                _check_rewriting(staged, against, mode)
+            try:
+                return self.seal(
+                    staged, data_set, branch, [against.version] if against else [], implied=parent is None,
+                    expect_parent=expect_parent, message=message, author=author, run_id=run_id, candidates=beside,
+                    meta=meta,
+                )  # fmt: skip
+            except _HeadMovedError as moved:
+                if not again:
+                    raise RefusedError(
+                        f"{moved} The rows came from a stream that cannot be read twice; run the command again."
+                    ) from moved
+        raise RefusedError(f"{name} kept moving while this commit was made; try again when fewer processes write.")
+
+    def commit_log(self, log: pa.Table, name: str, parents: list[Version], *, message: str, author: str | None) -> Version:
+        """Seal a version from a change log against `parents[0]`, whose rows lie in parts already (merge, revert)."""
+        data_set, branch = versions.parse_branch(name)
+        staged = stage_log(self.root, log, self.open(parents[0]))
+        return self.seal(staged, data_set, branch, parents, implied=True, message=message, author=author)
+
+    def seal(
+        self, staged: Staged, name: str, branch: str, parents: list[Version], *, implied: bool,
+        expect_parent: str | None = None, message: str = "", author: str | None = None, run_id: str | None = None,
+        candidates: list[Part] | None = None, meta: Mapping[str, Any] | None = None,
+    ) -> Version:  # fmt: skip
+        """The one short transaction of a commit."""
+        beside = candidates or []
+        with self.catalog.writing() as con:
+            head = versions.head(con, name, branch)
+            if expect_parent is not None:
+                self._expect(con, head, expect_parent, name, branch)
+            if implied and (head.id if head else None) != (parents[0].id if parents else None):
+                raise _HeadMovedError(
+                    f"{name} moved to {head.ref if head else 'nothing'} while this commit was being written."
+                )
+            (number,) = one(con, "SELECT coalesce(max(number), 0) + 1 FROM versions WHERE name = ?", [name]) or (1,)
+            row = {
+                "name": name, "number": number, "branch": branch, "parents": [p.id for p in parents],
+                "created_at": datetime.now(UTC).isoformat(), "author": author or default_author(), "message": message,
+                "run_id": run_id, "meta": canonical_json(dict(meta or {})), "rows": staged.rows,
+                "added": staged.counts["add"], "changed": staged.counts["change"], "removed": staged.counts["remove"],
+                "rescored": staged.counts["rescore"], "log": staged.log.id,
+                "base": staged.base.id if staged.base else None, "candidates": [p.id for p in beside],
+                "pending": 0 if staged.base else parents[0].pending + staged.log.rows,
+                "depth": 0 if staged.base else parents[0].depth + 1,
+            }  # fmt: skip
+            identity = fingerprint({k: v for k, v in row.items() if k not in ("base", "pending", "depth")})[:32]
+            row = {"id": identity, **row}
+            con.execute(
+                f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values())
+            )
+            files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *beside]
+            for part in files:
+                con.execute("INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)", [part.id, part.kind, part.rows, part.bytes])
+            self._conserve(con, identity, parents[0] if parents else None, staged)
+            con.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", [name, branch, identity])
+            return versions.select(con, "v.id = ?", [identity])[0]
+
+    def _conserve(self, con: duckdb.DuckDBPyConnection, identity: str, parent: Version | None, staged: Staged) -> None:
+        """Count live rows part by part and refuse the transaction where they do not add up."""
+        con.execute("CREATE TEMP TABLE delta (part VARCHAR, rows BIGINT)")
+        if staged.live:
+            con.executemany("INSERT INTO delta VALUES (?, ?)", staged.live)
+        con.execute(
+            "INSERT INTO live SELECT ?, part, sum(rows) FROM (SELECT part, rows FROM live WHERE version = ? "
+            "UNION ALL SELECT part, rows FROM delta) GROUP BY part HAVING sum(rows) <> 0",
+            [identity, parent.id if parent else ""],
+        )
+        con.execute("DROP TABLE delta")
+        broken = one(
+            con,
+            "SELECT v.rows, v.added, v.removed, coalesce(p.rows, 0), l.total, l.least FROM versions v "
+            "LEFT JOIN versions p ON p.id = v.parents[1], "
+            "(SELECT coalesce(sum(rows), 0) AS total, coalesce(min(rows), 0) AS least FROM live WHERE version = $1) l "
+            "WHERE v.id = $1 AND NOT (coalesce(p.rows, 0) + v.added = v.rows + v.removed AND l.total = v.rows "
+            "AND l.least >= 0)",
+            [identity],
+        )
+        if broken:
+            rows, added, removed, before, total, _ = broken
+            raise IntegrityError(
+                f"the conservation law does not hold: parent rows {before} + added {added} must equal rows {rows} + "
+                f"removed {removed}, and the parts hold {total} live rows. Nothing was committed."
+            )
+
+    def _parent(
+        self, name: str, branch: str, parent: str | Version | None, expect_parent: str | None
+    ) -> Snapshot | None:
+        if not self.catalog.path.exists():
+            if isinstance(parent, str) or expect_parent:
+                raise UsageError(f"no store at {self.root}, so {parent or expect_parent!r} cannot be a parent.")
+            return None
+        with self.catalog.reading() as con:
+            head = versions.head(con, name, branch)
+            if expect_parent is not None:
+                self._expect(con, head, expect_parent, name, branch)
+            if parent is None:
+                version = head
+            else:
+                version = parent if isinstance(parent, Version) else versions.resolve(con, parent)
+            return self._snapshot(con, version) if version else None
+
+    def _expect(
+        self, con: duckdb.DuckDBPyConnection, head: Version | None, expect_parent: str, name: str, branch: str
+    ) -> None:
+        expected = versions.resolve(con, expect_parent)
+        if head is None or head.id != expected.id:
+            found = head.ref if head else "nothing"
+            target = name if branch == versions.MAIN else f"{name}/{branch}"
+            raise RefusedError(
+                f"the head of {target} is {found}, not {expected.ref} as expected: somebody committed in between. Look "
+                f"at `recast diff {expected.ref} {found}`, then commit on top of it with `--expect-parent {found}`."
+            )
+
+    def _snapshot(self, con: duckdb.DuckDBPyConnection, version: Version) -> Snapshot:
+        line = versions.chain(con, version, to_base=True)
+        base = line[-1].base
+        if base is None:
+            raise IntegrityError(f"{version.ref} has no base in its history; the catalog is damaged, run `recast verify`.")
+        return Snapshot(self.root, version, base, [v.log for v in reversed(line[:-1])])
+
+    def _write_candidates(self, candidates: Any) -> list[Part]:
+        if candidates is None:
+            return []
+        with PartWriter(self.root, "candidates", schema.CANDIDATE_SCHEMA) as writer:
+            for batch in schema.batches(candidates, schema.CANDIDATE_SCHEMA):
+                writer.write(batch)
+            return writer.close()
+
+
+def _check_rewriting(staged: Staged, parent: Snapshot | None, mode: str) -> None:
+    """Rows in = rewrites + repairs + fallbacks, and no key comes or goes."""
+    other = {k: n for k, n in staged.decisions.items() if k not in _REWRITING}
+    given = sum(staged.decisions.values())
+    rows_in = parent.version.rows if parent else 0
+    if other or staged.counts["add"] or staged.counts["remove"] or (mode == "replace" and given != rows_in):
+        fates = ", ".join(f"{n} {k}" for k, n in sorted(staged.decisions.items()))
+        raise IntegrityError(
+            f"the conservation law does not hold for this rewriting job: {rows_in} rows went in and {given} came out "
+            f"({fates}), {staged.counts['add']} of them new and {staged.counts['remove']} lost. Each row must come out "
+            "as a rewrite, a repair or a fallback; nothing was committed."
+        )
+
+
+def default_author() -> str:
+    """RECAST_AUTHOR, else the login name."""
+    if author := os.environ.get("RECAST_AUTHOR"):
+        return author
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

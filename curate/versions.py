@@ -1,0 +1,205 @@
+"""Versions and the refs that name them.
+
+A ref reads like git: `gsm8k` (head of its main branch), `gsm8k@v3` (third version), `gsm8k@ready` (tag),
+`gsm8k/shorter` (head of a branch), or a version id of at least 8 hex digits. Versions of one data set are
+numbered in the order of their commits, over all its branches.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from curate.catalog import one
+from curate.errors import RefusedError, UsageError
+
+MAIN = "main"
+_WORD = r"[^\W_][\w.+-]{0,119}"
+_REF = re.compile(rf"(?P<name>{_WORD})(?:/(?P<branch>{_WORD}))?(?:@(?P<at>{_WORD}))?")
+_ID = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One sealed set of rows. Row counts are against the first parent."""
+
+    id: str
+    name: str
+    number: int
+    branch: str
+    parent: str | None  # ref of the first parent
+    parents: tuple[str, ...]  # ids
+    rows: int
+    added: int
+    changed: int
+    removed: int
+    rescored: int  # content equal, scores not
+    author: str
+    message: str
+    created_at: datetime
+    run_id: str | None
+    meta: dict[str, Any] = field(default_factory=dict)
+    log: str = ""  # part id of the change log
+    base: str | None = None  # part id of a base, where this version has one
+    candidates_parts: tuple[str, ...] = ()
+    pending: int = 0  # log rows since the last base
+    depth: int = 0  # logs since the last base
+
+    @property
+    def ref(self) -> str:
+        return f"{self.name}@v{self.number}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `recast log --json` prints."""
+        return {
+            "ref": self.ref, "id": self.id, "name": self.name, "number": self.number, "branch": self.branch,
+            "parent": self.parent, "parents": list(self.parents), "rows": self.rows, "added": self.added,
+            "changed": self.changed, "removed": self.removed, "rescored": self.rescored, "author": self.author,
+            "message": self.message, "created_at": self.created_at.isoformat(), "run_id": self.run_id,
+            "meta": self.meta,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A parsed reference. `at` is "v3", a tag, or None for the head of the branch."""
+
+    name: str
+    branch: str | None
+    at: str | None
+
+    @property
+    def number(self) -> int | None:
+        return int(self.at[1:]) if self.at and re.fullmatch(r"v\d{1,9}", self.at) else None
+
+
+def parse(text: str) -> Ref:
+    """Parse a reference. Raises UsageError that shows the four forms."""
+    match = _REF.fullmatch(text)
+    if not match:
+        raise UsageError(
+            f"{text!r} is not a reference; write NAME, NAME@v3, NAME@TAG or NAME/BRANCH. Names start with a letter or "
+            "digit and hold letters, digits, '.', '_', '-' and '+' (at most 120)."
+        )
+    return Ref(match["name"], match["branch"], match["at"])
+
+
+def parse_branch(text: str) -> tuple[str, str]:
+    """Parse the name to commit to, `NAME` or `NAME/BRANCH`, into (name, branch)."""
+    ref = parse(text)
+    if ref.at is not None:
+        raise UsageError(f"{text!r} names a version, and versions never change; commit to {ref.name!r} instead.")
+    return ref.name, ref.branch or MAIN
+
+
+_SELECT = """
+SELECT v.id, v.name, v.number, v.branch, p.name || '@v' || p.number AS parent, v.parents, v.rows, v.added, v.changed,
+       v.removed, v.rescored, v.author, v.message, v.created_at::VARCHAR, v.run_id, v.meta, v.log, v.base,
+       v.candidates, v.pending, v.depth
+FROM versions v LEFT JOIN versions p ON p.id = v.parents[1]
+"""
+
+
+def _version(row: tuple[Any, ...]) -> Version:
+    (id_, name, number, branch, parent, parents, rows, added, changed, removed, rescored, author, message, created,
+     run_id, meta, log, base, candidates, pending, depth) = row  # fmt: skip
+    return Version(
+        id_, name, number, branch, parent, tuple(parents), rows, added, changed, removed, rescored, author, message,
+        datetime.fromisoformat(created), run_id, json.loads(meta or "{}"), log, base, tuple(candidates or ()),
+        pending, depth,
+    )  # fmt: skip
+
+
+def select(con: duckdb.DuckDBPyConnection, where: str, params: list[Any] | None = None) -> list[Version]:
+    """Versions for which the SQL condition `where` on `v` holds, oldest first."""
+    rows = con.execute(f"{_SELECT} WHERE {where} ORDER BY v.created_at, v.number", params or []).fetchall()
+    return [_version(row) for row in rows]
+
+
+def names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every data set in the store."""
+    return [n for (n,) in con.execute("SELECT DISTINCT name FROM versions ORDER BY name").fetchall()]
+
+
+def head(con: duckdb.DuckDBPyConnection, name: str, branch: str = MAIN) -> Version | None:
+    """Newest version of a branch, or None."""
+    found = one(con, "SELECT version FROM heads WHERE name = ? AND branch = ?", [name, branch])
+    return select(con, "v.id = ?", [found[0]])[0] if found else None
+
+
+def resolve(con: duckdb.DuckDBPyConnection, text: str) -> Version:
+    """The version that `text` names. Raises UsageError that lists what there is."""
+    if _ID.fullmatch(text) and (found := select(con, "starts_with(v.id, ?)", [text])):
+        if len(found) > 1:
+            raise UsageError(f"{text!r} is the start of {len(found)} version ids; give more digits.")
+        return found[0]
+    ref = parse(text)
+    known = names(con)
+    if ref.name not in known:
+        raise UsageError(f"no data set {ref.name!r} in this store; there is {_listed(known) or 'nothing yet'}.")
+    if ref.number is not None:
+        if found := select(con, "v.name = ? AND v.number = ?", [ref.name, ref.number]):
+            return found[0]
+        raise UsageError(f"{ref.name!r} has no version {ref.number}; it has {_span(con, ref.name)}.")
+    if ref.at is not None:
+        tagged = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [ref.name, ref.at])
+        if tagged:
+            return select(con, "v.id = ?", [tagged[0]])[0]
+        tags = [t for (t,) in con.execute("SELECT tag FROM tags WHERE name = ? ORDER BY tag", [ref.name]).fetchall()]
+        raise UsageError(
+            f"{ref.name!r} has no tag {ref.at!r}; its tags are {_listed(tags) or 'none'}, its versions "
+            f"{_span(con, ref.name)}."
+        )
+    branch = ref.branch or MAIN
+    if found_head := head(con, ref.name, branch):
+        return found_head
+    branches = con.execute("SELECT branch FROM heads WHERE name = ? ORDER BY branch", [ref.name]).fetchall()
+    raise UsageError(f"{ref.name!r} has no branch {branch!r}; it has {_listed([b for (b,) in branches])}.")
+
+
+def _listed(words: list[str], limit: int = 12) -> str:
+    return ", ".join(words[:limit]) + (f" and {len(words) - limit} more" if len(words) > limit else "")
+
+
+def _span(con: duckdb.DuckDBPyConnection, name: str) -> str:
+    low, high = one(con, "SELECT min(number), max(number) FROM versions WHERE name = ?", [name]) or (0, 0)
+    return f"v{low}" if low == high else f"v{low} to v{high}"
+
+
+def chain(con: duckdb.DuckDBPyConnection, version: Version, to_base: bool = False) -> list[Version]:
+    """`version` and its first parents, newest first; with `to_base` only as far as the nearest base."""
+    stop = "AND c.base IS NULL" if to_base else ""
+    ids = con.execute(
+        "WITH RECURSIVE c AS (SELECT id, parents, base, 0 AS age FROM versions WHERE id = ? UNION ALL "
+        "SELECT v.id, v.parents, v.base, c.age + 1 FROM versions v JOIN c ON v.id = c.parents[1] "
+        f"WHERE true {stop}) SELECT id FROM c ORDER BY age",
+        [version.id],
+    ).fetchall()
+    order = {id_: age for age, (id_,) in enumerate(ids)}
+    found = select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [list(order)])
+    return sorted(found, key=lambda v: order[v.id])
+
+
+def set_tag(con: duckdb.DuckDBPyConnection, version: Version, tag: str, move: bool = False) -> None:
+    """Name `version` `NAME@TAG`. Raises RefusedError where the tag names another version and `move` is off."""
+    ref = parse(f"{version.name}@{tag}")
+    if ref.number is not None:
+        raise UsageError(f"a tag may not look like a version number: {tag!r}.")
+    found = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [version.name, tag])
+    if found and found[0] != version.id and not move:
+        other = select(con, "v.id = ?", [found[0]])[0]
+        raise RefusedError(f"the tag {version.name}@{tag} already names {other.ref}; move it with --force.")
+    con.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", [version.name, tag, version.id])
+
+
+def set_branch(con: duckdb.DuckDBPyConnection, version: Version, branch: str) -> None:
+    """Start the branch `NAME/BRANCH` at `version`. Raises RefusedError where it exists."""
+    parse(f"{version.name}/{branch}")
+    if found := head(con, version.name, branch):
+        raise RefusedError(f"the branch {version.name}/{branch} exists and is at {found.ref}; choose another name.")
+    con.execute("INSERT INTO heads VALUES (?, ?, ?)", [version.name, branch, version.id])
