@@ -1,8 +1,13 @@
-"""One self-contained HTML page that shows what a run changed, and the records it is drawn from."""
+"""One self-contained HTML page that shows what a run changed, and the records it is drawn from.
+
+data = collect(".recast", ["gsm8k@v1", "gsm8k-rewrites@v1"], learn_dir="runs/learn", evals={...})
+build(data, Path("report.html"))
+"""
 
 from __future__ import annotations
 
+from pipelines.report.collect import collect
 from pipelines.report.data import ReportData
 from pipelines.report.page import build
 
-__all__ = ["ReportData", "build"]
+__all__ = ["ReportData", "build", "collect"]

@@ -45,9 +45,7 @@ def mark(shape: str, x: float, y: float, size: float = 5.5, **attributes: object
     """The shape of an arm, drawn around (x, y)."""
     if shape == "square":
         s = size * 0.92
-        return tag(
-            "rect", x=x - s, y=y - s, width=2 * s, height=2 * s, rx=1.5, class_="mark", **attributes
-        )
+        return tag("rect", x=x - s, y=y - s, width=2 * s, height=2 * s, rx=1.5, class_="mark", **attributes)
     if shape in ("triangle", "diamond"):
         s = size * 1.25
         points = (
@@ -145,7 +143,9 @@ def table(data: ReportData) -> Markup:
         inside = [fixed(value, digits)]
         if half is not None and value is not None:
             inside.append(tag("span", f"± {half:.{digits}f}", class_="half"))
-        return tag("td", *inside, class_="best" if wins else None, title="best of the trained" if wins else None)
+        return tag(
+            "td", *inside, class_="best" if wins else None, title="best of the trained" if wins else None
+        )
 
     head = tag(
         "tr",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.report.arms import styles
 from pipelines.report.data import Arm, finite
-from pipelines.report.markup import Markup, tag
+from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import Linear, fixed, short, ticks, words
 
 WIDTH = 1080
@@ -25,9 +25,7 @@ def losses(arms: Sequence[Arm]) -> list[tuple[str, float, dict[str, float]]]:
         if finite(before) is None:
             continue
         lost = {
-            arm.key: before - after
-            for arm in trained
-            if (after := finite(arm.suites.get(suite))) is not None
+            arm.key: before - after for arm in trained if (after := finite(arm.suites.get(suite))) is not None
         }
         if lost:
             rows.append((suite, before, lost))
@@ -50,8 +48,6 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
     band = BAR * len(shown) + BETWEEN
     bottom = TOP + band * len(rows)
     parts = [
-        tag("title", "Points lost on each general suite"),
-        tag("desc", "The same figures are in the table below."),
         tag("text", "suite", x=NAME_END, y=TOP - 12, class_="axis end"),
         tag("text", "base", x=BASE_END, y=TOP - 12, class_="axis end"),
         tag("text", "points lost →", x=RIGHT, y=TOP - 12, class_="axis end"),
@@ -81,9 +77,21 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
                 parts.append(
                     tag(
                         "rect",
-                        x=min(x, zero), y=y + 1, width=max(abs(x - zero), 1.2), height=BAR - 2, rx=1.5,
-                        class_=f"bar {look[arm.key].css}", data_tip=tip,
+                        x=min(x, zero),
+                        y=y + 1,
+                        width=max(abs(x - zero), 1.2),
+                        height=BAR - 2,
+                        rx=1.5,
+                        class_=f"bar {look[arm.key].css}",
+                        data_tip=tip,
                     )
                 )
             y += BAR
-    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {bottom + 22}", class_="chart bars", role="img")
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {bottom + 22}",
+        class_="chart bars",
+        role="img",
+        aria_label=described("Points lost on each general suite", "The same figures are in the table below."),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.report.data import Curve
-from pipelines.report.markup import Markup, tag
+from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import Linear, fixed, moving_mean, padded, short, ticks
 
 WIDTH, HEIGHT = 350, 190
@@ -35,10 +35,7 @@ def chart(curve: Curve) -> Markup | None:
         high = 1.02
     across = Linear(min(steps), max(steps), LEFT + 4, RIGHT - 4)
     up = Linear(low, high, BOTTOM, TOP)
-    parts = [
-        tag("title", f"{curve.title} over the steps of learning"),
-        tag("desc", _summary(curve)),
-    ]
+    parts = []
     for value in ticks(low, high, 4):
         parts += [
             tag("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"),
@@ -61,7 +58,14 @@ def chart(curve: Curve) -> Markup | None:
         parts.append(tag("path", d=_path(held), class_="held-line"))
         parts += [tag("circle", cx=x, cy=y, r=4.5, class_="held") for x, y in held]
     parts += _hits(curve, smooth, across, up)
-    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart curve", role="img")
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        class_="chart curve",
+        role="img",
+        aria_label=described(f"{curve.title} over the steps of learning", _summary(curve)),
+    )
 
 
 def _hits(curve: Curve, smooth: Sequence[float], across: Linear, up: Linear) -> list[Markup]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.report.data import Fate
-from pipelines.report.markup import Markup, tag
+from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import share, thousands, words
 
 WIDTH, HEIGHT = 1080, 320
@@ -114,14 +114,13 @@ def chart(fates: Sequence[Fate]) -> Markup | None:
     for fate in fates:
         first[task_of[fate.task], fate.decision] += fate.rows
         second[fate.decision, last(fate)[0]] += fate.rows
-    parts = [
-        tag("title", "What became of every row"),
-        tag("desc", "; ".join(f"{n.rows} rows {n.label}" for column in columns[1:] for n in column)),
-    ]
+    parts = []
     for turn, links in enumerate((first, second)):
         places = [{n.key: i for i, n in enumerate(columns[turn + side])} for side in (0, 1)]
         x0, x1 = COLUMNS_X[turn] + BAR, COLUMNS_X[turn + 1]
-        for (start, end), rows in sorted(links.items(), key=lambda kv: (places[0][kv[0][0]], places[1][kv[0][1]])):
+        for (start, end), rows in sorted(
+            links.items(), key=lambda kv: (places[0][kv[0][0]], places[1][kv[0][1]])
+        ):
             a, b = by_key[turn][start], by_key[turn + 1][end]
             tip = f"{a.label} → {b.label}\n{thousands(rows)} rows, {share(rows, total)}"
             parts.append(_ribbon(a, b, x0, x1, rows, scale, b.css, tip))
@@ -130,7 +129,16 @@ def chart(fates: Sequence[Fate]) -> Markup | None:
         for node in column:
             tip = f"{node.label}\n{thousands(node.rows)} rows, {share(node.rows, total)}"
             parts += [
-                tag("rect", x=x, y=node.y, width=BAR, height=node.height, rx=2, class_=f"node {node.css}", data_tip=tip),
+                tag(
+                    "rect",
+                    x=x,
+                    y=node.y,
+                    width=BAR,
+                    height=node.height,
+                    rx=2,
+                    class_=f"node {node.css}",
+                    data_tip=tip,
+                ),
                 tag(
                     "text",
                     tag("tspan", node.label, class_="strong"),
@@ -140,7 +148,17 @@ def chart(fates: Sequence[Fate]) -> Markup | None:
                     class_="node-label",
                 ),
             ]
-    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart flow", role="img")
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        class_="chart flow",
+        role="img",
+        aria_label=described(
+            "What became of every row",
+            "; ".join(f"{n.rows} rows {n.label}" for column in columns[1:] for n in column),
+        ),
+    )
 
 
 def _count(fates: Sequence[Fate], key) -> Counter[str]:

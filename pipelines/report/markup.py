@@ -59,6 +59,11 @@ def tag(name: str, /, *children: Child, **attributes: Any) -> Markup:
     return Markup(opening if name in VOID else f"{opening}{text(children)}</{name}>")
 
 
+def described(name: str, values: str) -> str:
+    """The accessible name of a drawing. Not a `<title>`: browsers show that as a second tooltip."""
+    return f"{name}. {values.rstrip('.')}."
+
+
 def json_script(element_id: str, value: Any) -> Markup:
     """Data for the page's script. `<`, `>` and `&` are escaped, so no text can close the element."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -12,13 +12,22 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from pipelines.report import arms
+from pipelines.report import arms, results, rows, running
 from pipelines.report.data import ReportData
 from pipelines.report.markup import Markup, tag
-from pipelines.report.sections import Section, all_sections
+from pipelines.report.sections import Section
 
 SCRIPTS = ("page.js", "samples.js")
 STYLES = ("base.css", "charts.css", "samples.css")
+SECTIONS = (
+    results.outcome,
+    rows.fates,
+    running.learning,
+    rows.likelihood,
+    results.forgetting,
+    rows.samples,
+    running.provenance,
+)
 
 
 def _assets(names: tuple[str, ...]) -> str:
@@ -33,8 +42,13 @@ def _hash(body: str) -> str:
 def _section(section: Section) -> Markup:
     if section.body is None:
         note = tag(
-            "p", tag("b", section.title), " is left out: no data. ", tag("code", section.fill), " would fill it.",
-            class_="absent", id=section.id,
+            "p",
+            tag("b", section.title),
+            " is left out: no data. ",
+            tag("code", section.fill),
+            " would fill it.",
+            class_="absent",
+            id=section.id,
         )
         return note
     return tag(
@@ -52,15 +66,23 @@ def render(data: ReportData) -> str:
         f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
-    sections = all_sections(data)
+    sections = [make(data) for make in SECTIONS]
     first, rest = sections[0], sections[1:]
     sentence = arms.sentence(data)
     nav = tag(
         "nav",
         tag("a", "recast", href="#top", class_="brand"),
-        tag("div", *(tag("a", s.nav, href=f"#{s.id}") for s in sections if s.body is not None), class_="links"),
-        tag("button", tag("span", "◐", aria_hidden="true"), type="button", id="theme", aria_label="Light or dark",
-            title="Light or dark"),
+        tag(
+            "div", *(tag("a", s.nav, href=f"#{s.id}") for s in sections if s.body is not None), class_="links"
+        ),
+        tag(
+            "button",
+            tag("span", "◐", aria_hidden="true"),
+            type="button",
+            id="theme",
+            aria_label="Light or dark",
+            title="Light or dark",
+        ),
         aria_label="Sections",
     )
     hero = tag(
@@ -77,8 +99,15 @@ def render(data: ReportData) -> str:
         tag("a", "Skip to the content", href="#top", class_="skip"),
         nav,
         tag("main", hero, _section(first), *(_section(s) for s in rest)),
-        tag("footer", tag("p", "Made by recast", f" on {data.created_at}" if data.created_at else "",
-                          ". This file loads nothing from anywhere.")),
+        tag(
+            "footer",
+            tag(
+                "p",
+                "Made by recast",
+                f" on {data.created_at}" if data.created_at else "",
+                ". This file loads nothing from anywhere.",
+            ),
+        ),
         tag("div", id="tip", role="status", hidden=True),
         Markup(f"<script>{script}</script>"),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipelines.report.arms import mark, styles
 from pipelines.report.data import Arm, finite
-from pipelines.report.markup import Markup, tag
+from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import Linear, fixed, padded, short, ticks
 
 WIDTH, HEIGHT = 500, 400
@@ -26,6 +26,10 @@ def _tip(arm: Arm) -> str:
     if arm.num_seeds > 1:
         lines.append(f"mean of {arm.num_seeds} seeds, 95 % intervals")
     return "\n".join(lines)
+
+
+def _spoken(arm: Arm) -> str:
+    return _tip(arm).replace("\n", ", ")
 
 
 def _overlap(a: Box, b: Box) -> float:
@@ -78,15 +82,16 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
     across, up = Linear(x_low, x_high, LEFT, RIGHT), Linear(y_low, y_high, BOTTOM, TOP)
 
     parts: list[Markup] = [
-        tag("title", "Downstream accuracy against forgetting"),
-        tag("desc", "; ".join(_tip(arm).replace("\n", ", ") for arm, _, _ in known)),
         tag(
             "defs",
             tag(
                 "radialGradient",
                 tag("stop", offset="0", class_="glow-in"),
                 tag("stop", offset="1", class_="glow-out"),
-                id="glow", cx="0", cy="0", r="0.75",
+                id="glow",
+                cx="0",
+                cy="0",
+                r="0.75",
             ),
         ),
         tag("rect", x=LEFT, y=TOP, width=RIGHT - LEFT, height=BOTTOM - TOP, fill="url(#glow)"),
@@ -97,13 +102,14 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
             tag("text", short(value), x=LEFT - 8, y=up(value) + 4, class_="tick end"),
         ]
     for value in ticks(x_low, x_high, 6):
+        x = across(value)
         parts += [
-            tag("line", x1=across(value), x2=across(value), y1=TOP, y2=BOTTOM, class_="grid zero" if value == 0 else "grid"),
-            tag("text", short(value), x=across(value), y=BOTTOM + 18, class_="tick middle"),
+            tag("line", x1=x, x2=x, y1=TOP, y2=BOTTOM, class_="grid zero" if value == 0 else "grid"),
+            tag("text", short(value), x=x, y=BOTTOM + 18, class_="tick middle"),
         ]
     parts += [
         tag("text", "downstream, % correct", x=LEFT, y=TOP - 4, class_="axis"),
-        tag("text", "forgetting, points lost on the general suites →", x=RIGHT, y=BOTTOM + 38, class_="axis end"),
+        tag("text", "forgetting, points lost in general →", x=RIGHT, y=BOTTOM + 38, class_="axis end"),
     ]
     by_role = {arm.role: (across(x), up(y)) for arm, x, y in reversed(known)}
     if "reference" in by_role and "target" in by_role:
@@ -129,11 +135,22 @@ def chart(arms: Sequence[Arm]) -> Markup | None:
                 mark(look[arm.key].mark, cx, cy, 7.5 if arm.role == "target" else 6.2),
                 tag("text", arm.label, x=at, y=base, class_=f"label {anchor}"),
                 class_=f"point {look[arm.key].css} role-{arm.role}",
+                role="img",
+                aria_label=_spoken(arm),
                 tabindex="0",
                 data_tip=_tip(arm),
             )
         )
-    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart plane", role="img")
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        class_="chart plane",
+        role="group",
+        aria_label=described(
+            "Downstream accuracy against forgetting", "; ".join(_spoken(arm) for arm, _, _ in known)
+        ),
+    )
 
 
 def _extent(arm: Arm, cx: float, cy: float, across: Linear, up: Linear) -> Box:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.report.data import Likelihoods, finite
-from pipelines.report.markup import Markup, tag
+from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import Linear, bins, fixed, histogram, short, thousands, ticks
 
 WIDTH = 1080
@@ -42,10 +42,7 @@ def chart(groups: Sequence[Likelihoods]) -> Markup | None:
     edges = bins([values for _, values in known])
     across = Linear(edges[0], edges[-1], LEFT, RIGHT)
     bottom = TOP + ROW * len(known)
-    parts = [
-        tag("title", "Distribution of the mean negative log-likelihood a token"),
-        tag("desc", "; ".join(f"{g.label}: median {fixed(float(np.median(v)), 2)}" for g, v in known)),
-    ]
+    parts = []
     for value in ticks(edges[0], edges[-1], 9):
         x = across(value)
         parts += [
@@ -55,7 +52,17 @@ def chart(groups: Sequence[Likelihoods]) -> Markup | None:
     parts.append(tag("text", "nats a token →", x=RIGHT, y=bottom + 36, class_="axis end"))
     for turn, (group, values) in enumerate(known):
         parts.append(_row(group, values, edges, across, TOP + ROW * (turn + 1)))
-    return tag("svg", *parts, viewBox=f"0 0 {WIDTH} {bottom + 42}", class_="chart ridges", role="img")
+    return tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {bottom + 42}",
+        class_="chart ridges",
+        role="img",
+        aria_label=described(
+            "Distribution of the mean negative log-likelihood a token",
+            "; ".join(f"{g.label}: median {fixed(float(np.median(v)), 2)}" for g, v in known),
+        ),
+    )
 
 
 def _row(group: Likelihoods, values: list[float], edges: list[float], across: Linear, floor: float) -> Markup:

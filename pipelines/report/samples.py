@@ -15,7 +15,7 @@ MAX_CHARS = 20_000  # of one text shown; the rest is named, not embedded
 def clip(text: str) -> str:
     if len(text) <= MAX_CHARS:
         return text
-    return f"{text[:MAX_CHARS]}\n… {len(text) - MAX_CHARS:,} more characters are in the version, not on this page"
+    return f"{text[:MAX_CHARS]}\n… and {len(text) - MAX_CHARS:,} more characters, left out of this page"
 
 
 def _edits(before: str, after: str) -> Iterator[tuple[int, str]]:
@@ -71,13 +71,24 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                 "decision": sample.decision,
                 "reason": sample.reason,
                 "checks": [
-                    {"name": c.name, "status": c.status, "reason": c.reason, "message": c.message,
-                     "score": finite(c.score)}
+                    {
+                        "name": c.name,
+                        "status": c.status,
+                        "reason": c.reason,
+                        "message": c.message,
+                        "score": finite(c.score),
+                    }
                     for c in sample.checks
                 ],
                 "candidates": [
-                    {"text": clip(c.text), "status": c.status, "reason": c.reason, "nll": finite(c.nll),
-                     "attempt": c.attempt, "chosen": c.chosen}
+                    {
+                        "text": clip(c.text),
+                        "status": c.status,
+                        "reason": c.reason,
+                        "nll": finite(c.nll),
+                        "attempt": c.attempt,
+                        "chosen": c.chosen,
+                    }
                     for c in sample.candidates
                 ],
                 "nll": [finite(sample.nll_before), finite(sample.nll_after), finite(sample.nll_self)],

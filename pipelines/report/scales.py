@@ -38,7 +38,9 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [round(i * step, 10) + 0.0 for i in range(first, last + 1)]
 
 
-def padded(values: Sequence[float], *, share: float = 0.08, floor: float | None = None) -> tuple[float, float]:
+def padded(
+    values: Sequence[float], *, share: float = 0.08, floor: float | None = None
+) -> tuple[float, float]:
     """The extent of `values` with a margin; `floor` is a value the extent must reach down to."""
     low, high = min(values), max(values)
     if floor is not None:
@@ -77,7 +79,7 @@ def fixed(value: float | None, digits: int = 1, *, sign: bool = False) -> str:
     """A number for people: `digits` decimals, a real minus sign, an en dash where it is missing."""
     value = finite(value)
     if value is None:
-        return "–"  # noqa: RUF001
+        return "–"
     shown = f"{value:{'+' if sign else ''}.{digits}f}"
     if float(shown) == 0:
         shown = f"{0:.{digits}f}"
@@ -96,7 +98,7 @@ def thousands(value: int) -> str:
 def share(part: float, whole: float) -> str:
     """A percentage that says 0 % and 100 % only when they are exact; decimals only near those ends."""
     if not whole:
-        return "–"  # noqa: RUF001
+        return "–"
     percent = 100 * part / whole
     if percent in (0, 100) or 1 <= percent <= 99:
         return f"{percent:.0f} %"

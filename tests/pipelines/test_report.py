@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from report_example import example  # noqa: E402
-
-from pipelines.report import ReportData, build  # noqa: E402
-from pipelines.report.page import render  # noqa: E402
+from pipelines.report import ReportData, build
+from pipelines.report.page import render
+from tests.pipelines.report_example import example
 
 
 class Tags(HTMLParser):

@@ -1,0 +1,87 @@
+"""The folder that `recast learn` leaves: its metrics become curves, its manifest names its gate.
+
+`metrics.jsonl` holds one JSON object a line with `step` and measures; held-out measures stand in an object
+`heldout` of the line. Measures that the page does not know are left to the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.errors import DataError
+from pipelines.report.data import Better, Curve, finite
+
+METRICS = "metrics.jsonl"
+MANIFEST = "manifest.json"
+HELDOUT = "heldout"
+
+# measure, title, better, unit; in the order of the page
+MEASURES: tuple[tuple[str, str, Better, str], ...] = (
+    ("reward", "Reward", "higher", "mean over candidates"),
+    ("pass_rate", "Gate pass rate", "higher", "share of candidates"),
+    ("nll", "NLL under the backbone", "lower", "nats a token"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    curves: tuple[Curve, ...]
+    gate_id: str | None
+
+
+def learned(folder: str | Path) -> Learned:
+    """Curves and gate id of a run of `learn`, finished or not; no curves where it has not begun.
+
+    Raises DataError with the line number where `metrics.jsonl` holds anything but JSON objects; an
+    unfinished last line, as a kill leaves it, is not an error.
+    """
+    folder = Path(folder)
+    points = _points(folder / METRICS)
+    curves = []
+    for name, title, better, unit in MEASURES:
+        train = tuple(sorted(points.get(name, {}).items()))
+        heldout = tuple(sorted(points.get(f"{HELDOUT}/{name}", {}).items()))
+        if train or heldout:
+            curves.append(Curve(name, title, better, unit, train, heldout))
+    manifest = folder / MANIFEST
+    known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    return Learned(tuple(curves), known.get("gate_id"))
+
+
+def _points(path: Path) -> dict[str, dict[float, float]]:
+    """{measure: {step: value}}; a step that was done again after a resume counts as it was done last."""
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").split("\n")
+    points: dict[str, dict[float, float]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            step = float(entry["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):
+                continue
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object with `step`, found {line[:60]!r}."
+            ) from error
+        for name, value in _measures(entry):
+            points.setdefault(name, {})[step] = value
+    return points
+
+
+def _measures(entry: Mapping[str, Any]) -> list[tuple[str, float]]:
+    inner = entry.get(HELDOUT)
+    pairs = [*entry.items()]
+    if isinstance(inner, Mapping):
+        pairs += [(f"{HELDOUT}/{name}", value) for name, value in inner.items()]
+    return [
+        (name, float(value))
+        for name, value in pairs
+        if isinstance(value, int | float) and not isinstance(value, bool) and finite(float(value)) is not None
+    ]

@@ -1,0 +1,71 @@
+"""The sections on models: gain against forgetting, and what each suite lost."""
+
+from __future__ import annotations
+
+from pipelines.report import arms, bars, plane
+from pipelines.report.data import ReportData
+from pipelines.report.markup import Markup, tag
+from pipelines.report.scales import fixed, words
+from pipelines.report.sections import Section, numbers, scroll
+
+
+def outcome(data: ReportData) -> Section:
+    body = None
+    if data.arms:
+        drawing = plane.chart(data.arms)
+        note = (
+            "Downstream: accuracy on held-out questions of the task. General: mean accuracy over the suites "
+            "the base could already do. Forgetting: general of the base minus general of the arm. Gold "
+            "log-likelihood: of the reference answers on the general suites, a measure that extracts nothing. "
+            "Start loss: training loss before the first update."
+        )
+        seeds = {arm.num_seeds for arm in data.arms if arm.role != "base"}
+        if max(seeds, default=1) > 1:
+            note += " Means over seeds, ± half of the 95 % interval over seeds."
+            if len(seeds) == 1:
+                note = note.replace("over seeds,", f"over {max(seeds)} seeds,")
+        elif any(arm.half_widths for arm in data.arms):
+            note += " One run each, ± half of the 95 % interval over questions."
+        body = Markup("").join(
+            [
+                arms.key_figures(data) or Markup(""),
+                tag(
+                    "div",
+                    tag("div", drawing, class_="plane-box") if drawing else None,
+                    tag(
+                        "div", scroll(arms.table(data)), tag("p", note, class_="caption"), class_="table-box"
+                    ),
+                    class_="outcome" if drawing else "outcome single",
+                ),
+            ]
+        )
+    return Section(
+        "outcome",
+        "Outcome",
+        "Gain against forgetting",
+        Markup(body) if body else None,
+        "recast eval and recast compare",
+    )
+
+
+def forgetting(data: ReportData) -> Section:
+    drawing = bars.chart(data.arms)
+    body = None
+    if drawing:
+        look = arms.styles(data.arms)
+        rows = bars.losses(data.arms)
+        shown = [a for a in data.arms if any(a.key in lost for _, _, lost in rows)]
+        key = tag("ul", *(tag("li", arms.swatch(look[a.key]), a.label) for a in shown), class_="legend")
+        cells = [
+            [words(suite), fixed(base), *(fixed(lost.get(a.key), 1, sign=True) for a in shown)]
+            for suite, base, lost in rows
+        ]
+        body = Markup(key + scroll(drawing) + numbers(["suite", "base", *(a.label for a in shown)], cells))
+    return Section(
+        "forgetting",
+        "Forgetting",
+        "What each suite lost",
+        body,
+        "recast eval with the general suites",
+        "Accuracy of the base minus accuracy after SFT, suite by suite.",
+    )

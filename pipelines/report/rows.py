@@ -1,0 +1,185 @@
+"""The sections on rows: their fates, how improbable they are to the backbone, and samples to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from pipelines.report import flow, ridges
+from pipelines.report.data import ReportData
+from pipelines.report.markup import Markup, json_script, tag
+from pipelines.report.samples import payload
+from pipelines.report.scales import fixed, share, thousands, words
+from pipelines.report.sections import Section, numbers, scroll
+
+
+def fates(data: ReportData) -> Section:
+    drawing = flow.chart(data.fates)
+    body = None
+    if drawing:
+        total = sum(f.rows for f in data.fates)
+        counts = Counter[tuple[str, str]]()
+        for fate in data.fates:
+            counts[fate.decision, fate.reason] += fate.rows
+        cells = [
+            [words(decision), words(reason) or "–", thousands(n), share(n, total)]
+            for (decision, reason), n in counts.most_common()
+        ]
+        body = Markup(scroll(drawing) + _gate(data) + numbers(["decision", "reason", "rows", "share"], cells))
+    return Section(
+        "fates",
+        "Row fates",
+        "What became of every row",
+        body,
+        "recast rewrite",
+        "A rewrite replaces the expert's text only when every check of the gate passes. Otherwise it is "
+        "repaired or the expert's text stays, with the reason.",
+    )
+
+
+def _gate(data: ReportData) -> Markup:
+    if not data.gate_counts:
+        return Markup("")
+    lines = []
+    for count in data.gate_counts:
+        total = count.passed + count.failed + count.undecided
+        if not total:
+            continue
+        parts, x = [], 0.0
+        for css, n in (("pass", count.passed), ("undecided", count.undecided), ("fail", count.failed)):
+            wide = 100 * n / total
+            if n:
+                tip = f"{words(count.check)}\n{words(css)}: {thousands(n)} of {thousands(total)} candidates"
+                parts.append(
+                    tag(
+                        "rect",
+                        x=x,
+                        y=0,
+                        width=max(wide - 0.3, 0.3),
+                        height=6,
+                        class_=f"check-{css}",
+                        data_tip=tip,
+                    )
+                )
+            x += wide
+        lines.append(
+            tag(
+                "div",
+                tag("span", words(count.check), class_="check-name"),
+                tag(
+                    "svg",
+                    *parts,
+                    viewBox="0 0 100 6",
+                    preserveAspectRatio="none",
+                    class_="meter",
+                    role="img",
+                    aria_label=f"{share(count.passed, total)} passed",
+                ),
+                tag(
+                    "span",
+                    tag("b", share(count.passed, total)),
+                    f" of {thousands(total)}",
+                    class_="check-share",
+                ),
+                class_="check-line",
+            )
+        )
+    return tag("div", tag("h3", "Checks of the gate, over all candidates"), *lines, class_="gate")
+
+
+def likelihood(data: ReportData) -> Section:
+    drawing = ridges.chart(data.likelihoods)
+    body = None
+    lead = "Mean negative log-likelihood a token under the frozen backbone, in its chat template. One value a row."
+    if drawing:
+        closed = ridges.gap_closed(data.likelihoods)
+        if closed is not None:
+            lead += (
+                f" The rewrites close {closed * 100:.0f} % of the gap between the median demonstration and "
+                "the median of the backbone's own samples."
+            )
+        cells = []
+        for group in data.likelihoods:
+            values = ridges.clean(group)
+            if values:
+                quantiles = np.percentile(values, [10, 50, 90])
+                cells.append(
+                    [
+                        group.label,
+                        thousands(len(values)),
+                        fixed(float(np.mean(values)), 3),
+                        *(fixed(float(q), 3) for q in quantiles),
+                    ]
+                )
+        body = Markup(scroll(drawing) + numbers(["text", "rows", "mean", "10 %", "median", "90 %"], cells))
+    return Section(
+        "likelihood",
+        "Likelihood",
+        "How improbable each text is to the backbone",
+        body,
+        "recast rewrite (scores are stored with the version)",
+        lead,
+    )
+
+
+def samples(data: ReportData) -> Section:
+    body = None
+    lead = ""
+    if data.samples:
+        total = data.rows_in_all or len(data.samples)
+        lead = (
+            f"{thousands(len(data.samples))} of {thousands(total)} rows. The expert's words that went are struck "
+            "through, the agent's words that came are underlined."
+        )
+        keys = tag(
+            "p",
+            *(
+                (tag("kbd", key), f" {what} ")
+                for key, what in (
+                    ("j", "next"),
+                    ("k", "previous"),
+                    ("/", "search"),
+                    ("s", "side by side or inline"),
+                )
+            ),
+            class_="keys",
+        )
+        controls = tag(
+            "div",
+            tag(
+                "input",
+                type="search",
+                id="sample-search",
+                placeholder="Search prompts, texts, ids, reasons",
+                aria_label="Search samples",
+                autocomplete="off",
+                spellcheck="false",
+            ),
+            tag("div", id="sample-filters", class_="filters", role="group", aria_label="Filter by decision"),
+            tag(
+                "select",
+                tag("option", "stored order", value="order"),
+                tag("option", "largest NLL gain", value="gain"),
+                tag("option", "largest rewrite", value="distance"),
+                id="sample-sort",
+                aria_label="Sort samples",
+            ),
+            class_="controls",
+        )
+        browser = tag(
+            "div",
+            tag(
+                "div",
+                tag("p", id="sample-count", class_="count", aria_live="polite"),
+                tag("ol", id="sample-list", role="listbox", tabindex="0", aria_label="Samples"),
+                class_="list-box",
+            ),
+            tag("article", id="sample-view", aria_label="Sample"),
+            class_="browser",
+        )
+        silent = tag(
+            "noscript", tag("p", "The browser of samples needs the script inside this page.", class_="absent")
+        )
+        body = Markup(controls + browser + keys + silent + json_script("samples-data", payload(data.samples)))
+    return Section("samples", "Samples", "Row by row", body, "recast rewrite", lead)

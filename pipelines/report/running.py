@@ -1,0 +1,127 @@
+"""The sections on the run itself: how the agent learned, and where everything came from."""
+
+from __future__ import annotations
+
+from pipelines.report import curves
+from pipelines.report.data import ReportData
+from pipelines.report.markup import Markup, tag
+from pipelines.report.scales import duration, fixed, thousands
+from pipelines.report.sections import Section, numbers, scroll
+
+
+def learning(data: ReportData) -> Section:
+    panels = [p for curve in data.curves if (p := curves.panel(curve))]
+    body = None
+    if panels:
+        held = [c for c in data.curves if c.heldout]
+        cells = [[c.title, fixed(step, 0), fixed(value, 3)] for c in held for step, value in c.heldout]
+        legend = tag(
+            "ul",
+            tag("li", tag("span", class_="line-key raw-key"), "a training step"),
+            tag("li", tag("span", class_="line-key smooth-key"), f"moving mean over {curves.WINDOW} steps"),
+            tag("li", tag("span", class_="line-key held-key"), "held-out rows") if held else None,
+            class_="legend",
+        )
+        body = Markup(
+            legend
+            + tag("div", *panels, class_="panels")
+            + (numbers(["measure", "step", "held out"], cells) if cells else "")
+        )
+    return Section(
+        "learning",
+        "Learning",
+        "How the agent learned",
+        body,
+        "recast learn",
+        "GRPO on a LoRA over the frozen backbone. A candidate that fails the gate gets no reward.",
+    )
+
+
+def provenance(data: ReportData) -> Section:
+    parts: list[Markup] = []
+    if data.versions:
+        rows = [
+            tag(
+                "tr",
+                tag("th", v.ref, scope="row"),
+                tag("td", tag("code", v.id[:16], title=v.id)),
+                tag("td", thousands(v.rows), class_="num"),
+                tag("td", v.changes or "–", class_="num"),
+                tag("td", v.parent or "–"),
+                tag("td", v.created_at),
+                tag("td", v.message, class_="message"),
+            )
+            for v in data.versions
+        ]
+        heads = ("version", "id", "rows", "changes", "parent", "created", "message")
+        parts.append(
+            scroll(
+                tag(
+                    "table",
+                    tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads))),
+                    tag("tbody", *rows),
+                    class_="ledger",
+                )
+            )
+        )
+    if data.facts:
+        parts.append(
+            tag(
+                "dl",
+                *(tag("div", tag("dt", name), tag("dd", value)) for name, value in data.facts),
+                class_="facts",
+            )
+        )
+    if data.stages:
+        longest = max(stage.seconds for stage in data.stages) or 1.0
+        total = sum(stage.seconds for stage in data.stages)
+        rows = [
+            tag(
+                "tr",
+                tag("th", stage.name, scope="row"),
+                tag("td", duration(stage.seconds), class_="num"),
+                tag(
+                    "td",
+                    tag(
+                        "svg",
+                        tag(
+                            "rect", x=0, y=0, height=4, width=max(100 * stage.seconds / longest, 0.6), rx=0.6
+                        ),
+                        viewBox="0 0 100 4",
+                        preserveAspectRatio="none",
+                        class_="meter stage",
+                        aria_hidden="true",
+                    ),
+                ),
+                tag("td", tag("code", stage.command) if stage.command else None, class_="message"),
+            )
+            for stage in data.stages
+        ]
+        rows.append(
+            tag(
+                "tr",
+                tag("th", "in all", scope="row"),
+                tag("td", duration(total), class_="num"),
+                tag("td"),
+                tag("td"),
+                class_="total",
+            )
+        )
+        heads = ("stage", "time", "", "command")
+        parts.append(
+            scroll(
+                tag(
+                    "table",
+                    tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads))),
+                    tag("tbody", *rows),
+                    class_="ledger stages",
+                )
+            )
+        )
+    return Section(
+        "provenance",
+        "Provenance",
+        "Where this came from",
+        Markup("".join(parts)) if parts else None,
+        "recast run, whose run folders record it",
+    )
