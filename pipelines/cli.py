@@ -1,0 +1,237 @@
+"""The `recast` command. Owns words, exit codes and options common to all verbs; jobs do the work.
+
+A verb's options are the parameters of its job (`pipelines.jobs`), so the command line, a stages file and
+a caller in Python mean the same thing. Only the module of the verb that is asked for is imported:
+`recast --help` loads neither torch nor DuckDB.
+
+Data go to stdout, words to stderr; with `--json` stdout holds one JSON document, errors included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import RecastError
+from pipelines.jobs import VERBS, Verb
+
+OK, UNEXPECTED, USAGE, FAILED_ROWS, INTERRUPTED = 0, 1, 2, 3, 130
+DISK_FULL = 6  # a machine that lacks what the job needs
+STORE_ENV, DEFAULT_STORE = "RECAST_HOME", ".recast"
+EPILOG = (
+    "Exit codes: 0 ok, 1 unexpected, 2 usage or input, 3 finished but some rows failed, 4 refused by a gate, "
+    "5 integrity, 6 something is missing on this machine, 7 budget reached, 130 interrupted (the same command goes on)."
+)
+
+COMMON: dict[str, Any] = {
+    "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
+    "config_files": (
+        Annotated[
+            list[Path] | None,
+            typer.Option("--config", "-c", help="Config file; later ones win.", metavar="FILE", show_default=False),
+        ],
+        None,
+    ),
+    "sets": (
+        Annotated[
+            list[str] | None,
+            typer.Option("--set", help="One setting, e.g. sft.lr=1e-4.", metavar="KEY=VALUE", show_default=False),
+        ],
+        None,
+    ),
+    "store_path": (
+        Annotated[Path, typer.Option("--store", help="Folder of the store.", envvar=STORE_ENV, metavar="DIR")],
+        Path(DEFAULT_STORE),
+    ),
+    "fresh": (Annotated[bool, typer.Option("--fresh", help="Start over instead of going on where it stopped.")], False),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no words.")], False),
+}
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The application with all verbs listed and only `wanted` imported."""
+    app = typer.Typer(
+        name="recast",
+        help="Turns expert demonstrations into supervision that the model being trained could have written itself.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+    )
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None: ...
+
+    for verb in VERBS.values():
+        function = command(verb) if verb.name == wanted else _listed
+        app.command(
+            verb.name,
+            help=f"{verb.help}\n\nExample:\n\n    {verb.example}",
+            short_help=verb.help,
+            rich_help_panel=verb.panel,
+        )(function)
+    return app
+
+
+def command(verb: Verb) -> Any:
+    """The function that typer calls for a verb: the job's parameters and the common ones."""
+    from pipelines.runs import parameters
+
+    own = parameters(verb)
+    # an option that would have no effect is not offered
+    handed_in = inspect.signature(verb.job).parameters
+    offered = {"as_json", "quiet"}
+    offered |= {"config_files", "sets"} if verb.sections or "config" in handed_in or "model" in own else set()
+    offered |= {"store_path"} if verb.has_run or "store" in handed_in else set()
+    offered |= {"fresh"} if verb.has_run else set()
+    common = {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in COMMON.items()
+        if name in offered
+    }
+
+    def call(**values: Any) -> None:
+        shared = {name: values.pop(name) for name in common}
+        raise typer.Exit(_perform(verb, values, **shared))
+
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.values()]
+    call.__signature__ = inspect.Signature([*keyword, *common.values()])  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in [*keyword, *common.values()]}
+    call.__doc__ = inspect.getdoc(verb.job)
+    return call
+
+
+def _perform(
+    verb: Verb,
+    args: dict[str, Any],
+    *,
+    as_json: bool = False,
+    config_files: list[Path] | None = None,
+    sets: list[str] | None = None,
+    store_path: Path | None = None,
+    quiet: bool = False,
+    fresh: bool = False,
+) -> int:
+    """Run the verb; say its result or its error; return the exit code."""
+    from pipelines import progress, runs
+    from pipelines.config import Config
+
+    runs.quiet_libraries()
+    show_bars = not quiet and not verb.instant
+    reporter = progress.reporter(quiet=not show_bars)
+    try:
+        with _stdout_to_stderr(), progress.reporting(verb.name, reporter) as report:
+            outcome = runs.execute(
+                verb.name,
+                args,
+                store=store_path or Path(os.environ.get(STORE_ENV) or DEFAULT_STORE),
+                config=Config.load(config_files or [], sets or []),
+                progress=report,
+                fresh=fresh,
+            )
+        reporter.close()
+    except KeyboardInterrupt:
+        reporter.close()
+        return _fail(as_json, INTERRUPTED, "interrupted", "interrupted. What is finished stands; the same command goes on.")
+    except RecastError as error:
+        reporter.close()
+        return _fail(as_json, error.exit_code, type(error).__name__, str(error))
+    except Exception as error:
+        reporter.close()
+        if full := disk_full(error):
+            return _fail(as_json, DISK_FULL, "disk_full", full)
+        traceback.print_exc()
+        return _fail(as_json, UNEXPECTED, type(error).__name__, f"unexpected {type(error).__name__}: {error}")
+    if outcome.found and not quiet:
+        assert outcome.run is not None
+        print(f"found finished in {outcome.run.folder} ({outcome.seconds:.0f} s); --fresh does it again", file=sys.stderr)
+    module = verb.load()
+    if as_json:
+        print(json.dumps(outcome.result, indent=2, ensure_ascii=False, default=str))
+    else:
+        _show(module, outcome.result)
+    if hasattr(module, "exit_code"):
+        return module.exit_code(outcome.result)
+    return FAILED_ROWS if outcome.result.get("failed_rows") else OK
+
+
+def _show(module: Any, result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    if hasattr(module, "show"):
+        module.show(result, console)
+        return
+    for key, value in result.items():
+        console.print(f"{key}: {value}", markup=False)
+
+
+def _fail(as_json: bool, code: int, kind: str, message: str) -> int:
+    if as_json:
+        print(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}, ensure_ascii=False))
+    print(f"recast: {message}", file=sys.stderr)
+    return code
+
+
+def disk_full(error: BaseException | None) -> str | None:
+    """What to say where a full disk, a quota or a file-size limit is behind `error`; None otherwise."""
+    signs = ("No space left on device", "File too large", "Disk quota exceeded", "StorageFull", "disk is full")
+    while error is not None:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(sign in str(error) for sign in signs):
+            where = getattr(error, "filename", None)
+            return (
+                f"the disk is full{f' at {where}' if where else ''} ({' '.join(str(error).split())}). Nothing half "
+                "written counts; free some space and run the same command: it goes on."
+            )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """stdout is for the result: what libraries print meanwhile goes to stderr."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _listed() -> None:
+    """Stands for a verb that was not asked for."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from pipelines.runs import recast_version
+
+        print(f"recast {recast_version()}")
+        raise typer.Exit
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point of the `recast` command."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    wanted = next((a for a in args if not a.startswith("-")), None)
+    try:
+        build(wanted)(args=args, prog_name="recast")
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The verbs of `recast`, one module each: a function that does the job, and how its result is said.
+
+A job is a plain function whose signature is the whole contract. Its annotated parameters are at once
+the options of the command line, the `args` a stages file may give, and the keyword arguments of a
+caller in Python; `options` holds their vocabulary. Parameters called `store`, `config`, `run` and
+`progress` are handed in by whoever runs the job and are never options. The result is a dict that JSON
+can hold.
+
+Job modules import nothing heavy at module level: `recast diff --help` must not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+INJECTED = ("store", "config", "run", "progress")
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One entry of the command line. `recast --help` needs no more than this."""
+
+    name: str
+    help: str
+    panel: str
+    example: str
+    has_run: bool = False  # owns a run folder: the same command finds the same folder and goes on
+    sections: tuple[str, ...] = ()  # of the configuration that the job reads, so part of a run's identity
+    instant: bool = False  # too quick for a progress bar
+    module: str = ""
+
+    def load(self) -> Any:
+        """Import the module of the verb: it has a function `job` and, for people, `show`."""
+        return importlib.import_module(f"pipelines.jobs.{self.module or self.name}")
+
+    @property
+    def job(self) -> Callable[..., dict[str, Any]]:
+        return self.load().job
+
+
+DATA, MODELS, PEOPLE, SETUP = "Data", "Models", "Whole jobs and their story", "Setting up"
+
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "import",
+            "Read demonstrations into the store as the next version of a name.",
+            DATA,
+            "recast import demos.jsonl --as craft",
+            module="import_",
+        ),
+        Verb("log", "The versions of a name, newest first.", DATA, "recast log craft"),
+        Verb("show", "Rows of a version, with decisions and reasons.", DATA, "recast show craft@v2 --limit 3"),
+        Verb(
+            "diff",
+            "What changed between two versions, word by word.",
+            DATA,
+            "recast diff craft craft-rewrites --limit 5",
+        ),
+        Verb("tag", "Give a version a name of its own.", DATA, "recast tag craft@v3 ready"),
+        Verb(
+            "export",
+            "Write a version as files that trainers read.",
+            DATA,
+            "recast export craft-rewrites --to trl -o craft.jsonl",
+        ),
+        Verb(
+            "learn",
+            "Teach a rewriting agent (LoRA, GRPO) on a version's demonstrations.",
+            MODELS,
+            "recast learn craft --model path/to/model -o agents/craft",
+            has_run=True,
+            sections=("learn",),
+        ),
+        Verb(
+            "rewrite",
+            "Rewrite a version: sample, verify, choose, or keep the expert.",
+            MODELS,
+            "recast rewrite craft --agent agents/craft --as craft-rewrites",
+            has_run=True,
+            sections=("rewrite",),
+        ),
+        Verb(
+            "sft",
+            "Fine-tune a model on the completions of a version.",
+            MODELS,
+            "recast sft craft-rewrites --model path/to/model -o models/craft",
+            has_run=True,
+            sections=("sft",),
+        ),
+        Verb(
+            "eval",
+            "Ask a model every question of some suites.",
+            MODELS,
+            "recast eval models/craft --suite downstream.jsonl --suite general.jsonl",
+            has_run=True,
+            module="eval_",
+        ),
+        Verb(
+            "compare",
+            "What tuning gained on the task and forgot elsewhere, with intervals.",
+            MODELS,
+            "recast compare base.jsonl tuned.jsonl --target craft",
+        ),
+        Verb(
+            "pretrain",
+            "Train the pocket backbone from nothing.",
+            MODELS,
+            "recast pretrain -o models/pocket",
+        ),
+        Verb("run", "Run the stages of a file, several at a time; goes on where it stopped.", PEOPLE, "recast run stages.yaml"),
+        Verb("demo", "The whole idea on the pocket backbone, in minutes.", PEOPLE, "recast demo"),
+        Verb(
+            "report",
+            "One self-contained HTML page about a version.",
+            PEOPLE,
+            "recast report craft-rewrites -o report.html",
+        ),
+        Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
+        Verb("doctor", "What this machine has and lacks; every line ends with the fix.", SETUP, "recast doctor --model path/to/model"),
+        Verb("version", "Versions of recast and what it stands on.", SETUP, "recast version"),
+    )
+}

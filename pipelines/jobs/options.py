@@ -1,0 +1,65 @@
+"""The vocabulary of job signatures: what a parameter is called on the command line, and what it names.
+
+The marker beside an option says what kind of input a value is, so that a run's fingerprint covers the
+content behind the name (a version's id, a model's weights, a file's bytes) and not the name alone.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Names(Enum):
+    """What the value of a parameter names."""
+
+    VERSION = "version"  # a ref of the store: hashed as the version's id
+    MODEL = "model"  # a model folder, a hub id or `pocket`: hashed as its weights, tokenizer and template
+    ADAPTER = "adapter"  # an agent's folder: hashed as its weights
+    FILE = "file"  # hashed as its bytes
+    OUTPUT = "output"  # where results go
+
+
+def argument(help: str, **kwargs: Any) -> Any:
+    """A positional argument."""
+    return typer.Argument(help=help, show_default=False, **kwargs)
+
+
+def option(*names: str, help: str, **kwargs: Any) -> Any:
+    """An option with its names, for instance `option("--as", help="...")`."""
+    return typer.Option(*names, help=help, **kwargs)
+
+
+VersionRef = Annotated[
+    str,
+    argument("A version: NAME (its newest), NAME@v3 or NAME@TAG.", metavar="VERSION"),
+    Names.VERSION,
+]
+ModelPath = Annotated[
+    str,
+    option(
+        "--model",
+        "-m",
+        help="Model folder or hub id. `pocket` is the backbone that ships with recast.",
+        metavar="MODEL",
+    ),
+    Names.MODEL,
+]
+AsName = Annotated[
+    str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)
+]
+OutFolder = Annotated[
+    Path | None,
+    option("--out", "-o", help="Folder for the result. Default: inside the run folder.", show_default=False),
+    Names.OUTPUT,
+]
+OutFile = Annotated[
+    Path | None,
+    option("--out", "-o", help="File for the result.", show_default=False),
+    Names.OUTPUT,
+]
+Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the config's.", show_default=False)]
+Limit = Annotated[int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)]

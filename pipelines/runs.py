@@ -1,0 +1,337 @@
+"""Runs: a job, what it was asked, what it said, in a folder that its identity names.
+
+`execute` is the one way in which a verb runs, from the command line, from `recast run`, from the demo
+and from Python. A verb that owns a run folder gets `<store>/runs/<verb>-<fingerprint>/`; the fingerprint
+covers the arguments, the configuration it uses and the content behind every name it was given. So the
+same command finds the same folder: finished, its result is returned; unfinished, the job goes on.
+
+    config.resolved.yaml   what was asked, defaults included
+    events.jsonl           started, progress, finished, failed, interrupted
+    result.json            written last: its presence means finished
+    ...                    whatever the job keeps there
+
+What runs where, and in which order, is the business of `stages`; what jobs do, of `jobs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import inspect
+import json
+import os
+import sys
+import time
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from curate.errors import RecastError, UsageError
+from curate.fingerprint import fingerprint
+from pipelines import identity
+from pipelines.config import Config
+from pipelines.jobs import INJECTED, VERBS, Verb
+from pipelines.jobs.options import Names
+from pipelines.progress import Progress
+
+DIGITS = 12
+RESULT = "result.json"
+EVENTS = "events.jsonl"
+RESOLVED = "config.resolved.yaml"
+EVENT_EVERY_S = 2.0
+LOCK_WAIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The folder of one job."""
+
+    folder: Path
+    fingerprint: str
+
+    def event(self, kind: str, **values: Any) -> None:
+        """Append one line to the events."""
+        line = json.dumps({"at": time.time(), "event": kind, **values}, default=str) + "\n"
+        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(line)
+
+    def result(self) -> dict[str, Any] | None:
+        """The result, or None where the job has not finished."""
+        try:
+            return json.loads((self.folder / RESULT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        write_whole(self.folder / RESULT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one call."""
+
+    result: dict[str, Any]
+    seconds: float  # of the run that did the work
+    found: bool  # True where the result was there already
+    run: Run | None
+
+
+def execute(
+    verb: str,
+    args: Mapping[str, Any],
+    *,
+    store: str | Path,
+    config: Config | None = None,
+    progress: Progress | None = None,
+    memo: bool = False,
+    fresh: bool = False,
+) -> Outcome:
+    """Run one verb and return its outcome.
+
+    `args` are keyword arguments of the job. `memo` keeps a run folder for verbs that have none of their
+    own, so that a stages file can skip what is finished; `fresh` forgets what an earlier run found.
+    Raises what the job raises; UsageError for an unknown verb or argument.
+    """
+    entry = find(verb)
+    config = config or Config()
+    args = complete(entry, bind(entry, args), config)
+    job = entry.job
+    injected = {"store": lambda: open_store(store), "config": lambda: config, "progress": lambda: progress}
+    wanted = [name for name in INJECTED if name in inspect.signature(job).parameters]
+    if not (entry.has_run or memo):
+        started = time.monotonic()
+        result = job(**args, **{name: injected[name]() for name in wanted})
+        return Outcome(result, time.monotonic() - started, found=False, run=None)
+
+    asked = identity_of(entry, args, config, Path(store))
+    run = Run(Path(store) / "runs" / f"{verb}-{fingerprint(asked)[:DIGITS]}", fingerprint(asked))
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with locked(run.folder):
+        found = None if fresh else run.result()
+        if found is not None and still_there(found["result"], store):
+            return Outcome(found["result"], found["seconds"], found=True, run=run)
+        if fresh:
+            forget(run.folder)
+        write_whole(run.folder / RESOLVED, yaml.safe_dump(_plain(asked), sort_keys=False, allow_unicode=True))
+        injected["run"] = lambda: run
+        injected["progress"] = lambda: _logged(progress, run)
+        run.event("started", pid=os.getpid())
+        started = time.monotonic()
+        try:
+            result = job(**args, **{name: injected[name]() for name in wanted})
+        except KeyboardInterrupt:
+            run.event("interrupted", seconds=time.monotonic() - started)
+            raise
+        except BaseException as error:
+            # the disk may be what failed: the job's own error must not be hidden by a second one
+            with contextlib.suppress(OSError):
+                run.event("failed", error=type(error).__name__, message=str(error))
+            raise
+        seconds = round(time.monotonic() - started, 3)
+        run.finish({"verb": verb, "fingerprint": run.fingerprint, "seconds": seconds, "result": result})
+        run.event("finished", seconds=seconds)
+        return Outcome(result, seconds, found=False, run=run)
+
+
+def find(verb: str) -> Verb:
+    """The verb of that name. Raises UsageError."""
+    if verb not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(VERBS)}."
+        raise UsageError(f"there is no verb {verb!r}. {hint}")
+    return VERBS[verb]
+
+
+def parameters(verb: Verb) -> dict[str, inspect.Parameter]:
+    """The job's own parameters, annotations resolved, without those that are handed in."""
+    job = verb.job
+    hints = typing.get_type_hints(job, include_extras=True)
+    own = inspect.signature(job).parameters.items()
+    return {name: p.replace(annotation=hints[name]) for name, p in own if name not in INJECTED}
+
+
+def names_of(parameter: inspect.Parameter) -> Names | None:
+    """What the value of a parameter names: a version, a model, a file, an output, or nothing."""
+    return next((m for m in getattr(parameter.annotation, "__metadata__", ()) if isinstance(m, Names)), None)
+
+
+def bind(verb: Verb, args: Mapping[str, Any]) -> dict[str, Any]:
+    """`args` with the long option names (`as`) turned into parameter names (`to`). Raises UsageError."""
+    own = parameters(verb)
+    known: dict[str, str] = {name: name for name in own}
+    for name, parameter in own.items():
+        for marker in getattr(parameter.annotation, "__metadata__", ()):
+            for declared in (getattr(marker, "default", None), *(getattr(marker, "param_decls", None) or ())):
+                if isinstance(declared, str) and declared.startswith("--"):
+                    known[declared[2:].split("/")[0]] = known[declared[2:].split("/")[0].replace("-", "_")] = name
+    bound: dict[str, Any] = {}
+    for key, value in args.items():
+        if key not in known:
+            import difflib
+
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(own)}."
+            raise UsageError(f"{verb.name} has no argument {key!r}. {hint}")
+        bound[known[key]] = value
+    missing = [n for n, p in own.items() if p.default is p.empty and n not in bound]
+    if missing:
+        raise UsageError(f"{verb.name} needs {', '.join(missing)}. For instance: {verb.example}")
+    return bound
+
+
+def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]:
+    """`args` with the configured model where the job takes one and none was given, and paths as paths."""
+    own = parameters(verb)
+    if "model" in own and names_of(own["model"]) is Names.MODEL and args.get("model") is None:
+        args = {**args, "model": config.general.model}
+    for name, parameter in own.items():
+        if args.get(name) is None:
+            continue
+        kinds = typing.get_args(parameter.annotation)[:1] or (parameter.annotation,)
+        inner = typing.get_args(kinds[0]) or kinds
+        if Path in inner:
+            args[name] = Path(args[name]).expanduser()
+        elif list[Path] in inner or kinds[0] == list[Path]:
+            values = args[name] if isinstance(args[name], list | tuple) else [args[name]]
+            args[name] = [Path(v).expanduser() for v in values]
+    return args
+
+
+def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path) -> dict[str, Any]:
+    """What makes two calls the same: verb, arguments, the configuration used, and content behind names."""
+    own = parameters(verb)
+    inputs = {}
+    for name, parameter in own.items():
+        value, kind = args.get(name, parameter.default), names_of(parameter)
+        if kind in (None, Names.OUTPUT) or value is None:
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
+    resolved = config.resolved(verb.sections)
+    return {
+        "recast": recast_version(),
+        "verb": verb.name,
+        "args": {name: _plain(value) for name, value in sorted(args.items()) if value is not None},
+        "inputs": inputs,
+        "config": resolved if verb.sections else {},
+    }
+
+
+def open_store(path: str | Path) -> Any:
+    """The store at `path`; the folder is made when something is committed."""
+    from curate.store import Store
+
+    return Store(Path(path))
+
+
+def still_there(result: Mapping[str, Any], store: str | Path) -> bool:
+    """Whether what a finished run made has not been deleted since."""
+    if result.get("out") and not Path(result["out"]).exists():
+        return False
+    if result.get("version"):
+        try:
+            open_store(store).resolve(result["version"])
+        except RecastError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process. Waits a moment, since the workers of a killed run die with a delay."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    with (folder / ".lock").open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise UsageError(
+                        f"the same job is running already, as process {holder}, in {folder}. "
+                        "Wait for it, or stop it and run the same command: it goes on from there."
+                    ) from None
+                time.sleep(0.2)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def forget(folder: Path) -> None:
+    """Empty a run folder, but for the lock that is held and the events."""
+    import shutil
+
+    for path in folder.iterdir():
+        if path.name in (".lock", EVENTS):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never a half."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def recast_version() -> str:
+    try:
+        return version("recast")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def quiet_libraries() -> None:
+    """Libraries keep their banners, bars and telemetry to themselves. Before they are imported."""
+    for name, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _logged(progress: Progress | None, run: Run) -> Progress:
+    last = 0.0
+
+    def report(point: Any = None, total: Any = None, figures: Any = None, **more: Any) -> None:
+        nonlocal last
+        if not isinstance(point, Mapping):
+            point = {k: v for k, v in (("done", point), ("total", total)) if v is not None}
+        point = {**point, **(figures or {}), **more}
+        if progress:
+            progress(point)
+        if time.monotonic() - last >= EVENT_EVERY_S:
+            last = time.monotonic()
+            run.event("progress", **point)
+
+    return report
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
