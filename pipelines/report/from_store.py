@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -31,7 +31,8 @@ from pipelines.report.data import (
 )
 
 REWRITTEN = "decision IN ('rewrite', 'repair')"
-KINDS = (
+Kind = Literal["demonstration", "completion", "self"]
+KINDS: tuple[tuple[Kind, str, str, str], ...] = (
     ("demonstration", "Demonstrations", "nll_demonstration", "true"),
     ("completion", "Rewrites", "nll_completion", REWRITTEN),
     ("self", "Own samples", "nll_self", "true"),

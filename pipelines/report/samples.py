@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from curate import words
 from pipelines.report.data import Sample, finite
 
 MAX_CHARS = 20_000  # of one text shown; the rest is named, not embedded
@@ -18,40 +17,26 @@ def clip(text: str) -> str:
     return f"{text[:MAX_CHARS]}\n… and {len(text) - MAX_CHARS:,} more characters, left out of this page"
 
 
-def _edits(before: str, after: str) -> Iterator[tuple[int, str]]:
-    a, b = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (before, after))
-    for kind, i0, i1, j0, j1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield 0, "".join(a[i0:i1])
-            continue
-        yield -1, "".join(a[i0:i1])
-        yield 1, "".join(b[j0:j1])
-
-
 def segments(before: str, after: str) -> list[list[Any]]:
     """[op, text] pairs, op 0 both, -1 only before, 1 only after, as a person would mark them.
 
     White space between two changes belongs to the change, and a run of changes reads as all that went,
     then all that came. The parts with op <= 0 join to `before`, those with op >= 0 to `after`.
     """
-    edits = [(op, part) for op, part in _edits(before, after) if part]
+    ops = words.diff(before, after)
     out: list[list[Any]] = []
     gone = come = ""
-    for place, (op, part) in enumerate(edits):
-        inner = op == 0 and part.isspace() and (gone or come) and place + 1 < len(edits)
-        gone += part if op < 0 or inner else ""
-        come += part if op > 0 or inner else ""
-        if (op == 0 and not inner) or place + 1 == len(edits):
+    for place, op in enumerate(ops):
+        last = place + 1 == len(ops)
+        same = op.kind == "equal" and not (op.before.isspace() and (gone or come) and not last)
+        if not same:
+            gone, come = gone + op.before, come + op.after
+        if same or last:
             out += [[kind, text] for kind, text in ((-1, gone), (1, come)) if text]
             gone = come = ""
-            if op == 0 and not inner:
-                out.append([0, part])
+        if same:
+            out.append([0, op.before])
     return out
-
-
-def _distance(before: str, after: str) -> float:
-    a, b = before.split(), after.split()
-    return round(1 - difflib.SequenceMatcher(None, a, b, autojunk=False).ratio(), 3)
 
 
 def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
@@ -67,7 +52,8 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                 "answer": sample.answer,
                 "prompt": [[role, clip(content)] for role, content in sample.prompt],
                 "diff": segments(before, after),
-                "distance": _distance(before, after),
+                "distance": round(words.distance(before, after), 3),
+                "formatOnly": words.only_format(before, after),
                 "decision": sample.decision,
                 "reason": sample.reason,
                 "checks": [

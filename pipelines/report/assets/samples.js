@@ -140,7 +140,8 @@
       same ? null : modeSwitch());
     const prompt = el("div", "prompt", ...sample.prompt.map(([role, content]) =>
       el("p", "", el("span", "role", role), content)));
-    const changed = same ? "unchanged" : `${Math.round(100 * sample.distance)} % of words changed`;
+    const changed = sample.formatOnly ? "only the format changed"
+      : `${Math.round(100 * sample.distance)} % of words changed`;
     const panes = el("div", state.sideBySide && !same ? "panes" : "panes inline");
     if (same) panes.append(pane("arm-reference", "Expert\u2019s text, kept", "", diffText(sample, [0])));
     else if (state.sideBySide) {
