@@ -81,12 +81,19 @@ _SEGMENT = re.compile(r"\n|;|!(?!=)|\?|,\s|[.:](?=\s|$)|\bwhile\b|\bbecause\b|\b
 _RELATION = re.compile(r"[=≈→⇒]|->|#|\d\D{0,40}\b(?:equals?|is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
 _ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost|estimat\w*)\b", re.I)
-_TIMES_X = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[$\d(.])|(?<=[\d)%])\s+[xX]\s+(?=\w)")
+_TIMES_X = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[$\d(.])|(?<=[\d)%])\s+[xX]\s+(?=\w)|(?<=\w\w) [xX] (?=[$\d])")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
 _PROGRAM = re.compile(r"^\s*(?:def |return\b|print\(|import |from \w+ import|while .*:$|for .*:$)", re.M)
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
 _DOCSTRING = re.compile(r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'')
+
+# one operation on two plain numbers, and signs that make its sentence say more than that
+_SIMPLE = re.compile(
+    r"(?<![\w.,])\$?(\d{1,9}(?:\.\d{1,4})?) ?([-+*/]) ?\$?(\d{1,9}(?:\.\d{1,4})?) ?= ?"
+    r"\$?(\d{1,9}(?:\.\d{1,4})?)(?![\w.,%/:¢]| ?[-+*/^=%(])"
+)
+_MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 
 _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
 _WEAK_RELATIONS = frozenset(("is", "are", "makes", "make", "gives", "give", "leaves", "leave", "get"))
@@ -151,8 +158,8 @@ def exact(value: Fraction) -> Value:
 def literal(text: str) -> tuple[Value | None, int]:
     """Return `(value, digits after the point)` of a number as written: `$1,200.50` is `(2401/2, 2)`."""
     text = text.lstrip("$€£ ").replace(",", "")
-    if len(text) > MAX_DIGITS:
-        return None, 0
+    if len(text) > MAX_DIGITS or (text[0] == "0" and len(text) > 1 and text[1].isdigit()):
+        return None, 0  # 000 is the rest of a number that was cut apart
     power = 0
     if "e" in text or "E" in text:
         text, _, exponent = text.replace("E", "e").partition("e")
@@ -235,6 +242,7 @@ class _Parser:
             if j < 0:
                 break
             self.operated = True
+            self.words = self.words or len(t.texts[i]) > 1
             if value is None or right is None:
                 value = None
             else:
@@ -257,12 +265,15 @@ class _Parser:
                     continue
                 j = i + 1
                 fraction = operator == "/"
+                self.words = self.words or t.texts[i][-1] == "w"
                 floor = t.texts[i] == "//"
             elif kind == "w" and t.texts[i] == "of" and (fraction or (i and t.kinds[i - 1] == "c")):
                 j = i + 2 if i + 1 < self.end and t.texts[i + 1] == "the" else i + 1
                 if j >= self.end or t.kinds[j] not in "n(":
                     break
                 operator, floor = "*", False
+            elif kind == "w" and self.is_coefficient(i):  # 2x, 2 x_1, and 3/4t = (3/4)t
+                j, operator, floor = i, "*", False
             elif i and (kind == "(" and t.kinds[i - 1] in "n)") or (kind == "n" and t.kinds[i - 1] == ")"):
                 if t.ends[i - 1] != t.starts[i]:
                     self.spaced = True
@@ -285,6 +296,14 @@ class _Parser:
                     value = value.__floor__()
             i = k
         return value, i
+
+    def is_coefficient(self, i: int) -> bool:
+        t = self.t
+        if not i or t.kinds[i - 1] not in "n)":
+            return False
+        if t.ends[i - 1] == t.starts[i]:
+            return len(t.texts[i]) == 1 or is_symbol(t.texts[i])
+        return t.kinds[i - 1] == "n" and t.texts[i] in self.env and is_symbol(t.texts[i])
 
     def is_unit_after_slash(self, i: int) -> bool:
         t = self.t
@@ -354,6 +373,14 @@ class _Parser:
         j = i + 1
         if self.rounded and value in self.rounded:
             value = self.rounded[value]
+        # 28 / 1/5: a fraction without spaces after a slash with one
+        if (
+            i and j + 1 < self.end and t.texts[j] == "/" and t.kinds[j + 1] == "n" and t.texts[i - 1] == "/"
+            and t.ends[i - 1] < t.starts[i] and t.ends[i] == t.starts[j] and t.ends[j] == t.starts[j + 1]
+        ):  # fmt: skip
+            bottom = literal(t.texts[j + 1])[0]
+            self.decimals = -1
+            return (None if value is None or bottom is None else _divide(value, bottom)), j + 2
         # a mixed number: 2 1/2
         if (
             j + 2 < self.end and t.kinds[j] == "n" and t.texts[j + 1] == "/" and t.kinds[j + 2] == "n"
@@ -363,14 +390,6 @@ class _Parser:
             if isinstance(top, int) and isinstance(bottom, int) and 0 < top < bottom:
                 self.decimals = -1
                 return exact(value + Fraction(top, bottom)), j + 3
-        # a coefficient: 2x, 2 x_1
-        if (
-            j < self.end and t.kinds[j] == "w" and is_symbol(t.texts[j])
-            and (t.texts[j] in self.env if t.starts[j] != t.ends[i] else not self.is_unit(t.texts[j]))
-        ):  # fmt: skip
-            self.operated = True
-            other = self.env.get(t.texts[j])
-            return (None if other is None or value is None else value * other), j + 1
         return value, j
 
     def is_unit(self, word: str) -> bool:
@@ -412,7 +431,9 @@ class _Parser:
         t, j = self.t, i
         while (
             j < self.end and j - i < MAX_UNIT_WORDS and t.kinds[j] in "wc"
-            and (not is_symbol(t.texts[j]) or self.is_unit(t.texts[j])) and t.texts[j] != "of"
+            and (t.starts[j] > t.ends[j - 1] or len(t.texts[j]) > 1 or t.kinds[j] == "c")
+            and (not is_symbol(t.texts[j]) or self.is_unit(t.texts[j]))
+            and t.texts[j] != "of"
         ):  # fmt: skip
             j += 1
         if j == i:
@@ -493,9 +514,14 @@ def _analyse(text: str) -> _Analysis:
     page = _Page(program)
     if program:
         text = _DOCSTRING.sub("", text)
-    for annotation, segment in _segments(plain(text)):
+    for segment in _segments(plain(text)):
+        simple = _simple(segment)
+        if simple is not None:
+            found.append(simple)
+            page.results[simple.result] = None  # type: ignore[index]
+            continue
         tokens = _tokenise(segment)
-        about = annotation is False and _ABOUT.search(segment) is not None
+        about = _ABOUT.search(segment) is not None
         for link in _links(tokens, page):
             equality = _judge(link, tokens, segment, page, about)
             if equality is None:
@@ -507,11 +533,27 @@ def _analyse(text: str) -> _Analysis:
     return _Analysis(tuple(found), tuple(page.results))
 
 
-def _segments(text: str) -> Iterator[tuple[bool, str]]:
-    """Yield `(is an annotation, stretch of text)` for every stretch that may state an equality."""
+def _simple(segment: str) -> Equality | None:
+    """The common case without tokens: `she has 12 + 5 = 17 eggs`, exactly true. Anything else is None."""
+    match = _SIMPLE.search(segment)
+    if match is None or _MORE.search(segment, 0, match.start()) or _MORE.search(segment, match.end()):
+        return None
+    one, operator, two, stated = match.groups()
+    a, b, c = literal(one)[0], literal(two)[0], literal(stated)[0]
+    if a is None or b is None or c is None:
+        return None
+    if operator == "/":
+        true = b != 0 and a == c * b
+    else:
+        true = c == (a + b if operator == "+" else a - b if operator == "-" else a * b)
+    return Equality(match.group(), c, c, True, True, c) if true else None
+
+
+def _segments(text: str) -> Iterator[str]:
+    """Yield every stretch of the text that may state an equality, annotations first."""
     if "<<" in text:
         for match in _ANNOTATION.finditer(text):
-            yield True, match.group(1)
+            yield match.group(1)
         text = _ANNOTATION.sub("", text)
     if "equal" in text:
         text = _EQUAL_WORDS.sub(" = ", text)
@@ -527,7 +569,7 @@ def _segments(text: str) -> Iterator[tuple[bool, str]]:
                 if "x" in segment or "X" in segment:
                     segment = _TIMES_X.sub(" * ", segment)
                 if len(segment) <= 4000:
-                    yield False, segment
+                    yield segment
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]  # left start, left end, right start, right end, relation, first, last
@@ -602,6 +644,8 @@ def _judge(link: _Link, tokens: _Tokens, segment: str, page: _Page, about: bool)
     weak = relation in ("is", "->", "=>", "→", "⇒")
     if weak and (left is None or right is None or not left.operated or tokens.kinds[c] not in "n("):
         return None
+    if relation == "is" and b >= 2 and tokens.kinds[b - 1] == "w" and tokens.kinds[b - 2] == "w":
+        return None  # 1/2 priced toy is $6
     name = _defined_name(tokens, a, b, first)
     if right is None or (left is None and not right.operated):
         return None
@@ -621,7 +665,9 @@ def _judge(link: _Link, tokens: _Tokens, segment: str, page: _Page, about: bool)
         if right.operated and right.value is not None and last:
             page.results[right.value] = None
         return None
-    truth = _truth(left, right, tokens, (a, b, c, d), page, about or relation == "≈", weak)
+    truth = _truth(left, right, tokens, (left_start, b, c, d), page, about or relation == "≈", weak)
+    if truth is None and (left.value is None or right.value is None):
+        truth = _like_terms(tokens, left_start, c, max(c, right.end))
     computed = left.operated or right.operated
     stated = right.value if not right.operated or left.operated else left.value
     if computed and stated is not None:
@@ -677,9 +723,42 @@ def _truth(
     factors = conversions(left.unit, right.unit)
     if factors and any(agrees(left.value * f, right.value, left.decimals, right.decimals, about) for f in factors):
         return True
-    if not left.operated and not right.operated and left.unit != right.unit and left.unit and right.unit:
-        return None  # 3 boxes = 12 eggs: a statement about units, not arithmetic
-    return False
+    return None if _is_rate(left, right, tokens, a, b) else False
+
+
+def _like_terms(tokens: _Tokens, a: int, c: int, d: int) -> bool | None:
+    """`5m + 3m = 8m`: decided where every number carries the same letter and nothing is multiplied."""
+    letters: set[str] = set()
+    for i in range(a, d):
+        kind = tokens.kinds[i]
+        if kind == "w" and i > a and tokens.kinds[i - 1] == "n" and len(tokens.texts[i]) == 1:
+            letters.add(tokens.texts[i])
+        elif kind not in "nor" or (kind == "o" and tokens.texts[i][0] not in "+-"):
+            return None
+        elif kind == "n" and (i + 1 >= d or tokens.starts[i + 1] > tokens.ends[i] or tokens.kinds[i + 1] != "w"):
+            return None
+    if len(letters) != 1:
+        return None
+    parser = _Parser(tokens, dict.fromkeys(letters, 1), None)
+    left, right = _left(tokens, parser, a, c - 1)[0], parser.parse(c, d)
+    if left is None or right is None or left.value is None or right.value is None:
+        return None
+    return left.value == right.value
+
+
+def _is_rate(left: _Side, right: _Side, tokens: _Tokens, a: int, b: int) -> bool:
+    """`3 boxes = 12 eggs`, `1% = $5`, `3/8 = 375`, `2 days = 7 + 2`: the left side names what the right one measures."""
+    if not left.operated:
+        if left.percent and not right.percent:
+            return True
+        if left.unit and left.unit != "dollars":
+            return right.operated or (bool(right.unit) and left.unit != right.unit)
+        return False
+    tight = left.operands == 2 and b - a >= 3 and tokens.texts[a + 1] == "/" and tokens.ends[a] + 1 == tokens.starts[a + 2]
+    if not tight or left.value is None or right.value is None or right.percent:
+        return False
+    bottom = literal(tokens.texts[a + 2])[0]
+    return 0 < left.value < 1 <= right.value and isinstance(bottom, int) and bottom <= 12
 
 
 def _readings(
@@ -694,6 +773,10 @@ def _readings(
         parser = _Parser(tokens, page.env, page.rounded)
         yield _left(tokens, parser, a, b)[0], right
         yield left, parser.parse(c, d)
+    if left.percent and not right.percent and all(
+        tokens.texts[i - 1] == "100" for i in range(a + 1, b) if tokens.texts[i] == "%"
+    ):  # 12 / 18 * 100% = 66.67
+        yield _left(tokens, plain_parser, a, b, 1)[0], right
     if right.percent and not left.percent:  # 10 / 50 * 100 = 20%
         yield left, plain_parser.parse(c, d, 1)
     if left.percent and left.percent == left.operands and not right.percent:  # 100% - 30% = 70
