@@ -111,7 +111,9 @@ def _pack(side: str, alias: str = "") -> str:
 
 def _from_states(states: str) -> str:
     """A log from (row_id, target, b, a), with b and a the state before and after."""
-    columns = ", ".join(f'{s}."{c}" AS {c}_{side}' for s, side in (("b", "before"), ("a", "after")) for c in STATE)
+    columns = ", ".join(
+        f'{s}."{c}" AS {c}_{side}' for s, side in (("b", "before"), ("a", "after")) for c in STATE
+    )
     return (
         "SELECT row_id, target, CASE "
         "WHEN b.hash IS NULL AND a.hash IS NULL THEN NULL "
@@ -139,7 +141,8 @@ def check(con: duckdb.DuckDBPyConnection, log: str, parent: str | None) -> None:
     Raises IntegrityError naming the first key that breaks it.
     """
     twice = one(
-        con, f"SELECT row_id, target, count(*) FROM ({log}) GROUP BY row_id, target HAVING count(*) > 1 LIMIT 1"
+        con,
+        f"SELECT row_id, target, count(*) FROM ({log}) GROUP BY row_id, target HAVING count(*) > 1 LIMIT 1",
     )
     if twice:
         raise IntegrityError(
@@ -155,7 +158,7 @@ def check(con: duckdb.DuckDBPyConnection, log: str, parent: str | None) -> None:
         "WHEN 'remove' THEN p.hash IS DISTINCT FROM l.hash_before OR l.hash_before IS NULL OR l.hash_after IS NOT NULL "
         "WHEN 'change' THEN p.hash IS DISTINCT FROM l.hash_before OR l.hash_before IS NULL OR l.hash_after IS NULL "
         "WHEN 'rescore' THEN p.hash IS DISTINCT FROM l.hash_before OR l.hash_after IS DISTINCT FROM l.hash_before "
-        "ELSE true END LIMIT 1"
+        "ELSE true END LIMIT 1",
     )
     if broken:
         raise IntegrityError(

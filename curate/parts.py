@@ -166,7 +166,7 @@ class PartWriter:
                 pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", use_dictionary=self._dictionary,
                 write_statistics=[n for n in self.schema.names if n not in _PLAIN],
             )  # fmt: skip
-        self._writer.write_table(group, row_group_size=group.num_rows)
+        self._writer.write_table(group, row_group_size=max(group.num_rows, 1))
 
     def _roll(self) -> None:
         self._flush()

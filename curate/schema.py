@@ -107,7 +107,9 @@ def _encoded(column: str) -> str:
 def _hash_sql() -> str:
     parts = [
         # an expert row says its text twice; hashing it once is a third of the work
-        f"CASE WHEN demonstration = completion THEN '=' ELSE {_encoded(c)} END" if c == "demonstration" else _encoded(c)
+        f"CASE WHEN demonstration = completion THEN '=' ELSE {_encoded(c)} END"
+        if c == "demonstration"
+        else _encoded(c)
         for c in IDENTITY
     ]
     return f"left(sha256(concat({', '.join(parts)})), 32)"
@@ -168,7 +170,9 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_batches([conform(loose)], VERSION_SCHEMA) if rows else VERSION_SCHEMA.empty_table()
 
 
-def candidate_table(candidates: Iterable[Candidate], chosen: Iterable[tuple[str, int, int, int]] = ()) -> pa.Table:
+def candidate_table(
+    candidates: Iterable[Candidate], chosen: Iterable[tuple[str, int, int, int]] = ()
+) -> pa.Table:
     """Build a table of CANDIDATE_SCHEMA. `chosen` names the winners as (row_id, target, k, attempt)."""
     winners = set(chosen)
     rows = [
@@ -221,7 +225,9 @@ def conform(rows: pa.Table | pa.RecordBatch, schema: pa.Schema = VERSION_SCHEMA)
     try:
         batch.validate(full=True)  # DuckDB trusts Arrow to hold valid UTF-8
     except pa.ArrowInvalid as broken:
-        raise DataError(f"the rows hold text that is not valid UTF-8 ({broken}); decode it before committing.") from broken
+        raise DataError(
+            f"the rows hold text that is not valid UTF-8 ({broken}); decode it before committing."
+        ) from broken
     return batch
 
 
@@ -233,7 +239,9 @@ def _cast(column: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return column.cast(field.type)
     except pa.ArrowInvalid as wrong:
-        raise DataError(f"column {field.name!r} is {column.type} and cannot become {field.type}: {wrong}") from wrong
+        raise DataError(
+            f"column {field.name!r} is {column.type} and cannot become {field.type}: {wrong}"
+        ) from wrong
 
 
 def _unknown_columns(unknown: Iterable[str]) -> UsageError:
@@ -254,7 +262,9 @@ def batches(rows: Rows, schema: pa.Schema = VERSION_SCHEMA) -> Iterator[pa.Recor
 def _pieces(rows: Rows) -> Iterator[pa.Table | pa.RecordBatch]:
     if isinstance(rows, pa.Table | pa.RecordBatch):
         yield rows
-    elif hasattr(rows, "with_format") and hasattr(rows, "column_names"):  # datasets.Dataset, not imported here
+    elif hasattr(rows, "with_format") and hasattr(
+        rows, "column_names"
+    ):  # datasets.Dataset, not imported here
         yield from rows.with_format("arrow").iter(batch_size=BATCH_ROWS // 4)  # pyright: ignore
     elif hasattr(rows, "batches") and callable(rows.batches):  # ingest.Ingest  # pyright: ignore
         yield from rows.batches()  # pyright: ignore

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import changes
@@ -146,7 +147,9 @@ class Snapshot:
         members = ["role", "content"]
         while True:
             kind = pa.list_(pa.struct([pa.field(m, pa.string()) for m in members]))
-            schema = VERSION_SCHEMA.set(VERSION_SCHEMA.get_field_index("messages"), pa.field("messages", kind))
+            schema = VERSION_SCHEMA.set(
+                VERSION_SCHEMA.get_field_index("messages"), pa.field("messages", kind)
+            )
             unknown: set[str] = set()
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
                 for batch in self.batches():
@@ -166,7 +169,9 @@ def _plain(message: dict[str, Any], members: list[str]) -> dict[str, str | None]
     out: dict[str, str | None] = {}
     for name in members:
         value = message.get(name)
-        out[name] = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        out[name] = (
+            value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        )
     return out
 
 
@@ -249,23 +254,51 @@ def damaged(part: str, error: Exception) -> IntegrityError:
     )
 
 
-def take(con: duckdb.DuckDBPyConnection, root: Path, places: str, columns: Sequence[str]) -> str:
-    """SQL of (key columns of `places`, columns of the rows at their `part` and `pos`).
+def fetch(root: Path, part: pa.ChunkedArray, pos: pa.ChunkedArray, columns: Sequence[str]) -> pa.Table:
+    """Rows at the given places, in that order; a null place gives a row of nulls."""
+    schema = pa.schema([VERSION_SCHEMA.field(c).with_nullable(True) for c in columns])
+    there = np.flatnonzero(pc.is_valid(part).to_numpy())
+    if not len(there):
+        return pa.table([pa.nulls(len(part), f.type) for f in schema], schema=schema)
+    places = pa.table({"part": part, "pos": pos}).take(pa.array(there)).combine_chunks()
+    ids = pc.unique(places.column("part")).to_pylist()
+    held = sum(pq.ParquetFile(require(root, p)).metadata.num_rows for p in ids)
+    found = (
+        _scattered(root, places, ids, columns) if len(there) * 20 < held else _dense(root, places, columns)
+    )
+    slot = np.full(len(part), -1, np.int64)
+    slot[there] = np.arange(len(there))
+    return (
+        found.take(pa.array(slot, mask=slot < 0)).cast(schema)
+        if len(there) < len(part)
+        else found.cast(schema)
+    )
 
-    `places` is the name of a table or view of `con` with columns `slot`, `part`, `pos`.
-    """
-    parts = [p for (p,) in con.execute(f"SELECT DISTINCT part FROM {places} WHERE part IS NOT NULL").fetchall()]
+
+def _dense(root: Path, places: pa.Table, columns: Sequence[str]) -> pa.Table:
+    coded = places.column("part").combine_chunks().dictionary_encode()
+    groups = _Groups(root, coded.dictionary.to_pylist(), list(columns))
+    return groups.gather(coded.indices.to_numpy(), places.column("pos").to_numpy())
+
+
+def _scattered(root: Path, places: pa.Table, parts: list[str], columns: Sequence[str]) -> pa.Table:
+    """DuckDB decodes only the pages' values that the join asks for."""
     wanted = ", ".join(f'p."{c}"' for c in columns)
-    pieces = [
-        f"SELECT l.slot, {wanted} FROM read_parquet({literal(str(require(root, part)))}, file_row_number = true) p "
-        f"JOIN {places} l ON l.part = {literal(part)} AND l.pos = p.file_row_number"
-        for part in sorted(parts)
-    ]
-    return " UNION ALL ".join(pieces) or f"SELECT NULL::BIGINT AS slot, {_typed_columns(columns)} WHERE false"
-
-
-def _typed_columns(columns: Sequence[str]) -> str:
-    types = {pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float32(): "FLOAT"}
-    return ", ".join(f'NULL::{types[VERSION_SCHEMA.field(c).type]} AS "{c}"' for c in columns)
-
-
+    with memory(root / "tmp") as con:
+        con.register("places", places.append_column("slot", pa.array(np.arange(places.num_rows))))
+        pieces = [
+            f"SELECT l.slot, {wanted} FROM read_parquet({literal(str(require(root, p)))}, file_row_number = true) p "
+            f"JOIN (SELECT slot, pos FROM places WHERE part = {literal(p)}) l ON l.pos = p.file_row_number"
+            for p in parts
+        ]
+        try:
+            found = con.sql(" UNION ALL ".join(pieces)).to_arrow_table()
+        except duckdb.Error as error:
+            raise damaged(", ".join(parts), error) from error
+    if found.num_rows != places.num_rows:
+        raise damaged(
+            ", ".join(parts), ValueError(f"{places.num_rows} rows asked for, {found.num_rows} found")
+        )
+    back = np.empty(found.num_rows, np.int64)
+    back[found.column("slot").to_numpy()] = np.arange(found.num_rows)
+    return found.drop_columns(["slot"]).take(pa.array(back))

@@ -23,7 +23,13 @@ from curate.parts import Part, PartWriter, write_part
 from curate.schema import HASH_SQL, VERSION_SCHEMA, score_hash
 from curate.snapshot import Snapshot
 
-_STATE_TYPES = {"hash": pa.string(), "score": pa.int64(), "part": pa.string(), "pos": pa.int64(), "order": pa.int64()}
+_STATE_TYPES = {
+    "hash": pa.string(),
+    "score": pa.int64(),
+    "part": pa.string(),
+    "pos": pa.int64(),
+    "order": pa.int64(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,9 @@ def stage(
             for kind in pc.value_counts(batch.column("decision")).to_pylist():
                 decisions[kind["values"]] = decisions.get(kind["values"], 0) + kind["counts"]
             con.register("batch", pa.Table.from_batches([batch]))
-            hashes = con.sql(f"SELECT {HASH_SQL} AS h FROM batch").to_arrow_table().column("h").combine_chunks()
+            hashes = (
+                con.sql(f"SELECT {HASH_SQL} AS h FROM batch").to_arrow_table().column("h").combine_chunks()
+            )
             scores = score_hash(batch)
             before = index.match(batch)
             known = pc.is_valid(before["hash"]).to_numpy(zero_copy_only=False)
@@ -112,7 +120,12 @@ def stage_log(root: Path, log: pa.Table, parent: Snapshot) -> Staged:
 
 
 def _seal_log(
-    con: duckdb.DuckDBPyConnection, root: Path, log: pa.Table, index: _Index, parts: list[Part], decisions: dict[str, int]
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    log: pa.Table,
+    index: _Index,
+    parts: list[Part],
+    decisions: dict[str, int],
 ) -> Staged:
     con.register("log", log)
     changes.check(con, "SELECT * FROM log", index.sql)
@@ -174,7 +187,9 @@ class _Index:
 
     def _load(self) -> None:
         """Hold the index in memory: many batches will ask for it."""
-        self.table = self.con.sql(f'SELECT * FROM ({self.sql}) ORDER BY "order"').to_arrow_table().combine_chunks()
+        self.table = (
+            self.con.sql(f'SELECT * FROM ({self.sql}) ORDER BY "order"').to_arrow_table().combine_chunks()
+        )
         self.con.register("parent", self.table)
         self.sql = "SELECT * FROM parent"
 
@@ -194,7 +209,11 @@ class _Index:
         if self.lookups == 2 and self.table is None:
             self._load()
         keys = pa.table(
-            {"row_id": batch.column("row_id"), "target": batch.column("target"), "slot": np.arange(batch.num_rows)}
+            {
+                "row_id": batch.column("row_id"),
+                "target": batch.column("target"),
+                "slot": np.arange(batch.num_rows),
+            }
         )
         self.con.register("keys", keys)
         columns = ", ".join(f'p."{c}"' for c in changes.STATE)
@@ -243,18 +262,19 @@ class _Index:
     def named(self, keys: Iterable[tuple[str, int]]) -> pa.Table:
         """Log rows that remove `keys`. Raises IntegrityError for a key that the parent lacks."""
         wanted = pa.Table.from_pylist(
-            [{"row_id": r, "target": t} for r, t in keys], pa.schema([("row_id", pa.string()), ("target", pa.int32())])
+            [{"row_id": r, "target": t} for r, t in keys],
+            pa.schema([("row_id", pa.string()), ("target", pa.int32())]),
         )
         if not wanted.num_rows:
             return changes.LOG_SCHEMA.empty_table()
         self.con.register("wanted", wanted)
         join = "ON p.row_id = w.row_id AND p.target = w.target"
-        lost = one(
-            self.con,
-            f"SELECT w.row_id, w.target FROM wanted w ANTI JOIN ({self.sql or changes.live(None, [])}) p {join} LIMIT 1"
-        )
+        was = self.sql or changes.live(None, [])
+        lost = one(self.con, f"SELECT w.row_id, w.target FROM wanted w ANTI JOIN ({was}) p {join} LIMIT 1")
         if lost:
-            raise IntegrityError(f"cannot remove row {lost[0]!r} (target {lost[1]}): the parent does not have it.")
+            raise IntegrityError(
+                f"cannot remove row {lost[0]!r} (target {lost[1]}): the parent does not have it."
+            )
         return self._removal(f"SELECT p.* FROM ({self.sql}) p SEMI JOIN wanted w {join}")
 
     def _removal(self, rows: str) -> pa.Table:

@@ -154,9 +154,13 @@ class Store:
                     raise RefusedError(
                         f"{moved} The rows came from a stream that cannot be read twice; run the command again."
                     ) from moved
-        raise RefusedError(f"{name} kept moving while this commit was made; try again when fewer processes write.")
+        raise RefusedError(
+            f"{name} kept moving while this commit was made; try again when fewer processes write."
+        )
 
-    def commit_log(self, log: pa.Table, name: str, parents: list[Version], *, message: str, author: str | None) -> Version:
+    def commit_log(
+        self, log: pa.Table, name: str, parents: list[Version], *, message: str, author: str | None
+    ) -> Version:
         """Seal a version from a change log against `parents[0]`, whose rows lie in parts already (merge, revert)."""
         data_set, branch = versions.parse_branch(name)
         staged = stage_log(self.root, log, self.open(parents[0]))
@@ -177,7 +181,9 @@ class Store:
                 raise _HeadMovedError(
                     f"{name} moved to {head.ref if head else 'nothing'} while this commit was being written."
                 )
-            (number,) = one(con, "SELECT coalesce(max(number), 0) + 1 FROM versions WHERE name = ?", [name]) or (1,)
+            (number,) = one(
+                con, "SELECT coalesce(max(number), 0) + 1 FROM versions WHERE name = ?", [name]
+            ) or (1,)
             row = {
                 "name": name, "number": number, "branch": branch, "parents": [p.id for p in parents],
                 "created_at": datetime.now(UTC).isoformat(), "author": author or default_author(), "message": message,
@@ -188,19 +194,27 @@ class Store:
                 "pending": 0 if staged.base else parents[0].pending + staged.log.rows,
                 "depth": 0 if staged.base else parents[0].depth + 1,
             }  # fmt: skip
-            identity = fingerprint({k: v for k, v in row.items() if k not in ("base", "pending", "depth")})[:32]
+            identity = fingerprint({k: v for k, v in row.items() if k not in ("base", "pending", "depth")})[
+                :32
+            ]
             row = {"id": identity, **row}
             con.execute(
-                f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values())
+                f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
+                list(row.values()),
             )
             files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *beside]
             for part in files:
-                con.execute("INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)", [part.id, part.kind, part.rows, part.bytes])
+                con.execute(
+                    "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)",
+                    [part.id, part.kind, part.rows, part.bytes],
+                )
             self._conserve(con, identity, parents[0] if parents else None, staged)
             con.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", [name, branch, identity])
             return versions.select(con, "v.id = ?", [identity])[0]
 
-    def _conserve(self, con: duckdb.DuckDBPyConnection, identity: str, parent: Version | None, staged: Staged) -> None:
+    def _conserve(
+        self, con: duckdb.DuckDBPyConnection, identity: str, parent: Version | None, staged: Staged
+    ) -> None:
         """Count live rows part by part and refuse the transaction where they do not add up."""
         con.execute("CREATE TEMP TABLE delta (part VARCHAR, rows BIGINT)")
         if staged.live:
@@ -232,7 +246,9 @@ class Store:
     ) -> Snapshot | None:
         if not self.catalog.path.exists():
             if isinstance(parent, str) or expect_parent:
-                raise UsageError(f"no store at {self.root}, so {parent or expect_parent!r} cannot be a parent.")
+                raise UsageError(
+                    f"no store at {self.root}, so {parent or expect_parent!r} cannot be a parent."
+                )
             return None
         with self.catalog.reading() as con:
             head = versions.head(con, name, branch)
@@ -260,7 +276,9 @@ class Store:
         line = versions.chain(con, version, to_base=True)
         base = line[-1].base
         if base is None:
-            raise IntegrityError(f"{version.ref} has no base in its history; the catalog is damaged, run `recast verify`.")
+            raise IntegrityError(
+                f"{version.ref} has no base in its history; the catalog is damaged, run `recast verify`."
+            )
         return Snapshot(self.root, version, base, [v.log for v in reversed(line[:-1])])
 
     def _write_candidates(self, candidates: Any) -> list[Part]:

@@ -93,7 +93,9 @@ def parse_branch(text: str) -> tuple[str, str]:
     """Parse the name to commit to, `NAME` or `NAME/BRANCH`, into (name, branch)."""
     ref = parse(text)
     if ref.at is not None:
-        raise UsageError(f"{text!r} names a version, and versions never change; commit to {ref.name!r} instead.")
+        raise UsageError(
+            f"{text!r} names a version, and versions never change; commit to {ref.name!r} instead."
+        )
     return ref.name, ref.branch or MAIN
 
 
@@ -141,7 +143,9 @@ def resolve(con: duckdb.DuckDBPyConnection, text: str) -> Version:
     ref = parse(text)
     known = names(con)
     if ref.name not in known:
-        raise UsageError(f"no data set {ref.name!r} in this store; there is {_listed(known) or 'nothing yet'}.")
+        raise UsageError(
+            f"no data set {ref.name!r} in this store; there is {_listed(known) or 'nothing yet'}."
+        )
     if ref.number is not None:
         if found := select(con, "v.name = ? AND v.number = ?", [ref.name, ref.number]):
             return found[0]
@@ -150,7 +154,10 @@ def resolve(con: duckdb.DuckDBPyConnection, text: str) -> Version:
         tagged = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [ref.name, ref.at])
         if tagged:
             return select(con, "v.id = ?", [tagged[0]])[0]
-        tags = [t for (t,) in con.execute("SELECT tag FROM tags WHERE name = ? ORDER BY tag", [ref.name]).fetchall()]
+        tags = [
+            t
+            for (t,) in con.execute("SELECT tag FROM tags WHERE name = ? ORDER BY tag", [ref.name]).fetchall()
+        ]
         raise UsageError(
             f"{ref.name!r} has no tag {ref.at!r}; its tags are {_listed(tags) or 'none'}, its versions "
             f"{_span(con, ref.name)}."
@@ -201,5 +208,7 @@ def set_branch(con: duckdb.DuckDBPyConnection, version: Version, branch: str) ->
     """Start the branch `NAME/BRANCH` at `version`. Raises RefusedError where it exists."""
     parse(f"{version.name}/{branch}")
     if found := head(con, version.name, branch):
-        raise RefusedError(f"the branch {version.name}/{branch} exists and is at {found.ref}; choose another name.")
+        raise RefusedError(
+            f"the branch {version.name}/{branch} exists and is at {found.ref}; choose another name."
+        )
     con.execute("INSERT INTO heads VALUES (?, ?, ?)", [version.name, branch, version.id])

@@ -1,0 +1,287 @@
+"""What differs between two versions: counts from the change logs, texts from the parts.
+
+Two versions of one history are compared through the logs that lead from their nearest common ancestor, so
+the cost follows what changed; two unrelated ones through their indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate import changes, versions, words
+from curate.catalog import memory
+from curate.parts import require
+from curate.schema import KEY, VERSION_SCHEMA, decode_row
+from curate.snapshot import fetch
+from curate.versions import Version
+
+if TYPE_CHECKING:
+    from curate.store import Store
+
+_CHUNK_ROWS = 16_384
+COMPARED = tuple(n for n in VERSION_SCHEMA.names if n not in KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of a diff. Means are over rows of both versions that changed and have the measure on both sides."""
+
+    added: int
+    removed: int
+    changed: int  # content differs
+    rescored: int  # only scores differ
+    unchanged: int
+    columns: dict[str, int] = field(
+        default_factory=dict
+    )  # column -> rows of both versions in which it differs
+    decisions: dict[str, int] = field(default_factory=dict)  # "expert -> rewrite" -> rows
+    answers_changed: int = 0  # rows whose final answer differs
+    nll_change: float | None = None  # mean of nll_completion after - before, nats per token
+    length_change: float | None = None  # mean change of the completion's length, characters
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class RowDiff:
+    """One row that differs. `before` is None for an added row, `after` for a removed one."""
+
+    row_id: str
+    target: int
+    op: str  # add, change, remove, rescore
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns in which the two sides differ; empty for added and removed rows."""
+        if self.before is None or self.after is None:
+            return ()
+        return tuple(c for c in self.before if self.before[c] != self.after[c])
+
+    @property
+    def answer_changed(self) -> bool:
+        """Whether the final answer differs. A row that has none on either side has not changed it."""
+        if self.before is None or self.after is None:
+            return False
+        return _answers_differ(
+            self.before.get("answer"), self.before.get("completion") or "",
+            self.after.get("answer"), self.after.get("completion") or "",
+        )  # fmt: skip
+
+    def words(self, column: str = "completion") -> list[words.Op]:
+        """Word-level diff of a text column; a missing side counts as empty."""
+        return words.diff(_text(self.before, column), _text(self.after, column))
+
+
+def _text(row: dict[str, Any] | None, column: str) -> str:
+    value = (row or {}).get(column)
+    if column == "messages" and isinstance(value, list):
+        return "\n\n".join(f"{m.get('role')}: {m.get('content')}" for m in value)
+    return "" if value is None else str(value)
+
+
+def _answers_differ(gold_a: str | None, text_a: str, gold_b: str | None, text_b: str) -> bool:
+    """Whether the final answers of two sides differ: what each text states, else what is recorded with it."""
+    from curate import answers
+
+    stated = [answers.find_answer(text, fallback=False) for text in (text_a, text_b)]
+    a, b = (s.text if s else gold for s, gold in zip(stated, (gold_a, gold_b), strict=True))
+    if a is None or b is None:
+        return a is not b
+    return a != b and answers.equivalent(a, b) is not True
+
+
+class Diff:
+    """The difference from version `a` to version `b`."""
+
+    def __init__(self, root: Path, a: Version, b: Version, log: str) -> None:
+        """`log`: SQL of the change log that leads from `a` to `b`."""
+        self.root, self.a, self.b = root, a, b
+        self._log = f"SELECT * FROM ({log}) WHERE op IS NOT NULL"
+
+    @cached_property
+    def changes(self) -> pa.Table:
+        """Keys, ops, hashes and places of every row that differs (changes.LOG_SCHEMA), in row order."""
+        with memory(self.root / "tmp") as con:
+            return con.sql(
+                f"{self._log} ORDER BY coalesce(order_after, order_before), row_id, target"
+            ).to_arrow_table()
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of rows added, changed, removed and rescored; reads the change logs only."""
+        with memory() as con:
+            con.register("log", self.changes)
+            found = changes.counts(con, "SELECT * FROM log")
+        return {
+            "added": found["add"], "removed": found["remove"], "changed": found["change"],
+            "rescored": found["rescore"],
+        }  # fmt: skip
+
+    @property
+    def empty(self) -> bool:
+        """Whether the two versions hold the same rows (scores included)."""
+        return self.changes.num_rows == 0
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Counts and means; reads both sides of every changed row once."""
+        columns = dict.fromkeys(COMPARED, 0)
+        decisions: dict[str, int] = {}
+        answers_changed = nll_rows = length_rows = 0
+        nll_sum = length_sum = 0.0
+        for keys, before, after in self._chunks(COMPARED, ops=("change", "rescore")):
+            for name in COMPARED:
+                columns[name] += int(_different(before.column(name), after.column(name)).sum())
+            flipped = _different(before.column("decision"), after.column("decision"))
+            for old, new in zip(
+                before.column("decision").filter(pa.array(flipped)).to_pylist(),
+                after.column("decision").filter(pa.array(flipped)).to_pylist(),
+                strict=True,
+            ):
+                decisions[f"{old} -> {new}"] = decisions.get(f"{old} -> {new}", 0) + 1
+            nll = pc.subtract(after.column("nll_completion"), before.column("nll_completion"))
+            nll_rows += keys.num_rows - nll.null_count
+            nll_sum += pc.sum(nll).as_py() or 0.0
+            was, now = (
+                pc.sum(pc.utf8_length(side.column("completion"))).as_py() or 0 for side in (before, after)
+            )
+            length_rows += keys.num_rows
+            length_sum += now - was
+            touched = _different(before.column("completion"), after.column("completion"))
+            touched |= _different(before.column("answer"), after.column("answer"))
+            sides = [
+                t.select(["answer", "completion"]).filter(pa.array(touched)).to_pydict()
+                for t in (before, after)
+            ]
+            answers_changed += sum(
+                _answers_differ(*row)
+                for row in zip(
+                    sides[0]["answer"],
+                    sides[0]["completion"],
+                    sides[1]["answer"],
+                    sides[1]["completion"],
+                    strict=True,
+                )
+            )
+        counts = self.counts
+        return Summary(
+            counts["added"], counts["removed"], counts["changed"], counts["rescored"],
+            unchanged=self.b.rows - counts["added"] - counts["changed"] - counts["rescored"],
+            columns={n: c for n, c in columns.items() if c},
+            decisions=dict(sorted(decisions.items(), key=lambda kv: -kv[1])),
+            answers_changed=answers_changed,
+            nll_change=nll_sum / nll_rows if nll_rows else None,
+            length_change=length_sum / length_rows if length_rows else None,
+        )  # fmt: skip
+
+    def rows(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        ops: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RowDiff]:
+        """Yield the rows that differ, in row order, with both sides.
+
+        `columns`: what to read of them (default all). `ops`: which of add, change, remove, rescore. `where`: SQL
+        over `row_id, target, op, before, after` (structs), as in `after.decision = 'rewrite'`.
+        """
+        names = tuple(columns) if columns is not None else COMPARED
+        left = limit
+        for keys, before, after in self._chunks(names, ops=ops):
+            chosen: Sequence[int] = range(keys.num_rows)
+            if where is not None:
+                chosen = _matching(keys, before, after, where)
+            ids, targets, kinds = (keys.column(c).to_pylist() for c in ("row_id", "target", "op"))
+            picked = pa.array(chosen, pa.int64())
+            sides = (before.take(picked).to_pylist(), after.take(picked).to_pylist())
+            for n, old, new in zip(chosen, *sides, strict=True):
+                if left is not None and left <= 0:
+                    return
+                left = left - 1 if left is not None else None
+                yield RowDiff(
+                    ids[n], targets[n], kinds[n],
+                    None if kinds[n] == "add" else decode_row(old),
+                    None if kinds[n] == "remove" else decode_row(new),
+                )  # fmt: skip
+
+    def _chunks(
+        self, columns: Sequence[str], ops: Sequence[str] | None = None
+    ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
+        """Yield (change log, before, after) a chunk at a time; the missing side of a row is null."""
+        log = self.changes
+        if ops is not None:
+            log = log.filter(pc.is_in(log.column("op"), pa.array(list(ops), pa.string())))
+        for start in range(0, log.num_rows, _CHUNK_ROWS):
+            piece = log.slice(start, _CHUNK_ROWS)
+            yield (
+                piece,
+                *(
+                    fetch(self.root, piece.column(f"part_{side}"), piece.column(f"pos_{side}"), columns)
+                    for side in ("before", "after")
+                ),
+            )
+
+
+def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
+    """bool[rows]: IS DISTINCT FROM."""
+    equal = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)
+    both_null = pc.and_(pc.is_null(a), pc.is_null(b)).to_numpy(zero_copy_only=False)
+    return ~(equal | both_null)
+
+
+def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> list[int]:
+    from curate.errors import UsageError
+
+    with memory() as con:
+        table = keys.select(["row_id", "target", "op"])
+        for name, side in (("before", before), ("after", after)):
+            table = table.append_column(name, pa.chunked_array(side.to_struct_array()))
+        con.register("rows", table.append_column("slot", pa.array(range(table.num_rows))))
+        try:
+            return [
+                n for (n,) in con.execute(f"SELECT slot FROM rows WHERE {where} ORDER BY slot").fetchall()
+            ]
+        except duckdb.Error as wrong:
+            raise UsageError(
+                f"--where {where!r} is not a condition over row_id, target, op, before and after: {wrong}"
+            ) from wrong
+
+
+def diff(store: Store, a: str | Version, b: str | Version) -> Diff:
+    """Compare two versions of `store`."""
+    with store.catalog.reading() as con:
+        left = a if isinstance(a, Version) else versions.resolve(con, a)
+        right = b if isinstance(b, Version) else versions.resolve(con, b)
+        line_a, line_b = versions.chain(con, left), versions.chain(con, right)
+    at_b = {v.id: n for n, v in enumerate(line_b)}
+    common = next((n for n, v in enumerate(line_a) if v.id in at_b), None)
+    if common is None:
+        log = changes.unrelated(store.open(left).live_sql(), store.open(right).live_sql())
+    else:
+        to_a = _logs(store.root, line_a[:common])
+        to_b = _logs(store.root, line_b[: at_b[line_a[common].id]])
+        if not to_a:
+            log = changes.fold(to_b)
+        elif not to_b:
+            log = changes.reverse(changes.fold(to_a))
+        else:
+            log = changes.between(changes.fold(to_a), changes.fold(to_b))
+    return Diff(store.root, left, right, log)
+
+
+def _logs(root: Path, newest_first: list[Version]) -> list[str]:
+    return [changes.read(str(require(root, v.log))) for v in reversed(newest_first)]

@@ -1,0 +1,225 @@
+"""From files to rows of a version: what was found, how it is read, and what could not be.
+
+    ingest = read("train.jsonl")
+    ingest.mapping           # {"prompt": "question", "completion": "answer"}
+    store.commit(ingest, "gsm8k")
+    ingest.report.bad        # rows that could not be read, with line and reason
+
+Files are streamed. Owns duplicates and the report; parsing files is `sources`, reading rows `formats`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from curate import formats, sources
+from curate.errors import DataError
+from curate.formats import RowError
+from curate.schema import VERSION_SCHEMA
+
+_LOOK = 200  # rows that the schema is detected from
+_BATCH_ROWS = 4096
+_BATCH_CHARS = 16 << 20
+_KEPT_BAD = 1000
+_STRINGS = tuple(f.name for f in VERSION_SCHEMA if f.type == pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that could not be read."""
+
+    file: str
+    line: int
+    reason: str
+    text: str  # its start
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import met. `bad` keeps the first 1000 bad rows, `num_bad` counts all."""
+
+    rows: int = 0
+    num_bad: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+    duplicates: int = 0  # dropped by dedup
+    answers: int = 0
+    missing_answers: int = 0
+    lengths: Counter[int] = field(default_factory=Counter)  # upper bound (a power of 2, characters) -> rows
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows, "bad": self.num_bad, "duplicates": self.duplicates, "answers": self.answers,
+            "missing_answers": self.missing_answers,
+            "lengths": {str(k): v for k, v in sorted(self.lengths.items())},
+            "bad_rows": [{"file": b.file, "line": b.line, "reason": b.reason, "text": b.text} for b in self.bad],
+        }  # fmt: skip
+
+
+class Ingest:
+    """A file (or folder) and how its rows are read. `batches()` streams it, from the beginning each time."""
+
+    def __init__(
+        self, path: Path, format: str, mapping: dict[str, str], *, limit: int | None, dedup: bool, turn: int
+    ) -> None:
+        self.path, self.format, self.mapping = path, format, mapping
+        self.limit, self.dedup, self.turn = limit, dedup, turn
+        self.report = Report()
+
+    def sample(self, n: int = 3) -> list[dict[str, Any]]:
+        """The first `n` rows as they would be committed, `messages` and `meta` decoded."""
+        from curate.schema import decode_row
+
+        rows = []
+        for raw in sources.read(self.path):
+            if len(rows) >= n:
+                break
+            if raw.row is not None:
+                try:
+                    rows.append(decode_row(formats.apply(raw.row, self.mapping, self.format, self.turn)))
+                except RowError:
+                    continue
+        return rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches of VERSION_SCHEMA. Raises DataError for duplicate keys (naming both lines) and where not one
+        row can be read."""
+        self.report = report = Report()
+        seen: dict[int, tuple[int, int]] = {}
+        files: list[str] = []
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for raw in sources.read(self.path):
+            if self.limit is not None and report.rows >= self.limit:
+                break
+            row = self._row(raw)
+            if row is None:
+                continue
+            if not files or files[-1] != raw.file:
+                files.append(raw.file)
+            key = hash((row["row_id"], row["target"]))
+            if key in seen:
+                if not self.dedup:
+                    raise _twice(row, raw, files[seen[key][0]], seen[key][1])
+                report.duplicates += 1
+                continue
+            seen[key] = len(files) - 1, raw.line
+            report.rows += 1
+            report.answers += row["answer"] is not None
+            report.missing_answers += row["answer"] is None
+            report.lengths[1 << max(len(row["completion"]) - 1, 0).bit_length()] += 1
+            rows.append(row)
+            size += len(row["messages"]) + 2 * len(row["completion"])
+            if len(rows) >= _BATCH_ROWS or size >= _BATCH_CHARS:
+                yield _batch(rows)
+                rows, size = [], 0
+        if rows:
+            yield _batch(rows)
+        if not report.rows:
+            first = f" The first: {report.bad[0]}." if report.bad else ""
+            raise DataError(f"{self.path}: no row could be read ({report.num_bad} bad).{first}")
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows as dicts, `messages` and `meta` decoded."""
+        from curate.schema import decode_row
+
+        for batch in self.batches():
+            yield from map(decode_row, batch.to_pylist())
+
+    def _row(self, raw: sources.Raw) -> dict[str, Any] | None:
+        if raw.row is None:
+            self._bad(raw, raw.reason, raw.text)
+            return None
+        try:
+            row = formats.apply(raw.row, self.mapping, self.format, self.turn)
+            for name in _STRINGS:
+                if (value := row[name]) is not None and not value.isascii():
+                    value.encode()
+        except RowError as wrong:
+            self._bad(raw, str(wrong), str(raw.row)[:500])
+            return None
+        except UnicodeEncodeError:
+            self._bad(raw, "holds half of a surrogate pair, which is no character", ascii(raw.row)[:500])
+            return None
+        except (TypeError, ValueError, RecursionError) as wrong:
+            self._bad(raw, f"holds a value that JSON cannot ({wrong})", str(raw.row)[:500])
+            return None
+        row["source"] = row["source"] or f"{raw.file}:{raw.line}"
+        return row
+
+    def _bad(self, raw: sources.Raw, reason: str, text: str) -> None:
+        self.report.num_bad += 1
+        if len(self.report.bad) < _KEPT_BAD:
+            self.report.bad.append(
+                BadRow(raw.file, raw.line, reason, text.encode("utf-8", "replace").decode())
+            )
+
+
+def read(
+    path: str | Path,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    dedup: bool = False,
+    turn: int = -1,
+) -> Ingest:
+    """Look at a file or folder and say how its rows would be read; nothing is read beyond the first rows.
+
+    `mapping`: our field -> their column, laid over what is detected. `turn`: which assistant turn of a
+    conversation is the completion (-1 the last). Raises DataError for an empty or unknown file, UsageError
+    for a mapping that names no column.
+    """
+    path = Path(path)
+    first: list[dict[str, Any]] = []
+    reasons: list[sources.Raw] = []
+    for raw in sources.read(path):
+        if raw.row is None:
+            reasons.append(raw)
+        else:
+            first.append(raw.row)
+        if len(first) >= _LOOK or len(reasons) >= _LOOK:
+            break
+    if not first:
+        if reasons:
+            raise DataError(
+                f"{path}: no row could be read. The first, line {reasons[0].line}: {reasons[0].reason}."
+            )
+        raise DataError(f"{path} is empty; expected one JSON object a line, or a table with a header.")
+    columns = list(dict.fromkeys(c for row in first for c in row))
+    if mapping and "completion" in mapping and ("prompt" in mapping or "messages" in mapping):
+        found = formats.override(_detected(first, path.name), mapping, columns, path.name)
+        return Ingest(path, "mapped", found, limit=limit, dedup=dedup, turn=turn)
+    format_, found = formats.detect(first, path.name)
+    if mapping:
+        found = formats.override(found, mapping, columns, path.name)
+    return Ingest(path, format_, found, limit=limit, dedup=dedup, turn=turn)
+
+
+def _detected(rows: list[dict[str, Any]], where: str) -> dict[str, str]:
+    """What detection finds beside a prompt and completion that the user named."""
+    try:
+        return formats.detect(rows, where)[1]
+    except DataError:
+        return {}
+
+
+def _twice(row: Mapping[str, Any], raw: sources.Raw, file: str, line: int) -> DataError:
+    first = f"line {line}" if file == raw.file else f"{file}, line {line}"
+    return DataError(
+        f"{raw.file}, line {raw.line}: the id {row['row_id']!r} (target {row['target']}) was already on {first}. Ids "
+        "must be distinct: correct the file, choose another id column with --map id=COLUMN, or keep the first of each "
+        "with --dedup."
+    )
+
+
+def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    arrays = [pa.array([row[f.name] for row in rows], f.type) for f in VERSION_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=VERSION_SCHEMA)
