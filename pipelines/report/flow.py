@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ GAP = 20.0  # between nodes of a column: a label of two lines must fit beside th
 MAX_TASKS, MAX_REASONS = 6, 8
 ORDER = ("rewrite", "repair", "edited", "generated", "expert", "fallback")
 PASSED = "every check passed"
+HEADINGS = ("Demonstrations", "Decision", "Because")
+LUMPED = re.compile(r"\d+ other (?:tasks|reasons)")
 
 
 @dataclass(slots=True)
 class Node:
-    key: str
+    key: tuple[str, str]
     label: str
     rows: int
     css: str
@@ -64,90 +67,23 @@ def _ribbon(a: Node, b: Node, x0: float, x1: float, rows: int, scale: float, css
 
 def chart(fates: Sequence[Fate]) -> Markup | None:
     """The flow, or None without rows."""
-    fates = [fate for fate in fates if fate.rows > 0]
-    total = sum(fate.rows for fate in fates)
+    stages = _stages(fates)
+    total = sum(rows for _, rows in stages)
     if not total:
         return None
-    task_of = _lump(_count(fates, lambda f: f.task), MAX_TASKS, "tasks")
-    reason_of = _lump(
-        _count([f for f in fates if f.decision == "fallback"], lambda f: f.reason), MAX_REASONS, "reasons"
-    )
-
-    def last(fate: Fate) -> tuple[str, str]:
-        if fate.decision == "fallback":
-            return f"fallback/{reason_of[fate.reason]}", words(reason_of[fate.reason]) or "no reason given"
-        if fate.decision in ("rewrite", "repair"):
-            return "passed", PASSED
-        return f"{fate.decision}/", {"expert": "as ingested"}.get(fate.decision, words(fate.decision))
-
-    ranks = {kind: i for i, kind in enumerate(ORDER)}
-    fates.sort(key=lambda f: (ranks.get(f.decision, len(ORDER)), f.decision))
-    tasks = Counter[str]()
-    decisions = Counter[str]()
-    ends = Counter[str]()
-    labels: dict[str, str] = {}
-    css_of_end: dict[str, str] = {}
-    for fate in fates:
-        tasks[task_of[fate.task]] += fate.rows
-        decisions[fate.decision] += fate.rows
-        key, labels[key] = last(fate)
-        css_of_end[key] = "fate-rewrite" if key == "passed" else f"fate-{fate.decision}"
-        ends[key] += fate.rows
-    columns = [
-        [
-            Node(key, words(key) if len(tasks) > 1 else "rows in", n, "fate-all")
-            for key, n in tasks.most_common()
-        ],
-        [Node(key, words(key), n, f"fate-{key}") for key, n in decisions.items()],
-        [
-            Node(key, labels[key], ends[key], css_of_end[key])
-            for key in sorted(ends, key=lambda k: (k != "passed", css_of_end[k] == "fate-fallback", -ends[k]))
-        ],
-    ]
+    columns = _columns(stages)
     most = max(len(column) for column in columns)
     scale = (BOTTOM - TOP - GAP * (most - 1) - 2 * most) / total
     for column in columns:
         _stack(column, scale)
-    by_key = [{node.key: node for node in column} for column in columns]
-
-    first, second = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for fate in fates:
-        first[task_of[fate.task], fate.decision] += fate.rows
-        second[fate.decision, last(fate)[0]] += fate.rows
-    parts = []
-    for turn, links in enumerate((first, second)):
-        places = [{n.key: i for i, n in enumerate(columns[turn + side])} for side in (0, 1)]
-        x0, x1 = COLUMNS_X[turn] + BAR, COLUMNS_X[turn + 1]
-        for (start, end), rows in sorted(
-            links.items(), key=lambda kv: (places[0][kv[0][0]], places[1][kv[0][1]])
-        ):
-            a, b = by_key[turn][start], by_key[turn + 1][end]
-            tip = f"{a.label} → {b.label}\n{thousands(rows)} rows, {share(rows, total)}"
-            parts.append(_ribbon(a, b, x0, x1, rows, scale, b.css, tip))
-    for x, column, heading in zip(COLUMNS_X, columns, ("Demonstrations", "Decision", "Because"), strict=True):
+    parts = [
+        *_ribbons(stages, columns, 0, scale, total),
+        *_ribbons(stages, columns, 1, scale, total),
+    ]
+    for x, column, heading in zip(COLUMNS_X, columns, HEADINGS, strict=True):
         parts.append(tag("text", heading, x=x, y=14, class_="axis strong"))
         for node in column:
-            tip = f"{node.label}\n{thousands(node.rows)} rows, {share(node.rows, total)}"
-            parts += [
-                tag(
-                    "rect",
-                    x=x,
-                    y=node.y,
-                    width=BAR,
-                    height=node.height,
-                    rx=2,
-                    class_=f"node {node.css}",
-                    data_tip=tip,
-                ),
-                tag(
-                    "text",
-                    tag("tspan", node.label, class_="strong"),
-                    tag("tspan", f"{thousands(node.rows)}, {share(node.rows, total)}", dx=7, class_="muted"),
-                    x=x + BAR + 9,
-                    y=node.y + node.height / 2 + 4,
-                    class_="node-label",
-                ),
-            ]
+            parts += _drawn(node, x, total)
     return tag(
         "svg",
         *parts,
@@ -156,13 +92,88 @@ def chart(fates: Sequence[Fate]) -> Markup | None:
         role="img",
         aria_label=described(
             "What became of every row",
-            "; ".join(f"{n.rows} rows {n.label}" for column in columns[1:] for n in column),
+            "; ".join(f"{node.rows} rows {node.label}" for column in columns[1:] for node in column),
         ),
     )
 
 
-def _count(fates: Sequence[Fate], key) -> Counter[str]:
-    counts = Counter[str]()
+Stages = list[tuple[tuple[tuple[str, str], ...], int]]  # ((kind, name) of each column, rows)
+
+
+def _stages(fates: Sequence[Fate]) -> Stages:
+    """What each group of rows passes through: ("task", t), (decision, ""), (decision, reason)."""
+    fates = [fate for fate in fates if fate.rows > 0]
+    tasks, reasons = Counter[str](), Counter[str]()
     for fate in fates:
-        counts[key(fate)] += fate.rows
-    return counts
+        tasks[fate.task] += fate.rows
+        if fate.decision == "fallback":
+            reasons[fate.reason] += fate.rows
+    task_of, reason_of = _lump(tasks, MAX_TASKS, "tasks"), _lump(reasons, MAX_REASONS, "reasons")
+    ranks = {kind: i for i, kind in enumerate(ORDER)}
+    fates.sort(key=lambda f: (ranks.get(f.decision, len(ORDER)), f.decision))
+    out: Stages = []
+    for fate in fates:
+        if fate.decision == "fallback":
+            end = ("fallback", reason_of[fate.reason])
+        else:
+            end = ("rewrite", PASSED) if fate.decision in ("rewrite", "repair") else (fate.decision, "")
+        out.append(((("all", task_of[fate.task]), (fate.decision, ""), end), fate.rows))
+    return out
+
+
+def _columns(stages: Stages) -> list[list[Node]]:
+    columns: list[list[Node]] = []
+    for place in range(len(HEADINGS)):
+        counts = Counter[tuple[str, str]]()
+        for keys, rows in stages:
+            counts[keys[place]] += rows
+        # the first column commonest first, the others in the order of decisions; what is lumped is last
+        order = [key for key, _ in counts.most_common()] if place == 0 else list(counts)
+        if place == 2:
+            order.sort(key=lambda key: (key[0] == "fallback", -counts[key]))
+        order.sort(key=lambda key: bool(LUMPED.fullmatch(key[1])))
+        single = place == 0 and len(order) == 1
+        columns.append([Node(key, _label(key, single), counts[key], f"fate-{key[0]}") for key in order])
+    return columns
+
+
+def _label(key: tuple[str, str], single: bool) -> str:
+    kind, name = key
+    if single:
+        return "rows in"
+    if kind == "all":
+        return words(name) or "no task"
+    return words(name) or words(kind)
+
+
+def _ribbons(stages: Stages, columns: list[list[Node]], turn: int, scale: float, total: int) -> list[Markup]:
+    links = Counter[tuple[tuple[str, str], tuple[str, str]]]()
+    for keys, rows in stages:
+        links[keys[turn], keys[turn + 1]] += rows
+    starts, ends = ({node.key: (i, node) for i, node in enumerate(c)} for c in columns[turn : turn + 2])
+    out = []
+    # from top to bottom on both sides, so that ribbons leave and arrive without crossing at a node
+    for (start, end), rows in sorted(
+        links.items(), key=lambda link: (starts[link[0][0]][0], ends[link[0][1]][0])
+    ):
+        a, b = starts[start][1], ends[end][1]
+        tip = f"{a.label} → {b.label}\n{thousands(rows)} rows, {share(rows, total)}"
+        out.append(_ribbon(a, b, COLUMNS_X[turn] + BAR, COLUMNS_X[turn + 1], rows, scale, b.css, tip))
+    return out
+
+
+def _drawn(node: Node, x: float, total: int) -> list[Markup]:
+    figures = f"{thousands(node.rows)}, {share(node.rows, total)}"
+    tip = f"{node.label}\n{thousands(node.rows)} rows, {share(node.rows, total)}"
+    css = f"node {node.css}"
+    return [
+        tag("rect", x=x, y=node.y, width=BAR, height=node.height, rx=2, class_=css, data_tip=tip),
+        tag(
+            "text",
+            tag("tspan", node.label, class_="strong"),
+            tag("tspan", figures, dx=7, class_="muted"),
+            x=x + BAR + 9,
+            y=node.y + node.height / 2 + 4,
+            class_="node-label",
+        ),
+    ]

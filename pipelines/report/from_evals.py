@@ -27,7 +27,7 @@ KNOWN: dict[str, tuple[str, Role]] = {
     "base": ("base, before any SFT", "base"),
     "sft_demonstrations": ("SFT on demonstrations", "reference"),
     "sft_prompt_rewrites": ("SFT on prompt-only rewrites", "control"),
-    "sft_rewrites": ("SFT on the agent's rewrites", "target"),
+    "sft_rewrites": ("SFT on the agent’s rewrites", "target"),
 }
 SFT_MANIFEST = "manifest.json"
 # 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, 1.96 + 2.5 / df is within 0.02

@@ -33,8 +33,8 @@ def fates(data: ReportData) -> Section:
         "What became of every row",
         body,
         "recast rewrite",
-        "A rewrite replaces the expert's text only when every check of the gate passes. Otherwise it is "
-        "repaired or the expert's text stays, with the reason.",
+        "A rewrite replaces the expert’s text only when every check of the gate passes. Otherwise it is "
+        "repaired or the expert’s text stays, with the reason.",
     )
 
 
@@ -97,7 +97,7 @@ def likelihood(data: ReportData) -> Section:
         if closed is not None:
             lead += (
                 f" The rewrites close {closed * 100:.0f} % of the gap between the median demonstration and "
-                "the median of the backbone's own samples."
+                "the median of the backbone’s own samples."
             )
         cells = []
         for group in data.likelihoods:
@@ -129,8 +129,8 @@ def samples(data: ReportData) -> Section:
     if data.samples:
         total = data.rows_in_all or len(data.samples)
         lead = (
-            f"{thousands(len(data.samples))} of {thousands(total)} rows. The expert's words that went are struck "
-            "through, the agent's words that came are underlined."
+            f"{thousands(len(data.samples))} of {thousands(total)} rows. The expert’s words that went are struck "
+            "through, the agent’s words that came are underlined."
         )
         keys = tag(
             "p",
@@ -159,7 +159,7 @@ def samples(data: ReportData) -> Section:
             tag("div", id="sample-filters", class_="filters", role="group", aria_label="Filter by decision"),
             tag(
                 "select",
-                tag("option", "stored order", value="order"),
+                tag("option", "mixed", value="order"),
                 tag("option", "largest NLL gain", value="gain"),
                 tag("option", "largest rewrite", value="distance"),
                 id="sample-sort",

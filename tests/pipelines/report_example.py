@@ -43,7 +43,7 @@ def arms(rng: random.Random) -> tuple[Arm, ...]:
     for key, label, role, downstream, lost, gold, loss, half in (
         ("sft_demonstrations", "SFT on demonstrations", "reference", 62.2, 23.5, -1.31, 1.12, 0.8),
         ("sft_prompt_rewrites", "SFT on prompt-only rewrites", "control", 62.9, 9.3, -0.63, 0.62, 5.6),
-        ("sft_rewrites", "SFT on the agent's rewrites", "target", 98.9, 7.8, -0.55, 0.24, 0.4),
+        ("sft_rewrites", "SFT on the agent’s rewrites", "target", 98.9, 7.8, -0.55, 0.24, 0.4),
     ):
         suites = {s: max(0.0, v - rng.uniform(-0.2, 2.2) * lost) for s, v in base.items()}
         general = sum(suites.values()) / len(suites)
@@ -142,8 +142,8 @@ def samples(rng: random.Random, count: int = 40) -> tuple[Sample, ...]:
                     for n, s in status.items()
                 ),
                 candidates=(bad, bad) if kind == "fallback" else (good, bad),
-                nll_before=rng.gauss(1.12, 0.1),
-                nll_after=rng.gauss(0.28, 0.05),
+                nll_before=(nll := rng.gauss(1.12, 0.1)),
+                nll_after=nll if kind == "fallback" else rng.gauss(0.28, 0.05),
                 nll_self=rng.gauss(0.24, 0.04),
             )
         )

@@ -1,6 +1,7 @@
 """The report as a person meets it: opened from disk in headless Chromium, with no network to reach.
 
-Skipped where playwright or Chromium is absent. `RECAST_REPORT_SCREENSHOT` names a PNG to write.
+Skipped where playwright or Chromium is absent. The picture in the README is taken by `test_screenshot`:
+`RECAST_REPORT_PAGE=report.html RECAST_REPORT_SCREENSHOT=report.png pytest -k test_screenshot`.
 """
 
 from __future__ import annotations
@@ -181,7 +182,10 @@ def test_an_empty_report_opens_too(opened):
 
 
 def test_screenshot(opened, tmp_path):
-    page = opened(example(), color_scheme="light", device_scale_factor=2).page
+    seen = opened(example(), color_scheme="light", device_scale_factor=2)
+    page = seen.page
+    if report := os.environ.get("RECAST_REPORT_PAGE"):
+        page.goto(Path(report).resolve().as_uri())
     out = Path(os.environ.get("RECAST_REPORT_SCREENSHOT") or tmp_path / "report.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=out)

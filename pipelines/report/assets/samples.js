@@ -36,7 +36,8 @@
   };
   for (const [place, sample] of samples.entries()) {
     sample.place = place;
-    sample.gain = sample.nll[0] !== null && sample.nll[1] !== null ? sample.nll[0] - sample.nll[1] : null;
+    const kept = sample.diff.every(([op]) => op === 0);
+    sample.gain = !kept && sample.nll[0] !== null && sample.nll[1] !== null ? sample.nll[0] - sample.nll[1] : null;
     sample.haystack = [
       sample.id, sample.task, sample.decision, sample.reason, words(sample.reason), sample.answer ?? "",
       ...sample.prompt.map((message) => message[1]), ...sample.diff.map((part) => part[1]),
@@ -45,7 +46,7 @@
 
   const row = (sample, place) => {
     const top = el("span", "row-top", el("b", "", words(sample.decision)),
-      el("span", "", sample.gain ? `NLL ${sample.gain > 0 ? MINUS : "+"}${Math.abs(sample.gain).toFixed(2)}` : words(sample.reason)));
+      el("span", "", sample.gain !== null ? `NLL ${sample.gain > 0 ? MINUS : "+"}${Math.abs(sample.gain).toFixed(2)}` : words(sample.reason)));
     const item = el("li", fate(sample.decision), top, el("span", "row-text", preview(sample)));
     item.role = "option";
     item.id = `sample-${sample.place}`;
@@ -219,7 +220,7 @@
   const wanted = /^#row=(.+)$/.exec(location.hash);
   refresh();
   if (wanted) {
-    const place = state.shown.findIndex((sample) => sample.id === decodeURIComponent(wanted[1]));
+    const place = state.shown.findIndex((sample) => encodeURIComponent(sample.id) === wanted[1]);
     if (place >= 0) { select(place); document.getElementById("samples").scrollIntoView(); }
   }
 })();
