@@ -82,7 +82,7 @@ def build(wanted: str | None) -> typer.Typer:
         function = command(verb) if verb.name == wanted else _listed
         app.command(
             verb.name,
-            help=f"{verb.help}\n\nExample:\n\n    {verb.example}",
+            help=f"{inspect.getdoc(function)}\n\nExample:\n\n    {verb.example}",
             short_help=verb.help,
             rich_help_panel=verb.panel,
         )(function)
@@ -113,7 +113,7 @@ def command(verb: Verb) -> Any:
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.values()]
     call.__signature__ = inspect.Signature([*keyword, *common.values()])  # type: ignore[attr-defined]
     call.__annotations__ = {p.name: p.annotation for p in [*keyword, *common.values()]}
-    call.__doc__ = inspect.getdoc(verb.job)
+    call.__doc__ = inspect.getdoc(verb.job) or verb.help
     return call
 
 
@@ -133,16 +133,20 @@ def _perform(
     from pipelines.config import Config
 
     runs.quiet_libraries()
-    show_bars = not quiet and not verb.instant
-    reporter = progress.reporter(quiet=not show_bars)
+    handed_in = inspect.signature(verb.job).parameters
+    reporter = progress.reporter(quiet=quiet or not {"progress", "reporter"} & set(handed_in))
     try:
-        with _stdout_to_stderr(), progress.reporting(verb.name, reporter) as report:
+        with _stdout_to_stderr(), contextlib.ExitStack() as stack:
+            report = None
+            if "progress" in handed_in:
+                report = stack.enter_context(progress.reporting(verb.name, reporter))
             outcome = runs.execute(
                 verb.name,
                 args,
                 store=store_path or Path(os.environ.get(STORE_ENV) or DEFAULT_STORE),
                 config=Config.load(config_files or [], sets or []),
                 progress=report,
+                reporter=reporter,
                 fresh=fresh,
             )
         reporter.close()

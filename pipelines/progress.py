@@ -96,6 +96,7 @@ class Silent:
     def finish(self, name: str, words: str) -> None: ...
     def say(self, words: str) -> None: ...
     def tick(self, words: str = "") -> None: ...
+    def heartbeat(self, words: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -126,6 +127,9 @@ class Lines(Silent):
 
     def say(self, words: str) -> None:
         print(words, file=self._stream, flush=True)
+
+    def heartbeat(self, words: str) -> None:
+        self.say(words)
 
 
 class Bars(Silent):

@@ -37,7 +37,7 @@ from pipelines import identity
 from pipelines.config import Config
 from pipelines.jobs import INJECTED, VERBS, Verb
 from pipelines.jobs.options import Names
-from pipelines.progress import Progress
+from pipelines.progress import Progress, Reporter
 
 DIGITS = 12
 RESULT = "result.json"
@@ -88,6 +88,7 @@ def execute(
     store: str | Path,
     config: Config | None = None,
     progress: Progress | None = None,
+    reporter: Reporter | None = None,
     memo: bool = False,
     fresh: bool = False,
 ) -> Outcome:
@@ -101,7 +102,12 @@ def execute(
     config = config or Config()
     args = complete(entry, bind(entry, args), config)
     job = entry.job
-    injected = {"store": lambda: open_store(store), "config": lambda: config, "progress": lambda: progress}
+    injected = {
+        "store": lambda: open_store(store),
+        "config": lambda: config,
+        "progress": lambda: progress,
+        "reporter": lambda: reporter,
+    }
     wanted = [name for name in INJECTED if name in inspect.signature(job).parameters]
     if not (entry.has_run or memo):
         started = time.monotonic()
@@ -214,13 +220,17 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
             continue
         values = value if isinstance(value, list | tuple) else [value]
         inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
-    resolved = config.resolved(verb.sections)
+    resolved = {name: config.section(name).model_dump(mode="json") for name in verb.sections}
+    if {"learn", "rewrite"} & set(verb.sections):
+        from curate.gate import load_gate
+
+        resolved["gate"] = load_gate(config.general.gate).id
     return {
         "recast": recast_version(),
         "verb": verb.name,
         "args": {name: _plain(value) for name, value in sorted(args.items()) if value is not None},
         "inputs": inputs,
-        "config": resolved if verb.sections else {},
+        "config": resolved,
     }
 
 

@@ -2,8 +2,8 @@
 
 A job is a plain function whose signature is the whole contract. Its annotated parameters are at once
 the options of the command line, the `args` a stages file may give, and the keyword arguments of a
-caller in Python; `options` holds their vocabulary. Parameters called `store`, `config`, `run` and
-`progress` are handed in by whoever runs the job and are never options. The result is a dict that JSON
+caller in Python; `options` holds their vocabulary. Parameters called `store`, `config`, `run`, `progress`
+and `reporter` are handed in by whoever runs the job and are never options. The result is a dict that JSON
 can hold.
 
 Job modules import nothing heavy at module level: `recast diff --help` must not load torch.
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-INJECTED = ("store", "config", "run", "progress")
+INJECTED = ("store", "config", "run", "progress", "reporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class Verb:
     example: str
     has_run: bool = False  # owns a run folder: the same command finds the same folder and goes on
     sections: tuple[str, ...] = ()  # of the configuration that the job reads, so part of a run's identity
-    instant: bool = False  # too quick for a progress bar
     module: str = ""
 
     def load(self) -> Any:

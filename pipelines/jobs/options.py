@@ -39,12 +39,13 @@ VersionRef = Annotated[
     Names.VERSION,
 ]
 ModelPath = Annotated[
-    str,
+    str | None,
     option(
         "--model",
         "-m",
-        help="Model folder or hub id. `pocket` is the backbone that ships with recast.",
+        help="Model folder or hub id. Default: the config's, else `pocket`, which ships with recast.",
         metavar="MODEL",
+        show_default=False,
     ),
     Names.MODEL,
 ]

@@ -1,0 +1,47 @@
+"""`recast learn`: teach a rewriting agent on a version's demonstrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, VersionRef
+
+
+def job(
+    name: VersionRef,
+    *,
+    model: ModelPath = None,
+    out: OutFolder = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    store: Any,
+    config: Any,
+    run: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Train a LoRA on the frozen backbone by GRPO to rewrite the demonstrations of `name`.
+
+    The reward is the gate, and behind it alignment with the backbone's own likelihood and diversity in the
+    group. The adapter, its curves and its held-out figures before and after go to `out`.
+    """
+    from agent.learn import learn
+    from curate.gate import load_gate
+    from pipelines.jobs import models
+
+    version = store.resolve(name)
+    rows = store.open(version).dataset()
+    if limit is not None:
+        rows = rows.select(range(min(limit, len(rows))))
+    backbone, tokenizer = models.load(model)
+    folder = Path(out or run.folder / "agent")
+    result = learn(
+        rows,
+        backbone,
+        tokenizer,
+        load_gate(config.general.gate),
+        config.section("learn", seed=seed),
+        folder,
+        progress=progress,
+    )
+    return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}

@@ -1,0 +1,64 @@
+"""How jobs get models: a checked folder, then an engine. Imports torch only when called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import ModelError
+from curate.records import Messages
+from pipelines.identity import model_path
+
+if TYPE_CHECKING:
+    from agent.engine_hf import HFEngine
+
+
+def load(name: str) -> tuple[Any, Any]:
+    """`(model, tokenizer)` of a model's name."""
+    from train import model
+
+    return model.load(model_path(name))
+
+
+def engine(name: str, agent: str | Path | None = None, *, batch_size: int = 64) -> HFEngine:
+    """An engine over a model's name, with the agent's adapter on it. Raises ModelError before loading weights."""
+    from agent.engine_hf import HFEngine
+    from train.model import load_tokenizer
+
+    path = model_path(name)
+    load_tokenizer(path)  # refuses what lacks a tokenizer or a template, in the words of `train.model`
+    if agent is not None:
+        agent = adapter_folder(Path(agent))
+    return HFEngine.load(path, adapter=agent, batch_size=batch_size)
+
+
+def adapter_folder(folder: Path) -> Path:
+    """The folder of an agent that holds its adapter: itself, or `adapter/` inside. Raises ModelError."""
+    for candidate in (folder, folder / "adapter"):
+        if (candidate / "adapter_config.json").exists():
+            if not any(candidate.glob("*.safetensors")):
+                raise ModelError(
+                    f"the agent {candidate} has no adapter_model.safetensors; pickled weights are never read. "
+                    "Learn it again, or convert it where you trust it."
+                )
+            return candidate
+    raise ModelError(
+        f"{folder} is no rewriting agent: expected a folder with adapter_config.json, as `recast learn -o DIR` writes."
+    )
+
+
+def answering(engine: HFEngine, max_tokens: int) -> tuple[Any, Any]:
+    """`(generate, loglik)` for `train.evaluate`: greedy answers, and mean log p per token of given ones (nats)."""
+    from agent.engine import Sampling
+
+    greedy = Sampling(temperature=0.0, max_tokens=max_tokens)
+
+    def generate(prompts: Sequence[Messages]) -> list[str]:
+        groups = engine.sample(prompts, 1, greedy, seeds=[[0]] * len(prompts), adapter=engine.has_adapter)
+        return [group[0].text for group in groups]
+
+    def loglik(prompts: Sequence[Messages], completions: Sequence[str]) -> list[float]:
+        return [-score.nll for score in engine.logprobs(prompts, completions, adapter=engine.has_adapter)]
+
+    return generate, loglik

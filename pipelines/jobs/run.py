@@ -1,0 +1,52 @@
+"""`recast run`: the stages of a file, several at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from pipelines.jobs.options import Names, argument, option
+
+
+def job(
+    path: Annotated[Path, argument("YAML with `stages:`.", metavar="STAGES.yaml"), Names.FILE],
+    *,
+    jobs: Annotated[
+        int | None, option("--jobs", "-j", help="Stages at a time. Default: 2 where there are 2 cores.", min=1)
+    ] = None,
+    store: Any,
+    config: Any,
+    reporter: Any = None,
+) -> dict[str, Any]:
+    """Run the stages of a file: verbs with arguments that may need each other.
+
+    Finished stages are found again by what they were asked and given, so the same command goes on after
+    any interruption, and a changed file does only what changed.
+    """
+    from pipelines import stages
+
+    began = time.monotonic()
+    plan = stages.Plan.load(path, config)
+    outcomes = stages.run(plan, store=store.root, jobs=jobs or default_jobs(), reporter=reporter)
+    return {
+        "seconds": round(time.monotonic() - began, 1),
+        "stages": {name: asdict(outcome) for name, outcome in outcomes.items()},
+        "failed_rows": sum(o.result.get("failed_rows") or 0 for o in outcomes.values()),
+    }
+
+
+def default_jobs() -> int:
+    """2 where there are 2 cores, else 1: stages are heavy, and most machines have one accelerator at best."""
+    return min(2, os.cpu_count() or 1)
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    found = sum(stage["found"] for stage in result["stages"].values())
+    words = f"{len(result['stages'])} stages in {result['seconds']:.0f} s"
+    console.print(f"{words}, {found} of them found finished" if found else words)
+    for name, stage in result["stages"].items():
+        made = stage["result"].get("version") or stage["result"].get("out") or ""
+        console.print(f"  {name}: {made}", markup=False)
