@@ -5,12 +5,17 @@ Reads only; what is missing stays empty and the page says which command would fi
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from curate.store import Store
-from pipelines.report import from_evals, from_runs, from_store
+from pipelines.report import from_evals, from_folders, from_runs, from_store
 from pipelines.report.data import ReportData, Role, Stage
 from pipelines.report.from_evals import Evaluation
 
@@ -39,7 +44,8 @@ def collect(
     `versions` are refs, oldest first; the rows shown are those of the last. `learn_dir` is the output
     folder of `recast learn`. `evals` maps arm names (`base`, `sft_demonstrations`, `sft_prompt_rewrites`,
     `sft_rewrites`, or any others) to saved evaluations, or to lists of them for several seeds; `target`
-    names the downstream suites; `sfts` maps arm names to SFT output folders. Raises UsageError for a ref
+    names the downstream suites; `sfts` maps arm names to SFT output folders. `stages` default to the run
+    folders of the store that made what is shown. Raises UsageError for a ref
     that names nothing and DataError for evaluations of different questions.
     """
     store = Store(store_path) if versions else None
@@ -50,6 +56,9 @@ def collect(
         else None
     )
     learned = from_runs.learned(learn_dir) if learn_dir else None
+    if store and not stages:
+        made = [*_paths(evals or {}), *_paths(sfts or {}), *([learn_dir] if learn_dir else [])]
+        stages = from_folders.stages(store.root, [v.ref for v in resolved], made)
     heeded = list(warnings)
     if rows and learned and learned.gate_id and (other := set(rows.gate_ids) - {learned.gate_id}):
         heeded.append(
@@ -71,6 +80,24 @@ def collect(
         rows_in_all=resolved[-1].rows if resolved else None,
         versions=from_store.notes(store, resolved) if store else (),
         stages=tuple(stages),
-        facts=(*(rows.facts if rows else ()), *facts),
+        facts=(*(rows.facts if rows else ()), *facts, *here()),
         warnings=tuple(heeded),
     )
+
+
+def here() -> tuple[tuple[str, str], ...]:
+    """The machine and the packages with which the page was made."""
+    found = []
+    for package in ("recast", "torch", "transformers", "trl", "peft", "duckdb"):
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return ("page made on", machine), ("with", ", ".join(found))
+
+
+def _paths(given: Mapping[str, Any]) -> list[str | Path]:
+    out: list[str | Path] = []
+    for value in given.values():
+        several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        out += [path for path in several if isinstance(path, str | Path)]
+    return out

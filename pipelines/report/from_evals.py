@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.errors import DataError
+from curate.errors import DataError, UsageError
 from pipelines.report.data import Arm, Role, finite
 from train.compare import compare
 from train.evaluate import EvalResult
@@ -30,6 +30,7 @@ KNOWN: dict[str, tuple[str, Role]] = {
     "sft_rewrites": ("SFT on the agent’s rewrites", "target"),
 }
 SFT_MANIFEST = "manifest.json"
+RESULTS = "results.jsonl"  # as `recast eval` names it inside its run folder
 # 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, 1.96 + 2.5 / df is within 0.02
 T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -169,7 +170,18 @@ def t_half_width(values: Sequence[float]) -> float:
 
 def _load(runs: Evaluation | Sequence[Evaluation]) -> list[EvalResult]:
     many = list(runs) if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-    return [run if isinstance(run, EvalResult) else EvalResult.load(run) for run in many]
+    return [run if isinstance(run, EvalResult) else EvalResult.load(_file(Path(run))) for run in many]
+
+
+def _file(path: Path) -> Path:
+    """The results at `path`, a file or the folder of an evaluation. Raises UsageError where there are none."""
+    if path.is_dir():
+        path = path / RESULTS
+    if not path.is_file():
+        raise UsageError(
+            f"no evaluation at {path}; expected what `recast eval` wrote. Give its file or folder."
+        )
+    return path
 
 
 def _several(paths: str | Path | Sequence[str | Path]) -> list[Path]:

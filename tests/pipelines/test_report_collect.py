@@ -180,6 +180,40 @@ def test_metrics_become_curves_and_a_torn_last_line_is_forgiven(tmp_path):
         learned(tmp_path)
 
 
+def test_runs_that_made_what_is_shown_become_stages(store, tmp_path):
+    def run(folder: str, verb: str, seconds: float, result: dict, args: dict) -> None:
+        path = store / "runs" / folder
+        path.mkdir(parents=True)
+        (path / "config.resolved.yaml").write_text(json.dumps({"verb": verb, "args": args}))
+        (path / "result.json").write_text(json.dumps({"verb": verb, "seconds": seconds, "result": result}))
+
+    RAW.save(tmp_path / "raw.jsonl")
+    shown = {"out": str(tmp_path / "raw.jsonl")}
+    run(
+        "eval-1", "eval", 3.0, shown, {"model": "my model", "suite": ["a.jsonl", "b.jsonl"], "max_tokens": 64}
+    )
+    run("eval-2", "eval", 9.0, {"out": str(tmp_path / "other.jsonl")}, {})
+    run(
+        "rewrite-1",
+        "rewrite",
+        61.0,
+        {"version": "craft-rewrites@v1"},
+        {"name": "craft", "to": "craft-rewrites"},
+    )
+    found = collect(
+        store, ["craft-rewrites"], evals={"base": tmp_path / "raw.jsonl"}, target=["craft"]
+    ).stages
+    assert {s.name: (s.seconds, s.command) for s in found} == {
+        "eval raw.jsonl": (3.0, "recast eval 'my model' --suite a.jsonl --suite b.jsonl --max-tokens 64"),
+        "rewrite craft-rewrites@v1": (61.0, "recast rewrite craft --as craft-rewrites"),
+    }
+
+
+def test_an_evaluation_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="recast eval"):
+        arms({"base": tmp_path})
+
+
 def test_another_gate_than_the_agents_is_a_warning(store, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"gate_id": "b" * 16}))
     (warning,) = collect(store, ["craft-rewrites"], learn_dir=tmp_path).warnings
