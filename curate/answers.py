@@ -99,6 +99,8 @@ def _marks(text: str) -> list[Answer]:
     if "answer" in text or "nswer" in text or "olution" in text:
         program = _PROGRAM.search(text) is not None
         for match in _PHRASE.finditer(text):
+            if text[match.start() - 1 : match.start()] in ('"', "_") and ":" in match.group():
+                continue  # a JSON field, read below
             content = _sentence(text, match.end())
             if "\\boxed" in content or not content.strip(" *_$`"):
                 continue

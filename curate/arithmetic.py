@@ -76,9 +76,11 @@ _TOKEN = re.compile(
     r"|(?P<c>%|¢)"
     r"|(?P<b>[^\s$])"
 )
-_NUMBER = re.compile(r"(?<![\w.])-?[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:\s?%)?|(?<![\w.])\.\d+")
-_SEGMENT = re.compile(r"\n|;|!(?!=)|\?|,\s|[.:](?=\s|$)|\bwhile\b|\bbecause\b|\bsince\b|\bthen\b|\bso\b|\band\b(?=[^=]{0,200}=)")
-_RELATION = re.compile(r"[=≈→⇒]|->|#|\d\D{0,40}\b(?:equals?|is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
+_NUMBER = re.compile(r"(-?)[$€£]?(\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
+_WRITTEN_FRACTION = re.compile(r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)")
+_SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
+_OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
+_IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
 _ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost|estimat\w*)\b", re.I)
 _TIMES_X = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[$\d(.])|(?<=[\d)%])\s+[xX]\s+(?=\w)|(?<=\w\w) [xX] (?=[$\d])")
@@ -97,6 +99,7 @@ _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 
 _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
 _WEAK_RELATIONS = frozenset(("is", "are", "makes", "make", "gives", "give", "leaves", "leave", "get"))
+_CONJUNCTIONS = frozenset(("then", "because", "since", "so", "while", "therefore", "thus", "hence", "where"))
 _LEADING_VERBS = frozenset(
     "is are was were equals get gets got gives give has have had makes make so then that total thus hence "
     "left leaves need needs costs cost".split()
@@ -134,6 +137,8 @@ def _tokenise(segment: str) -> _Tokens:
                 kind, text = "o", _WORD_OPERATORS[lower] + "w"
             elif lower in _WEAK_RELATIONS:
                 kind = "k"
+            elif lower in _CONJUNCTIONS:
+                kind = "b"
         elif kind == "h":
             kind = "w"
         elif kind == "p":
@@ -506,7 +511,7 @@ class _Page:
 
 @lru_cache(maxsize=1024)
 def _analyse(text: str) -> _Analysis:
-    if not _RELATION.search(text) and "equal" not in text and "\\" not in text:
+    if not _states(text) and "equal" not in text and "\\" not in text:
         return _Analysis((), ())
     found: list[Equality] = []
     later: list[tuple[int, str, _Tokens, tuple[int, int, int, int], str, bool]] = []
@@ -549,6 +554,15 @@ def _simple(segment: str) -> Equality | None:
     return Equality(match.group(), c, c, True, True, c) if true else None
 
 
+def _states(text: str) -> bool:
+    """A cheap necessary condition for stating an equality."""
+    if "=" in text or "->" in text or "#" in text:
+        return True
+    if not text.isascii() and any(sign in text for sign in "≈→⇒＝"):
+        return True
+    return _IS.search(text) is not None and _OPERATION.search(text) is not None
+
+
 def _segments(text: str) -> Iterator[str]:
     """Yield every stretch of the text that may state an equality, annotations first."""
     if "<<" in text:
@@ -558,14 +572,14 @@ def _segments(text: str) -> Iterator[str]:
     if "equal" in text:
         text = _EQUAL_WORDS.sub(" = ", text)
     for line in text.split("\n"):
-        if not _RELATION.search(line):
+        if not _states(line):
             continue
         line = _BULLET.sub("", line)
         if "#" in line:
             line = _COMMENT_RESULT.sub(r" = \1", line)
             line = line.split("#", 1)[0] if "=" in line.split("#", 1)[0] else line.replace("#", " ")
         for segment in _SEGMENT.split(line):
-            if _RELATION.search(segment):
+            if _states(segment):
                 if "x" in segment or "X" in segment:
                     segment = _TIMES_X.sub(" * ", segment)
                 if len(segment) <= 4000:
@@ -749,10 +763,10 @@ def _like_terms(tokens: _Tokens, a: int, c: int, d: int) -> bool | None:
 def _is_rate(left: _Side, right: _Side, tokens: _Tokens, a: int, b: int) -> bool:
     """`3 boxes = 12 eggs`, `1% = $5`, `3/8 = 375`, `2 days = 7 + 2`: the left side names what the right one measures."""
     if not left.operated:
-        if left.percent and not right.percent:
+        if (left.percent > 0) != (right.percent > 0):
             return True
         if left.unit and left.unit != "dollars":
-            return right.operated or (bool(right.unit) and left.unit != right.unit)
+            return right.operated or left.unit != right.unit
         return False
     tight = left.operands == 2 and b - a >= 3 and tokens.texts[a + 1] == "/" and tokens.ends[a] + 1 == tokens.starts[a + 2]
     if not tight or left.value is None or right.value is None or right.percent:
@@ -825,14 +839,19 @@ def _second_pass(found: list[Equality], later: list, page: _Page) -> None:
 @lru_cache(maxsize=1024)
 def _numbers(text: str) -> frozenset[Value]:
     values: set[Value] = set()
-    for match in _NUMBER.finditer(plain(text)):
-        word = match.group()
-        value, _ = literal(word.lstrip("-").rstrip("% "))
+    text = plain(text)
+    for sign, digits, percent in set(_NUMBER.findall(text)):
+        value, _ = literal(digits.rstrip(","))
         if value is None:
             continue
         values.add(value)
-        if word.endswith("%"):
+        if percent:
             values.add(exact(Fraction(value) / 100))
-        if word.startswith("-"):
+        if sign:
             values.add(-value)
+    if "/" in text:
+        for whole, top, bottom in _WRITTEN_FRACTION.findall(text):
+            if int(bottom):
+                values.add(exact(Fraction(int(top), int(bottom))))
+                values.add(exact(int(whole or 0) + Fraction(int(top), int(bottom))))
     return frozenset(values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_CHARS = 200_000
 """Longer texts are cut: no demonstration of arithmetic is as long, and a check must end."""
@@ -45,6 +46,7 @@ _MARKDOWN_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(])|(?<=[\w)]) \*\* (?=[\w(])
 _CURRENCY_BEFORE_TEXT = re.compile(r"\\[$%#&_]")
 
 
+@lru_cache(maxsize=256)
 def plain(text: str) -> str:
     """Return `text` in the plain notation. Never raises; at most `MAX_CHARS` characters are read."""
     text = text[:MAX_CHARS]

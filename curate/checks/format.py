@@ -34,6 +34,16 @@ _REFUSAL = re.compile(
 )
 
 
+# reason, one of which must occur in lower case (a fast necessary condition), pattern, sentence
+_PHRASES = (
+    ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
+     "It holds the chat marker"),
+    ("meta_talk", ("writ", "phras", "reword", "solution", "answer", "demonstration", "reference", "own words",
+                   "here's", "here is"), _META, "It talks about the rewriting:"),
+    ("refusal", ("i'm", "i am", "i can", "i won", "as an ai", "i do not"), _REFUSAL, "It refuses:"),
+)  # fmt: skip
+
+
 class FormatCheck(CheckConfig):
     """Not empty, not cut off, of a sensible length, and no talk about anything but the question."""
 
@@ -63,12 +73,9 @@ class FormatCheck(CheckConfig):
             return self.failed("too_short", f"{ours} words for the demonstration's {theirs}.", ratio)
         if ours - theirs > self.slack_words and ratio > self.max_ratio:
             return self.failed("too_long", f"{ours} words for the demonstration's {theirs}.", ratio)
-        for reason, pattern, said in (
-            ("chat_marker", _MARKERS, "It holds the chat marker"),
-            ("meta_talk", _META, "It talks about the rewriting:"),
-            ("refusal", _REFUSAL, "It refuses:"),
-        ):
-            match = pattern.search(text)
+        lower = text.lower()
+        for reason, hints, pattern, said in _PHRASES:
+            match = pattern.search(text) if any(hint in lower for hint in hints) else None
             if match and match.group().lower() not in case.demonstration.lower():
                 return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)
         if text.count("```") % 2:

@@ -7,6 +7,7 @@ demonstration states no computed result; so it says nothing about text tasks.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import ClassVar, Literal
 
@@ -32,6 +33,9 @@ class StepsCheck(CheckConfig):
             return self.passed()
         written = numbers(case.completion)
         missing = [r for r in results if r not in written and not _nearly(r, written)]
+        if missing:
+            said = spoken(case.completion)
+            missing = [r for r in missing if r not in said]
         share = 1.0 - len(missing) / len(results)
         if share < self.min_share:
             return self.failed(
@@ -42,16 +46,54 @@ class StepsCheck(CheckConfig):
         return self.passed(share)
 
 
+_SMALL = {
+    w: v
+    for v, w in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+        "seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {w: 10 * v for v, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_PARTS: dict[str, Value] = {
+    "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
+    "quarters": Fraction(1, 4), "fourth": Fraction(1, 4), "fourths": Fraction(1, 4), "fifth": Fraction(1, 5),
+    "fifths": Fraction(1, 5), "dozen": 12, "hundred": 100, "thousand": 1000,
+}  # fmt: skip
+_SPOKEN = re.compile(r"[a-z]+")
+
+
+def spoken(text: str) -> frozenset[Value]:
+    """The numbers below a million that `text` writes in words: `twenty-four`, `three quarters`, `two hundred`."""
+    values: set[Value] = set()
+    current: Value | None = None
+    for word in _SPOKEN.findall(text.lower()):
+        if word in _SMALL or word in _TENS:
+            value = _SMALL[word] if word in _SMALL else _TENS[word]
+            tens = isinstance(current, int) and current % (10 if value < 10 else 100) == 0 and current > value
+            current = current + value if tens and current is not None else value
+        elif word in _PARTS:
+            current = _PARTS[word] * (current if current else 1)
+        else:
+            current = current if word == "and" else None
+            continue
+        values.add(current)
+    return frozenset(values)
+
+
 def _nearly(result: Value, written: frozenset[Value]) -> bool:
     """A sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
     if -result in written or exact100(result) in written:
         return True
     if isinstance(result, int):
         return False
-    return any(
-        isinstance(w, Fraction) and w.denominator < result.denominator * 100 and abs(w - result) <= Fraction(1, 2) / w.denominator
-        for w in written
-    )
+    return any(abs(w - result) * 2 * 10**digits <= 1 for w in written for digits in _decimals(w))
+
+
+def _decimals(written: Value) -> tuple[int, ...]:
+    """Digits after the point of a number written with one to four of them; none for integers and thirds."""
+    if isinstance(written, int):
+        return ()
+    return next(((d,) for d in range(1, 5) if 10**d % written.denominator == 0), ())
 
 
 def exact100(value: Value) -> Value:

@@ -1,0 +1,156 @@
+"""Each check on its own: what it catches, what it lets pass, and the reason it gives. Every reason occurs here."""
+
+from __future__ import annotations
+
+import pytest
+
+from curate.checks.answer import AnswerCheck
+from curate.checks.arithmetic import ArithmeticCheck
+from curate.checks.case import Case
+from curate.checks.copying import CopyCheck, containment
+from curate.checks.format import FormatCheck
+from curate.checks.repetition import RepetitionCheck
+from curate.checks.steps import StepsCheck
+from curate.records import CheckStatus
+
+LONG = " ".join(f"word{i}" for i in range(300))
+
+
+def case(completion: str, demonstration: str = "", finish_reason: str = "stop", **row) -> Case:
+    return Case(completion, demonstration, row, finish_reason)
+
+
+def reason(check, given: Case) -> str:
+    outcome = check.run(given)
+    assert (outcome.status is CheckStatus.PASS) == (outcome.reason == "")
+    assert outcome.reason == "" or outcome.message.endswith("."), outcome
+    return outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("completion", "demonstration", "expected"),
+    [
+        ("", "x", "empty"),
+        (" \n\t", "x", "empty"),
+        ("a\x00b", "x", "empty"),
+        ("A short one.", LONG, "too_short"),
+        (LONG, "A short one.", "too_long"),
+        ("x" * 60_000, "x" * 60_000, "too_long"),
+        ("17. The answer is 17.", "12 + 5 = 17", ""),
+        ("Ann has 12 pens and is given 5 more. Together these are 17 pens. The answer is 17.", "12+5=17", ""),
+        ("<|im_start|>assistant 17", "17", "chat_marker"),
+        ("17\nUser: and now?", "17", "chat_marker"),
+        ("17 [/INST]", "17", "chat_marker"),
+        ("Here is the rewritten solution: 17.", "17", "meta_talk"),
+        ("As the reference solution says, 17.", "17", "meta_talk"),
+        ("In my own words: 17.", "17", "meta_talk"),
+        ("The writer has 17 books and wrote 3 of them.", "17", ""),
+        ("The solution of the equation is 17.", "17", ""),
+        ("I'm sorry, this is too hard.", "17", "refusal"),
+        ("I cannot answer that.", "17", "refusal"),
+        ("```python\nprint(17)", "17", "open_fence"),
+        ("```python\nprint(17)\n```", "17", ""),
+    ],
+)
+def test_format(completion, demonstration, expected):
+    assert reason(FormatCheck(), case(completion, demonstration)) == expected
+
+
+def test_a_phrase_that_the_demonstration_itself_uses_is_no_leak():
+    text = "I am unable to see more than 17."
+    assert reason(FormatCheck(), case(text, "I am unable to see more. 17")) == ""
+
+
+def test_truncated():
+    assert reason(FormatCheck(), case("12 + 5 =", "17", "length")) == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("completion", "row", "expected"),
+    [
+        ("The answer is 17.", {"answer": "17"}, ""),
+        ("The answer is 17.", {"answer": 17.0}, ""),
+        ("The answer is 18.", {"answer": "17"}, "wrong_answer"),
+        ("Nothing to say.", {"answer": "17"}, "no_answer"),
+        ("The answer is 17. The answer is 18.", {"answer": "17"}, "ambiguous_answer"),
+        ("The answer is 17.", {}, "no_reference_answer"),
+        ("The answer is the colour blue.", {"answer": "blue"}, "answer_undecided"),
+    ],
+)
+def test_answer(completion, row, expected):
+    assert reason(AnswerCheck(), case(completion, "no answer", **row)) == expected
+
+
+def test_an_unmarked_answer_can_be_refused():
+    given = case("So she has 17 pens", answer="17")
+    assert reason(AnswerCheck(), given) == ""
+    assert reason(AnswerCheck(require_marked=True), given) == "no_answer"
+
+
+@pytest.mark.parametrize(
+    ("completion", "expected"),
+    [
+        ("12 + 5 = 17", ""),
+        ("Nothing is added.", ""),
+        ("12 + 5 = 18", "false_equality"),
+        ("12 + 5 = 18, no, 12 + 5 = 17", "false_equality"),
+        ("y + 5 = 18", ""),
+    ],
+)
+def test_arithmetic(completion, expected):
+    assert reason(ArithmeticCheck(), case(completion)) == expected
+
+
+def test_undecidable_equalities_can_be_refused():
+    assert reason(ArithmeticCheck(max_undecided=0.5), case("y + 5 = 18 and z + 3 = 9")) == "undecided_equality"
+
+
+@pytest.mark.parametrize(
+    ("completion", "expected"),
+    [
+        ("First 24, then 72.", ""),
+        ("First twenty-four, then 72.", ""),
+        ("In the end 72.", "missing_step"),
+        ("First 24.0, then 72.00", ""),
+        ("First 25, then 72.", "missing_step"),
+    ],
+)
+def test_steps(completion, expected):
+    assert reason(StepsCheck(), case(completion, "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72")) == expected
+
+
+def test_steps_are_vacuous_without_computed_results():
+    assert reason(StepsCheck(), case("anything", "The sky is blue.")) == ""
+
+
+def test_a_result_may_be_a_percentage_a_fraction_or_rounded():
+    assert reason(StepsCheck(), case("that is 20%", "10 / 50 = 0.2")) == ""
+    assert reason(StepsCheck(), case("that is 1/5 of them", "10 / 50 = 0.2")) == ""
+    assert reason(StepsCheck(), case("about 3.3", "10 / 3 = 3.333")) == ""
+    assert reason(StepsCheck(), case("about 3.4", "10 / 3 = 3.333")) == "missing_step"
+    assert reason(StepsCheck(), case("half of them", "5 / 10 = 0.5")) == ""
+
+
+def test_copy():
+    text = " ".join(f"step {i} adds {i} to the sum" for i in range(12))
+    assert reason(CopyCheck(), case(text, text)) == "copy"
+    assert reason(CopyCheck(), case("12 + 5 = 17", "12 + 5 = <<12+5=17>>17")) == "copy"
+    assert reason(CopyCheck(), case(text + " The answer is 3.", text)) == "copy"
+    assert reason(CopyCheck(), case("12 + 5 = 17. The answer is 17.", "12 + 5 = 17")) == ""
+    assert reason(CopyCheck(), case(LONG, text)) == ""
+
+
+def test_containment_by_hand():
+    # 3-grams of "a b c d": abc, bcd; of the source: abc, bcx
+    assert containment("a b c d", "a b c x", 3) == 0.5
+    assert containment("a b", "a b", 3) == 0.0
+
+
+def test_repetition():
+    line = "Then we add the next number to it.\n"
+    sums = "".join(f"Then {i} + {i} = {2 * i} follows as the next one of them all.\n" for i in range(9))
+    assert reason(RepetitionCheck(), case(line * 6)) == "repetition"
+    assert reason(RepetitionCheck(), case(" ".join(["ha"] * 60))) == "repetition"
+    assert reason(RepetitionCheck(), case((LONG[:400] + " ") * 2)) == "repetition"
+    assert reason(RepetitionCheck(), case(sums)) == ""
+    assert reason(RepetitionCheck(), case("1 + 1 = 2 " * 2)) == "", "too short to measure"
