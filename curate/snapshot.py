@@ -147,11 +147,14 @@ class Snapshot:
         members = ["role", "content"]
         while True:
             kind = pa.list_(pa.struct([pa.field(m, pa.string()) for m in members]))
-            schema = VERSION_SCHEMA.set(
-                VERSION_SCHEMA.get_field_index("messages"), pa.field("messages", kind)
+            # nullable throughout: `datasets` would otherwise cast (and copy) the whole file on opening it
+            schema = pa.schema(
+                [pa.field(f.name, kind if f.name == "messages" else f.type) for f in VERSION_SCHEMA]
             )
             unknown: set[str] = set()
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+                if not self.version.rows:
+                    stream.write_table(schema.empty_table().combine_chunks())
                 for batch in self.batches():
                     decoded = [json.loads(text) for text in batch.column("messages").to_pylist()]
                     unknown |= {key for row in decoded for message in row for key in message} - set(members)

@@ -1,0 +1,102 @@
+"""Word diffs: tokens, exact re-joining, distance, and bounded work on hostile texts."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import words
+
+# texts that share many tokens, and texts of any characters at all
+WORDY = st.lists(st.sampled_from(["the", " ", "12", "\\frac", "{", "}", "num_x", "\n", "cat", "1,000.5"]), max_size=30)
+TEXT = st.one_of(WORDY.map("".join), st.text(max_size=60))
+
+
+def test_latex_command_number_and_identifier_are_one_token_each() -> None:
+    assert words.tokens(r"\frac{12}{1,000.5}") == ["\\frac", "{", "12", "}", "{", "1,000.5", "}"]
+    assert words.tokens("num_books -= 3") == ["num_books", " ", "-=", " ", "3"]
+    assert words.tokens("don't stop") == ["don't", " ", "stop"]
+    assert words.tokens("<<48/2=24>>24") == ["<<", "48", "/", "2", "=", "24", ">>", "24"]
+    assert words.tokens("#### 72") == ["####", " ", "72"]
+    assert words.tokens("a\n\n  b") == ["a", "\n", "\n", "  ", "b"]
+
+
+def test_a_number_is_replaced_whole() -> None:
+    ops = words.diff("sold 1,234 clips", "sold 1,235 clips")
+    assert [(o.kind, o.before, o.after) for o in ops] == [
+        ("equal", "sold ", "sold "),
+        ("replace", "1,234", "1,235"),
+        ("equal", " clips", " clips"),
+    ]
+
+
+def test_diff_of_equal_texts_is_one_equal_stretch_and_of_empty_ones_none() -> None:
+    assert [o.kind for o in words.diff("a b", "a b")] == ["equal"]
+    assert words.diff("", "") == []
+    assert [o.kind for o in words.diff("", "a")] == ["insert"]
+    assert [o.kind for o in words.diff("a", "")] == ["delete"]
+
+
+@given(TEXT)
+def test_tokens_rejoin_to_the_text(text: str) -> None:
+    assert "".join(words.tokens(text)) == text
+
+
+@given(TEXT, TEXT)
+def test_both_sides_of_a_diff_rejoin(a: str, b: str) -> None:
+    ops = words.diff(a, b)
+    assert "".join(o.before for o in ops) == a
+    assert "".join(o.after for o in ops) == b
+    for op in ops:
+        assert (op.kind == "equal") == (op.before == op.after)
+    assert all(x.kind == "equal" or y.kind == "equal" for x, y in zip(ops, ops[1:], strict=False))
+
+
+@given(WORDY, WORDY)
+@settings(max_examples=50)
+def test_rejoining_holds_where_anchors_do_the_work(a: list[str], b: list[str]) -> None:
+    left, right = "".join(a) * 3, "".join(b) * 3
+    before = words._AFFORDABLE
+    words._AFFORDABLE = 4  # almost nothing is affordable, so patience must carry the diff
+    try:
+        ops = words.diff(left, right)
+    finally:
+        words._AFFORDABLE = before
+    assert "".join(o.before for o in ops) == left
+    assert "".join(o.after for o in ops) == right
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+def test_levenshtein_equals_the_textbook_recurrence(a: list[str], b: list[str]) -> None:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        above, row[0] = row[:], i
+        for j, y in enumerate(b, 1):
+            row[j] = min(above[j - 1] + (x != y), above[j] + 1, row[j - 1] + 1)
+    assert words._levenshtein(a, b) == row[-1]
+
+
+def test_distance_is_over_words_and_ignores_blanks() -> None:
+    assert words.distance("a  b\nc", "a b c") == 0.0
+    assert words.distance("a b c", "a x c") == 1 / 3  # one of three words
+    assert words.distance("a b", "") == 1.0
+    assert words.distance("", "") == 0.0
+
+
+def test_blank_only_and_format_only_edits_are_recognised() -> None:
+    assert words.only_blanks("a  b", "a b") and not words.only_blanks("a b", "a c")
+    assert words.only_format("**12** apples", "12 apples")
+    assert words.only_format(r"\(x = \boxed{4}\)", "x = 4")
+    assert not words.only_format("12 apples", "13 apples")
+
+
+def test_texts_of_a_hundred_thousand_words_are_compared_in_seconds() -> None:
+    a = " ".join(f"w{n % 977}" for n in range(100_000))
+    b = " ".join(f"w{n % 983}" for n in range(100_000))
+    start = time.process_time()
+    ops = words.diff(a, b)
+    assert "".join(o.after for o in ops) == b
+    assert time.process_time() - start < 10
+    assert words.diff("x" * 100_000, "x" * 99_999 + "y")[0].kind == "replace"
