@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agent import attention
 from agent.engine import Sampling
 from agent.kv_cache import make_cache
 
@@ -27,6 +28,7 @@ CHECK_EVERY = 8
 """Decode steps between two looks at which rows ended (a look waits for the device)."""
 SHRINK_AT = 0.8
 """Ended rows leave the cache when at most this share of the rows in it is still alive."""
+BOOLEAN_MASK = ("sdpa", attention.NAME)
 NUCLEUS_TOP = 64
 """Top-p looks at this many best tokens first and sorts the vocabulary only where they do not cover p."""
 
@@ -49,23 +51,26 @@ def uniforms(seeds: Sequence[int], num_tokens: int) -> np.ndarray:
 def draw(logits_NV: torch.Tensor, sampling: Sampling, u_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one token a row; return tokens and their log-probabilities under the untempered model (N each)."""
     x = logits_NV.float()
-    norm = torch.logsumexp(x, dim=-1, keepdim=True)
+    x = x - x.amax(dim=-1, keepdim=True)
+    weight = x.exp()  # probabilities times the norm: the vocabulary is exponentiated once
+    norm = weight.sum(dim=-1, keepdim=True)
     if sampling.temperature == 0:
         token = x.argmax(dim=-1, keepdim=True)
-        return token[:, 0], (x.gather(1, token) - norm)[:, 0]
-    if sampling.temperature == 1:
-        p = torch.exp(x - norm)
     else:
-        p = torch.softmax(x / sampling.temperature, dim=-1)
-    token = _inverse_cdf(p, u_N) if sampling.top_p >= 1 else _nucleus(p, sampling.top_p, u_N)
-    return token[:, 0], (x.gather(1, token) - norm)[:, 0]
+        if sampling.temperature != 1:
+            weight = torch.softmax(x / sampling.temperature, dim=-1)
+        elif sampling.top_p < 1:
+            weight = weight / norm
+        token = _inverse_cdf(weight, u_N) if sampling.top_p >= 1 else _nucleus(weight, sampling.top_p, u_N)
+    return token[:, 0], (x.gather(1, token) - norm.log())[:, 0]
 
 
-def _inverse_cdf(p_NV: torch.Tensor, u_N: torch.Tensor) -> torch.Tensor:
-    cdf = p_NV.cumsum(dim=-1)
+def _inverse_cdf(weight_NV: torch.Tensor, u_N: torch.Tensor) -> torch.Tensor:
+    """Token (N, 1) at which the cumulative weight passes the share `u` of its total."""
+    cdf = weight_NV.cumsum(dim=-1)
     # below the total by more than its rounding, or the last token could be drawn at probability 0
     target = u_N.clamp(max=1 - 1e-6)[:, None] * cdf[:, -1:]
-    return torch.searchsorted(cdf, target, right=True).clamp_(max=p_NV.shape[-1] - 1)
+    return torch.searchsorted(cdf, target, right=True).clamp_(max=weight_NV.shape[-1] - 1)
 
 
 def _nucleus(p_NV: torch.Tensor, top_p: float, u_N: torch.Tensor) -> torch.Tensor:
@@ -74,7 +79,7 @@ def _nucleus(p_NV: torch.Tensor, top_p: float, u_N: torch.Tensor) -> torch.Tenso
     best, order = p_NV.topk(width, dim=-1)
     token = order.gather(1, _inverse_cdf(_truncated(best, top_p), u_N))
     short = (best.sum(dim=-1) < top_p).nonzero()[:, 0]
-    if width < p_NV.shape[-1] and len(short):  # these rows alone, or a row's draw would hang on its neighbours
+    if width < p_NV.shape[-1] and len(short):  # these rows alone: draws depend on no neighbour
         best, order = p_NV[short].sort(dim=-1, descending=True, stable=True)
         token[short] = order.gather(1, _inverse_cdf(_truncated(best, top_p), u_N[short]))
     return token
@@ -85,7 +90,9 @@ def _truncated(best: torch.Tensor, top_p: float) -> torch.Tensor:
     return best.masked_fill(best.cumsum(dim=-1) - best >= top_p, 0.0)
 
 
-def left_pad(rows: Sequence[Sequence[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def left_pad(
+    rows: Sequence[Sequence[int]], pad: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids and mask of shape (rows, longest), padded on the left."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=device)
@@ -141,8 +148,8 @@ def decode(
     mask = mask.repeat_interleave(k, dim=0)
     position = mask.sum(dim=-1, keepdim=True)
     # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers
-    # building one a step, but only SDPA takes a boolean one, and it would void a sliding window.
-    ready_mask = full_attention and getattr(model.config, "_attn_implementation", "") == "sdpa"
+    # building one a step, but only some attentions take a boolean one, and it would void a sliding window.
+    ready_mask = full_attention and model.config.get_text_config()._attn_implementation in BOOLEAN_MASK
     padded = not bool(mask.all())
     mask = torch.cat([mask, mask.new_ones((mask.shape[0], steps))], dim=1)
     prompt_width = ids.shape[1]
@@ -184,10 +191,7 @@ def decode(
                 mask, position, noise = mask[keep], position[keep], noise[keep]
                 padded = not bool(mask.all())
         seen = mask[:, : prompt_width + t + 1]
-        if not padded:
-            step_mask = None
-        else:
-            step_mask = seen[:, None, None, :] if ready_mask else seen.long()
+        step_mask = (seen[:, None, None, :] if ready_mask else seen.long()) if padded else None
         logits = model(
             input_ids=token[:, None],
             attention_mask=step_mask,

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agent.attention import cpu_attention
 from agent.decode import decode, left_pad, prefill
 from agent.engine import Sample, Sampling, Score
 from agent.kv_cache import make_cache
@@ -45,8 +46,8 @@ class HFEngine:
         chat.require_template(tokenizer)
         if tokenizer.eos_token_id is None:
             raise ModelError(
-                f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could ever end; "
-                "set the token that ends an assistant turn as eos_token in its tokenizer_config.json."
+                f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could end; set "
+                " the token that ends an assistant turn as eos_token in its tokenizer_config.json."
             )
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self._fingerprint: str | None = None
@@ -95,7 +96,7 @@ class HFEngine:
 
     @property
     def eos_ids(self) -> list[int]:
-        """Tokens that end a completion: the tokenizer's, and those that the model's generation config adds."""
+        """Tokens that end a completion: the tokenizer's, and those the model's generation config adds."""
         declared = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None) or []
         declared = [declared] if isinstance(declared, int) else list(declared)
         return sorted({self.tokenizer.eos_token_id, *declared})
@@ -131,7 +132,8 @@ class HFEngine:
     ) -> list[list[Sample]]:
         """`sample` for prompts that are token ids already."""
         if len(seeds) != len(prompts) or any(len(s) != k for s in seeds):
-            raise ValueError(f"seeds must be {len(prompts)} prompts x {k} samples, found {[len(s) for s in seeds]}")
+            found = sorted({len(s) for s in seeds})
+            raise ValueError(f"seeds for {len(seeds)} prompts x {found}, expected {len(prompts)} prompts x {k}")
         out: list[list[Sample]] = [[] for _ in prompts]
         eos = set(self.eos_ids)
         pad = self.tokenizer.pad_token_id
@@ -161,7 +163,9 @@ class HFEngine:
                     ]
         return out
 
-    def logprobs(self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool) -> list[Score]:
+    def logprobs(
+        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
+    ) -> list[Score]:
         """Score `completions[i]` and its end of turn under `prompts[i]`.
 
         A row longer than the model takes gets NaN for every figure but its number of tokens.
@@ -200,7 +204,7 @@ class HFEngine:
     def _score_plan(
         self, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
     ) -> Iterator[list[int]]:
-        """Batches of row numbers: groups of one prompt together, similar lengths together, rows that fit only."""
+        """Batches of row numbers: one prompt's rows together, similar lengths together, only rows that fit."""
         longest = self.max_length or math.inf
         # the last target is only ever predicted, never read
         rows = [i for i in range(len(targets)) if len(prompts[i]) + len(targets[i]) - 1 <= longest]
@@ -277,7 +281,7 @@ class HFEngine:
         off = self.model.disable_adapter() if self.has_adapter and not adapter else nullcontext()
         self.model.eval()
         try:
-            with torch.no_grad(), off:
+            with torch.no_grad(), off, cpu_attention(self.model):
                 yield
         finally:
             self.model.train(training)
@@ -285,7 +289,7 @@ class HFEngine:
 
 @torch.no_grad()
 def token_scores(logits_NV: torch.Tensor, target_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks of rows."""
+    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks."""
     block = max(1, LOGIT_BUDGET // logits_NV.shape[-1])
     logp, entropy = [], []
     for start in range(0, len(target_N), block):
@@ -299,7 +303,7 @@ def token_scores(logits_NV: torch.Tensor, target_N: torch.Tensor) -> tuple[torch
 
 @contextmanager
 def captured_states(model: Any, into: list[torch.Tensor]) -> Iterator[None]:
-    """Append the last hidden state of every forward inside to `into`, without a second pass or other layers."""
+    """Append the last hidden state of every forward inside to `into`, at no second pass."""
     causal = model.get_base_model() if hasattr(model, "peft_config") else model
     handle = causal.base_model.register_forward_hook(lambda _m, _a, out: into.append(out.last_hidden_state))
     try:

@@ -12,15 +12,21 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
+from agent import attention
+
 MIN_ROOM = 64
 """Tokens of spare room made at least when a slab is full."""
 
 
 class SlabLayer(DynamicLayer):
-    """Full-attention layer cache of shape (rows, heads, tokens, head_dim), `keys` and `values` being views."""
+    """Full-attention layer cache of shape (rows, heads, tokens, head_dim), `keys` and `values` being views.
 
-    def __init__(self) -> None:
+    `float32` stores float32 whatever the model computes in, for `agent.attention`.
+    """
+
+    def __init__(self, *, float32: bool = False) -> None:
         super().__init__()
+        self._float32 = float32
         self._key_slab: torch.Tensor | None = None
         self._value_slab: torch.Tensor | None = None
 
@@ -30,13 +36,15 @@ class SlabLayer(DynamicLayer):
         """Append the states of new tokens; return keys and values of all tokens so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+            if self._float32:
+                self.keys, self.values = self.keys.float(), self.values.float()
         used = self.get_seq_length()
         end = used + key_states.shape[-2]
         if self._key_slab is None or self._value_slab is None or self._key_slab.shape[-2] < end:
             # the prefill gets no spare room: it is about to be expanded to K rows, which makes a new slab
             room = max(MIN_ROOM, used // 4) if used else 0
-            self._key_slab = self._grown(self.keys, key_states, used, end + room)
-            self._value_slab = self._grown(self.values, value_states, used, end + room)
+            self._key_slab = _grown(self.keys, key_states, used, end + room)
+            self._value_slab = _grown(self.values, value_states, used, end + room)
         self._key_slab[:, :, used:end] = key_states
         self._value_slab[:, :, used:end] = value_states
         self.keys, self.values = self._key_slab[:, :, :end], self._value_slab[:, :, :end]
@@ -58,13 +66,13 @@ class SlabLayer(DynamicLayer):
         self._value_slab = self._value_slab.index_select(0, indices)
         self.keys, self.values = self._key_slab[:, :, :used], self._value_slab[:, :, :used]
 
-    @staticmethod
-    def _grown(old: torch.Tensor | None, new: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
-        rows, heads, _, dim = new.shape
-        slab = new.new_empty((rows, heads, capacity, dim))
-        if used and old is not None:
-            slab[:, :, :used] = old
-        return slab
+
+def _grown(old: torch.Tensor, new: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
+    rows, heads, _, dim = new.shape
+    slab = old.new_empty((rows, heads, capacity, dim))
+    if used:
+        slab[:, :, :used] = old
+    return slab
 
 
 def make_cache(config: Any) -> tuple[Cache, bool]:
@@ -74,5 +82,6 @@ def make_cache(config: Any) -> tuple[Cache, bool]:
         count = getattr(config.get_text_config(), "num_hidden_layers", 0)
         cache.layers = [DynamicLayer() for _ in range(count)]
     plain = [type(layer) is DynamicLayer for layer in cache.layers]
-    cache.layers = [SlabLayer() if p else layer for p, layer in zip(plain, cache.layers, strict=True)]
+    float32 = config.get_text_config()._attn_implementation == attention.NAME
+    cache.layers = [SlabLayer(float32=float32) if p else layer for p, layer in zip(plain, cache.layers, strict=True)]
     return cache, all(plain)
