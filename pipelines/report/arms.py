@@ -1,4 +1,4 @@
-"""The arms of a comparison: their colours and marks, the sentence on top, the key figures, the table."""
+"""The arms of a comparison: their colours, their marks and their table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.report.data import Arm, ReportData, finite
 from pipelines.report.markup import Markup, tag
-from pipelines.report.scales import fixed, share
+from pipelines.report.scales import fixed
 
 # field, heading, unit below it, digits, whether more is better
 COLUMNS = (
@@ -63,65 +63,6 @@ def swatch(style: Style) -> Markup:
     """The mark as an inline legend key."""
     drawing = tag("svg", mark(style.mark, 8.0, 8.0, 4.6), viewBox="0 0 16 16", aria_hidden="true")
     return tag("span", drawing, class_=f"swatch {style.css}")
-
-
-def sentence(data: ReportData) -> Markup | None:
-    """What changed, in one sentence of figures and no adjectives; None without two trained arms."""
-    target, reference = data.arm("target"), data.arm("reference")
-    if target is None or reference is None:
-        return None
-    look = styles(data.arms)
-
-    def clause(arm: Arm, *, full: bool) -> list[Markup | str] | None:
-        if finite(arm.downstream) is None or finite(arm.forgetting) is None:
-            return None
-        return [
-            tag("b", arm.label, class_=f"arm-name {look[arm.key].css}"),
-            " reaches ",
-            tag("b", f"{fixed(arm.downstream)} %", class_="figure"),
-            " on the task and forgets " if full else " and forgets ",
-            tag("b", fixed(arm.forgetting), class_="figure"),
-            " points." if full else ".",
-        ]
-
-    first, second = clause(target, full=True), clause(reference, full=False)
-    if first is None or second is None:
-        return None
-    return tag("p", tag("span", *first), " ", tag("span", *second), class_="sentence")
-
-
-def key_figures(data: ReportData) -> Markup | None:
-    """Up to four figures with what each is measured against."""
-    cards: list[Markup] = []
-
-    def card(value: str, name: str, note: str) -> None:
-        cards.append(
-            tag(
-                "div",
-                tag("dt", name),
-                tag("dd", tag("span", value, class_="value"), tag("span", note, class_="note")),
-                class_="card",
-            )
-        )
-
-    target, reference = data.arm("target"), data.arm("reference")
-    if target and reference:
-        a, b = finite(target.downstream), finite(reference.downstream)
-        if a is not None and b is not None:
-            card(fixed(a - b, sign=True), "Downstream", f"points, {fixed(b)} → {fixed(a)}")
-        a, b = finite(target.forgetting), finite(reference.forgetting)
-        if a is not None and b is not None:
-            card(fixed(a - b, sign=True), "Forgetting", f"points, {fixed(b)} → {fixed(a)}")
-        a, b = finite(target.start_loss), finite(reference.start_loss)
-        if a is not None and b:
-            card(f"× {a / b:.2f}", "Loss at the start of SFT", f"nats a token, {fixed(b, 2)} → {fixed(a, 2)}")
-    rows = sum(fate.rows for fate in data.fates)
-    if rows:
-        kept = sum(fate.rows for fate in data.fates if fate.decision in ("rewrite", "repair"))
-        card(share(kept, rows), "Rows rewritten", f"{kept} of {rows} rows passed the gate")
-    if not cards:
-        return None
-    return tag("dl", *cards[:4], class_="cards")
 
 
 def table(data: ReportData) -> Markup:

@@ -12,7 +12,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from pipelines.report import arms, results, rows, running
+from pipelines.report import headline, results, rows, running
 from pipelines.report.data import ReportData
 from pipelines.report.markup import Markup, tag
 from pipelines.report.sections import Section
@@ -41,16 +41,9 @@ def _hash(body: str) -> str:
 
 def _section(section: Section) -> Markup:
     if section.body is None:
-        note = tag(
-            "p",
-            tag("b", section.title),
-            " is left out: no data. ",
-            tag("code", section.fill),
-            " would fill it.",
-            class_="absent",
-            id=section.id,
-        )
-        return note
+        given = [", given as ", tag("code", section.hint), ","] if section.hint else []
+        left_out = [tag("b", section.title), " is left out: no data. ", tag("code", section.fill), *given]
+        return tag("p", *left_out, " would fill it.", class_="absent", id=section.id)
     return tag(
         "section",
         tag("header", tag("h2", section.title), tag("p", section.lead) if section.lead else None),
@@ -68,7 +61,7 @@ def render(data: ReportData) -> str:
     )
     sections = [make(data) for make in SECTIONS]
     first, rest = sections[0], sections[1:]
-    sentence = arms.sentence(data)
+    sentence = headline.sentence(data)
     nav = tag(
         "nav",
         tag("a", "recast", href="#top", class_="brand"),
@@ -91,6 +84,7 @@ def render(data: ReportData) -> str:
         tag("h1", data.title, class_="quiet" if sentence else None),
         sentence,
         [tag("p", warning, class_="warning", role="note") for warning in data.warnings],
+        headline.key_figures(data),
         class_="hero",
         id="top",
     )
@@ -132,7 +126,7 @@ def build(run: ReportData, out: Path) -> Path:
     page = render(run)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_bytes(page.encode("utf-8", "replace"))
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)

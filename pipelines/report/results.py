@@ -26,25 +26,16 @@ def outcome(data: ReportData) -> Section:
                 note = note.replace("over seeds,", f"over {max(seeds)} seeds,")
         elif any(arm.half_widths for arm in data.arms):
             note += " One run each, ± half of the 95 % interval over questions."
-        body = Markup("").join(
-            [
-                arms.key_figures(data) or Markup(""),
-                tag(
-                    "div",
-                    tag("div", drawing, class_="plane-box") if drawing else None,
-                    tag(
-                        "div", scroll(arms.table(data)), tag("p", note, class_="caption"), class_="table-box"
-                    ),
-                    class_="outcome" if drawing else "outcome single",
-                ),
-            ]
-        )
+        beside = tag("div", scroll(arms.table(data)), tag("p", note, class_="caption"), class_="table-box")
+        left = tag("div", drawing, class_="plane-box") if drawing else None
+        body = tag("div", left, beside, class_="outcome" if drawing else "outcome single")
     return Section(
         "outcome",
         "Outcome",
         "Gain against forgetting",
-        Markup(body) if body else None,
-        "recast eval and recast compare",
+        body,
+        "recast eval",
+        hint="--eval NAME=FILE --target SUITE",
     )
 
 
@@ -66,6 +57,7 @@ def forgetting(data: ReportData) -> Section:
         "Forgetting",
         "What each suite lost",
         body,
-        "recast eval with the general suites",
-        "Accuracy of the base minus accuracy after SFT, suite by suite.",
+        "recast eval",
+        hint="--eval NAME=FILE",
+        lead="Accuracy of the base minus accuracy after SFT, suite by suite.",
     )

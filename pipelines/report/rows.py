@@ -118,7 +118,7 @@ def likelihood(data: ReportData) -> Section:
         "Likelihood",
         "How improbable each text is to the backbone",
         body,
-        "recast rewrite (scores are stored with the version)",
+        "recast rewrite",
         lead,
     )
 

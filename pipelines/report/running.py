@@ -33,7 +33,8 @@ def learning(data: ReportData) -> Section:
         "How the agent learned",
         body,
         "recast learn",
-        "GRPO on a LoRA over the frozen backbone. A candidate that fails the gate gets no reward.",
+        hint="--learned DIR",
+        lead="GRPO on a LoRA over the frozen backbone. A candidate that fails the gate gets no reward.",
     )
 
 
@@ -123,5 +124,5 @@ def provenance(data: ReportData) -> Section:
         "Provenance",
         "Where this came from",
         Markup("".join(parts)) if parts else None,
-        "recast run, whose run folders record it",
+        "recast report VERSION",
     )

@@ -10,7 +10,8 @@ from pipelines.report.markup import Markup, tag
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """`body` is None when there is nothing to show; `fill` then names the command that changes that."""
+    """`body` is None when there is nothing to show; `fill` then names the command whose results would, and
+    `hint` how `recast report` is given them."""
 
     id: str
     nav: str
@@ -18,6 +19,7 @@ class Section:
     body: Markup | None
     fill: str
     lead: str = ""
+    hint: str = ""
 
 
 def numbers(head: Sequence[str], rows: Sequence[Sequence[str]], name: str = "Numbers") -> Markup:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_an_empty_run_names_the_verb_that_fills_each_section():
     page = render(ReportData())
-    for verb in ("recast eval", "recast rewrite", "recast learn", "recast run"):
+    for verb in ("recast eval", "recast rewrite", "recast learn", "recast report VERSION"):
         assert verb in page
     assert "<section" not in page
 
@@ -142,3 +142,7 @@ def test_only_numpy_and_no_model_library_is_loaded():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
+
+
+def test_text_that_utf8_cannot_hold_does_not_stop_the_page(tmp_path):
+    assert "a?b" in build(ReportData(title="a\ud800b"), tmp_path / "x.html").read_text()
