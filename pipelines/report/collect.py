@@ -92,7 +92,7 @@ def here() -> tuple[tuple[str, str], ...]:
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return ("page made on", machine), ("with", ", ".join(found))
+    return ("page made on", machine), ("packages", ", ".join(found))
 
 
 def _paths(given: Mapping[str, Any]) -> list[str | Path]:

@@ -142,13 +142,15 @@ def _gate_counts(con: duckdb.DuckDBPyConnection) -> tuple[GateCount, ...]:
 
 
 def _samples(con: duckdb.DuckDBPyConnection, most: int, seed: int, *, candidates: bool) -> tuple[Sample, ...]:
-    """A shuffled, stratified choice: some of every (decision, reason), the rest at random."""
+    """A shuffled, stratified choice: some of every (decision, reason), no decision more than half while
+    others have rows left, the rest at random."""
     con.execute(
         "CREATE TEMP TABLE chosen AS SELECT row_id, target, place FROM ("
         "SELECT row_id, target, md5(concat_ws('/', $seed, row_id, target)) AS place, "
-        "row_number() OVER (PARTITION BY decision, reason ORDER BY place) AS turn FROM version_rows "
-        "WHERE decision <> 'expert') ORDER BY turn > $least, place LIMIT $most",
-        {"seed": str(seed), "least": LEAST_PER_KIND, "most": most},
+        "row_number() OVER (PARTITION BY decision, reason ORDER BY place) AS of_kind, "
+        "row_number() OVER (PARTITION BY decision ORDER BY place) AS of_decision FROM version_rows "
+        "WHERE decision <> 'expert') ORDER BY of_kind > $least, of_decision > $half, place LIMIT $most",
+        {"seed": str(seed), "least": LEAST_PER_KIND, "half": most // 2, "most": most},
     )
     found = con.sql(
         "SELECT v.* FROM version_rows v JOIN chosen USING (row_id, target) ORDER BY chosen.place"

@@ -69,7 +69,10 @@ def provenance(data: ReportData) -> Section:
         parts.append(
             tag(
                 "dl",
-                *(tag("div", tag("dt", name), tag("dd", value)) for name, value in data.facts),
+                *(
+                    tag("div", tag("dt", name), tag("dd", value), class_="wide" if len(value) > 34 else None)
+                    for name, value in data.facts
+                ),
                 class_="facts",
             )
         )
