@@ -22,8 +22,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from curate import mathworker
-from curate.arithmetic import Value, evaluate, exact
 from curate.notation import plain
+from curate.numerals import Value, exact
+from curate.sums import evaluate
 from curate.units import conversions, dimensions
 
 MAX_ANSWER_CHARS = 2_000

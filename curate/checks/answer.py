@@ -61,6 +61,6 @@ class AnswerCheck(CheckConfig):
             return verdict
         for letter, text in ((answer, reference), (reference, answer)):
             key = letter.strip("() .:").upper()
-            if key in options and not text.strip("() .:").upper() in options:
+            if key in options and text.strip("() .:").upper() not in options:
                 return equivalent(options[key], text, symbolic=self.symbolic)
         return verdict

@@ -7,14 +7,14 @@ demonstration states no computed result; so it says nothing about text tasks.
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.arithmetic import Value, numbers, step_results
+from curate.arithmetic import step_results
 from curate.checks.case import Case, CheckConfig
+from curate.numerals import Value, numbers, spoken
 from curate.records import Check
 
 
@@ -44,40 +44,6 @@ class StepsCheck(CheckConfig):
                 share,
             )
         return self.passed(share)
-
-
-_SMALL = {
-    w: v
-    for v, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {w: 10 * v for v, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_PARTS: dict[str, Value] = {
-    "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
-    "quarters": Fraction(1, 4), "fourth": Fraction(1, 4), "fourths": Fraction(1, 4), "fifth": Fraction(1, 5),
-    "fifths": Fraction(1, 5), "dozen": 12, "hundred": 100, "thousand": 1000,
-}  # fmt: skip
-_SPOKEN = re.compile(r"[a-z]+")
-
-
-def spoken(text: str) -> frozenset[Value]:
-    """The numbers below a million that `text` writes in words: `twenty-four`, `three quarters`, `two hundred`."""
-    values: set[Value] = set()
-    current: Value | None = None
-    for word in _SPOKEN.findall(text.lower()):
-        if word in _SMALL or word in _TENS:
-            value = _SMALL[word] if word in _SMALL else _TENS[word]
-            tens = isinstance(current, int) and current % (10 if value < 10 else 100) == 0 and current > value
-            current = current + value if tens and current is not None else value
-        elif word in _PARTS:
-            current = _PARTS[word] * (current if current else 1)
-        else:
-            current = current if word == "and" else None
-            continue
-        values.add(current)
-    return frozenset(values)
 
 
 def _nearly(result: Value, written: frozenset[Value]) -> bool:

@@ -6,7 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from curate.arithmetic import equalities, evaluate, numbers, step_results
+from curate.arithmetic import equalities, step_results
+from curate.numerals import numbers
+from curate.sums import evaluate
 
 TRUE = [
     "12 + 5 = 17",
