@@ -1,0 +1,47 @@
+"""The pocket world as files: demonstrations to import, suites to measure on.
+
+A demonstration row is `{"id", "question", "solution", "answer", "task"}`, a suite row adds nothing but has
+the gold answer text in the backbone's own style as `solution`, for its log-likelihood.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipelines.demo.styles import STYLES, qa
+from pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
+
+
+def row(problem: Problem, number: int, solution: str) -> dict[str, str]:
+    return {
+        "id": f"{problem.family}-{number:05d}",
+        "question": problem.question,
+        "solution": solution,
+        "answer": problem.answer,
+        "task": problem.family,
+    }
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, str]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def write_demonstrations(path: Path, num: int, style: str, seed: int) -> Path:
+    """Expert demonstrations of the downstream family in an alien style (train split)."""
+    drawn = problems(DOWNSTREAM, "train", num, seed)
+    return write_rows(path, (row(p, i, STYLES[style](p)) for i, p in enumerate(drawn)))
+
+
+def write_downstream_suite(path: Path, num: int, seed: int) -> Path:
+    """Held-out questions of the downstream family."""
+    return write_rows(path, (row(p, i, qa(p)) for i, p in enumerate(problems(DOWNSTREAM, "test", num, seed))))
+
+
+def write_general_suite(path: Path, num_per_family: int, seed: int) -> Path:
+    """Held-out questions of every general family: what must not be forgotten."""
+    drawn = (problems(family, "test", num_per_family, seed) for family in FAMILIES)
+    return write_rows(path, (row(p, i, qa(p)) for family in drawn for i, p in enumerate(family)))
