@@ -6,6 +6,7 @@ everything stops the job. Knows no files (`agent.parts`) and no selection rule (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,10 @@ class Gate(Protocol):
     def id(self) -> str: ...
 
     def verify_many(
-        self, rows: Sequence[Mapping[str, Any]], completions: Sequence[str], finish_reasons: Sequence[str] | None = None
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        finish_reasons: Sequence[str] | None = None,
     ) -> list[Verdict]: ...
 
 
@@ -56,6 +60,11 @@ class Row:
     @property
     def accepted(self) -> list[Candidate]:
         return [c for c in self.candidates if c.verdict.accepted]
+
+    @property
+    def eligible(self) -> list[Candidate]:
+        """Accepted candidates that have an NLL to be chosen by."""
+        return [c for c in self.accepted if c.nll is not None]
 
     @property
     def pass_rate(self) -> float | None:
@@ -90,9 +99,9 @@ class Worker:
         embed: Embed | None,
         adapter: bool,
     ) -> None:
-        self.engine, self.gate, self.sampling, self.embed, self.adapter = engine, gate, sampling, embed, adapter
+        self.engine, self.gate, self.sampling, self.seed = engine, gate, sampling, seed
         self.k, self.repairs, self.own_samples, self.tie_nats = candidates, repairs, own_samples, tie_nats
-        self.seed = seed
+        self.embed, self.adapter = embed, adapter
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     def run(self, rows: list[Row]) -> list[Decision]:
@@ -100,15 +109,19 @@ class Worker:
         self._attempt(rows, [prompts.rewrite(row.messages, row.demonstration) for row in rows], attempt=0)
         for attempt in range(1, self.repairs + 1):
             failed = [row for row in rows if row.error is None and not row.accepted]
-            asked = [prompts.repair(r.messages, r.demonstration, failure_message(r.candidates)) for r in failed]
+            failures = [failure_message(row.candidates) for row in failed]
+            asked = [prompts.repair(r.messages, r.demonstration, f) for r, f in zip(failed, failures, strict=True)]
             self._attempt(failed, asked, attempt)
-        self._score([row for row in rows if row.error is None])
+        live = [row for row in rows if row.error is None]
+        self._score(live)
+        if self.own_samples:
+            self._measure_own(live)
         with self.timed("choose"):
             return self._decide(rows)
 
     def _attempt(self, rows: list[Row], asked: list[Messages], attempt: int) -> None:
         """Sample a group for every row and verify it; a row that raises keeps the error."""
-        seeds = [[seed_of(self.seed, row.row_id, row.target, k, attempt) for k in range(self.k)] for row in rows]
+        seeds = [[seed_of(self.seed, r.row_id, r.target, k, attempt) for k in range(self.k)] for r in rows]
         groups = self._sample(asked, self.k, self.sampling, seeds, adapter=self.adapter)
         drawn: list[tuple[Row, int, Sample, int]] = []
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
@@ -164,12 +177,8 @@ class Worker:
         return [verdicts[row.position, s.text, s.finish_reason] for row, s in drawn]
 
     def _score(self, rows: list[Row]) -> None:
-        """Score under the QA prompt, adapter off: demonstration, accepted candidates, own samples."""
-        own = self._own_texts(rows)
-        texts = [
-            [row.demonstration, *dict.fromkeys(c.text for c in row.accepted), *samples]
-            for row, samples in zip(rows, own, strict=True)
-        ]
+        """Score demonstrations and accepted candidates under the QA prompt, adapter off."""
+        texts = [[row.demonstration, *dict.fromkeys(c.text for c in row.accepted)] for row in rows]
 
         def score(chosen: Sequence[int]) -> list[list[Score]]:
             flat = [(rows[i].messages, text) for i in chosen for text in texts[i]]
@@ -178,34 +187,33 @@ class Worker:
 
         with self.timed("score"):
             scored = self._each(score, len(rows))
-        for row, row_texts, samples, scores in zip(rows, texts, own, scored, strict=True):
+        for row, row_texts, scores in zip(rows, texts, scored, strict=True):
             if isinstance(scores, Exception):
                 row.error = _describe(scores)
                 continue
-            row.demonstration_score = scores[0]
-            if samples:
-                row.nll_self = float(np.mean([s.nll for s in scores[-len(samples) :]]))
-            by_text = dict(zip(row_texts, scores, strict=True))
-            row.candidates = [
-                _with_score(c, by_text[c.text]) if c.verdict.accepted else c for c in row.candidates
-            ]
+            # an engine scores what is longer than its model as NaN
+            row.demonstration_score = None if math.isnan(scores[0].nll) else scores[0]
+            found = {text: s for text, s in zip(row_texts, scores, strict=True) if not math.isnan(s.nll)}
+            row.candidates = [_with_score(c, found.get(c.text)) for c in row.candidates]
+            if row.accepted and not row.eligible:
+                row.error = "every accepted candidate is too long for the backbone to score after its question"
 
-    def _own_texts(self, rows: list[Row]) -> list[list[str]]:
-        """The backbone's answers to the plain question, from its own distribution."""
-        if not self.own_samples:
-            return [[] for _ in rows]
-        seeds = [[seed_of(self.seed, "own", row.row_id, row.target, k) for k in range(self.own_samples)] for row in rows]
+    def _measure_own(self, rows: list[Row]) -> None:
+        """`nll_self`: what the backbone's own answers to the plain question cost it, from its distribution."""
+        k = self.own_samples
+        seeds = [[seed_of(self.seed, "own", row.row_id, row.target, i) for i in range(k)] for row in rows]
         plain = replace(self.sampling, temperature=1.0, top_p=1.0)
-        groups = self._sample([row.messages for row in rows], self.own_samples, plain, seeds, adapter=False)
-        return [[] if isinstance(group, Exception) else [s.text for s in group] for group in groups]
+        groups = self._sample([row.messages for row in rows], k, plain, seeds, adapter=False)
+        for row, group in zip(rows, groups, strict=True):
+            drawn = [] if isinstance(group, Exception) else [s.logprobs for s in group if s.logprobs]
+            row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
 
     def _decide(self, rows: list[Row]) -> list[Decision]:
         chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
         decisions = []
         for row in rows:
-            accepted = row.accepted if row.error is None else []
-            if accepted:
-                kept, embedding = choose(accepted, self.tie_nats, self.embed, chosen)
+            if row.error is None and row.eligible:
+                kept, embedding = choose(row.eligible, self.tie_nats, self.embed, chosen)
                 if embedding is not None:
                     chosen.append(embedding)
                 kind = DecisionKind.REPAIR if kept.attempt else DecisionKind.REWRITE
@@ -216,7 +224,9 @@ class Worker:
             decisions.append(decision)
         return decisions
 
-    def _each(self, call: Callable[[Sequence[int]], list[T]], num: int, *, probe: bool = True) -> list[T | Exception]:
+    def _each(
+        self, call: Callable[[Sequence[int]], list[T]], num: int, *, probe: bool = True
+    ) -> list[T | Exception]:
         """Call for all indices at once; where that raises, for each alone, with the exception as its result.
 
         If every single one raises, the engine is asked for one token of a plain prompt: if it cannot do
@@ -233,8 +243,9 @@ class Worker:
             return alone
 
     def _probe(self, failure: Exception) -> None:
+        one_token = replace(self.sampling, max_tokens=1)
         try:
-            self.engine.sample([CANARY], 1, replace(self.sampling, max_tokens=1), seeds=[[0]], adapter=self.adapter)
+            self.engine.sample([CANARY], 1, one_token, seeds=[[0]], adapter=self.adapter)
         except Exception:
             raise failure from None
 
@@ -248,7 +259,9 @@ class Worker:
             self.seconds[stage] += monotonic() - started
 
 
-def _with_score(candidate: Candidate, score: Score) -> Candidate:
+def _with_score(candidate: Candidate, score: Score | None) -> Candidate:
+    if score is None or not candidate.verdict.accepted:
+        return candidate
     scores = {"entropy": score.entropy, "excess": score.excess, "num_tokens": float(score.num_tokens)}
     return replace(candidate, nll=score.nll, scores=scores)
 

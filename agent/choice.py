@@ -43,18 +43,17 @@ def choose(
 
 def fallback_reason(candidates: Sequence[Candidate]) -> str:
     """The commonest reason why candidates failed; `unverifiable` counts as one reason, whatever the check."""
-    labels = [
-        UNVERIFIABLE if c.verdict.status is VerdictStatus.UNVERIFIABLE else c.verdict.reason for c in candidates
-    ]
+    verdicts = [c.verdict for c in candidates]
+    labels = [UNVERIFIABLE if v.status is VerdictStatus.UNVERIFIABLE else v.reason for v in verdicts]
     return Counter(labels).most_common(1)[0][0] if labels else ERROR
 
 
 def failure_message(candidates: Sequence[Candidate]) -> str:
     """The sentence of the check that failed most often, for the repair prompt."""
-    messages = [
-        next((check.message for check in c.verdict.checks if check.status is not CheckStatus.PASS), c.verdict.reason)
-        for c in candidates
-    ]
+    messages = []
+    for verdict in (c.verdict for c in candidates):
+        failed = (check.message for check in verdict.checks if check.status is not CheckStatus.PASS)
+        messages.append(next(failed, verdict.reason))
     return Counter(messages).most_common(1)[0][0]
 
 

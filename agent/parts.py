@@ -27,6 +27,7 @@ from curate.fingerprint import fingerprint
 
 PLAN = "plan.json"
 POSITION = "position"  # the column of every part that holds a row's place in the input
+AGAIN = "Remove it and run the same command again: its rows will be made anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Parts:
             if found["fingerprint"] != plan.fingerprint:
                 changed = sorted(k for k, v in plan.identity.items() if found["identity"].get(k) != v)
                 raise UsageError(
-                    f"{folder} holds another job, {found['fingerprint']}; this one is {plan.fingerprint} (different: "
-                    f"{', '.join(changed)}). Choose another run folder, or remove that one."
+                    f"{folder} holds another job, {found['fingerprint']}; this one is {plan.fingerprint} "
+                    f"(different: {', '.join(changed)}). Choose another run folder, or remove that one."
                 )
         else:
             (folder / "parts").mkdir(parents=True, exist_ok=True)
@@ -97,11 +98,10 @@ class Parts:
         try:
             table = pq.read_table(path, columns=[POSITION, *columns] if columns is not None else None)
         except (pa.ArrowInvalid, OSError) as error:
-            raise IntegrityError(f"{path} cannot be read ({error}). Remove it and run the same command again.") from error
+            raise IntegrityError(f"{path} cannot be read ({error}). {AGAIN}") from error
         if tuple(table[POSITION].to_pylist()) != self.plan.batches[index]:
             raise IntegrityError(
-                f"{path} holds {table.num_rows} rows that are not those of batch {index} of the plan. Remove it and "
-                "run the same command again."
+                f"{path} holds {table.num_rows} rows that are not those of batch {index} of the plan. {AGAIN}"
             )
         return table
 

@@ -53,6 +53,9 @@ DECIDED = (
     "pass_rate",
     "seed",
 )
+NLL = ("nll_demonstration", "nll_completion", "nll_self")
+# What a sample depends on: the rows' part of the job's identity.
+READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 PART_SCHEMA = pa.schema(
     [
         pa.field(POSITION, pa.int64()),
@@ -167,7 +170,7 @@ def rewrite(
     with BudgetReached. Raises UsageError, DataError, and the engine's own error where it fails on everything.
     """
     if config.temperature == 0 and config.candidates > 1:
-        raise UsageError(f"temperature 0 samples the same text {config.candidates} times; set candidates to 1.")
+        raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
     adapter = bool(getattr(engine, "has_adapter", False))
     if adapter and not agent_id:
         raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
@@ -194,8 +197,8 @@ def rewrite(
         if not parts.is_done(index):
             if deadline is not None and time.monotonic() > deadline:
                 raise BudgetReached(
-                    f"the time budget is used up after {tally.num_rows} of {plan.num_rows} rows. They stand in "
-                    f"{run_dir}; the same command goes on from there."
+                    f"the time budget is used up after {tally.num_rows} of {plan.num_rows} rows. They stand "
+                    f"in {run_dir}; the same command goes on from there."
                 )
             batch = [_row(table, position) for position in members]
             decisions = worker.run(batch)
@@ -204,7 +207,8 @@ def rewrite(
         tally.add(parts.read(index))
         if progress:
             counts = {kind.value: tally.counts[kind] for kind in KINDS}
-            progress({"done": tally.num_rows, "total": plan.num_rows, **counts, "seconds": time.monotonic() - started})
+            seconds = time.monotonic() - started
+            progress({"done": tally.num_rows, "total": plan.num_rows, **counts, "seconds": seconds})
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert sum(tally.counts[kind] for kind in KINDS) == tally.num_rows == table.num_rows
     return RewriteResult(
@@ -232,7 +236,7 @@ class _Tally:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.errors: dict[str, str] = {}
-        self.nll: dict[str, list[float]] = {n: [] for n in ("nll_demonstration", "nll_completion", "nll_self")}
+        self.nll: dict[str, list[float]] = {name: [] for name in NLL}
 
     def add(self, part: pa.Table) -> None:
         self.num_rows += part.num_rows
@@ -263,11 +267,16 @@ class _Tally:
 
 
 def _plan(
-    table: pa.Table, engine: Engine, gate: Gate, config: RewriteConfig, agent_id: str | None, embed: Embed | None
+    table: pa.Table,
+    engine: Engine,
+    gate: Gate,
+    config: RewriteConfig,
+    agent_id: str | None,
+    embed: Embed | None,
 ) -> Plan:
     digest = hashlib.sha256()
     lengths = []
-    for batch in table.select(["row_id", "target", "messages", "demonstration", "answer", "task"]).to_batches():
+    for batch in table.select(READ).to_batches():
         for row in batch.to_pylist():
             digest.update(canonical_json(row).encode("utf-8", "surrogatepass"))
             lengths.append(len(row["messages"]) + len(row["demonstration"]))
@@ -285,7 +294,7 @@ def _plan(
 
 
 def _row(table: pa.Table, position: int) -> Row:
-    row = table.slice(position, 1).to_pylist()[0]
+    row = table.select(READ).slice(position, 1).to_pylist()[0]
     return Row(
         position=position,
         row_id=row["row_id"],

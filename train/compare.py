@@ -60,6 +60,13 @@ class TaskChange:
         """Points gained (negative: lost)."""
         return self.accuracy - self.base_accuracy
 
+    @property
+    def gold_loglik_change(self) -> float | None:
+        """Nats per token by which the reference answers became likelier."""
+        if self.gold_loglik is None or self.base_gold_loglik is None:
+            return None
+        return self.gold_loglik - self.base_gold_loglik
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -119,32 +126,41 @@ def compare(
     renames the models. Raises DataError where two results do not hold the same items, UsageError where
     `target` names nothing.
     """
-    results = [EvalResult(n, r.items) for n, r in others.items()] if isinstance(others, Mapping) else list(others)
+    named_results = others.items() if isinstance(others, Mapping) else [(r.model, r) for r in others]
+    results = [EvalResult(name, result.items) for name, result in named_results]
     named = frozenset(target)
     known = {name for key in base.groups() for name in key}
     if unknown := named - known:
-        raise UsageError(f"no suite or task is called {', '.join(sorted(unknown))}; there are {sorted(known)}.")
+        names = ", ".join(sorted(unknown))
+        raise UsageError(f"no suite or task is called {names}; there are {', '.join(sorted(known))}.")
     before = _tables(base)
     after = [_aligned(base, before, r) for r in results]
     targets = [key for key in before if named & set(key)]
     generals = [key for key in before if not named & set(key)]
     draw = _Bootstrap(num_resamples, seed)
-    changes = [_change(r.model, before, table, targets, generals, draw) for r, table in zip(results, after, strict=True)]
+    changes = [
+        _change(r.model, before, table, targets, generals, draw) for r, table in zip(results, after, strict=True)
+    ]
     pairs = [
         _pair(results[i].model, results[j].model, before, after[i], after[j], targets, generals, draw)
         for i in range(len(results))
         for j in range(i + 1, len(results))
     ]
     return Comparison(
-        base.model, _mean_accuracy(before, targets), _mean_accuracy(before, generals), tuple(changes), tuple(pairs)
+        base=base.model,
+        base_downstream=_mean_accuracy(before, targets),
+        base_general=_mean_accuracy(before, generals),
+        changes=tuple(changes),
+        pairs=tuple(pairs),
     )
 
 
 def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
-    """Two-sided exact p-value: a binomial test of the discordant items at one half. 1 where there are none."""
+    """Two-sided exact p-value: a binomial test of the discordant items at one half. 1 without any."""
     n, k = right_to_wrong + wrong_to_right, min(right_to_wrong, wrong_to_right)
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, 2 * tail / 2**n)  # integers up to the one division: 2.0**n would overflow
+    # log C(n, i) - n log 2: neither factor fits a float where thousands of items disagree
+    terms = (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(k + 1))
+    return min(1.0, 2 * math.fsum(math.exp(term - n * math.log(2)) for term in terms))
 
 
 class _Bootstrap:
@@ -190,13 +206,15 @@ def _aligned(
         if missing:
             raise DataError(
                 f"{base.model} and {result.model} were not asked the same questions: {len(missing)} items of "
-                f"{'/'.join(key)} are in one only (such as {min(missing)!r}). Evaluate both on the same suites."
+                f"{'/'.join(key)} are in one only (such as {min(missing)!r}). "
+                "Evaluate both on the same suites."
             )
         for item_id, item in before[key].items():
-            if item.answer != after[key][item_id].answer:
+            other = after[key][item_id].answer
+            if item.answer != other:
                 raise DataError(
                     f"item {item_id!r} of {'/'.join(key)} has the answer {item.answer!r} for {base.model} and "
-                    f"{after[key][item_id].answer!r} for {result.model}: the suite has changed. Evaluate both again."
+                    f"{other!r} for {result.model}: the suite has changed. Evaluate both again."
                 )
     return {key: {item_id: after[key][item_id] for item_id in before[key]} for key in before}
 
@@ -246,7 +264,7 @@ def _change(
     gain = draw.interval([_right(after[key]) - _right(before[key]) for key in targets])
     forgetting = draw.interval([_right(before[key]) - _right(after[key]) for key in generals])
     lost, won = sum(t.right_to_wrong for t in general), sum(t.wrong_to_right for t in general)
-    golds = [(t.gold_loglik - t.base_gold_loglik) for t in general if t.gold_loglik is not None and t.base_gold_loglik is not None]
+    golds = [t.gold_loglik_change for t in general if t.gold_loglik_change is not None]
     return Change(
         model=model,
         target=target,
@@ -281,14 +299,16 @@ def _pair(
     ratio = None
     if base is not None and acc_a is not None and acc_b is not None and base - acc_a > 0:
         ratio = (base - acc_b) / (base - acc_a)
-    return Pair(first, second, downstream, forgetting, ratio, _pair_verdict(first, second, downstream, forgetting))
+    verdict = _pair_verdict(first, second, downstream, forgetting)
+    return Pair(first, second, downstream, forgetting, ratio, verdict)
 
 
 def _verdict(model: str, gain: Interval | None, forgetting: Interval | None) -> str:
     parts = []
     if gain:
         word = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "shows no clear change of"
-        parts.append(f"{word} {abs(gain.value):.1f} points on the target ({gain.low:+.1f} to {gain.high:+.1f})")
+        bounds = f"{gain.low:+.1f} to {gain.high:+.1f}"
+        parts.append(f"{word} {abs(gain.value):.1f} points on the target ({bounds})")
     if forgetting:
         if forgetting.low > 0:
             text = f"forgets {forgetting.value:.1f} points"

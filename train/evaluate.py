@@ -232,7 +232,7 @@ def _suite_items(name: str, source: Any) -> list[Item]:
 
 def _item(suite: str, position: str, where: str, row: Any) -> Item:
     if not isinstance(row, Mapping):
-        raise DataError(f"{where}: expected an object with `prompt` and `answer`, found {type(row).__name__}.")
+        raise DataError(f"{where}: expected an object with `prompt` and `answer`, not {type(row).__name__}.")
     prompt = row.get("prompt", row.get("question"))
     messages = row.get("messages") or (prompt and [{"role": "user", "content": prompt}])
     answer = row.get("answer")

@@ -39,9 +39,8 @@ def check_folder(path: Path) -> None:
         pickled = next((name for name in PICKLED_WEIGHTS if (path / name).exists()), None)
         if pickled:
             raise ModelError(
-                f"{path} holds pickled weights ({pickled}), which are never read because a pickle can run code. "
-                "Convert them where you trust them: load the model there and `save_pretrained` it, which writes "
-                "model.safetensors."
+                f"{path} holds pickled weights ({pickled}), which are never read: a pickle can run code. Convert "
+                "them where you trust them: load the model there and `save_pretrained` it, which writes safetensors."
             )
         raise ModelError(f"{path} has no weights: expected *.safetensors (found: {_listing(path)}).")
     if not any((path / name).exists() for name in TOKENIZER_FILES):
@@ -75,8 +74,8 @@ def load(path: str | Path, dtype: str | Any = "auto", device: str | None = None)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise ModelError(
-            f"the tokenizer of {path} has {len(tokenizer)} tokens, its model embeds {rows}: they do not belong "
-            "together. Save the tokenizer the model was trained with, or resize the embeddings."
+            f"the tokenizer of {path} has {len(tokenizer)} tokens, its model embeds {rows}: they do not "
+            "belong together. Save the tokenizer the model was trained with, or resize the embeddings."
         )
     return model.to(device or default_device()).eval(), tokenizer
 
@@ -126,11 +125,14 @@ def has_fast_bf16(device: str) -> bool:
     return False
 
 
-def weights_fingerprint(path: str | Path) -> str:
-    """Identity of a local model (16 hex digits): its weights, architecture, tokenizer and template, by content.
+def identify(path: str | Path) -> str:
+    """Identity of a model folder (16 hex digits): weights, architecture, tokenizer and template, by content.
 
-    Names and times of files are left out, so a copy is the same model.
+    Where it lies and when it was written are left out, so a copy is the same model. A hub id stands for
+    itself.
     """
+    if not Path(path).is_dir():
+        return str(path)
     names = ["config.json", *TOKENIZER_FILES, "tokenizer_config.json", "chat_template.jinja"]
     folder = Path(path)
     files = [*sorted(folder.glob("*.safetensors")), *(folder / name for name in names)]

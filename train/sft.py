@@ -29,7 +29,7 @@ from curate.chat import template_id
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from train.examples import order, tokenize
-from train.model import default_device, has_fast_bf16, load, weights_fingerprint
+from train.model import default_device, has_fast_bf16, identify, load
 from train.trainer import Progress, last_checkpoint, mean_nll, prepare, read_curve, sft_trainer
 
 MANIFEST = "manifest.json"
@@ -37,8 +37,11 @@ CURVE = "loss.jsonl"
 JOB = "job.json"  # whose folder an unfinished run is, and what was measured before training
 
 
+NOT_IDENTITY = {"checkpoints": "how often a run can be resumed does not change what it ends in"}
+
+
 class SftConfig(BaseModel):
-    """How one model is fine-tuned on one data set. All of it is part of the run's identity."""
+    """How one model is fine-tuned on one data set. Part of the run's identity but for `NOT_IDENTITY`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,13 +134,13 @@ def sft(
     examples, num_too_long = tokenize(rows, tokenizer, config.max_length)
     bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
     identity = {
-        "config": config.model_dump(mode="json"),
         "data_fingerprint": fingerprint([[e.num_prompt, *e.ids] for e in examples])[:16],
-        "model_fingerprint": weights_fingerprint(model_path) if Path(model_path).is_dir() else str(model_path),
+        "model_fingerprint": identify(model_path),
         "template_id": template_id(tokenizer),
         "precision": "bf16" if bf16 else "fp32",
     }
-    run = fingerprint(identity)[:16]
+    settings = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    run = fingerprint({**identity, "config": settings})[:16]
     if finished := _finished(out, run):
         return finished
 
@@ -171,6 +174,7 @@ def sft(
         fingerprint=run,
         data=data_ref,
         model=str(model_path),
+        config=config.model_dump(mode="json"),
         **identity,
         num_rows=len(examples),
         num_too_long=num_too_long,
@@ -194,8 +198,8 @@ def _finished(out: Path, run: str) -> SftResult | None:
         found = json.loads((out / name).read_text())
         if found["fingerprint"] != run:
             raise UsageError(
-                f"{out} holds the {state} run {found['fingerprint']} of other data, model or config; this one is "
-                f"{run}. Choose another output folder, or remove that one."
+                f"{out} holds the {state} run {found['fingerprint']} of other data, model or config; this one "
+                f"is {run}. Choose another output folder, or remove that one."
             )
         if name == MANIFEST:
             shutil.rmtree(out / "checkpoints", ignore_errors=True)  # a kill may have come before this

@@ -98,6 +98,9 @@ def sft_trainer(
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             return summed_nll(model, inputs) / num_items_in_batch
 
+        def _send_telemetry(self) -> None:
+            """Nothing leaves the machine."""
+
     steps = math.ceil(len(order) / config.batch_size)
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
     on_cpu = model.device.type == "cpu"

@@ -232,7 +232,8 @@ def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
 
     rejected, unclear = VerdictStatus.REJECTED, VerdictStatus.UNVERIFIABLE
     assert fallback_reason([candidate(rejected, "a"), candidate(rejected, "b"), candidate(rejected, "b")]) == "b"
-    assert fallback_reason([candidate(rejected, "a"), candidate(unclear, "x"), candidate(unclear, "y")]) == "unverifiable"
+    mixed = [candidate(rejected, "a"), candidate(unclear, "x"), candidate(unclear, "y")]
+    assert fallback_reason(mixed) == "unverifiable"
     assert failure_message([candidate(rejected, "a", "One."), candidate(rejected, "b", "Two.")] * 2) == "One."
 
 

@@ -1,0 +1,278 @@
+"""SFT through real TRL steps on a model of some 30 thousand parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from curate.chat import encode
+from curate.errors import DataError, UsageError
+from tests import models
+from train.examples import IGNORED, Example, collate, order, tokenize
+from train.model import load
+from train.sft import SftConfig, SftResult, sft
+from train.trainer import last_checkpoint, mean_nll, read_curve, summed_nll
+
+ROWS = [
+    {
+        "messages": [{"role": "user", "content": f"Tom has {i} apples and buys {j} more. How many?"}],
+        "completion": f"Tom starts with {i} apples. {i} + {j} = {i + j}. The answer is {i + j}." + " Yes." * (j % 3),
+    }
+    for i in range(2, 8)
+    for j in range(1, 5)
+]
+FAST = {"lr": 3e-3, "epochs": 2, "batch_size": 4, "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "base"
+    return models.make_model("llama", folder, hidden=32, texts=[r["completion"] for r in ROWS], scale=1)
+
+
+@pytest.fixture(scope="module")
+def tuned(base, tmp_path_factory) -> SftResult:
+    return sft(ROWS, base, SftConfig(**FAST), tmp_path_factory.mktemp("sft") / "out", data_ref="rows@v1")
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(Path(folder) / "model.safetensors")
+
+
+def same(a, b) -> bool:
+    a, b = weights(a), weights(b)
+    return a.keys() == b.keys() and all(a[k].equal(b[k]) for k in a)
+
+
+def test_the_trained_tokens_are_those_that_scoring_sees(base):
+    _, tokenizer = load(base)
+    examples, too_long = tokenize(ROWS[:3], tokenizer, 512)
+    assert too_long == 0
+    for row, example in zip(ROWS, examples, strict=False):
+        prompt, completion = encode(tokenizer, row["messages"], row["completion"])
+        assert example.ids == prompt + completion
+        assert [t for t in example.labels if t != IGNORED] == completion
+        assert example.labels[-1] == tokenizer.eos_token_id
+
+
+def test_labels_and_padding_by_hand():
+    batch = collate([Example([1, 2, 3, 4], 2), Example([5, 6], 1)], pad_id=0)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4], [5, 6, 0, 0]]
+    assert batch["labels"].tolist() == [[-100, -100, 3, 4], [-100, 6, -100, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def test_the_loss_is_the_sum_over_trained_tokens_only(base):
+    import torch
+
+    model, tokenizer = load(base)
+    examples, _ = tokenize(ROWS[:4], tokenizer, 512)
+    batch = collate(examples, tokenizer.pad_token_id)
+    expected = 0.0
+    for e in examples:  # one row at a time, in float64, no padding
+        logits = model.double()(input_ids=torch.tensor([e.ids])).logits[0]
+        logp = logits.log_softmax(-1)
+        expected -= sum(logp[t - 1, e.ids[t]].item() for t in range(e.num_prompt, len(e.ids)))
+    assert summed_nll(model.float(), batch).item() == pytest.approx(expected, rel=1e-5)
+    count = sum(e.num_trained for e in examples)
+    mean = mean_nll(model, examples, pad_id=0, batch_size=3, bf16=False)
+    assert mean == pytest.approx(expected / count, rel=1e-5)
+
+
+def test_no_gradient_flows_from_prompt_tokens(base):
+    """The loss of a row must not change when another token stands in a prompt position's label."""
+    import torch
+
+    model, tokenizer = load(base)
+    examples, _ = tokenize(ROWS[:1], tokenizer, 512)
+    embedded = model.get_input_embeddings()
+    batch = collate(examples, tokenizer.pad_token_id)
+    summed_nll(model, batch).backward()
+    grad = embedded.weight.grad
+    # tied embeddings: a token that occurs in no input and no target gets gradient through the softmax only;
+    # the logits that enter the softmax are those of completion positions, one a trained token
+    hidden = model.model(input_ids=batch["input_ids"]).last_hidden_state[0]
+    first = examples[0].num_prompt - 1
+    p = (hidden[first:-1] @ embedded.weight.T).softmax(-1)
+    unused = next(t for t in range(len(tokenizer)) if t not in examples[0].ids)
+    assert torch.allclose(grad[unused], p[:, unused] @ hidden[first:-1], atol=1e-5)
+
+
+def test_the_loss_equals_that_of_trl(base, tmp_path):
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    model, tokenizer = load(base)
+    examples, _ = tokenize(ROWS[:4], tokenizer, 512)
+    batch = collate(examples, tokenizer.pad_token_id)
+    ours = summed_nll(model, batch) / (batch["labels"] != IGNORED).sum()
+    data = Dataset.from_dict({"input_ids": [e.ids for e in examples], "labels": [e.labels for e in examples]})
+    args = SFTConfig(
+        str(tmp_path), bf16=False, use_cpu=True, report_to="none", max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )  # fmt: skip
+    trainer = SFTTrainer(model, args, train_dataset=data, processing_class=tokenizer)
+    trainer.model.train()
+    theirs = trainer.compute_loss(trainer.model, dict(batch))
+    assert torch.allclose(ours, theirs, rtol=1e-5)
+
+
+def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length():
+    lengths = [(7 * i) % 50 for i in range(103)]
+    positions = order(lengths, epochs=3, batch_size=4, seed=1)
+    assert sorted(positions) == sorted(list(range(103)) * 3)
+    assert positions == order(lengths, epochs=3, batch_size=4, seed=1)
+    assert positions != order(lengths, epochs=3, batch_size=4, seed=2)
+    batches = [[lengths[i] for i in positions[n : n + 4]] for n in range(0, len(positions), 4)]
+    padding = sum(max(b) * len(b) - sum(b) for b in batches) / sum(map(sum, batches))
+    assert padding < 0.06  # random batches of these lengths pad by about 0.6
+    assert [len(b) for b in batches[:-1]] == [4] * (len(batches) - 1)
+
+
+def test_training_lowers_the_loss_from_that_of_the_untouched_model(base, tuned):
+    model, tokenizer = load(base)
+    examples, _ = tokenize(ROWS, tokenizer, 2048)
+    assert tuned.start_loss == pytest.approx(
+        mean_nll(model, examples, pad_id=tokenizer.pad_token_id, batch_size=7, bf16=False), rel=1e-4
+    )
+    assert tuned.final_loss < 0.9 * tuned.start_loss
+    after, _ = load(tuned.out)
+    assert mean_nll(after, examples, pad_id=0, batch_size=8, bf16=False) < 0.9 * tuned.start_loss
+
+
+def test_the_manifest_says_what_went_in_and_the_folder_is_a_model(base, tuned):
+    out = Path(tuned.out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["data"] == "rows@v1" and manifest["num_rows"] == 24 and manifest["num_too_long"] == 0
+    assert manifest["steps"] == 12  # 2 epochs x 24 rows / 4
+    assert SftResult(**manifest) == tuned
+    curve = read_curve(out / "loss.jsonl")
+    assert [p["step"] for p in curve] == list(range(1, 13)) and curve[-1]["epoch"] == 2
+    assert not (out / "checkpoints").exists()
+    _, tokenizer = load(out)
+    assert tokenizer.chat_template == models.CHAT_TEMPLATE
+
+
+def test_a_finished_run_is_returned_and_another_is_refused(base, tuned):
+    assert sft(ROWS, base, SftConfig(**FAST), tuned.out) == tuned
+    assert sft(ROWS, base, SftConfig(**FAST, checkpoints=1), tuned.out) == tuned  # the same weights
+    with pytest.raises(UsageError, match="holds the finished run"):
+        sft(ROWS, base, SftConfig(**FAST, seed=1), tuned.out)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(base, tuned, tmp_path):
+    table = pa.Table.from_pylist([r | {"messages": json.dumps(r["messages"])} for r in ROWS])
+    again = sft(table, base, SftConfig(**FAST), tmp_path / "again")
+    assert same(again.out, tuned.out) and again.fingerprint == tuned.fingerprint
+    other = sft(ROWS, base, SftConfig(**FAST, seed=3), tmp_path / "other")
+    assert not same(other.out, tuned.out)
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(base, tuned, tmp_path):
+    import torch
+
+    split = sft(ROWS, base, SftConfig(**FAST, micro_batch_size=2), tmp_path / "split")
+    a, b = weights(split.out), weights(tuned.out)
+    assert all(torch.allclose(a[k], b[k], atol=1e-4) for k in a)
+
+
+def test_saved_in_the_dtype_that_came_in(base, tmp_path):
+    import torch
+
+    model, tokenizer = load(base, dtype="bfloat16")
+    model.save_pretrained(tmp_path / "bf16")
+    tokenizer.save_pretrained(tmp_path / "bf16")
+    result = sft(ROWS[:8], tmp_path / "bf16", SftConfig(**{**FAST, "epochs": 1}), tmp_path / "out")
+    assert result.dtype == "bfloat16"
+    assert {t.dtype for t in weights(result.out).values()} == {torch.bfloat16}
+
+
+def test_lora_leaves_a_merged_model_and_its_adapter(base, tmp_path):
+    result = sft(ROWS, base, SftConfig(**FAST, lora_rank=4), tmp_path / "out")
+    before, after = weights(base), weights(result.out)
+    assert before.keys() == after.keys()
+    assert before["model.embed_tokens.weight"].equal(after["model.embed_tokens.weight"])
+    assert not before["model.layers.0.mlp.up_proj.weight"].equal(after["model.layers.0.mlp.up_proj.weight"])
+    assert (Path(result.out) / "adapter" / "adapter_model.safetensors").exists()
+    assert result.final_loss < result.start_loss
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "gpt2"])
+def test_other_architectures_train(architecture, tmp_path):
+    folder = models.make_model(architecture, tmp_path / "m", hidden=32, scale=1)
+    result = sft(ROWS[:8], folder, SftConfig(**{**FAST, "precision": "bf16", "epochs": 4}), tmp_path / "out")
+    assert result.final_loss < result.start_loss
+
+
+def test_rows_longer_than_allowed_are_left_out_and_counted(base, tmp_path):
+    long = {**ROWS[0], "completion": ROWS[0]["completion"] * 20}
+    config = SftConfig(**{**FAST, "epochs": 1, "max_length": 200})
+    result = sft([*ROWS[:4], long], base, config, tmp_path / "out")
+    assert (result.num_rows, result.num_too_long) == (4, 1)
+    with pytest.raises(DataError, match="all 1 rows are longer than max_length=200"):
+        sft([long], base, config, tmp_path / "none")
+    with pytest.raises(DataError, match="no rows to train on"):
+        sft([], base, config, tmp_path / "none")
+
+
+def test_options_without_effect_are_refused():
+    with pytest.raises(ValueError, match="no effect without lora_rank"):
+        SftConfig(lora_alpha=8)
+    with pytest.raises(ValueError, match="no multiple"):
+        SftConfig(batch_size=16, micro_batch_size=3)
+
+
+def test_a_torn_checkpoint_is_not_resumed_from(tmp_path):
+    for step, state in ((4, '{"global_step": 4}'), (8, '{"global_st')):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    (tmp_path / "checkpoint-12").mkdir()
+    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-4")
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-4"]
+    assert last_checkpoint(tmp_path / "none") is None
+
+
+KILLED = textwrap.dedent(
+    """
+    import sys, os
+    sys.path.insert(0, {root!r})
+    from tests.train.test_sft import ROWS, FAST
+    from train.sft import SftConfig, sft
+
+    def progress(point):
+        print(point["step"], flush=True)
+
+    sft(ROWS, {base!r}, SftConfig(**FAST, checkpoints=4), {out!r}, progress)
+    """
+)
+
+
+def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base, tuned, tmp_path):
+    out = tmp_path / "out"
+    root = Path(__file__).parents[2]
+    script = KILLED.format(root=str(root), base=str(base), out=str(out))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ)
+    for line in process.stdout:
+        if int(line) == 8:  # past the checkpoints of steps 3 and 6
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert not (out / "manifest.json").exists()
+    steps: list[int] = []
+    result = sft(ROWS, base, SftConfig(**FAST, checkpoints=4), out, lambda p: steps.append(p["step"]))
+    assert steps[0] > 1, "it began anew"
+    assert same(out, tuned.out)
+    assert [p["step"] for p in read_curve(out / "loss.jsonl")] == list(range(1, 13))
+    assert result.start_loss == tuned.start_loss
