@@ -38,22 +38,31 @@ COMMON: dict[str, Any] = {
     "config_files": (
         Annotated[
             list[Path] | None,
-            typer.Option("--config", "-c", help="Config file; later ones win.", metavar="FILE", show_default=False),
+            typer.Option(
+                "--config", "-c", help="Config file; later ones win.", metavar="FILE", show_default=False
+            ),
         ],
         None,
     ),
     "sets": (
         Annotated[
             list[str] | None,
-            typer.Option("--set", help="One setting, e.g. sft.lr=1e-4.", metavar="KEY=VALUE", show_default=False),
+            typer.Option(
+                "--set", help="One setting, e.g. sft.lr=1e-4.", metavar="KEY=VALUE", show_default=False
+            ),
         ],
         None,
     ),
     "store_path": (
-        Annotated[Path, typer.Option("--store", help="Folder of the store.", envvar=STORE_ENV, metavar="DIR")],
+        Annotated[
+            Path, typer.Option("--store", help="Folder of the store.", envvar=STORE_ENV, metavar="DIR")
+        ],
         Path(DEFAULT_STORE),
     ),
-    "fresh": (Annotated[bool, typer.Option("--fresh", help="Start over instead of going on where it stopped.")], False),
+    "fresh": (
+        Annotated[bool, typer.Option("--fresh", help="Start over instead of going on where it stopped.")],
+        False,
+    ),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no words.")], False),
 }
 
@@ -152,7 +161,12 @@ def _perform(
         reporter.close()
     except KeyboardInterrupt:
         reporter.close()
-        return _fail(as_json, INTERRUPTED, "interrupted", "interrupted. What is finished stands; the same command goes on.")
+        return _fail(
+            as_json,
+            INTERRUPTED,
+            "interrupted",
+            "interrupted. What is finished stands; the same command goes on.",
+        )
     except RecastError as error:
         reporter.close()
         return _fail(as_json, error.exit_code, type(error).__name__, str(error))
@@ -164,7 +178,10 @@ def _perform(
         return _fail(as_json, UNEXPECTED, type(error).__name__, f"unexpected {type(error).__name__}: {error}")
     if outcome.found and not quiet:
         assert outcome.run is not None
-        print(f"found finished in {outcome.run.folder} ({outcome.seconds:.0f} s); --fresh does it again", file=sys.stderr)
+        print(
+            f"found finished in {outcome.run.folder} ({outcome.seconds:.0f} s); --fresh does it again",
+            file=sys.stderr,
+        )
     module = verb.load()
     if as_json:
         print(json.dumps(outcome.result, indent=2, ensure_ascii=False, default=str))
@@ -188,14 +205,22 @@ def _show(module: Any, result: dict[str, Any]) -> None:
 
 def _fail(as_json: bool, code: int, kind: str, message: str) -> int:
     if as_json:
-        print(json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}, ensure_ascii=False))
+        print(
+            json.dumps({"error": {"type": kind, "message": message, "exit_code": code}}, ensure_ascii=False)
+        )
     print(f"recast: {message}", file=sys.stderr)
     return code
 
 
 def disk_full(error: BaseException | None) -> str | None:
     """What to say where a full disk, a quota or a file-size limit is behind `error`; None otherwise."""
-    signs = ("No space left on device", "File too large", "Disk quota exceeded", "StorageFull", "disk is full")
+    signs = (
+        "No space left on device",
+        "File too large",
+        "Disk quota exceeded",
+        "StorageFull",
+        "disk is full",
+    )
     while error is not None:
         number = getattr(error, "errno", None)
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(sign in str(error) for sign in signs):

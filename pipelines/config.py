@@ -71,7 +71,9 @@ class Config:
             if key not in known:
                 raise UsageError(_unknown(str(key), str(key), known))
             if key in SECTIONS and value is not None and not isinstance(value, Mapping):
-                raise UsageError(f"{key} is a section of the configuration, not {value!r}. Write {key}.KEY=VALUE.")
+                raise UsageError(
+                    f"{key} is a section of the configuration, not {value!r}. Write {key}.KEY=VALUE."
+                )
         config = cls({k: v for k, v in given.items() if v is not None or k in General.model_fields})
         _ = config.general
         for name in config.given:
@@ -200,7 +202,9 @@ def _read(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UsageError(f"{path} holds a {type(content).__name__}; expected a mapping such as `sft: {{lr: 1e-4}}`.")
+        raise UsageError(
+            f"{path} holds a {type(content).__name__}; expected a mapping such as `sft: {{lr: 1e-4}}`."
+        )
     return content
 
 

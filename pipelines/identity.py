@@ -17,7 +17,15 @@ from curate.fingerprint import fingerprint
 from pipelines.jobs.options import Names
 
 POCKET = "pocket"
-MODEL_FILES = ("*.safetensors", "config.json", "adapter_config.json", "tokenizer*", "vocab.json", "merges.txt", "*.jinja")
+MODEL_FILES = (
+    "*.safetensors",
+    "config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "vocab.json",
+    "merges.txt",
+    "*.jinja",
+)
 WHOLE_BYTES = 256 << 20  # larger files are sampled
 SAMPLES, SAMPLE_BYTES = 64, 1 << 20
 
@@ -32,7 +40,11 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
         path = Path(value)
         if not path.exists():
             raise DataError(f"there is no file {path}.")
-        return fingerprint({str(p.relative_to(path)): digest(p) for p in _files(path)}) if path.is_dir() else digest(path)
+        return (
+            fingerprint({str(p.relative_to(path)): digest(p) for p in _files(path)})
+            if path.is_dir()
+            else digest(path)
+        )
     return str(value)
 
 

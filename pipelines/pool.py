@@ -43,22 +43,27 @@ class Failure:
 class Pool:
     """`count` workers. Use as a context manager: leaving it stops them."""
 
-    def __init__(self, count: int, logs: Path) -> None:
-        self.count, self.logs = count, logs
+    def __init__(self, count: int, logs: Path, *, warm: bool = True) -> None:
+        """`warm`: workers that wait for their first stage import torch and its kin meanwhile."""
+        self.count, self.logs, self.warm = count, logs, warm
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Pool:
         self.logs.mkdir(parents=True, exist_ok=True)
-        self._workers = [_Worker(i, self.count, self.logs) for i in range(self.count)]
+        self._workers = [self._worker(i) for i in range(self.count)]
         return self
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
+    def __exit__(self, *_: Any) -> None:
+        # not gently: an idle worker has nothing to lose, and a busy one is as safe as under kill -9
         for worker in self._workers:
-            worker.connection.close()  # an idle worker ends at that
-            if kind is not None:
-                worker.process.terminate()
+            worker.connection.close()
+            worker.process.terminate()
         for worker in self._workers:
             worker.wait()
+
+    def _worker(self, index: int) -> _Worker:
+        # cores are shared out, unless the user or the Makefile has said otherwise
+        return _Worker(index, max(1, (os.cpu_count() or 1) // self.count), self.logs, self.warm)
 
     @property
     def idle(self) -> int:
@@ -85,7 +90,7 @@ class Pool:
                 kind, payload = worker.connection.recv()
             except (EOFError, OSError):
                 failure = Failure(1, f"its process died ({worker.death()}). See {worker.log}.")
-                self._workers[self._workers.index(worker)] = _Worker(worker.index, self.count, self.logs)
+                self._workers[self._workers.index(worker)] = self._worker(worker.index)
                 yield name, failure
                 continue
             if kind == "progress":
@@ -96,18 +101,24 @@ class Pool:
 
 
 class _Worker:
-    def __init__(self, index: int, count: int, logs: Path) -> None:
+    def __init__(self, index: int, threads: int, logs: Path, warm: bool) -> None:
         self.index, self.log = index, logs / f"worker-{index}.log"
         self.task: Task | None = None
         self.num_tasks = 0
         ours, theirs = socket.socketpair()
-        threads = str(max(1, (os.cpu_count() or 1) // count))
         root = str(Path(__file__).parents[1])
         env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-        env.setdefault("OMP_NUM_THREADS", threads)
+        env.setdefault("OMP_NUM_THREADS", str(threads))
         with theirs, self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.worker", str(theirs.fileno()), str(os.getpid())],
+                [
+                    sys.executable,
+                    "-m",
+                    "pipelines.worker",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    *(["--warm"] if warm else []),
+                ],  # fmt: skip
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -209,11 +209,15 @@ def reporter(quiet: bool = False) -> Reporter:
 
 
 @contextmanager
-def reporting(name: str, to: Reporter, also: Callable[[Mapping[str, Any]], None] | None = None) -> Iterator[Progress]:
+def reporting(
+    name: str, to: Reporter, also: Callable[[Mapping[str, Any]], None] | None = None
+) -> Iterator[Progress]:
     """Yield the `progress` callable of one job. `also` gets every report, too."""
     to.start(name)
 
-    def progress(point: Any = None, total: Any = None, figures: Mapping[str, Any] | None = None, **more: Any) -> None:
+    def progress(
+        point: Any = None, total: Any = None, figures: Mapping[str, Any] | None = None, **more: Any
+    ) -> None:
         if not isinstance(point, Mapping):
             point = {"done": point} if point is not None else {}
             point |= {"total": total} if total is not None else {}

@@ -22,6 +22,7 @@ import json
 import os
 import sys
 import time
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from curate.errors import RecastError, UsageError
 from curate.fingerprint import fingerprint
@@ -91,11 +93,13 @@ def execute(
     reporter: Reporter | None = None,
     memo: bool = False,
     fresh: bool = False,
+    patience_s: float = LOCK_WAIT_S,
 ) -> Outcome:
     """Run one verb and return its outcome.
 
     `args` are keyword arguments of the job. `memo` keeps a run folder for verbs that have none of their
-    own, so that a stages file can skip what is finished; `fresh` forgets what an earlier run found.
+    own, so that a stages file can skip what is finished; `fresh` forgets what an earlier run found;
+    `patience_s` is how long to wait for another process that runs the same job.
     Raises what the job raises; UsageError for an unknown verb or argument.
     """
     entry = find(verb)
@@ -117,13 +121,14 @@ def execute(
     asked = identity_of(entry, args, config, Path(store))
     run = Run(Path(store) / "runs" / f"{verb}-{fingerprint(asked)[:DIGITS]}", fingerprint(asked))
     run.folder.mkdir(parents=True, exist_ok=True)
-    with locked(run.folder):
+    with locked(run.folder, patience_s):
         found = None if fresh else run.result()
         if found is not None and still_there(found["result"], store):
             return Outcome(found["result"], found["seconds"], found=True, run=run)
         if fresh:
             forget(run.folder)
-        write_whole(run.folder / RESOLVED, yaml.safe_dump(_plain(asked), sort_keys=False, allow_unicode=True))
+        said = {**asked, "given": {name: _plain(value) for name, value in args.items() if value is not None}}
+        write_whole(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
         injected["run"] = lambda: run
         injected["progress"] = lambda: _logged(progress, run)
         run.event("started", pid=os.getpid())
@@ -176,7 +181,9 @@ def bind(verb: Verb, args: Mapping[str, Any]) -> dict[str, Any]:
         for marker in getattr(parameter.annotation, "__metadata__", ()):
             for declared in (getattr(marker, "default", None), *(getattr(marker, "param_decls", None) or ())):
                 if isinstance(declared, str) and declared.startswith("--"):
-                    known[declared[2:].split("/")[0]] = known[declared[2:].split("/")[0].replace("-", "_")] = name
+                    known[declared[2:].split("/")[0]] = known[
+                        declared[2:].split("/")[0].replace("-", "_")
+                    ] = name
     bound: dict[str, Any] = {}
     for key, value in args.items():
         if key not in known:
@@ -193,33 +200,48 @@ def bind(verb: Verb, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]:
-    """`args` with the configured model where the job takes one and none was given, and paths as paths."""
+    """`args` in the types of the signature, and the configured model where the job takes one and none was given.
+
+    Raises UsageError for a value of the wrong type. A list may be given as its only element.
+    """
     own = parameters(verb)
     if "model" in own and names_of(own["model"]) is Names.MODEL and args.get("model") is None:
         args = {**args, "model": config.general.model}
-    for name, parameter in own.items():
-        if args.get(name) is None:
-            continue
-        kinds = typing.get_args(parameter.annotation)[:1] or (parameter.annotation,)
-        inner = typing.get_args(kinds[0]) or kinds
-        if Path in inner:
-            args[name] = Path(args[name]).expanduser()
-        elif list[Path] in inner or kinds[0] == list[Path]:
-            values = args[name] if isinstance(args[name], list | tuple) else [args[name]]
-            args[name] = [Path(v).expanduser() for v in values]
-    return args
+    return {name: _coerced(verb, own[name], value) for name, value in args.items()}
+
+
+def _coerced(verb: Verb, parameter: inspect.Parameter, value: Any) -> Any:
+    if value is None:
+        return None
+    kind = parameter.annotation
+    kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    members = [k for k in (typing.get_args(kind) if _is_union(kind) else (kind,)) if k is not type(None)]
+    if any(typing.get_origin(k) is list for k in members) and not isinstance(value, list | tuple):
+        value = [value]
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"]
+        raise UsageError(f"{verb.name}: {parameter.name} cannot be {value!r}: {said}.") from error
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path) -> dict[str, Any]:
     """What makes two calls the same: verb, arguments, the configuration used, and content behind names."""
     own = parameters(verb)
-    inputs = {}
-    for name, parameter in own.items():
-        value, kind = args.get(name, parameter.default), names_of(parameter)
-        if kind in (None, Names.OUTPUT) or value is None:
+    plain, inputs = {}, {}
+    for name, value in sorted(args.items()):
+        kind = names_of(own[name])
+        if value is None or value == own[name].default:
             continue
-        values = value if isinstance(value, list | tuple) else [value]
-        inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
+        if kind in (None, Names.OUTPUT):
+            plain[name] = _plain(value)
+        else:
+            values = value if isinstance(value, list | tuple) else [value]
+            inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
     resolved = {name: config.section(name).model_dump(mode="json") for name in verb.sections}
     if {"learn", "rewrite"} & set(verb.sections):
         from curate.gate import load_gate
@@ -228,7 +250,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
     return {
         "recast": recast_version(),
         "verb": verb.name,
-        "args": {name: _plain(value) for name, value in sorted(args.items()) if value is not None},
+        "args": plain,
         "inputs": inputs,
         "config": resolved,
     }
@@ -254,9 +276,9 @@ def still_there(result: Mapping[str, Any], store: str | Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, patience_s: float = LOCK_WAIT_S) -> Iterator[None]:
     """Hold a run folder for this process. Waits a moment, since the workers of a killed run die with a delay."""
-    deadline = time.monotonic() + LOCK_WAIT_S
+    deadline = time.monotonic() + patience_s
     with (folder / ".lock").open("a+") as file:
         while True:
             try:
@@ -289,12 +311,15 @@ def forget(folder: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a half."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def recast_version() -> str:

@@ -31,6 +31,7 @@ import yaml
 from curate.errors import RecastError, UsageError
 from pipelines import runs
 from pipelines.config import Config
+from pipelines.jobs import VERBS
 from pipelines.pool import Failure, Pool, Task
 from pipelines.progress import Reporter, Silent, clock
 
@@ -80,7 +81,9 @@ class Plan:
         if not isinstance(content, dict) or not isinstance(content.get("stages"), list):
             raise UsageError(f"{path} has no list of `stages:`. Each is {{name, verb, args, needs}}.")
         if unknown := set(content) - {"stages", "config"}:
-            raise UsageError(f"{path}: unknown key {sorted(unknown)[0]!r}; a stages file has `stages` and `config`.")
+            raise UsageError(
+                f"{path}: unknown key {sorted(unknown)[0]!r}; a stages file has `stages` and `config`."
+            )
         own = Config.of(content.get("config") or {})
         return cls.of(content["stages"], own.over(config.given) if config else own)
 
@@ -120,7 +123,12 @@ class StageOutcome:
 
 
 def run(
-    plan: Plan, *, store: str | Path, jobs: int, reporter: Reporter | None = None, logs: str | Path | None = None
+    plan: Plan,
+    *,
+    store: str | Path,
+    jobs: int,
+    reporter: Reporter | None = None,
+    logs: str | Path | None = None,
 ) -> dict[str, StageOutcome]:
     """Run every stage of `plan`, at most `jobs` at a time, and return their outcomes by name.
 
@@ -128,7 +136,9 @@ def run(
     need it; the others go on, and StageFailedError names it at the end, with its exit code. On
     KeyboardInterrupt the workers are stopped; the same call goes on.
     """
-    return _Runner(plan, Path(store), jobs, reporter or Silent(), Path(logs or Path(store) / "runs" / "logs")).run()
+    return _Runner(
+        plan, Path(store), jobs, reporter or Silent(), Path(logs or Path(store) / "runs" / "logs")
+    ).run()
 
 
 class _Runner:
@@ -143,7 +153,8 @@ class _Runner:
 
     def run(self) -> dict[str, StageOutcome]:
         count = max(1, min(self.jobs, len(self.plan.stages)))
-        with Pool(count, self.logs) as pool:
+        heavy = any(VERBS[stage.verb].has_run for stage in self.plan.stages)
+        with Pool(count, self.logs, warm=heavy) as pool:
             while self.waiting or pool.busy:
                 self._start_ready(pool)
                 if not pool.busy:
@@ -177,7 +188,9 @@ class _Runner:
             for key in match[2].split("."):
                 if not isinstance(found, Mapping) or key not in found:
                     known = ", ".join(found) if isinstance(found, Mapping) else "no keys"
-                    raise UsageError(f"stage {stage.name!r}: {match[0]} names nothing; the result has {known}.")
+                    raise UsageError(
+                        f"stage {stage.name!r}: {match[0]} names nothing; the result has {known}."
+                    )
                 found = found[key]
             return found
 
@@ -242,15 +255,21 @@ class _Runner:
     def _failure(self) -> StageFailedError:
         skipped = [s.name for s in self.waiting]
         first = next(iter(self.failures.values()))
-        words = "; ".join(f"stage {name} failed: {failure.message}" for name, failure in self.failures.items())
+        words = "; ".join(
+            f"stage {name} failed: {failure.message}" for name, failure in self.failures.items()
+        )
         if skipped:
-            words += f" Not run, since they need it: {', '.join(skipped)}."
-        return StageFailedError(f"{words} What is finished stands; the same command goes on.", first.exit_code)
+            words += f". Not run, since they need it: {', '.join(skipped)}"
+        return StageFailedError(
+            f"{words.rstrip('.')}. What is finished stands; the same command goes on.", first.exit_code
+        )
 
 
 def _stage(position: int, given: Any) -> Stage:
     if not isinstance(given, Mapping):
-        raise UsageError(f"stage {position + 1} is {given!r}; expected a mapping {{name, verb, args, needs}}.")
+        raise UsageError(
+            f"stage {position + 1} is {given!r}; expected a mapping {{name, verb, args, needs}}."
+        )
     name = str(given.get("name") or given.get("verb") or position + 1)
     if unknown := [k for k in given if k not in KEYS]:
         raise UsageError(f"stage {name!r} has an unknown key {unknown[0]!r}; there are {', '.join(KEYS)}.")
@@ -273,7 +292,9 @@ def _with_implied_needs(stage: Stage) -> Stage:
             return [match[1] for match in REFERENCE.finditer(given)]
         if isinstance(given, Mapping):
             return [name for value in given.values() for name in mentioned(value)]
-        return [name for value in given for name in mentioned(value)] if isinstance(given, list | tuple) else []
+        return (
+            [name for value in given for name in mentioned(value)] if isinstance(given, list | tuple) else []
+        )
 
     needs = tuple(dict.fromkeys([*stage.needs, *mentioned(stage.args)]))
     return Stage(stage.name, stage.verb, stage.args, needs, stage.config, stage.seconds)

@@ -6,6 +6,7 @@ While it waits for its first stage it imports what most stages need, so that sta
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import threading
@@ -25,11 +26,11 @@ WATCH_EVERY_S = 0.5
 
 
 def main() -> None:
-    """`python -m pipelines.worker FD PARENT`."""
+    """`python -m pipelines.worker FD PARENT [--warm]`."""
     connection, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     runs.quiet_libraries()
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    for module in WARM:
+    for module in WARM if "--warm" in sys.argv else ():
         if connection.poll():
             break
         importlib.import_module(module)
@@ -37,7 +38,7 @@ def main() -> None:
         try:
             task = connection.recv()
         except EOFError:
-            _leave()
+            return
         connection.send(_perform(task, connection))
 
 
@@ -52,7 +53,13 @@ def _perform(task: Task, connection: Connection) -> tuple[str, Any]:
 
     try:
         outcome = runs.execute(
-            task.verb, task.args, store=task.store, config=Config.of(task.config), progress=progress, memo=True
+            task.verb,
+            task.args,
+            store=task.store,
+            config=Config.of(task.config),
+            progress=progress,
+            memo=True,
+            patience_s=math.inf,  # two stages of one file may ask for the same job
         )
     except RecastError as error:
         return "failed", (error.exit_code, str(error))
@@ -63,14 +70,12 @@ def _perform(task: Task, connection: Connection) -> tuple[str, Any]:
         if full := disk_full(error):
             return "failed", (DISK_FULL, full)
         return "failed", (UNEXPECTED, f"unexpected {type(error).__name__}: {error}")
-    return "done", (outcome.result, outcome.seconds, outcome.found, str(outcome.run.folder) if outcome.run else None)
-
-
-def _leave() -> None:
-    """End at once: tearing down torch takes a second, and everything is on disk."""
-    if mathworker := sys.modules.get("curate.mathworker"):
-        mathworker.close()
-    os._exit(0)
+    return "done", (
+        outcome.result,
+        outcome.seconds,
+        outcome.found,
+        str(outcome.run.folder) if outcome.run else None,
+    )
 
 
 def _die_with(parent: int) -> None:

@@ -53,7 +53,9 @@ VERBS: dict[str, Verb] = {
             module="import_",
         ),
         Verb("log", "The versions of a name, newest first.", DATA, "recast log craft"),
-        Verb("show", "Rows of a version, with decisions and reasons.", DATA, "recast show craft@v2 --limit 3"),
+        Verb(
+            "show", "Rows of a version, with decisions and reasons.", DATA, "recast show craft@v2 --limit 3"
+        ),
         Verb(
             "diff",
             "What changed between two versions, word by word.",
@@ -111,7 +113,12 @@ VERBS: dict[str, Verb] = {
             MODELS,
             "recast pretrain -o models/pocket",
         ),
-        Verb("run", "Run the stages of a file, several at a time; goes on where it stopped.", PEOPLE, "recast run stages.yaml"),
+        Verb(
+            "run",
+            "Run the stages of a file, several at a time; goes on where it stopped.",
+            PEOPLE,
+            "recast run stages.yaml",
+        ),
         Verb("demo", "The whole idea on the pocket backbone, in minutes.", PEOPLE, "recast demo"),
         Verb(
             "report",
@@ -120,7 +127,12 @@ VERBS: dict[str, Verb] = {
             "recast report craft-rewrites -o report.html",
         ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
-        Verb("doctor", "What this machine has and lacks; every line ends with the fix.", SETUP, "recast doctor --model path/to/model"),
+        Verb(
+            "doctor",
+            "What this machine has and lacks; every line ends with the fix.",
+            SETUP,
+            "recast doctor --model path/to/model",
+        ),
         Verb("version", "Versions of recast and what it stands on.", SETUP, "recast version"),
     )
 }

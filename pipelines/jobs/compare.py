@@ -15,7 +15,9 @@ def job(
     *,
     target: Annotated[
         list[str] | None,
-        option("--target", help="Suite or task that the tuning was for; repeat for more.", show_default=False),
+        option(
+            "--target", help="Suite or task that the tuning was for; repeat for more.", show_default=False
+        ),
     ] = None,
     out: OutFile = None,
 ) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def job(
     ],
     agent: Annotated[
         Path | None,
-        option("--agent", help="An adapter to measure on top of the model.", metavar="DIR", show_default=False),
+        option(
+            "--agent", help="An adapter to measure on top of the model.", metavar="DIR", show_default=False
+        ),
         Names.ADAPTER,
     ] = None,
     label: Annotated[
@@ -59,6 +61,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         rows = [(suite, "", figures), *(("", task, f) for task, f in figures["tasks"].items())]
         for name, task, f in rows if len(rows) > 2 else rows[:1]:
             gold = "" if f["gold_loglik"] is None else f"{f['gold_loglik']:.3f}"
-            table.add_row(name, task, str(f["num"]), f"{f['right'] / f['num']:.1%}", str(f["format_failures"]), gold)
+            table.add_row(
+                name, task, str(f["num"]), f"{f['right'] / f['num']:.1%}", str(f["format_failures"]), gold
+            )
     console.print(table)
     console.print(result["out"], markup=False)

@@ -29,4 +29,6 @@ def job(
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    console.print(f"{result['out']}: {result['rows']} rows of {result['version']} as {result['format']}", markup=False)
+    console.print(
+        f"{result['out']}: {result['rows']} rows of {result['version']} as {result['format']}", markup=False
+    )

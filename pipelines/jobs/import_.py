@@ -22,7 +22,9 @@ def job(
         option("--map", help="Read FIELD from COLUMN, e.g. question=prompt_text.", metavar="FIELD=COLUMN"),
     ] = None,
     dedup: Annotated[bool, option("--dedup", help="Keep the first of rows with the same id.")] = False,
-    message: Annotated[str | None, option("--message", help="Why; stands in the log.", show_default=False)] = None,
+    message: Annotated[
+        str | None, option("--message", help="Why; stands in the log.", show_default=False)
+    ] = None,
     limit: Limit = None,
     store: Any,
     config: Any,
@@ -37,7 +39,11 @@ def job(
 
     found = ingest.read(path, mapping=parse_mapping(columns), limit=limit, dedup=dedup)
     version = store.commit(
-        found, to, message=message or f"import of {path.name}", author=config.general.author, meta={"source": str(path)}
+        found,
+        to,
+        message=message or f"import of {path.name}",
+        author=config.general.author,
+        meta={"source": str(path)},
     )
     report = found.report
     return {
@@ -51,7 +57,9 @@ def job(
         "mapping": dict(found.mapping),
         "missing_answers": report.missing_answers,
         "duplicates": report.duplicates,
-        "bad_rows": [{"file": b.file, "line": b.line, "reason": b.reason, "text": b.text} for b in report.bad],
+        "bad_rows": [
+            {"file": b.file, "line": b.line, "reason": b.reason, "text": b.text} for b in report.bad
+        ],
         "failed_rows": report.num_bad,
     }
 
@@ -62,7 +70,9 @@ def parse_mapping(columns: list[str] | None) -> dict[str, str] | None:
         return None
     for text in columns:
         if "=" not in text:
-            raise UsageError(f"--map takes FIELD=COLUMN, for instance --map question=prompt_text; found {text!r}.")
+            raise UsageError(
+                f"--map takes FIELD=COLUMN, for instance --map question=prompt_text; found {text!r}."
+            )
     return dict(text.split("=", 1) for text in columns)
 
 
@@ -72,7 +82,9 @@ def show(result: dict[str, Any], console: Any) -> None:
     read = ", ".join(f"{field} from {column}" for field, column in result["mapping"].items())
     console.print(f"  read as {result['format']}: {read}", markup=False)
     if result["missing_answers"]:
-        console.print(f"  {result['missing_answers']} rows have no answer: a rewrite of them cannot be verified by it")
+        console.print(
+            f"  {result['missing_answers']} rows have no answer: a rewrite of them cannot be verified by it"
+        )
     if result["duplicates"]:
         console.print(f"  {result['duplicates']} rows with an id that had occurred were left out")
     for bad in result["bad_rows"][:SHOWN_PROBLEMS]:

@@ -26,6 +26,7 @@ def job(
     group. The adapter, its curves and its held-out figures before and after go to `out`.
     """
     from agent.learn import learn
+
     from curate.gate import load_gate
     from pipelines.jobs import models
 

@@ -14,10 +14,7 @@ def job(
     store: Any,
 ) -> dict[str, Any]:
     """List the versions of `name`, newest first; without a name, the newest version of every name."""
-    if name is None:
-        versions = [store.resolve(each) for each in store.names()]
-    else:
-        versions = store.log(name)
+    versions = store.log(name) if name else [store.resolve(each) for each in store.names()]
     return {"versions": [v.to_json() for v in versions[:limit]]}
 
 
@@ -29,8 +26,17 @@ def show(result: dict[str, Any], console: Any) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("version", "rows", "change", "when", "by", "message"):
-        table.add_column(head, justify="right" if head == "rows" else "left", no_wrap=head in ("version", "rows"))
+        table.add_column(
+            head, justify="right" if head == "rows" else "left", no_wrap=head in ("version", "rows")
+        )
     for v in result["versions"]:
         change = f"+{v['added']} ~{v['changed']} -{v['removed']}"
-        table.add_row(v["ref"], str(v["rows"]), change, v["created_at"][:16].replace("T", " "), v["author"], v["message"])
+        table.add_row(
+            v["ref"],
+            str(v["rows"]),
+            change,
+            v["created_at"][:16].replace("T", " "),
+            v["author"],
+            v["message"],
+        )
     console.print(table)

@@ -49,9 +49,7 @@ ModelPath = Annotated[
     ),
     Names.MODEL,
 ]
-AsName = Annotated[
-    str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)
-]
+AsName = Annotated[str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)]
 OutFolder = Annotated[
     Path | None,
     option("--out", "-o", help="Folder for the result. Default: inside the run folder.", show_default=False),
@@ -63,4 +61,6 @@ OutFile = Annotated[
     Names.OUTPUT,
 ]
 Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the config's.", show_default=False)]
-Limit = Annotated[int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)]
+Limit = Annotated[
+    int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)
+]

@@ -10,7 +10,9 @@ from pipelines.jobs.options import Names, option
 
 def job(
     *,
-    out: Annotated[Path, option("--out", "-o", help="Folder of the model.", show_default=False), Names.OUTPUT],
+    out: Annotated[
+        Path, option("--out", "-o", help="Folder of the model.", show_default=False), Names.OUTPUT
+    ],
     work: Annotated[
         Path | None, option("--work", help="Checkpoints and metrics. Default: OUT.work", show_default=False)
     ] = None,
@@ -24,4 +26,6 @@ def job(
     from pipelines.demo import backbone
 
     settings = config.section("pretrain")
-    raise NotImplementedError(f"pretraining of {backbone.POCKET} to {out} from {work}, {text} with {settings}")
+    raise NotImplementedError(
+        f"pretraining of {backbone.POCKET} to {out} from {work}, {text} with {settings}"
+    )

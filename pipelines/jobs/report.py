@@ -22,14 +22,17 @@ def job(
     ] = None,
     evals: Annotated[
         list[str] | None,
-        option("--eval", help="An evaluation; the first is the base.", metavar="NAME=FILE", show_default=False),
+        option(
+            "--eval", help="An evaluation; the first is the base.", metavar="NAME=FILE", show_default=False
+        ),
     ] = None,
     sfts: Annotated[
         list[str] | None,
         option("--sft", help="A tuned model, for its start loss.", metavar="NAME=DIR", show_default=False),
     ] = None,
     target: Annotated[
-        list[str] | None, option("--target", help="Suite or task that the tuning was for.", show_default=False)
+        list[str] | None,
+        option("--target", help="Suite or task that the tuning was for.", show_default=False),
     ] = None,
     title: Annotated[str | None, option("--title", help="Title of the page.", show_default=False)] = None,
     store: Any,
@@ -63,7 +66,9 @@ def pairs(given: list[str] | None, option: str) -> dict[str, Any]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"{option} takes NAME=PATH, for instance {option} base=runs/base; found {text!r}.")
+            raise UsageError(
+                f"{option} takes NAME=PATH, for instance {option} base=runs/base; found {text!r}."
+            )
         found[name] = [*found[name], value] if name in found else [value]
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 

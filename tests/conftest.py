@@ -1,0 +1,123 @@
+"""What all tests share: one thread a process, the shared data where there are some, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# before torch is imported: with several processes on few cores, two threads each are many times slower
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["HF_HUB_OFFLINE"] = "1"  # a test that would download something fails at once
+os.environ.pop("RECAST_HOME", None)
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in items:
+                if item.get_closest_marker("gpu"):
+                    item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real data sets, which lie beside the repository and are no part of it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"the real data sets are not here ({SHARED / 'data'})")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers with tokenizer and chat template."""
+    from tests.models import make_model
+
+    return make_model("llama", tmp_path_factory.mktemp("models") / "llama")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def recast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Run a command line in this process, in an empty folder: `recast("import", file, "--as", "x")`."""
+    from pipelines.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*args: object) -> Said:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main([str(arg) for arg in args])
+        said = capsys.readouterr()
+        return Said(int(exit_.value.code or 0), said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def recast_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command line as a process of its own, in an empty folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: object, **kwargs: Any) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", *map(str, args)],
+            cwd=kwargs.pop("cwd", tmp_path),
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | kwargs.pop("env", {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **kwargs,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def demonstrations(path: Path, num: int = 8) -> Path:
+    """A file of `num` sums with solutions in the pocket world's columns."""
+    rows = [
+        {
+            "id": f"sum-{i}",
+            "question": f"What is {i} + 3?",
+            "solution": f"{i} + 3 = {i + 3}. The answer is {i + 3}.",
+            "answer": str(i + 3),
+            "task": "sum",
+        }
+        for i in range(num)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

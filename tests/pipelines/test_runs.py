@@ -1,0 +1,169 @@
+"""Runs: a call's identity, its folder, what is found again and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from curate.errors import RecastError, UsageError
+from pipelines import identity, runs
+from pipelines.config import Config
+from pipelines.jobs import VERBS
+from tests.conftest import demonstrations
+
+
+def imported(tmp_path, num=4, name="sums"):
+    file = demonstrations(tmp_path / f"{name}.jsonl", num)
+    return runs.execute("import", {"path": file, "as": name}, store=tmp_path / "store")
+
+
+def test_long_option_names_and_parameter_names_mean_the_same(tmp_path):
+    assert runs.bind(VERBS["import"], {"path": "x", "as": "n"}) == {"path": "x", "to": "n"}
+    assert runs.bind(VERBS["import"], {"path": "x", "to": "n", "map": ["a=b"]})["columns"] == ["a=b"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "message"),
+    [
+        ("imprt", {}, "there is no verb 'imprt'. Did you mean import?"),
+        (
+            "import",
+            {"path": "x", "as": "n", "dedupe": True},
+            "import has no argument 'dedupe'. Did you mean dedup?",
+        ),
+        ("import", {"path": "x"}, "import needs to. For instance: recast import demos.jsonl --as craft"),
+        ("show", {"name": "x", "limit": "many"}, "show: limit cannot be 'many'"),
+    ],
+)
+def test_wrong_calls_say_what_would_be_right(tmp_path, verb, args, message):
+    with pytest.raises(UsageError) as error:
+        runs.execute(verb, args, store=tmp_path)
+    assert str(error.value).startswith(message)
+
+
+def test_a_finished_run_is_found_and_not_done_again(tmp_path):
+    file = demonstrations(tmp_path / "d.jsonl", 4)
+    first = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    again = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    assert (first.found, again.found) == (False, True)
+    assert again.result == first.result
+    assert [v.ref for v in runs.open_store(tmp_path / "s").log("a")] == ["a@v1"]
+
+
+def test_without_memo_an_import_makes_the_next_version(tmp_path):
+    imported(tmp_path)
+    assert imported(tmp_path).result["version"] == "sums@v2"
+
+
+def test_fresh_does_it_again(tmp_path):
+    file = demonstrations(tmp_path / "d.jsonl", 4)
+    runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    again = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True, fresh=True)
+    assert not again.found
+    assert again.result["version"] == "a@v2"
+
+
+def test_a_run_whose_product_was_deleted_is_done_again(tmp_path):
+    imported(tmp_path)
+    args = {"name": "sums", "out": tmp_path / "x.jsonl"}
+    runs.execute("export", args, store=tmp_path / "store", memo=True)
+    (tmp_path / "x.jsonl").unlink()
+    assert not runs.execute("export", args, store=tmp_path / "store", memo=True).found
+    assert (tmp_path / "x.jsonl").exists()
+
+
+def test_the_identity_of_a_run_is_content_not_names(tmp_path):
+    asked = lambda **args: runs.identity_of(  # noqa: E731
+        VERBS["export"], runs.complete(VERBS["export"], args, Config()), Config(), tmp_path / "store"
+    )
+    imported(tmp_path, 4)
+    newest, numbered = asked(name="sums", out="x"), asked(name="sums@v1", out="x")
+    assert newest == numbered
+    assert asked(name="sums", out="y") != newest
+    assert asked(name="sums", out="x", to="jsonl") == newest  # the default, said
+    imported(tmp_path, 5)
+    assert asked(name="sums", out="x") != newest
+
+
+def test_only_the_sections_that_a_verb_reads_are_part_of_its_identity(tmp_path, tiny_model):
+    imported(tmp_path)
+
+    def asked(*sets):
+        config = Config.load(sets=sets)
+        args = runs.complete(VERBS["sft"], {"name": "sums", "model": str(tiny_model)}, config)
+        return runs.identity_of(VERBS["sft"], args, config, tmp_path / "store")
+
+    assert asked() == asked("rewrite.candidates=9") == asked("author=me")
+    assert asked() != asked("sft.epochs=9")
+
+
+def test_a_copied_model_is_the_same_model_and_a_changed_one_is_not(tmp_path, tiny_model):
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(tiny_model, copy)
+    (copy / "README.md").write_text("not part of it")
+    assert identity.model(str(copy)) == identity.model(str(tiny_model))
+    template = copy / "chat_template.jinja"
+    template.write_text(template.read_text() + " ")
+    assert identity.model(str(copy)) != identity.model(str(tiny_model))
+
+
+def test_a_large_file_is_sampled_and_its_ends_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "WHOLE_BYTES", 1000)
+    monkeypatch.setattr(identity, "SAMPLE_BYTES", 10)
+    path = tmp_path / "weights"
+    path.write_bytes(bytes(5000))
+    before = identity.digest(path)
+    path.write_bytes(bytes(4999) + b"1")
+    assert identity.digest(path) != before
+    path.write_bytes(bytes(5001))
+    assert identity.digest(path) != before
+
+
+def test_a_run_folder_says_what_was_asked_and_what_happened(tmp_path):
+    file = demonstrations(tmp_path / "d.jsonl", 4)
+    outcome = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    folder = outcome.run.folder
+    assert folder.parent == tmp_path / "s" / "runs"
+    assert folder.name == f"import-{outcome.run.fingerprint[:12]}"
+    assert "verb: import" in (folder / "config.resolved.yaml").read_text()
+    events = [json.loads(line)["event"] for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert events == ["started", "finished"]
+    assert json.loads((folder / "result.json").read_text())["result"]["version"] == "a@v1"
+
+
+def test_a_failed_run_is_not_taken_for_finished(tmp_path):
+    file = tmp_path / "d.jsonl"
+    file.write_text("")
+    for _ in range(2):
+        with pytest.raises(RecastError):
+            runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    (folder,) = [p for p in (tmp_path / "s" / "runs").iterdir() if p.name.startswith("import-")]
+    assert not (folder / "result.json").exists()
+    assert [json.loads(x)["event"] for x in (folder / "events.jsonl").read_text().splitlines()] == [
+        "started", "failed", "started", "failed",
+    ]  # fmt: skip
+
+
+def test_a_run_that_another_process_holds_is_refused_with_its_number(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with (
+        runs.locked(folder),
+        pytest.raises(UsageError, match=f"process {os.getpid()}"),
+        runs.locked(folder, 0.3),
+    ):
+        pass
+    with runs.locked(folder, 0.0):
+        pass
+
+
+def test_a_torn_result_is_not_taken_for_one(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        runs.write_whole(path, "new \ud800")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
