@@ -33,7 +33,11 @@ def attention_forward(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface: query (N, heads, T, head_dim), mask boolean, output (N, T, heads, head_dim)."""
+    """transformers' attention interface.
+
+    `query` (N, heads, T, head_dim), `key` and `value` (N, kv heads, past + T, head_dim), `attention_mask` boolean
+    (N, 1, T, past + T) or None; returns (N, T, heads, head_dim).
+    """
     dtype = query.dtype
     one_token = query.shape[2] == 1 and not torch.is_grad_enabled() and kwargs.get("position_bias") is None
     if one_token:
@@ -45,12 +49,18 @@ def attention_forward(
 
 
 def _one_token(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
 ) -> torch.Tensor:
     rows, heads, _, dim = query.shape
     kv_heads = key.shape[1]
     # heads that share keys become the query axis of one product, so keys are never repeated (GQA)
-    grouped = query.reshape(rows, kv_heads, heads // kv_heads, dim) * (dim**-0.5 if scaling is None else scaling)
+    grouped = query.reshape(rows, kv_heads, heads // kv_heads, dim) * (
+        dim**-0.5 if scaling is None else scaling
+    )
     scores = torch.matmul(grouped, key.transpose(-1, -2))
     if mask is not None:
         scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)

@@ -133,7 +133,9 @@ class HFEngine:
         """`sample` for prompts that are token ids already."""
         if len(seeds) != len(prompts) or any(len(s) != k for s in seeds):
             found = sorted({len(s) for s in seeds})
-            raise ValueError(f"seeds for {len(seeds)} prompts x {found}, expected {len(prompts)} prompts x {k}")
+            raise ValueError(
+                f"seeds for {len(seeds)} prompts x {found}, expected {len(prompts)} prompts x {k}"
+            )
         out: list[list[Sample]] = [[] for _ in prompts]
         eos = set(self.eos_ids)
         pad = self.tokenizer.pad_token_id

@@ -83,5 +83,7 @@ def make_cache(config: Any) -> tuple[Cache, bool]:
         cache.layers = [DynamicLayer() for _ in range(count)]
     plain = [type(layer) is DynamicLayer for layer in cache.layers]
     float32 = config.get_text_config()._attn_implementation == attention.NAME
-    cache.layers = [SlabLayer(float32=float32) if p else layer for p, layer in zip(plain, cache.layers, strict=True)]
+    cache.layers = [
+        SlabLayer(float32=float32) if p else layer for p, layer in zip(plain, cache.layers, strict=True)
+    ]
     return cache, all(plain)

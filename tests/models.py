@@ -88,8 +88,14 @@ def make_config(
     }
     if architecture == "gpt2":
         return GPT2Config(
-            n_embd=hidden, n_layer=layers, n_head=heads, n_positions=max_length,
-            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **common,
+            n_embd=hidden,
+            n_layer=layers,
+            n_head=heads,
+            n_positions=max_length,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            **common,
         )
     decoder = {
         "hidden_size": hidden,

@@ -1,0 +1,212 @@
+"""From sampled groups to rewards: gate, score under the QA prompt, embed, combine.
+
+One object serves the GRPO reward, the held-out measurement and whoever wants the same reward elsewhere. The
+gate decides first; only candidates that it accepts are scored. An unverifiable candidate, or one too long to
+score, has no reward at all (None), which TRL turns into no advantage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from agent.alignment import AnchorCache, Anchors
+from agent.embedding import Embed, unit_rows
+from agent.ledger import gate_share, group_fates, mean_or_none, shaping_shares
+from agent.reward import GroupReward, Mode, group_reward
+from curate.checks.copying import containment
+from curate.diversity import mean_distances_K
+from curate.records import Verdict, VerdictStatus
+
+Row = Mapping[str, Any]
+
+
+class Gate(Protocol):
+    """What the scorer needs of `curate.gate.Gate`."""
+
+    @property
+    def id(self) -> str: ...
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        finish_reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Mode and weights of the reward (`agent.reward`)."""
+
+    mode: Mode = "anchored"
+    lambda_dist: float = 0.35
+    lambda_div: float = 0.15
+    lambda_copy: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredGroup:
+    """One row's K candidates. `rewards[i]` is None where candidate i has none; `nll` is NaN where not scored."""
+
+    texts: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    rewards: tuple[float | None, ...]
+    nll: np.ndarray
+    terms: GroupReward
+    pair_distance: float  # mean (1 - cos)/2 over pairs of feasible candidates, NaN below two
+
+    @property
+    def accepted(self) -> list[bool]:
+        return [v.accepted for v in self.verdicts]
+
+
+class Scorer:
+    """Scores groups of candidates. `embed` None takes the states of the scoring pass itself: no second one."""
+
+    def __init__(
+        self, engine: Any, gate: Gate, anchors: AnchorCache, weights: Weights, *, embed: Embed | None = None
+    ) -> None:
+        self.engine, self.gate, self.anchors, self.weights, self.embed = engine, gate, anchors, weights, embed
+
+    def score(
+        self,
+        rows: Sequence[Row],
+        groups: Sequence[Sequence[str]],
+        finish_reasons: Sequence[Sequence[str]],
+        *,
+        score_rejected: bool = False,
+    ) -> list[ScoredGroup]:
+        """Score `groups[i]`, the candidates of `rows[i]` (keys messages, demonstration, answer, task).
+
+        `score_rejected` scores candidates that the gate refused too: a held-out NLL that does not hang on
+        the gate.
+        """
+        at = [(i, j) for i, group in enumerate(groups) for j in range(len(group))]
+        texts = [groups[i][j] for i, j in at]
+        verdicts = self.gate.verify_many(
+            [rows[i] for i, _ in at], texts, [finish_reasons[i][j] for i, j in at]
+        )
+        picked = [n for n, v in enumerate(verdicts) if v.accepted or score_rejected]
+        nll, excess = np.full(len(at), np.nan), np.full(len(at), np.nan)
+        states: list[np.ndarray | None] = [None] * len(at)
+        if picked:
+            prompts = [rows[at[n][0]]["messages"] for n in picked]
+            chosen = [texts[n] for n in picked]
+            scores, pooled = self.engine.score(prompts, chosen, adapter=False, embed=self.embed is None)
+            vectors = unit_rows(pooled) if self.embed is None else self.embed(chosen)
+            for n, score, vector in zip(picked, scores, vectors, strict=True):
+                nll[n], excess[n], states[n] = score.nll, score.excess, vector
+        anchors = self.anchors.of(rows)
+        scored, start = [], 0
+        for row, group, levels in zip(rows, groups, anchors, strict=True):
+            part = slice(start, start + len(group))
+            scored.append(
+                self._group(row, group, verdicts[part], nll[part], excess[part], states[part], levels)
+            )
+            start += len(group)
+        return scored
+
+    def _group(
+        self,
+        row: Row,
+        texts: Sequence[str],
+        verdicts: Sequence[Verdict],
+        nll: np.ndarray,
+        excess: np.ndarray,
+        states: Sequence[np.ndarray | None],
+        anchors: Anchors,
+    ) -> ScoredGroup:
+        usable = np.isfinite(nll) & anchors.suffice(self.weights.mode)
+        feasible = np.array([v.accepted for v in verdicts], bool) & usable
+        width = next((len(s) for s in states if s is not None), 1)
+        embeddings = np.stack([np.zeros(width) if s is None else s for s in states])
+        overlap = [
+            containment(t, row["demonstration"]) if f else 0.0 for t, f in zip(texts, feasible, strict=True)
+        ]
+        w = self.weights
+        terms = group_reward(
+            feasible.tolist(),
+            nll,
+            embeddings,
+            mode=w.mode,
+            lambda_dist=w.lambda_dist,
+            lambda_div=w.lambda_div,
+            lambda_copy=w.lambda_copy,
+            # where nothing is feasible no anchor is used, and one may be missing
+            nll_demonstration=anchors.nll_demonstration if feasible.any() else 0.0,
+            nll_self=anchors.nll_self if feasible.any() else 0.0,
+            excess=excess,
+            excess_demonstration=anchors.excess_demonstration if feasible.any() else 0.0,
+            overlap=overlap,
+        )
+        unscored = [
+            v.status is VerdictStatus.UNVERIFIABLE or (v.accepted and not f)
+            for v, f in zip(verdicts, feasible, strict=True)
+        ]
+        rewards = tuple(None if u else float(r) for u, r in zip(unscored, terms.reward, strict=True))
+        kept = embeddings[feasible]
+        distance = float(mean_distances_K(kept).mean()) if len(kept) > 1 else math.nan
+        return ScoredGroup(tuple(texts), tuple(verdicts), rewards, nll, terms, distance)
+
+    def figures(self, scored: Sequence[ScoredGroup]) -> dict[str, float | None]:
+        """Means over candidates and the ledger of one step; None where nothing was measured."""
+        accepted = [a for g in scored for a in g.accepted]
+        w = self.weights
+        shares = shaping_shares(
+            [g.terms for g in scored],
+            {"alignment": w.lambda_dist, "diversity": w.lambda_div, "copy": -w.lambda_copy},
+        )
+
+        def over_passed(name: str) -> float | None:
+            return mean_or_none(np.concatenate([getattr(g.terms, name)[g.terms.reward > 0] for g in scored]))
+
+        unverifiable = [v.status is VerdictStatus.UNVERIFIABLE for g in scored for v in g.verdicts]
+        return {
+            "reward": mean_or_none([0.0 if r is None else r for g in scored for r in g.rewards]),
+            "pass_rate": mean_or_none(accepted),
+            "unverifiable_frac": mean_or_none(unverifiable),
+            "nll": mean_or_none(np.concatenate([g.nll for g in scored])),
+            "alignment": over_passed("alignment"),
+            "diversity": over_passed("diversity"),
+            "copy": over_passed("copy"),
+            "pair_distance": mean_or_none([g.pair_distance for g in scored]),
+            "share_gate": gate_share([g.terms for g in scored]),
+            **{f"share_{name}": share for name, share in shares.items()},
+            **group_fates([g.accepted for g in scored]),
+        }
+
+    def reward_func(
+        self, rows: Sequence[Row], *, on_scored: Callable[[list[ScoredGroup]], None] | None = None
+    ) -> Callable[..., list[float | None]]:
+        """A TRL reward function over `rows`; the data set's column `row` holds positions in it.
+
+        The candidates of a prompt must come next to each other, as TRL passes them. A group in which none
+        passed gets no reward at all rather than K zeros: it carries no signal, and zeros would count in the
+        batch's standard deviation.
+        """
+
+        def gated_reward(
+            completions: Sequence[Any],
+            row: Sequence[int],
+            finish_reason: Sequence[str] | None = None,
+            **_: Any,
+        ) -> list[float | None]:
+            texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+            reasons = ["stop"] * len(texts) if finish_reason is None else list(finish_reason)
+            starts = [n for n in range(len(row)) if n == 0 or row[n] != row[n - 1]]
+            bounds = list(zip(starts, [*starts[1:], len(row)], strict=True))
+            scored = self.score(
+                [rows[row[a]] for a, _ in bounds],
+                [texts[a:b] for a, b in bounds],
+                [reasons[a:b] for a, b in bounds],
+            )
+            if on_scored is not None:
+                on_scored(scored)
+            return [r if any(g.accepted) else None for g in scored for r in g.rewards]
+
+        return gated_reward
