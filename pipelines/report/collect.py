@@ -59,7 +59,7 @@ def collect(
     if store and not stages:
         made = [*_paths(evals or {}), *_paths(sfts or {}), *([learn_dir] if learn_dir else [])]
         stages = from_folders.stages(store.root, [v.ref for v in resolved], made)
-    heeded = list(warnings)
+    heeded = [*warnings, *(f"Learning: {alarm}" for alarm in (learned.alarms if learned else ()))]
     if rows and learned and learned.gate_id and (other := set(rows.gate_ids) - {learned.gate_id}):
         heeded.append(
             f"The rows were accepted by gate {', '.join(sorted(other))}, but the agent learned with gate "
@@ -74,6 +74,7 @@ def collect(
         arms=from_evals.arms(evals or {}, target=target, sfts=sfts, labels=labels, roles=roles),
         fates=rows.fates if rows else (),
         curves=learned.curves if learned else (),
+        lines=learned.lines if learned else (),
         likelihoods=rows.likelihoods if rows else (),
         gate_counts=rows.gate_counts if rows else (),
         samples=rows.samples if rows else (),

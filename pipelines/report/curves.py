@@ -1,121 +1,166 @@
-"""Learning over steps: one small chart a measure, all of one size."""
+"""Learning over steps: small charts of one height, a measure each, or a few measures that belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pipelines.report.data import Curve
+from pipelines.report.data import Curve, Lines
 from pipelines.report.markup import Markup, described, tag
 from pipelines.report.scales import Linear, fixed, moving_mean, padded, short, ticks
 
-WIDTH, HEIGHT = 350, 190
-LEFT, RIGHT, TOP, BOTTOM = 38, 342, 10, 160
+HEIGHT, LEFT, TOP, BOTTOM = 190, 38, 10, 160
+WIDE, NARROW = 350, 262  # page units of a panel in rows of three and of four
 WINDOW = 7  # steps of the centred moving mean
 MAX_HITS = 160  # hover targets a chart; longer runs are read at every n-th step
 
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+Points = Sequence[tuple[float, float]]
 
 
-def _digits(values: Sequence[float]) -> int:
-    return 1 if max(abs(v) for v in values) >= 20 else 2
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Axes of one small chart."""
 
+    across: Linear
+    up: Linear
+    right: float
+    digits: int  # of the values shown
 
-def chart(curve: Curve) -> Markup | None:
-    """One measure, or None where there is no point at all."""
-    values = [v for _, v in (*curve.train, *curve.heldout)]
-    if not values:
-        return None
-    steps = [s for s, _ in (*curve.train, *curve.heldout)]
-    low, high = padded(values, share=0.1)
-    if min(values) >= 0:
-        low = max(low, 0.0)
-    if max(values) <= 1 and high > 1 and min(values) >= 0:
-        high = 1.02
-    across = Linear(min(steps), max(steps), LEFT + 4, RIGHT - 4)
-    up = Linear(low, high, BOTTOM, TOP)
-    parts = []
-    for value in ticks(low, high, 4):
-        parts += [
-            tag("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"),
-            tag("text", short(value), x=LEFT - 7, y=up(value) + 4, class_="tick end"),
-        ]
-    for value in ticks(min(steps), max(steps), 4):
-        parts.append(tag("text", short(value), x=across(value), y=BOTTOM + 18, class_="tick middle"))
-    parts.append(tag("text", "step", x=LEFT - 7, y=BOTTOM + 18, class_="axis end"))
-
-    smooth = moving_mean([v for _, v in curve.train], WINDOW) if curve.train else []
-    if curve.train:
-        dots = [(across(s), up(v)) for s, v in curve.train]
-        mean = [(across(s), up(v)) for (s, _), v in zip(curve.train, smooth, strict=True)]
-        parts += [
-            tag("path", d=_path(dots), class_="raw"),
-            tag("path", d=_path(mean), class_="smooth"),
-        ]
-    held = [(across(s), up(v)) for s, v in curve.heldout]
-    if held:
-        parts.append(tag("path", d=_path(held), class_="held-line"))
-        parts += [tag("circle", cx=x, cy=y, r=4.5, class_="held") for x, y in held]
-    parts += _hits(curve, smooth, across, up)
-    return tag(
-        "svg",
-        *parts,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        class_="chart curve",
-        role="img",
-        aria_label=described(f"{curve.title} over the steps of learning", _summary(curve)),
-    )
-
-
-def _hits(curve: Curve, smooth: Sequence[float], across: Linear, up: Linear) -> list[Markup]:
-    digits = _digits([v for _, v in (*curve.train, *curve.heldout)])
-    lines: dict[float, list[str]] = {}
-    every = max(1, -(-len(curve.train) // MAX_HITS))
-    for (step, value), mean in list(zip(curve.train, smooth, strict=True))[::every]:
-        lines[step] = [f"training {fixed(value, digits)}", f"moving mean {fixed(mean, digits)}"]
-    for step, value in curve.heldout:
-        lines.setdefault(step, []).insert(0, f"held out {fixed(value, digits)}")
-    places = sorted(lines)
-    at = [across(step) for step in places]
-    out = []
-    for i, step in enumerate(places):
-        left = (at[i - 1] + at[i]) / 2 if i else LEFT
-        right = (at[i] + at[i + 1]) / 2 if i + 1 < len(at) else RIGHT
-        out.append(
-            tag(
-                "g",
-                tag("rect", x=left, y=TOP, width=max(right - left, 0.5), height=BOTTOM - TOP),
-                tag("line", x1=at[i], x2=at[i], y1=TOP, y2=BOTTOM),
-                class_="hit",
-                data_tip="\n".join([f"step {short(step)}", *lines[step]]),
-            )
+    @classmethod
+    def around(cls, steps: Sequence[float], values: Sequence[float], width: int) -> Frame:
+        low, high = padded(values, share=0.1)
+        if min(values) >= 0:
+            low = max(low, 0.0)
+        if min(values) >= 0 and max(values) <= 1 < high:
+            high = 1.02
+        right = width - 8
+        return cls(
+            Linear(min(steps), max(steps), LEFT + 4, right - 4),
+            Linear(low, high, BOTTOM, TOP),
+            right,
+            1 if max(abs(v) for v in values) >= 20 else 2,
         )
-    return out
+
+    def grid(self) -> list[Markup]:
+        parts = []
+        for value in ticks(self.up.low, self.up.high, 4):
+            y = self.up(value)
+            parts += [
+                tag("line", x1=LEFT, x2=self.right, y1=y, y2=y, class_="grid"),
+                tag("text", short(value), x=LEFT - 7, y=y + 4, class_="tick end"),
+            ]
+        for value in ticks(self.across.low, self.across.high, 4):
+            parts.append(tag("text", short(value), x=self.across(value), y=BOTTOM + 18, class_="tick middle"))
+        parts.append(tag("text", "step", x=LEFT - 7, y=BOTTOM + 18, class_="axis end"))
+        return parts
+
+    def path(self, points: Points) -> str:
+        return "M" + "L".join(f"{self.across(s):.1f} {self.up(v):.1f}" for s, v in points)
+
+    def hits(self, said: dict[float, list[str]]) -> list[Markup]:
+        """A hover target a step, over the whole height, that says the values there."""
+        places = sorted(said)
+        at = [self.across(step) for step in places]
+        out = []
+        for i, step in enumerate(places):
+            left = (at[i - 1] + at[i]) / 2 if i else float(LEFT)
+            right = (at[i] + at[i + 1]) / 2 if i + 1 < len(at) else self.right
+            out.append(
+                tag(
+                    "g",
+                    tag("rect", x=left, y=TOP, width=max(right - left, 0.5), height=BOTTOM - TOP),
+                    tag("line", x1=at[i], x2=at[i], y1=TOP, y2=BOTTOM),
+                    class_="hit",
+                    data_tip="\n".join([f"step {short(step)}", *said[step]]),
+                )
+            )
+        return out
 
 
-def _summary(curve: Curve) -> str:
-    points = curve.heldout or curve.train
-    digits = _digits([v for _, v in points])
-    kind = "held out" if curve.heldout else "training"
-    return f"{kind}: {fixed(points[0][1], digits)} at first, {fixed(points[-1][1], digits)} at last"
+def smoothed(points: Points) -> list[tuple[float, float]]:
+    means = moving_mean([v for _, v in points], WINDOW)
+    return [(step, mean) for (step, _), mean in zip(points, means, strict=True)]
 
 
-def panel(curve: Curve) -> Markup | None:
-    """A chart under its name and its first and last held-out value."""
-    drawing = chart(curve)
-    if drawing is None:
+def panel(curve: Curve, width: int = WIDE) -> Markup | None:
+    """One measure: every step, their moving mean, held-out points and reference levels."""
+    points = [*curve.train, *curve.heldout]
+    if not points:
         return None
-    points = curve.heldout or curve.train
-    digits = _digits([v for _, v in points])
-    ends = tag(
-        "span",
-        fixed(points[0][1], digits),
-        tag("i", " → "),
-        tag("b", fixed(points[-1][1], digits)),
-        class_="ends",
-        title="first and last, " + ("held out" if curve.heldout else "training"),
+    values = [v for _, v in points] + [v for _, v in curve.levels]
+    frame = Frame.around([s for s, _ in points], values, width)
+    parts = [*frame.grid(), *(_level(frame, curve, label, value) for label, value in curve.levels)]
+    mean = smoothed(curve.train)
+    if curve.train:
+        parts += [
+            tag("path", d=frame.path(curve.train), class_="raw"),
+            tag("path", d=frame.path(mean), class_="smooth"),
+        ]
+    if curve.heldout:
+        parts.append(tag("path", d=frame.path(curve.heldout), class_="held-line"))
+        parts += [
+            tag("circle", cx=frame.across(s), cy=frame.up(v), r=4.5, class_="held") for s, v in curve.heldout
+        ]
+    said: dict[float, list[str]] = {}
+    every = max(1, -(-len(curve.train) // MAX_HITS))
+    for (step, value), (_, smooth) in list(zip(curve.train, mean, strict=True))[::every]:
+        said[step] = [f"training {fixed(value, frame.digits)}", f"moving mean {fixed(smooth, frame.digits)}"]
+    for step, value in curve.heldout:
+        said.setdefault(step, []).insert(0, f"held out {fixed(value, frame.digits)}")
+    kind, ends = ("held out", curve.heldout) if curve.heldout else ("training", mean)
+    first, last = fixed(ends[0][1], frame.digits), fixed(ends[-1][1], frame.digits)
+    better = [f"{curve.better} is better"] if curve.better != "neither" else []
+    return _figure(
+        curve.title,
+        tag("span", first, tag("i", " → "), tag("b", last), class_="ends", title=f"first and last, {kind}"),
+        ", ".join([*([curve.unit] if curve.unit else []), *better]),
+        [*parts, *frame.hits(said)],
+        width,
+        described(f"{curve.title} over the steps of learning", f"{kind}: {first} at first, {last} at last"),
     )
-    better = f"{curve.unit + ', ' if curve.unit else ''}{curve.better} is better"
-    head = tag("figcaption", tag("span", curve.title, class_="name"), ends, tag("small", better))
+
+
+def _level(frame: Frame, curve: Curve, label: str, value: float) -> Markup:
+    """A reference line, named at that end where the curve is farther away."""
+    points = curve.heldout or curve.train
+    y, left = frame.up(value), abs(points[0][1] - value) > abs(points[-1][1] - value)
+    name = {"x": LEFT + 4, "class_": "level-name"} if left else {"x": frame.right, "class_": "level-name end"}
+    return tag(
+        "g",
+        tag("line", x1=LEFT, x2=frame.right, y1=y, y2=y, class_="level"),
+        tag("text", f"{label} {fixed(value, frame.digits)}", y=y - 5, **name),
+    )
+
+
+def lines(group: Lines, width: int = WIDE) -> Markup | None:
+    """Measures that belong together, each as its moving mean, with a legend in place of end values."""
+    series = [s for s in group.series if s.points]
+    if not series:
+        return None
+    points = [point for s in series for point in s.points]
+    frame = Frame.around([s for s, _ in points], [v for _, v in points], width)
+    parts = frame.grid()
+    said: dict[float, list[str]] = {}
+    for one in series:
+        parts.append(tag("path", d=frame.path(smoothed(one.points)), class_=f"line tone-{one.tone}"))
+        every = max(1, -(-len(one.points) // MAX_HITS))
+        for step, value in one.points[::every]:
+            said.setdefault(step, []).append(f"{one.name} {fixed(value, frame.digits)}")
+    key = tag(
+        "span",
+        *(tag("span", tag("i", class_=f"dot tone-{s.tone}"), s.name) for s in series),
+        class_="line-names",
+    )
+    ends = ", ".join(f"{s.name} {fixed(s.points[-1][1], frame.digits)} at last" for s in series)
+    spoken = described(f"{group.title} over the steps of learning", ends)
+    return _figure(group.title, None, key, [*parts, *frame.hits(said)], width, spoken)
+
+
+def _figure(
+    title: str, ends: Markup | None, small: Markup | str, parts: Sequence[Markup], width: int, spoken: str
+) -> Markup:
+    drawing = tag(
+        "svg", *parts, viewBox=f"0 0 {width} {HEIGHT}", class_="chart curve", role="img", aria_label=spoken
+    )
+    head = tag("figcaption", tag("span", title, class_="name"), ends, tag("small", small))
     return tag("figure", head, drawing, class_="panel")

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["base", "reference", "control", "target", "other"]
-Better = Literal["higher", "lower"]
+Better = Literal["higher", "lower", "neither"]
+Tone = Literal["good", "open", "bad", "first", "second", "third"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,23 @@ class Curve:
     unit: str = ""
     train: tuple[tuple[float, float], ...] = ()  # (step, value)
     heldout: tuple[tuple[float, float], ...] = ()
+    levels: tuple[tuple[str, float], ...] = ()  # reference values, drawn as lines across
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    name: str
+    tone: Tone
+    points: tuple[tuple[float, float], ...]  # (step, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Measures of one unit that are read together over the steps of learning."""
+
+    key: str
+    title: str
+    series: tuple[Series, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +163,7 @@ class ReportData:
     arms: tuple[Arm, ...] = ()
     fates: tuple[Fate, ...] = ()
     curves: tuple[Curve, ...] = ()
+    lines: tuple[Lines, ...] = ()
     likelihoods: tuple[Likelihoods, ...] = ()
     gate_counts: tuple[GateCount, ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import DataError
-from pipelines.report.data import Better, Curve, finite
+from pipelines.report.data import Better, Curve, Lines, Series, Tone, finite
 
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
@@ -24,13 +24,38 @@ MEASURES: tuple[tuple[str, str, Better, str], ...] = (
     ("reward", "Reward", "higher", "mean over candidates"),
     ("pass_rate", "Gate pass rate", "higher", "share of candidates"),
     ("nll", "NLL under the backbone", "lower", "nats a token"),
+    ("mean_tokens", "Length of a rewrite", "neither", "tokens"),
+    ("pair_distance", "Distance within a group", "higher", "of embeddings"),
+)
+LEVELS = {"nll": (("nll_demonstration", "demonstrations"), ("nll_self", "own samples"))}
+GROUPS: tuple[tuple[str, str, tuple[tuple[str, str, Tone], ...]], ...] = (
+    (
+        "fates",
+        "Groups of candidates",
+        (
+            ("groups_all_pass", "all pass", "good"),
+            ("groups_mixed", "some", "open"),
+            ("groups_all_fail", "none", "bad"),
+        ),
+    ),
+    (
+        "shares",
+        "What moved the shaping",  # share of its variance within groups; a term near 0 has weight but no say
+        (
+            ("share_alignment", "alignment", "first"),
+            ("share_diversity", "diversity", "second"),
+            ("share_copy", "copy", "third"),
+        ),
+    ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
     curves: tuple[Curve, ...]
+    lines: tuple[Lines, ...]
     gate_id: str | None
+    alarms: tuple[str, ...]
 
 
 def learned(folder: str | Path) -> Learned:
@@ -46,10 +71,29 @@ def learned(folder: str | Path) -> Learned:
         train = tuple(sorted(points.get(name, {}).items()))
         heldout = tuple(sorted(points.get(f"{HELDOUT}/{name}", {}).items()))
         if train or heldout:
-            curves.append(Curve(name, title, better, unit, train, heldout))
+            curves.append(Curve(name, title, better, unit, train, heldout, _levels(points, name)))
+    lines = []
+    for key, title, members in GROUPS:
+        series = tuple(
+            Series(label, tone, tuple(sorted(points[name].items())))
+            for name, label, tone in members
+            if name in points
+        )
+        if series:
+            lines.append(Lines(key, title, series))
     manifest = folder / MANIFEST
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    return Learned(tuple(curves), known.get("gate_id"))
+    alarms = known.get("result", {}).get("alarms", ())
+    return Learned(tuple(curves), tuple(lines), known.get("gate_id"), tuple(map(str, alarms)))
+
+
+def _levels(points: Mapping[str, dict[float, float]], measure: str) -> tuple[tuple[str, float], ...]:
+    """Held-out values that do not change with the agent, as first measured."""
+    found = []
+    for name, label in LEVELS.get(measure, ()):
+        if steps := points.get(f"{HELDOUT}/{name}"):
+            found.append((label, steps[min(steps)]))
+    return tuple(found)
 
 
 def _points(path: Path) -> dict[str, dict[float, float]]:

@@ -8,23 +8,28 @@ from pipelines.report.markup import Markup, tag
 from pipelines.report.scales import duration, fixed, thousands
 from pipelines.report.sections import Section, numbers, scroll
 
+FIRST = 3  # curves in the row of wide panels
+
 
 def learning(data: ReportData) -> Section:
-    panels = [p for curve in data.curves if (p := curves.panel(curve))]
+    wide = [p for curve in data.curves[:FIRST] if (p := curves.panel(curve))]
+    narrow = [p for group in data.lines if (p := curves.lines(group, curves.NARROW))]
+    narrow += [p for curve in data.curves[FIRST:] if (p := curves.panel(curve, curves.NARROW))]
     body = None
-    if panels:
+    if wide or narrow:
         held = [c for c in data.curves if c.heldout]
         cells = [[c.title, fixed(step, 0), fixed(value, 3)] for c in held for step, value in c.heldout]
         legend = tag(
             "ul",
             tag("li", tag("span", class_="line-key raw-key"), "a training step"),
             tag("li", tag("span", class_="line-key smooth-key"), f"moving mean over {curves.WINDOW} steps"),
-            tag("li", tag("span", class_="line-key held-key"), "held-out rows") if held else None,
+            tag("li", tag("span", class_="line-key held-key"), "held-out rows, greedy") if held else None,
             class_="legend",
         )
         body = Markup(
             legend
-            + tag("div", *panels, class_="panels")
+            + (tag("div", *wide, class_="panels") if wide else "")
+            + (tag("div", *narrow, class_="panels narrow") if narrow else "")
             + (numbers(["measure", "step", "held out"], cells) if cells else "")
         )
     return Section(

@@ -11,10 +11,12 @@ from pipelines.report.data import (
     Fate,
     GateCount,
     Likelihoods,
+    Lines,
     ReportData,
     Sample,
     SampleCandidate,
     SampleCheck,
+    Series,
     Stage,
     VersionNote,
 )
@@ -65,34 +67,47 @@ def arms(rng: random.Random) -> tuple[Arm, ...]:
     return tuple(out)
 
 
-def curves(rng: random.Random) -> tuple[Curve, ...]:
-    def rising(start: float, end: float, noise: float) -> list[tuple[float, float]]:
-        return [
-            (float(s), end + (start - end) * math.exp(-s / 11) + rng.gauss(0, noise)) for s in range(1, 41)
-        ]
+def path(rng: random.Random, start: float, end: float, noise: float) -> tuple[tuple[float, float], ...]:
+    """40 noisy steps from `start` towards `end`."""
+    return tuple(
+        (float(s), end + (start - end) * math.exp(-s / 11) + rng.gauss(0, noise)) for s in range(1, 41)
+    )
 
+
+def curves(rng: random.Random) -> tuple[Curve, ...]:
     def held(start: float, end: float) -> tuple[tuple[float, float], ...]:
         return tuple((float(s), end + (start - end) * math.exp(-s / 11)) for s in (0, 10, 20, 30, 40))
 
+    rate = tuple((s, min(v, 1.0)) for s, v in path(rng, 0.79, 0.96, 0.035))
     return (
-        Curve("reward", "Reward", "higher", "", tuple(rising(0.71, 1.19, 0.05)), held(0.7, 1.17)),
+        Curve("reward", "Reward", "higher", "", path(rng, 0.71, 1.19, 0.05), held(0.7, 1.17)),
+        Curve("pass_rate", "Gate pass rate", "higher", "share of candidates", rate, held(0.79, 0.95)),
         Curve(
-            "pass_rate",
-            "Gate pass rate",
-            "higher",
-            "share of candidates",
-            tuple((s, min(v, 1.0)) for s, v in rising(0.79, 0.96, 0.035)),
-            held(0.79, 0.95),
+            "nll", "NLL under the backbone", "lower", "nats a token", path(rng, 0.83, 0.28, 0.03),
+            held(0.83, 0.29), (("demonstrations", 1.12), ("own samples", 0.24)),
         ),
-        Curve(
-            "nll",
-            "NLL under the backbone",
-            "lower",
-            "nats a token",
-            tuple(rising(0.83, 0.28, 0.03)),
-            held(0.83, 0.29),
+        Curve("mean_tokens", "Length of a rewrite", "neither", "tokens", path(rng, 61, 55, 1.2), held(58, 54)),
+        Curve("pair_distance", "Distance within a group", "higher", "of embeddings", path(rng, 0.2, 0.13, 0.01)),
+    )  # fmt: skip
+
+
+def lines(rng: random.Random) -> tuple[Lines, ...]:
+    passed, none = path(rng, 0.35, 0.8, 0.05), path(rng, 0.08, 0.01, 0.01)
+    some = tuple((s, 1 - p - n) for (s, p), (_, n) in zip(passed, none, strict=True))
+    return (
+        Lines(
+            "fates", "Groups of candidates",
+            (Series("all pass", "good", passed), Series("some", "open", some), Series("none", "bad", none)),
         ),
-    )
+        Lines(
+            "shares", "What moved the shaping",
+            (
+                Series("alignment", "first", path(rng, 0.8, 0.66, 0.04)),
+                Series("diversity", "second", path(rng, 0.15, 0.3, 0.04)),
+                Series("copy", "third", path(rng, 0.05, 0.04, 0.01)),
+            ),
+        ),
+    )  # fmt: skip
 
 
 def samples(rng: random.Random, count: int = 40) -> tuple[Sample, ...]:
@@ -168,6 +183,7 @@ def example(seed: int = 7) -> ReportData:
             Fate("fallback", "truncated", 1),
         ),
         curves=curves(rng),
+        lines=lines(rng),
         likelihoods=(
             Likelihoods("demonstration", "Demonstrations", tuple(rng.gauss(1.12, 0.13) for _ in range(600))),
             Likelihoods(

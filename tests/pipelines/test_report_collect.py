@@ -162,9 +162,9 @@ def test_start_losses_come_from_the_sft_folders(tmp_path):
 
 def test_metrics_become_curves_and_a_torn_last_line_is_forgiven(tmp_path):
     lines = [
-        {"step": 0, "heldout": {"reward": 0.7, "pass_rate": 0.8, "nll": 0.9}},
+        {"step": 0, "heldout": {"reward": 0.7, "pass_rate": 0.8, "nll": 0.9, "nll_self": 0.25}},
         {"step": 1, "reward": 0.5, "pass_rate": 0.75, "nll": float("nan")},
-        {"step": 1, "reward": 0.6, "pass_rate": 0.75},
+        {"step": 1, "reward": 0.6, "pass_rate": 0.75, "groups_all_pass": 0.5, "groups_all_fail": None},
     ]
     (tmp_path / "metrics.jsonl").write_text(
         "\n".join(json.dumps(line) for line in lines) + '\n{"step": 2, "rew'
@@ -175,6 +175,9 @@ def test_metrics_become_curves_and_a_torn_last_line_is_forgiven(tmp_path):
     assert reward.train == ((1.0, 0.6),)  # done again after a resume
     assert reward.heldout == ((0.0, 0.7),)
     assert nll.train == () and nll.heldout == ((0.0, 0.9),)
+    (fates,) = found.lines
+    assert [(s.name, s.points) for s in fates.series] == [("all pass", ((1.0, 0.5),))]
+    assert nll.levels == (("own samples", 0.25),)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
     with pytest.raises(DataError, match="line 2"):
         learned(tmp_path)
