@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from curate.notation import plain
-from curate.numerals import Value, agrees, divide, literal
+from curate.numerals import Value, divide, literal
 from curate.stretches import segments, states
 from curate.sums import Parser, Side, Tokens, is_symbol, tokenise
-from curate.units import conversions
+from curate.truth import left_side, like_terms, truth_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,35 @@ _SIMPLE = re.compile(
 )
 _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 _LEADING_VERBS = frozenset(
-    "is are was were equals get gets got gives give has have had makes make so then that total thus hence "
-    "left leaves need needs costs cost".split()
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "equals",
+        "get",
+        "gets",
+        "got",
+        "gives",
+        "give",
+        "has",
+        "have",
+        "had",
+        "makes",
+        "make",
+        "so",
+        "then",
+        "that",
+        "total",
+        "thus",
+        "hence",
+        "left",
+        "leaves",
+        "need",
+        "needs",
+        "costs",
+        "cost",
+    ]
 )
 
 
@@ -94,7 +122,7 @@ def _analyse(text: str) -> _Analysis:
     if not states(text) and "equal" not in text and "\\" not in text:
         return _Analysis((), ())
     found: list[Equality] = []
-    later: list[tuple[int, str, Tokens, tuple[int, int, int, int], str, bool]] = []
+    later: list[_Later] = []
     program = _PROGRAM.search(text) is not None
     page = _Page(program)
     if program:
@@ -112,7 +140,7 @@ def _analyse(text: str) -> _Analysis:
             if equality is None:
                 continue
             if equality.truth is None:
-                later.append((len(found), segment, tokens, link[:4], link[4], about))
+                later.append((len(found), tokens, link[:4], link[4], about))
             found.append(equality)
     _second_pass(found, later, page)
     return _Analysis(tuple(found), tuple(page.results))
@@ -134,14 +162,21 @@ def _simple(segment: str) -> Equality | None:
     return Equality(match.group(), c, c, True, True, c) if true else None
 
 
-_Link = tuple[int, int, int, int, str, bool, bool]  # left start, left end, right start, right end, relation, first, last
+_Link = tuple[int, int, int, int, str, bool, bool]
+"""Left start and end, right start and end, the relation, whether it is the first and the last of its chain."""
+_Later = tuple[int, Tokens, tuple[int, int, int, int], str, bool]
+"""Place among the equalities found, tokens, span, relation, whether the sentence says `about`."""
 
 
 def _links(tokens: Tokens, page: _Page) -> Iterator[_Link]:
     """Yield the neighbouring sides of every chain of the segment."""
     kinds, texts = tokens.kinds, tokens.texts
     start, count = 0, len(kinds)
-    stops = [i for i in range(count) if kinds[i] == "b" or (kinds[i] == "r" and texts[i] in ("+=", "-=", "*=", "/="))]
+    stops = [
+        i
+        for i in range(count)
+        if kinds[i] == "b" or (kinds[i] == "r" and texts[i] in ("+=", "-=", "*=", "/="))
+    ]
     for stop in [*stops, count]:
         if stop < count and kinds[stop] == "r":
             _augment(tokens, start, stop, page)
@@ -153,7 +188,7 @@ def _links(tokens: Tokens, page: _Page) -> Iterator[_Link]:
         else:
             bounds = [start, stop]
             equals = equals or arrows or [i for i in range(start, stop) if kinds[i] == "k"]
-        for a, b in zip(bounds, bounds[1:], strict=False):
+        for a, b in pairwise(bounds):
             lo = a + 1 if a in arrows and equals is not arrows else a
             marks = [i for i in equals if lo <= i < b]
             edges = [lo - 1, *marks, b]
@@ -180,28 +215,11 @@ def _augment(tokens: Tokens, start: int, stop: int, page: _Page) -> None:
         page.results[value] = None
 
 
-def _left(tokens: Tokens, parser: Parser, start: int, end: int, unit: int = 100) -> tuple[Side | None, int]:
-    """The longest expression that ends where the relation stands."""
-    kinds = tokens.kinds
-    for i in range(start, end):
-        kind = kinds[i]
-        if kind not in "nw(ot" or (i > start and kinds[i - 1] in "oc" and i - 1 >= start):
-            continue
-        if kind == "o" and tokens.texts[i] != "-":
-            continue
-        if kind == "(" and i > start and kinds[i - 1] == "w" and tokens.ends[i - 1] == tokens.starts[i]:
-            continue
-        side = parser.parse(i, end, unit)
-        if side is not None and side.end == end:
-            return side, i
-    return None, end
-
-
 def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) -> Equality | None:
     """Decide one relation, bind what it defines, and note its result. None where it states no arithmetic."""
     a, b, c, d, relation, first, last = link
     parser = Parser(tokens, page.env, None)
-    left, left_start = _left(tokens, parser, a, b)
+    left, left_start = left_side(tokens, parser, a, b)
     right = parser.parse(c, d)
     weak = relation in ("is", "->", "=>", "→", "⇒")
     if weak and (left is None or right is None or not left.operated or tokens.kinds[c] not in "n("):
@@ -227,9 +245,11 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
         if right.operated and right.value is not None and last:
             page.results[right.value] = None
         return None
-    truth = _truth(left, right, tokens, (left_start, b, c, d), page, about or relation == "≈", weak)
+    truth = truth_of(
+        left, right, tokens, (left_start, b, c, d), page.env, page.rounded, about or relation == "≈", weak
+    )
     if truth is None and (left.value is None or right.value is None):
-        truth = _like_terms(tokens, left_start, c, max(c, right.end))
+        truth = like_terms(tokens, left_start, c, max(c, right.end))
     computed = left.operated or right.operated
     stated = right.value if not right.operated or left.operated else left.value
     if computed and stated is not None:
@@ -262,104 +282,37 @@ def _define(
     restated = known is not None and not right.operated and last and not page.program and relation != "=="
     if restated and known is not None and is_symbol(name) and len(name) > 1:
         side = Side(known, 0, False, False, False, "", -1, 0, 1, 0)
-        truth = _truth(side, right, tokens, span, page, about, False)
+        truth = truth_of(side, right, tokens, span, page.env, page.rounded, about, False)
         return Equality(text, known, right.value, truth, False, None)
     page.bind(name, right.value)
     if right.operated and last:
         page.results[right.value] = None
-    return Equality(text, right.value, right.value, True, True, right.value) if right.operated and last else None
+    return (
+        Equality(text, right.value, right.value, True, True, right.value) if right.operated and last else None
+    )
 
 
-def _truth(
-    left: Side, right: Side, tokens: Tokens, span: tuple[int, int, int, int], page: _Page, about: bool, weak: bool
-) -> bool | None:
-    if left.value is None or right.value is None:
-        return None
-    if agrees(left.value, right.value, left.decimals, right.decimals, about):
-        return True
-    a, b, c, d = span
-    for one, other in _readings(left, right, tokens, (a, b, c, d), page, weak):
-        if one is not None and other is not None and one.value is not None and other.value is not None:
-            if agrees(one.value, other.value, one.decimals, other.decimals, about):
-                return True
-    factors = conversions(left.unit, right.unit)
-    if factors and any(agrees(left.value * f, right.value, left.decimals, right.decimals, about) for f in factors):
-        return True
-    return None if _is_rate(left, right, tokens, a, b) else False
-
-
-def _like_terms(tokens: Tokens, a: int, c: int, d: int) -> bool | None:
-    """`5m + 3m = 8m`: decided where every number carries the same letter and nothing is multiplied."""
-    letters: set[str] = set()
-    for i in range(a, d):
-        kind = tokens.kinds[i]
-        if kind == "w" and i > a and tokens.kinds[i - 1] == "n" and len(tokens.texts[i]) == 1:
-            letters.add(tokens.texts[i])
-        elif kind not in "nor" or (kind == "o" and tokens.texts[i][0] not in "+-"):
-            return None
-        elif kind == "n" and (i + 1 >= d or tokens.starts[i + 1] > tokens.ends[i] or tokens.kinds[i + 1] != "w"):
-            return None
-    if len(letters) != 1:
-        return None
-    parser = Parser(tokens, dict.fromkeys(letters, 1), None)
-    left, right = _left(tokens, parser, a, c - 1)[0], parser.parse(c, d)
-    if left is None or right is None or left.value is None or right.value is None:
-        return None
-    return left.value == right.value
-
-
-def _is_rate(left: Side, right: Side, tokens: Tokens, a: int, b: int) -> bool:
-    """`3 boxes = 12 eggs`, `1% = $5`, `3/8 = 375`, `2 days = 7 + 2`: the left side names what the right one measures."""
-    if not left.operated:
-        if (left.percent > 0) != (right.percent > 0):
-            return True
-        if left.unit and left.unit != "dollars":
-            return right.operated or left.unit != right.unit
-        return False
-    tight = left.operands == 2 and b - a >= 3 and tokens.texts[a + 1] == "/" and tokens.ends[a] + 1 == tokens.starts[a + 2]
-    if not tight or left.value is None or right.value is None or right.percent:
-        return False
-    bottom = literal(tokens.texts[a + 2])[0]
-    return 0 < left.value < 1 <= right.value and isinstance(bottom, int) and bottom <= 12
-
-
-def _readings(
-    left: Side, right: Side, tokens: Tokens, span: tuple[int, int, int, int], page: _Page, weak: bool
-) -> Iterator[tuple[Side | None, Side | None]]:
-    """Other ways to read the two sides, from the likelier on. The equality is true if it is so in any of them."""
-    a, b, c, d = span
-    plain_parser = Parser(tokens, page.env, None)
-    if right.operated and (right.words or right.spaced or weak):  # = 8 apples - a dash, = 8 (5 + 3 ...)
-        yield left, plain_parser.parse(c, right.cut)
-    if page.rounded:
-        parser = Parser(tokens, page.env, page.rounded)
-        yield _left(tokens, parser, a, b)[0], right
-        yield left, parser.parse(c, d)
-    if left.percent and not right.percent and all(
-        tokens.texts[i - 1] == "100" for i in range(a + 1, b) if tokens.texts[i] == "%"
-    ):  # 12 / 18 * 100% = 66.67
-        yield _left(tokens, plain_parser, a, b, 1)[0], right
-    if right.percent and not left.percent:  # 10 / 50 * 100 = 20%
-        yield left, plain_parser.parse(c, d, 1)
-    if left.percent and left.percent == left.operands and not right.percent:  # 100% - 30% = 70
-        yield _left(tokens, plain_parser, a, b, 1)[0], right
-    if left.percent and left.percent < left.operands and right.percent and right.operands == right.percent:
-        yield _left(tokens, plain_parser, a, b, 1)[0], plain_parser.parse(c, d, 1)  # 100 - 30% = 70%
-
-
-def _second_pass(found: list[Equality], later: list, page: _Page) -> None:
+def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> None:
     """Decide equations such as `2x = 10` by the one value that the text goes on to give to x."""
-    once = {name: next(iter(values)) for name, values in page.bindings.items() if len(values) == 1 and is_symbol(name)}
+    once = {
+        name: next(iter(values))
+        for name, values in page.bindings.items()
+        if len(values) == 1 and is_symbol(name)
+    }
     if not once:
         return
-    for index, segment, tokens, (a, b, c, d), relation, about in later:
-        names = [t for k, t in zip(tokens.kinds[a:d], tokens.texts[a:d], strict=True) if k == "w" and is_symbol(t)]
+    for index, tokens, (a, b, c, d), relation, about in later:
+        names = [
+            t for k, t in zip(tokens.kinds[a:d], tokens.texts[a:d], strict=True) if k == "w" and is_symbol(t)
+        ]
         if not names or any(name not in once for name in names):
             continue
         parser = Parser(tokens, once, None)
-        left, _ = _left(tokens, parser, a, b)
+        left, _ = left_side(tokens, parser, a, b)
         right = parser.parse(c, d)
         if left is not None and right is not None and left.value is not None and right.value is not None:
-            truth = _truth(left, right, tokens, (a, b, c, d), page, about or relation == "≈", False)
+            truth = truth_of(
+                left, right, tokens, (a, b, c, d), page.env, page.rounded, about or relation == "≈", False
+            )
             old = found[index]
             found[index] = Equality(old.text, left.value, right.value, truth, True, old.result)

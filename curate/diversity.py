@@ -111,7 +111,7 @@ class Estimate:
 
 
 def self_bleu(texts: Sequence[str], *, sample: int = 200, references: int = 50, seed: int = 0) -> Estimate:
-    """Mean BLEU-4 of sampled texts against sampled others; lower is more diverse. Smoothed with 1e-9 for empty orders."""
+    """Mean BLEU-4 of sampled texts against sampled others; lower is more diverse. Empty orders count 1e-9."""
     random = Random(seed)
     tokens = [t for t in (words(text) for text in texts) if t]
     if len(tokens) < 2:
@@ -166,7 +166,9 @@ def entropy(counts: Sequence[int]) -> float:
 
 def opening_entropy(texts: Sequence[str], n: int = 5) -> float:
     """Entropy in nats of the first `n` words, figures counted alike: falls at once when a template takes over."""
-    return entropy(list(Counter(tuple("0" if w[0].isdigit() else w for w in words(t)[:n]) for t in texts).values()))
+    return entropy(
+        list(Counter(tuple("0" if w[0].isdigit() else w for w in words(t)[:n]) for t in texts).values())
+    )
 
 
 def length_entropy(texts: Sequence[str], bin_words: int = 8) -> float:

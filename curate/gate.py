@@ -38,8 +38,20 @@ AnyCheck = Annotated[
 Checks = tuple[AnyCheck, ...]
 
 MATH: Checks = (FormatCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), CopyCheck(), RepetitionCheck())
-CHOICE: Checks = (FormatCheck(), AnswerCheck(require_marked=True), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
-TEXT: Checks = (FormatCheck(), AnswerCheck(require_reference=False), ArithmeticCheck(), CopyCheck(), RepetitionCheck())
+CHOICE: Checks = (
+    FormatCheck(),
+    AnswerCheck(require_marked=True),
+    ArithmeticCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+TEXT: Checks = (
+    FormatCheck(),
+    AnswerCheck(require_reference=False),
+    ArithmeticCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
 
 
 class GateConfig(BaseModel):
@@ -60,7 +72,9 @@ PRESETS: dict[str, GateConfig] = {
     "choice": GateConfig(name="choice", checks=CHOICE),
     "text": GateConfig(name="text", checks=TEXT),
     "auto": GateConfig(
-        name="auto", checks=MATH, tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": TEXT}
+        name="auto",
+        checks=MATH,
+        tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": TEXT},
     ),
 }
 
@@ -72,7 +86,9 @@ class Gate:
         self.config = config
         seen = [check.name for check in config.checks]
         if not seen or len(set(seen)) != len(seen):
-            raise UsageError(f"gate {config.name!r} holds the checks {seen}; expected at least one, and none twice.")
+            raise UsageError(
+                f"gate {config.name!r} holds the checks {seen}; expected at least one, and none twice."
+            )
 
     @property
     def name(self) -> str:
@@ -154,7 +170,9 @@ def load_gate(preset_or_file: str | Path | GateConfig = "auto") -> Gate:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}))
     except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
-        raise UsageError(f"gate file {path}: {error}. Expected `checks:` as a list of {{type: ..., thresholds}}.") from error
+        raise UsageError(
+            f"gate file {path}: {error}. Expected `checks:`, a list of {{type: ..., thresholds}}."
+        ) from error
 
 
 def _version(package: str) -> str:

@@ -62,8 +62,19 @@ def plain(text: str) -> str:
     return text
 
 
+def signs(text: str) -> str:
+    """`text` with typographic signs (minus, times, fractions, full-width digits) as ASCII ones."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_SIGNS))
+
+
 def _latex(text: str) -> str:
-    text = text.replace("\\\\", "\n").replace("{,}", ",").replace("\\!", "").replace("\\{", "{").replace("\\}", "}")
+    text = (
+        text.replace("\\\\", "\n")
+        .replace("{,}", ",")
+        .replace("\\!", "")
+        .replace("\\{", "{")
+        .replace("\\}", "}")
+    )
     text = re.sub(r"\\[,;: ]", " ", text)
     text = re.sub(r"\\[()\[\]]", "\n", text)
     text = _CURRENCY_BEFORE_TEXT.sub(lambda m: m.group()[1], text)

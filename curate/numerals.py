@@ -19,7 +19,9 @@ MAX_EXPONENT = 64
 MAX_BITS = 4096
 
 _NUMBER = re.compile(r"(-?)[$€£]?(\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
-_WRITTEN_FRACTION = re.compile(r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)")
+_WRITTEN_FRACTION = re.compile(
+    r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
+)
 
 
 def exact(value: Fraction) -> Value:
@@ -50,14 +52,11 @@ def divide(a: Value, b: Value) -> Value | None:
     return exact(Fraction(a) / Fraction(b))
 
 
-def power(a: Value, b: Value) -> Value | None:
+def power(a: Value, b: Value, max_exponent: int = MAX_EXPONENT) -> Value | None:
     """`a ** b` where it is exact and small enough to write down, else None."""
-    if not isinstance(b, int) or abs(b) > MAX_EXPONENT or (a == 0 and b <= 0):
+    if not isinstance(b, int) or abs(b) > max_exponent or (a == 0 and b <= 0):
         return None
-    if isinstance(a, int):
-        bits = a.bit_length()
-    else:
-        bits = max(a.numerator.bit_length(), a.denominator.bit_length())
+    bits = a.bit_length() if isinstance(a, int) else max(a.numerator.bit_length(), a.denominator.bit_length())
     if bits * abs(b) > MAX_BITS:
         return None
     return exact(Fraction(a) ** b)
@@ -88,7 +87,9 @@ def agrees(a: Value, b: Value, a_decimals: int, b_decimals: int, about: bool = F
             target = Fraction(stated) * 10**digits
             if scaled.denominator == 1 and not about:
                 continue  # nothing to round: 12.3 + 5.4 = 17.6 is false
-            if abs(scaled - target) <= Fraction(1, 2) or (abs(scaled - target) < 1 and abs(target) <= abs(scaled)):
+            if abs(scaled - target) <= Fraction(1, 2) or (
+                abs(scaled - target) < 1 and abs(target) <= abs(scaled)
+            ):
                 return True
     return bool(about and a and b and abs(Fraction(a) / Fraction(b) - 1) <= Fraction(1, 50))
 
@@ -118,11 +119,34 @@ def numbers(text: str) -> frozenset[Value]:
 _SMALL = {
     w: v
     for v, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 }
-_TENS = {w: 10 * v for v, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_TENS = {
+    w: 10 * v
+    for v, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 _PARTS: dict[str, Value] = {
     "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
     "quarters": Fraction(1, 4), "fourth": Fraction(1, 4), "fourths": Fraction(1, 4), "fifth": Fraction(1, 5),
@@ -147,3 +171,24 @@ def spoken(text: str) -> frozenset[Value]:
             continue
         values.add(current)
     return frozenset(values)
+
+
+def worded(text: str) -> Value | None:
+    """The number that the words of `text` are as a whole: `forty-two`, `two thirds`, `one half`; None else."""
+    words = text.lower().replace("-", " ").split()
+    if not words or words[0] in ("hundred", "thousand", "dozen") or any(
+        w not in _SMALL and w not in _TENS and w not in _PARTS and w not in ("and", "a") for w in words
+    ):  # fmt: skip
+        return None
+    total: Value = 0
+    current: Value = 0
+    for word in words:
+        if word in _SMALL or word in _TENS:
+            current += _SMALL[word] if word in _SMALL else _TENS[word]
+        elif word == "hundred":
+            current = (current or 1) * 100
+        elif word == "thousand":
+            total, current = total + (current or 1) * 1000, 0
+        elif word in _PARTS:
+            current = (current or 1) * _PARTS[word]
+    return exact(Fraction(total + current))

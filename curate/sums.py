@@ -161,7 +161,7 @@ class Parser:
                 operator, floor = "*", False
             elif kind == "w" and self.is_coefficient(i):  # 2x, 2 x_1, and 3/4t = (3/4)t
                 j, operator, floor = i, "*", False
-            elif i and (kind == "(" and t.kinds[i - 1] in "n)") or (kind == "n" and t.kinds[i - 1] == ")"):
+            elif (i and (kind == "(" and t.kinds[i - 1] in "n)")) or (kind == "n" and t.kinds[i - 1] == ")"):
                 if t.ends[i - 1] != t.starts[i]:
                     self.spaced = True
                 j, operator, floor = i, "*", False
@@ -337,7 +337,11 @@ class Parser:
 
 def is_symbol(word: str) -> bool:
     """A variable rather than a word of prose: one letter, a subscript, an underscore."""
-    return (len(word) == 1 and word not in _NOT_NAMES) or "_" in word or (word[-1].isdigit() and word[0].isalpha())
+    return (
+        (len(word) == 1 and word not in _NOT_NAMES)
+        or "_" in word
+        or (word[-1].isdigit() and word[0].isalpha())
+    )
 
 
 def evaluate(text: str) -> Value | None:

@@ -1,37 +1,74 @@
-"""Units of measure, as far as answers of text problems use them: what a word means, and what converts into what."""
+"""Units of measure, as far as answers of text problems use them: what a word means, and what converts into what.
+
+Sizes are exact, in one unit a dimension (seconds, millimetres, milligrams, millilitres, cents). Months and years
+are apart from seconds, because a month has no fixed length. Currencies do not convert.
+"""
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from functools import lru_cache
 
-_TABLE: dict[str, dict[str, str]] = {
-    "time": {
-        "1": "second seconds sec secs s", "60": "minute minutes min mins", "3600": "hour hours hr hrs h",
-        "86400": "day days", "604800": "week weeks", "31536000": "year years yr yrs",
-    },
-    "calendar": {"1": "month months", "12": "year years yr yrs"},
-    "length": {
-        "1": "millimeter millimeters millimetre millimetres mm", "10": "centimeter centimeters centimetre centimetres cm",
-        "1000": "meter meters metre metres m", "1000000": "kilometer kilometers kilometre kilometres km",
-    },
-    "length_us": {"1": "inch inches in", "12": "foot feet ft", "36": "yard yards yd", "63360": "mile miles mi"},
-    "mass": {"1": "milligram milligrams mg", "1000": "gram grams g", "1000000": "kilogram kilograms kilo kilos kg",
-             "1000000000": "tonne tonnes"},
-    "mass_us": {"1": "ounce ounces oz", "16": "pound pounds lb lbs", "32000": "ton tons"},
-    "volume": {"1": "milliliter milliliters millilitre millilitres ml mL", "1000": "liter liters litre litres l L"},
-    "volume_us": {"1": "ounce ounces", "8": "cup cups", "16": "pint pints", "32": "quart quarts",
-                  "128": "gallon gallons"},
-    "money": {"1": "cent cents penny pennies ¢", "5": "nickel nickels", "10": "dime dimes", "25": "quarter quarters",
-              "100": "dollar dollars usd"},
-    "count": {"1": "piece pieces egg eggs item items", "12": "dozen dozens"},
+_TABLE = """
+time        1                second seconds sec secs s
+time        60               minute minutes min mins
+time        3600             hour hours hr hrs h
+time        86400            day days
+time        604800           week weeks wk wks
+calendar    1                month months
+calendar    12               year years yr yrs
+length      1                millimeter millimeters millimetre millimetres mm
+length      10               centimeter centimeters centimetre centimetres cm
+length      100              decimeter decimeters dm
+length      1000             meter meters metre metres m
+length      1000000          kilometer kilometers kilometre kilometres km kms
+length      127/5            inch inches in
+length      1524/5           foot feet ft
+length      4572/5           yard yards yd yds
+length      8046720/5        mile miles mi
+mass        1                milligram milligrams mg
+mass        1000             gram grams gramme grammes g
+mass        1000000          kilogram kilograms kilo kilos kg kgs
+mass        1000000000       tonne tonnes
+mass        45359237/1600    ounce ounces oz
+mass        45359237/100     pound pounds lb lbs
+mass        907184740        ton tons
+volume      1                milliliter milliliters millilitre millilitres ml mL
+volume      1000             liter liters litre litres l L
+money       1                cent cents penny pennies ¢
+money       5                nickel nickels
+money       10               dime dimes
+money       100              dollar dollars usd $ bucks
+euro        1                euro euros eur €
+sterling    1                sterling gbp £
+angle       1                degree degrees deg °
+"""
+_US_VOLUME = {
+    "cup": 1,
+    "cups": 1,
+    "pint": 2,
+    "pints": 2,
+    "quart": 4,
+    "quarts": 4,
+    "gallon": 16,
+    "gallons": 16,
+}
+_CUP_ML = Fraction(2365882365, 10_000_000)  # a US cup, exact
+MULTIPLIERS = {
+    "dozen": 12, "dozens": 12, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
 
 _SIZES: dict[str, dict[str, Fraction]] = {}
-for _dimension, _rows in _TABLE.items():
-    for _size, _words in _rows.items():
-        for _word in _words.split():
-            _SIZES.setdefault(_word, {})[_dimension] = Fraction(_size)
+for _line in _TABLE.strip().split("\n"):
+    _dimension, _size, *_words = _line.split()
+    for _word in _words:
+        _SIZES.setdefault(_word, {})[_dimension] = Fraction(_size)
+for _word, _cups in _US_VOLUME.items():
+    _SIZES[_word] = {"volume": _CUP_ML * _cups}
+
+_SHORT = {"mph": "miles per hour", "kmh": "km per hour", "kph": "km per hour", "mpg": "miles per gallon"}
+_FACTOR = re.compile(r"([A-Za-z°¢$€£]+)(?:\s*\^?\s*\{?\s*(-?\d)\s*\}?)?")
 
 
 @lru_cache(maxsize=4096)
@@ -58,3 +95,48 @@ def conversions(left: str, right: str) -> tuple[Fraction, ...]:
             if other is not None and other != size:
                 factors[size / other if ours else other / size] = None
     return tuple(factors)
+
+
+@lru_cache(maxsize=4096)
+def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
+    """`(factor, ((dimension or unknown word, exponent), ...))` of a written unit: `km/h`, `square feet`, `m^3`.
+
+    Unknown words are their own dimension, without a plural s. `dozen` and `million` are factors without one.
+
+    >>> unit("square cm") == unit("cm^2")
+    True
+    """
+    text = " ".join(_SHORT.get(word.lower().strip("."), word) for word in text.split())
+    text = text.replace("²", "^2").replace("³", "^3").replace("*", " ").replace("·", " ")
+    factor = Fraction(1)
+    powers: dict[str, int] = {}
+    sign, raised = 1, 1
+    for part in re.findall(r"/|[^\s/]+(?:\s*\^\s*\{?-?\d\}?)?", text):
+        word = part.strip(".,'()").lower()
+        if part == "/" or word in ("per", "a", "an", "each", "every"):
+            sign = -1 if part == "/" or word == "per" else sign
+            continue
+        if word in ("square", "sq"):
+            raised = 2
+            continue
+        if word in ("cubic", "cu"):
+            raised = 3
+            continue
+        if word in ("of", "the", "in", "total", "and"):
+            continue
+        if word in MULTIPLIERS and sign > 0:
+            factor *= MULTIPLIERS[word]
+            continue
+        match = _FACTOR.fullmatch(part.strip(".,'()"))
+        base = match.group(1) if match else word
+        exponent = sign * raised * (int(match.group(2)) if match and match.group(2) else 1)
+        raised = 1
+        known = dimensions(base)
+        if known:
+            name, size = next(iter(known.items()))
+            factor *= size**exponent
+        else:
+            name = base.lower()
+            name = name[:-1] if len(name) > 3 and name.endswith("s") else name
+        powers[name] = powers.get(name, 0) + exponent
+    return factor, tuple(sorted((n, p) for n, p in powers.items() if p))

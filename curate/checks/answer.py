@@ -36,13 +36,16 @@ class AnswerCheck(CheckConfig):
         if reference is None:
             if not self.require_reference:
                 return self.passed()
-            return self.undecided("no_reference_answer", "Neither the row nor its demonstration states an answer.")
+            return self.undecided(
+                "no_reference_answer", "Neither the row nor its demonstration states an answer."
+            )
         found = find_answer(case.completion, not self.require_marked)
         if found is None:
             return self.failed("no_answer", "The completion states no final answer.")
         if not found.final:
             return self.undecided(
-                "ambiguous_answer", f"The completion states several answers, the last one {shown(found.text)!r}."
+                "ambiguous_answer",
+                f"The completion states several answers, the last one {shown(found.text)!r}.",
             )
         same = equivalent(found.text, reference, symbolic=self.symbolic)
         if same is not True and case.prompt:

@@ -36,7 +36,8 @@ class ArithmeticCheck(CheckConfig):
         if 1.0 - share > self.max_undecided:
             return self.undecided(
                 "undecided_equality",
-                f"{len(undecided)} of {len(stated)} equalities cannot be decided, such as `{shown(undecided[0].text)}`.",
+                f"{len(undecided)} of {len(stated)} equalities cannot be decided, "
+                f"such as `{shown(undecided[0].text)}`.",
                 share,
             )
         return self.passed(share)

@@ -48,7 +48,9 @@ class Case:
     @cached_property
     def prompt(self) -> str:
         """Contents of the row's messages, one under another."""
-        return "\n".join(m["content"] for m in self.row.get("messages") or () if isinstance(m.get("content"), str))
+        return "\n".join(
+            m["content"] for m in self.row.get("messages") or () if isinstance(m.get("content"), str)
+        )
 
     @cached_property
     def reference(self) -> str | None:

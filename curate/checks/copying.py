@@ -37,7 +37,9 @@ class CopyCheck(CheckConfig):
             return self.passed()
         share = containment(case.completion, case.demonstration)
         if share > self.max_containment:
-            return self.failed("copy", f"{share:.0%} of the completion's 8-grams are the demonstration's.", share)
+            return self.failed(
+                "copy", f"{share:.0%} of the completion's 8-grams are the demonstration's.", share
+            )
         return self.passed(share)
 
 

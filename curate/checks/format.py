@@ -22,13 +22,16 @@ _MARKERS = re.compile(
 _META = re.compile(
     r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
     r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
-    r"|\b(?:the|your|this|given|provided)\s+(?:reference|provided|given|original|expert|earlier)\s+(?:solution|answer|demonstration|text|response|attempt)\b"
-    r"|\bin my own words\b|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
-    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b(?: (?:says|states|shows|above|provided))?",
+    r"|\b(?:the|your|this|given|provided)\s+(?:reference|provided|given|original|expert|earlier)\s+"
+    r"(?:solution|answer|demonstration|text|response|attempt)\b"
+    r"|\bin my own words\b"
+    r"|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
+    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
-    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)|I (?:cannot|can't|can not|won't) (?:help|answer|solve|assist|provide|comply|rewrite)"
+    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)"
+    r"|I (?:cannot|can't|can not|won't) (?:help|answer|solve|assist|provide|comply|rewrite)"
     r"|as an AI(?: language)? model|I do not have enough information)\b",
     re.IGNORECASE,
 )
@@ -62,7 +65,9 @@ class FormatCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         text = case.completion
         if not text.strip() or "\x00" in text:
-            return self.failed("empty", "The completion is empty." if "\x00" not in text else "It holds null bytes.")
+            return self.failed(
+                "empty", "The completion is empty." if "\x00" not in text else "It holds null bytes."
+            )
         if case.finish_reason != "stop":
             return self.failed("truncated", f"The completion was cut off ({shown(case.finish_reason)}).")
         if len(text) > self.max_chars:

@@ -40,7 +40,8 @@ class StepsCheck(CheckConfig):
         if share < self.min_share:
             return self.failed(
                 "missing_step",
-                f"{len(missing)} of the demonstration's {len(results)} step results do not occur, such as {_said(missing[0])}.",
+                f"{len(missing)} of the demonstration's {len(results)} step results do not occur, "
+                f"such as {_said(missing[0])}.",
                 share,
             )
         return self.passed(share)

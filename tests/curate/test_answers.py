@@ -41,7 +41,9 @@ def test_the_stated_answer_is_found(text, expected):
     assert final_answer(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "No number here", "def solution():\n    a = 3\n    answer = a + 4\n    return answer"])
+@pytest.mark.parametrize(
+    "text", ["", "No number here", "def solution():\n    a = 3\n    answer = a + 4\n    return answer"]
+)
 def test_nothing_is_made_up(text):
     assert final_answer(text) is None
 
@@ -112,7 +114,11 @@ def test_every_gsm8k_answer_is_extracted_and_accepts_itself(shared_data):
         for name in ("train", "test")
         for line in (shared_data / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    wrong = [r for r in rows if equivalent(final_answer(r["answer"]) or "", r["answer"].split("####")[1]) is not True]
+    wrong = [
+        r
+        for r in rows
+        if equivalent(final_answer(r["answer"]) or "", r["answer"].split("####")[1]) is not True
+    ]
     assert len(rows) == 8792
     assert wrong == []
 

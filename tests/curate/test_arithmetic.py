@@ -94,14 +94,19 @@ def test_text_without_arithmetic_states_nothing(text):
     assert not [e for e in equalities(text) if e.truth is not None]
 
 
-@pytest.mark.parametrize("text", ["y + 5 = 12", "f(3) + 1 = 7", "9^9^9^9 = 4", "cost per book * 5 = 20", "5 / 0 = 3"])
+@pytest.mark.parametrize(
+    "text", ["y + 5 = 12", "f(3) + 1 = 7", "9^9^9^9 = 4", "cost per book * 5 = 20", "5 / 0 = 3"]
+)
 def test_what_cannot_be_known_is_undecided(text):
     assert [e.truth for e in equalities(text)] == [None]
 
 
 def test_step_results_are_those_of_operations_in_order():
     assert step_results("48/2 = <<48/2=24>>24, so 48+24 = <<48+24=72>>72\n#### 72") == (24, 72)
-    assert step_results("def f():\n    a = 29\n    b = 7\n    c = a * b\n    c += 1\n    return c") == (203, 204)
+    assert step_results("def f():\n    a = 29\n    b = 7\n    c = a * b\n    c += 1\n    return c") == (
+        203,
+        204,
+    )
     assert step_results("$x_0 = 14$ $x_1 = x_0 + 5 = 19$") == (19,)
     assert step_results("10 / 4 = 2.5") == (Fraction(5, 2),)
     assert step_results("The sky is blue.") == ()
@@ -121,8 +126,17 @@ def test_evaluate_is_exact_and_refuses_what_is_no_expression():
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 100_000, "1=" * 20_000, "and " * 20_000 + "=", "9^" * 5_000 + "9 = 1", "\\frac{" * 20_000, "{" * 1_000_000, "x" * 100_000 + " = 1", "1 + " * 900 + "1 = 2"],
-)  # fmt: skip
+    [
+        "(" * 100_000,
+        "1=" * 20_000,
+        "and " * 20_000 + "=",
+        "9^" * 5_000 + "9 = 1",
+        "\\frac{" * 20_000,
+        "{" * 1_000_000,
+        "x" * 100_000 + " = 1",
+        "1 + " * 900 + "1 = 2",
+    ],
+)
 def test_hostile_text_ends_quickly(text):
     import time
 

@@ -102,7 +102,9 @@ def test_arithmetic(completion, expected):
 
 
 def test_undecidable_equalities_can_be_refused():
-    assert reason(ArithmeticCheck(max_undecided=0.5), case("y + 5 = 18 and z + 3 = 9")) == "undecided_equality"
+    assert (
+        reason(ArithmeticCheck(max_undecided=0.5), case("y + 5 = 18 and z + 3 = 9")) == "undecided_equality"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,10 @@ def test_undecidable_equalities_can_be_refused():
     ],
 )
 def test_steps(completion, expected):
-    assert reason(StepsCheck(), case(completion, "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72")) == expected
+    assert (
+        reason(StepsCheck(), case(completion, "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72"))
+        == expected
+    )
 
 
 def test_steps_are_vacuous_without_computed_results():

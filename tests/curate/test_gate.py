@@ -70,7 +70,9 @@ def test_a_program_as_demonstration_needs_the_answer_of_the_row():
     program = "def solution():\n    a = 12\n    b = a + 5\n    c = b * 2\n    return c"
     assert verdict(GOOD, {**ROW, "demonstration": program}).accepted
     assert verdict(GOOD, {**ROW, "demonstration": program, "answer": None}).reason == "no_reference_answer"
-    assert verdict("Take 34 pens. The answer is 34.", {**ROW, "demonstration": program}).reason == "missing_step"
+    assert (
+        verdict("Take 34 pens. The answer is 34.", {**ROW, "demonstration": program}).reason == "missing_step"
+    )
 
 
 @pytest.mark.parametrize("task", [None, "sort", "colour"])
@@ -115,7 +117,10 @@ def test_the_id_follows_checks_and_thresholds_and_not_the_name():
     one = Gate(GateConfig(name="a"))
     assert one.id == Gate(GateConfig(name="b")).id and len(one.id) == 16
     assert one.id != Gate(GateConfig(checks=(AnswerCheck(),))).id
-    assert Gate(GateConfig(checks=(CopyCheck(),))).id != Gate(GateConfig(checks=(CopyCheck(max_containment=0.5),))).id
+    assert (
+        Gate(GateConfig(checks=(CopyCheck(),))).id
+        != Gate(GateConfig(checks=(CopyCheck(max_containment=0.5),))).id
+    )
     assert len({load_gate(name).id for name in ("math", "choice", "text", "auto")}) == 4
 
 
@@ -128,7 +133,7 @@ def test_a_gate_file_is_read_and_its_mistakes_are_named(tmp_path):
     path.write_text("checks:\n  - type: format\n    max_rato: 2.5\n")
     with pytest.raises(UsageError, match="max_rato"):
         load_gate(path)
-    with pytest.raises(UsageError, match="nosuch.*preset"):
+    with pytest.raises(UsageError, match=r"nosuch.*preset"):
         load_gate("nosuch")
     with pytest.raises(UsageError, match="at least one"):
         Gate(GateConfig(checks=()))

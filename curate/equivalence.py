@@ -1,0 +1,358 @@
+"""Are two answers the same? An ensemble that abstains: yes, no, or None where no member can tell.
+
+Members, in order: equal normal forms; single quantities, exact, with units, currency and percent; times and
+ratios; choice letters; matrices, regions, lists and sets, part by part; plain words; algebra by putting in
+numbers (`curate.expressions`), and, for what that cannot read, math-verify in a killable worker
+(`curate.mathworker`), whose yes counts only if it says no to slightly changed answers: it holds 1-1/e and 1+1/e
+for equal. Nothing here knows the question.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from curate import mathworker
+from curate.expressions import parse
+from curate.probing import proportional, same
+from curate.quantities import quantity, same_quantity
+from curate.structures import (
+    EMPTY_SETS,
+    Interval,
+    Items,
+    is_inequality,
+    items,
+    matrix,
+    ratio,
+    region,
+    tidy,
+    time_of_day,
+)
+
+MAX_ANSWER_CHARS = 2_000
+MAX_NESTING = 4
+
+
+def equivalent(a: str, b: str, *, symbolic: bool = True) -> bool | None:
+    """Whether two answers are the same; None where it cannot be told. `symbolic=False` leaves out math-verify."""
+    if len(a) > MAX_ANSWER_CHARS or len(b) > MAX_ANSWER_CHARS:
+        return True if a == b else None
+    one, two = normal(a), normal(b)
+    if not one or not two:
+        return None
+    return _compare(one, two, symbolic, 0)
+
+
+# --- normal form ----------------------------------------------------------------------------------------
+
+_PAIRS = (
+    ("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("__", "__"), ("`", "`"), ('"', '"'),
+    ("“", "”"), ("<", ">"), ("'", "'"),
+)  # fmt: skip
+_WRAP = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|boxed|fbox|mbox)\s{0,4}\{([^{}]*)\}\Z")
+_SPACING = re.compile(r"\\[,;:! ]|\\quad|~")
+
+
+def unwrap(text: str) -> str:
+    """Take off what surrounds an answer without belonging to it: dollars, bold, quotes, `\\text{}`, a full stop."""
+    text = text.strip()[:MAX_ANSWER_CHARS]
+    for _ in range(8):
+        before = text
+        text = text.strip()
+        if not text.endswith(("...", "a.m.", "p.m.")):
+            text = text.rstrip(".;:?").rstrip()
+        for opening, closing in _PAIRS:
+            if (
+                len(text) > len(opening) + len(closing)
+                and text.startswith(opening)
+                and text.endswith(closing)
+            ):
+                inner = text[len(opening) : -len(closing)]
+                if opening not in inner:
+                    text = inner.strip()
+        if text.startswith("$") and text.endswith("$") and len(text) > 2 and "$" not in text[1:-1]:
+            text = text[1:-1].strip()
+        if text.endswith("**") and "**" not in text[:-2]:
+            text = text[:-2].rstrip()
+        match = _WRAP.match(text)
+        if match:
+            text = match.group(1).strip()
+        if text == before:
+            break
+    return text
+
+
+@lru_cache(maxsize=4096)
+def normal(text: str) -> str:
+    """The form in which equal answers are mostly equal strings. Letters keep their case."""
+    text = unwrap(text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.replace("½", " 1/2").replace("⅓", " 1/3").replace("¼", " 1/4")
+                                     .replace("¾", " 3/4").replace("⅔", " 2/3"))  # fmt: skip
+        text = text.replace("\u2212", "-").replace("\u200b", "").replace("\u2044", "/").strip()
+    text = re.sub(r"(?<=\d)\\[,!](?=\d{3})", ",", text) if "\\" in text else text
+    return " ".join(text.split())
+
+
+# --- comparison -----------------------------------------------------------------------------------------
+
+_MATH = re.compile(r"[\\^_=+*/<>|{}0-9√π∞∪∩∫Σ]")
+_LETTERS = re.compile(r"[A-Za-z]")
+
+
+def _compare(a: str, b: str, symbolic: bool, depth: int) -> bool | None:
+    if a == b:
+        return True
+    verdict = _simple(a, b)
+    if verdict is not _OPEN:
+        return verdict  # type: ignore[return-value]
+    if depth < MAX_NESTING:
+        verdict = _structured(a, b, symbolic, depth)
+        if verdict is not _OPEN:
+            return verdict  # type: ignore[return-value]
+    if is_words(a) and is_words(b):
+        return _same_words(a, b)
+    if is_words(a) or is_words(b):
+        return _words_and_math(a, b)
+    return _algebra(a, b, symbolic)
+
+
+_OPEN = object()
+"""No member that looked so far is competent; unlike None, which is an abstention of one that is."""
+
+
+def _simple(a: str, b: str) -> object:
+    clock = time_of_day(a), time_of_day(b)
+    if clock[0] and clock[1]:
+        return clock[0][0] == clock[1][0] if clock[0][1] == clock[1][1] else None
+    shares = ratio(a), ratio(b)
+    if shares[0] and shares[1]:
+        return shares[0] == shares[1]
+    x, y = quantity(a), quantity(b)
+    if x is not None and y is not None:
+        return same_quantity(x, y)
+    letters = choice(a), choice(b)
+    if letters[0] and letters[1]:
+        return letters[0] == letters[1]
+    return _OPEN
+
+
+def _structured(a: str, b: str, symbolic: bool, depth: int) -> object:
+    grids = matrix(a), matrix(b)
+    if grids[0] and grids[1]:
+        return _same_matrix(grids[0], grids[1], symbolic, depth)
+    if grids[0] or grids[1]:
+        return None
+    regions = region(a), region(b)
+    told = is_inequality(a), is_inequality(b)
+    if regions[0] and regions[1] and (any(told) or "\\cup" in a + b or "∪" in a + b or "infty" in a + b):
+        return _same_region(regions[0], regions[1], symbolic, depth)
+    if any(told):
+        return _OPEN if all(told) else None
+    lists = items(a), items(b)
+    if lists[0] is not None and lists[1] is not None:
+        return _same_items(lists[0], lists[1], symbolic, depth)
+    if lists[0] is not None or lists[1] is not None:
+        return _part_and_whole(*((lists[0], b) if lists[0] is not None else (lists[1], a)))  # type: ignore[arg-type]
+    return _OPEN
+
+
+def _part_and_whole(several: Items, single: str) -> object:
+    """A list against one thing: different where both are plainly mathematical, else open or undecided."""
+    scalar = quantity(single.partition("=")[2].strip() or single) is not None
+    if not several.parts:
+        return False if scalar or items(single) else None
+    if len(several.parts) == 1 and several.unordered:
+        return False if scalar and quantity(several.parts[0]) is None else None
+    return (
+        False
+        if scalar and all(quantity(p.split("=")[-1].strip()) is not None for p in several.parts)
+        else None
+    )
+
+
+def _same_items(one: Items, two: Items, symbolic: bool, depth: int) -> bool | None:
+    brackets = {one.kind, two.kind} - {"", "set", "{}"}
+    if len(brackets) == 2:
+        if brackets == {"()", "[]"}:
+            return None  # a tuple and a list, or two different intervals
+        return False
+    unordered = one.unordered or two.unordered
+    ours, theirs = list(one.parts), list(two.parts)
+    if unordered:
+        ours, theirs = _distinct(ours, depth), _distinct(theirs, depth)
+    if len(ours) != len(theirs):
+        return False
+    verdicts = [_part(x, y, symbolic, depth) for x, y in zip(ours, theirs, strict=True)]
+    if all(v is True for v in verdicts):
+        return True
+    if unordered:
+        rest = list(theirs)
+        for x in ours:
+            found = next((y for y in rest if _part(x, y, symbolic, depth)), None)
+            if found is None:
+                return None if any(_part(x, y, symbolic, depth) is None for y in rest) else False
+            rest.remove(found)
+        return True
+    return False if any(v is False for v in verdicts) else None
+
+
+def _part(x: str, y: str, symbolic: bool, depth: int) -> bool | None:
+    return _compare(normal(x), normal(y), symbolic, depth + 1)
+
+
+def _distinct(parts: list[str], depth: int) -> list[str]:
+    kept: list[str] = []
+    for part in parts:
+        if not any(_part(part, other, False, depth) for other in kept):
+            kept.append(part)
+    return kept
+
+
+def _same_matrix(
+    one: tuple[tuple[str, ...], ...], two: tuple[tuple[str, ...], ...], symbolic: bool, depth: int
+) -> bool | None:
+    if [len(row) for row in one] != [len(row) for row in two]:
+        return False
+    cells = zip((c for row in one for c in row), (c for row in two for c in row), strict=True)
+    verdicts = [_part(x, y, symbolic, depth) for x, y in cells]
+    return True if all(verdicts) else False if any(v is False for v in verdicts) else None
+
+
+def _same_region(
+    one: tuple[Interval, ...], two: tuple[Interval, ...], symbolic: bool, depth: int
+) -> bool | None:
+    if len(one) != len(two):
+        return False
+    undecided = False
+    for x, y in zip(one, two, strict=True):
+        for low, other, closed, closed_too in (
+            (x.low, y.low, x.low_closed, y.low_closed),
+            (x.high, y.high, x.high_closed, y.high_closed),
+        ):
+            endless = {low, other} & {"oo", "-oo"}
+            verdict = low == other if endless else _part(low, other, symbolic, depth)
+            if verdict is False or (verdict and not endless and closed != closed_too):
+                return False
+            undecided = undecided or verdict is None
+    return None if undecided else True
+
+
+# --- letters and words ----------------------------------------------------------------------------------
+
+_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s+)?\(?([A-Ja-j])(?:\)|[.):](?=\s|$)|$)")
+_OPTION_TEXT = re.compile(r"\\text(?:bf)?\{\s*(\([A-J]\))\s*\}")
+
+
+@lru_cache(maxsize=4096)
+def choice(text: str) -> str | None:
+    """The letter of `B`, `(b)`, `B.`, `(B) blue`, `option B`; None else."""
+    text = _OPTION_TEXT.sub(r"\1", text)
+    match = _CHOICE.match(text)
+    return match.group(1).upper() if match else None
+
+
+@lru_cache(maxsize=4096)
+def is_words(text: str) -> bool:
+    """Plain language: no digit, no mathematical sign, and a word of at least two letters."""
+    return not _MATH.search(text) and any(len(w) > 1 and w.isalpha() for w in re.split(r"[\s'’,.-]+", text))
+
+
+_ARTICLE = re.compile(r"\A(?:the|a|an)\s+(?=\w)")
+_TRUTH = {"yes": True, "true": True, "no": False, "false": False}
+_NEGATIONS = frozenset(("not", "no", "never", "neither", "none", "isn't", "cannot", "can't", "without"))
+
+
+def _same_words(a: str, b: str) -> bool | None:
+    one = re.sub(r"[^\w\s']", " ", _ARTICLE.sub("", a.lower())).split()
+    two = re.sub(r"[^\w\s']", " ", _ARTICLE.sub("", b.lower())).split()
+    if one == two or "".join(one) == "".join(two):
+        return True
+    if one and two and one[0] in _TRUTH and two[0] in _TRUTH:
+        return None if _TRUTH[one[0]] == _TRUTH[two[0]] else False
+    if max(len(a), len(b)) <= 3 and sorted(a) == sorted(b):
+        return None  # ab and ba: a product of letters, or two words
+    ours, theirs = set(one), set(two)
+    if (ours & _NEGATIONS) != (theirs & _NEGATIONS):
+        return False
+    if ours <= theirs or theirs <= ours:
+        return None  # blue, and the colour blue
+    return False
+
+
+def _words_and_math(a: str, b: str) -> bool | None:
+    """Words against a number or formula: different, unless the words may be a letter's text or hold the number."""
+    if {a.lower(), b.lower()} & EMPTY_SETS:
+        return False
+    if len(a.split()) + len(b.split()) > 6 or choice(a) or choice(b):
+        return None
+    return False
+
+
+# --- algebra --------------------------------------------------------------------------------------------
+
+_APPLIED = re.compile(r"\A[A-Za-z]\w?\s*(?:\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\)|'*)\s*=\s*(?=[^=])")
+_NAME = re.compile(r"\A(?:[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[a-z]+)\Z")
+
+
+def _algebra(a: str, b: str, symbolic: bool) -> bool | None:
+    one, two = a.count("="), b.count("=")
+    if one == two == 0:
+        verdict = same(parse(a), parse(b))
+    elif one == two == 1:
+        verdict = _same_equation(a, b)
+    elif {one, two} == {0, 1}:
+        equation, other = (a, b) if one else (b, a)
+        verdict = _solved(equation, other)
+    else:
+        verdict = None
+    if verdict is not None or not symbolic:
+        return verdict
+    return _second_opinion(a, b)
+
+
+def _solved(equation: str, other: str) -> bool | None:
+    """`x = 5` against `5`, `f(x) = x^2` against `x^2`."""
+    left, _, right = (part.strip() for part in equation.partition("="))
+    if _APPLIED.match(equation):
+        return _compare(normal(right), other, False, MAX_NESTING)
+    if _NAME.match(right) or _NAME.match(left):
+        return _compare(normal(left if _NAME.match(right) else right), other, False, MAX_NESTING)
+    return None
+
+
+def _same_equation(a: str, b: str) -> bool | None:
+    sides = [tuple(part.strip() for part in text.split("=")) for text in (a, b)]
+    (left, right), (left_too, right_too) = sides
+    if left == left_too and (_NAME.match(left) or _APPLIED.match(a)):
+        return _compare(normal(right), normal(right_too), False, MAX_NESTING)
+    trees = [parse(text) for text in (left, right, left_too, right_too)]
+    if any(tree is None for tree in trees):
+        return None
+    w, x, y, z = trees
+    assert w is not None and x is not None and y is not None and z is not None
+    return proportional(("add", w, ("neg", x)), ("add", y, ("neg", z)))
+
+
+def _second_opinion(a: str, b: str) -> bool | None:
+    """math-verify's vote on what nothing else reads. Its yes needs controls; its no is only an abstention.
+
+    It falls back to a number inside a formula that it cannot read, and then says yes to anything that holds that
+    number. So it must also tell `a` apart from changed copies of itself: a sign turned, a digit raised.
+    """
+    if mathworker.verify(a, b) is not True:
+        return None
+    controls = [c for c in _changed(a) if tidy(c) != tidy(b)]
+    if not controls or any(mathworker.verify(c, b) is not False for c in controls):
+        return None
+    return True
+
+
+def _changed(text: str) -> list[str]:
+    """Up to four copies of `text` with one sign or digit changed, each another answer."""
+    places = [m.start() for m in re.finditer(r"(?<=[\w)}\s])[-+](?=[\s\w\\({])|\d", text)]
+    chosen = places[:: max(1, len(places) // 4)][:4]
+    swapped = {"+": "-", "-": "+"}
+    return [text[:i] + swapped.get(text[i], str((int(text[i]) + 1) % 10) if text[i].isdigit() else "") + text[i + 1 :]
+            for i in chosen]  # fmt: skip
