@@ -93,7 +93,7 @@ def judged_right(text: str, answer: str) -> str:
         for expression, result in SUM.findall(text):
             value, stated = worked(expression), decimal(result)
             places = len(result.partition(".")[2])
-            if abs(value - stated) > Decimal(1).scaleb(-places):
+            if abs(value - stated) > (Decimal(1).scaleb(-places) if places else 0):
                 return "sum"
     except (InvalidOperation, DivisionByZero):
         return "unreadable"
