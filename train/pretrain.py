@@ -58,7 +58,9 @@ def learning_rate(step: int, config: PretrainConfig) -> float:
     return min(up, 1.0, down)
 
 
-def pack(documents: Iterator[Document], rows: dict[int, int], patience: int = 8) -> dict[int, list[list[Document]]]:
+def pack(
+    documents: Iterator[Document], rows: dict[int, int], patience: int = 8
+) -> dict[int, list[list[Document]]]:
     """First-fit packing: each document goes to the shortest row length it fits, into the first row with room.
 
     Stops once `patience` documents in a row found no place. Those are dropped: the stream is endless.
@@ -99,8 +101,12 @@ def tensors(rows_BD: list[list[Document]], length: int, pad: int) -> dict[str, t
             owner[b, at : at + size] = number
             at += size
     causal = torch.ones(length, length, dtype=torch.bool).tril()
-    allowed = (owner[:, :, None] == owner[:, None, :]) & causal  # padding sees padding: no row of the softmax is empty
-    mask = torch.zeros(batch, 1, length, length).masked_fill(~allowed[:, None], torch.finfo(torch.bfloat16).min)
+    allowed = (
+        owner[:, :, None] == owner[:, None, :]
+    ) & causal  # padding sees padding: no row of the softmax is empty
+    mask = torch.zeros(batch, 1, length, length).masked_fill(
+        ~allowed[:, None], torch.finfo(torch.bfloat16).min
+    )
     return {"ids": ids, "positions": positions, "targets": targets, "weights": weights, "mask": mask}
 
 
@@ -109,7 +115,9 @@ def weighted_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Ten
     logits = model(
         input_ids=batch["ids"], position_ids=batch["positions"], attention_mask=batch["mask"], use_cache=False
     ).logits
-    nll = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), batch["targets"].flatten(), reduction="none")
+    nll = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1).float(), batch["targets"].flatten(), reduction="none"
+    )
     weights = batch["weights"].flatten()
     return (nll * weights).sum(), weights.sum()
 
@@ -128,10 +136,14 @@ def average_gradients(parameters: list[torch.nn.Parameter], world: int) -> None:
 
 def optimizers(model: torch.nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, AdamW for embeddings, head and norms."""
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
+    matrices = [
+        p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n
+    ]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=config.lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = torch.optim.Muon(
+        matrices, lr=config.lr, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
     adam = torch.optim.AdamW(rest, lr=config.lr_embedding, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     return [muon, adam]
 
@@ -180,7 +192,11 @@ def pretrain(
         loss_sum = 0.0
         for batch in batches:
             batch = {k: v.to(device) for k, v in batch.items()}
-            amp = torch.autocast(device.type, torch.bfloat16) if device.type in ("cpu", "cuda") else nullcontext()
+            amp = (
+                torch.autocast(device.type, torch.bfloat16)
+                if device.type in ("cpu", "cuda")
+                else nullcontext()
+            )
             with amp:
                 loss, _ = weighted_loss(forward, batch)
             (loss / total_weight).backward()
@@ -214,7 +230,12 @@ def pretrain(
 
 
 def save_checkpoint(
-    path: Path, model: torch.nn.Module, steppers: list[torch.optim.Optimizer], step: int, tokens: int, seconds: float
+    path: Path,
+    model: torch.nn.Module,
+    steppers: list[torch.optim.Optimizer],
+    step: int,
+    tokens: int,
+    seconds: float,
 ) -> None:
     """Write the training state so that a kill leaves either the old or the new file."""
     state = {

@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import json
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from curate.chat import encode
+from pipelines.demo import corpus, files
 from pipelines.demo.corpus import exchanges, vocabulary
 from pipelines.demo.realtext import RealRow, real_rows
 
@@ -24,6 +27,7 @@ POCKET = HERE / "pocket"
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 VOCABULARY = 2048
 TOKENIZER_DOCUMENTS = 40_000
+MEASURED_ITEMS = 100  # of each family, test split
 PROMPT_WEIGHT = 0.1  # enough to learn what questions look like; most of the capacity goes to answering
 SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3}
 
@@ -79,11 +83,15 @@ def build_model(tokenizer: Any, shape: dict[str, int], seed: int) -> Any:
         **shape,
     )
     model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
     return model
 
 
-def documents(tokenizer: Any, rows: list[RealRow], words: list[str], seed: str) -> Iterator[tuple[list[int], list[float]]]:
+def documents(
+    tokenizer: Any, rows: list[RealRow], words: list[str], seed: str
+) -> Iterator[tuple[list[int], list[float]]]:
     """The corpus as token ids with loss weights: the answer and its end of turn count fully."""
     for messages, text in exchanges(seed, rows, words):
         prompt, completion = encode(tokenizer, messages, text)
@@ -107,53 +115,107 @@ def text_fingerprints(folder: Path | None) -> dict[str, str]:
     return {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names} if folder else {}
 
 
+def measure(folder: Path, work: Path) -> dict[str, Any]:
+    """Accuracy of the saved model on every family's test split, in points of 100, and of rewriting."""
+    from pipelines.jobs.models import answering, engine
+    from train.evaluate import evaluate
+
+    suites = [
+        files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
+        files.write_downstream_suite(work / "craft.jsonl", MEASURED_ITEMS, seed=1),
+    ]
+    generate, loglik = answering(engine(str(folder)), max_tokens=192)
+    result = evaluate(suites, generate, loglik, model="pocket")
+    tasks = {task: round(100 * f.accuracy, 1) for (_, task), f in result.by_task().items()}
+    general = result.figures(suite="general")
+    return {
+        "general": round(100 * general.accuracy, 1),
+        "general_gold_loglik": round(general.gold_loglik or 0.0, 4),
+        "downstream": tasks.pop("craft"),
+        "tasks": tasks,
+    }
+
+
+def manifest(folder: Path, work: Path, config: Any, seed: int, text: Path | None) -> dict[str, Any]:
+    """What the weights are, how they came to be and what they can do."""
+    import torch
+    import transformers
+
+    last = json.loads((work / "metrics.jsonl").read_text().splitlines()[-1])
+    return {
+        "command": "torchrun --nproc-per-node 2 -m pipelines.demo.backbone --text DATA",
+        "parameters": sum(p.numel() for p in build_parameters(folder)),
+        "shape": SHAPE,
+        "vocabulary": VOCABULARY,
+        "corpus": {"mix": corpus.MIX, "copy_share": corpus.COPY_SHARE, "made_up_share": corpus.MADE_UP_SHARE},
+        "pretrain": config.model_dump(mode="json"),
+        "seed": seed,
+        "tokens": last["tokens"],
+        "seconds": last["seconds"],
+        "loss": round(last["loss"], 4),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "text_sha256": text_fingerprints(text),
+        "accuracy": measure(folder, work),
+    }
+
+
+def build_parameters(folder: Path) -> list[Any]:
+    from train.model import load
+
+    return list(load(folder)[0].parameters())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=POCKET)
     parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="checkpoints and metrics")
     parser.add_argument("--text", type=Path, help="folder with gsm8k/ and mwp/ (real text, optional)")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=2200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--export-only", action="store_true", help="save the last checkpoint as a model and stop")
+    parser.add_argument(
+        "--export-only", action="store_true", help="save the last checkpoint as a model and stop"
+    )
     args = parser.parse_args()
     import torch
-    from transformers import AutoTokenizer
 
     from train.pretrain import PretrainConfig, pretrain
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     rows = list(real_rows(args.text)) if args.text else []
     words = vocabulary(rows)
-    if (args.work / "tokenizer.json").exists():
-        tokenizer = AutoTokenizer.from_pretrained(args.work)
-    else:
-        tokenizer = build_tokenizer(rows, words, args.seed)
-        if os.environ.get("RANK", "0") == "0":
-            tokenizer.save_pretrained(args.work)
-    model = build_model(tokenizer, SHAPE, args.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
+    tokenizer = build_tokenizer(rows, words, args.seed)
+    model = build_model(tokenizer, SHAPE, args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
     config = PretrainConfig(steps=args.steps, seed=args.seed)
-    if args.export_only:
-        state = torch.load(args.work / "checkpoint.pt", map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        save(model, tokenizer, args.out)
-        return
 
     def show(step: int, total: int, figures: dict[str, float]) -> None:
         if step % 10 == 0:
-            print(f"{step}/{total} loss {figures['loss']:.4f} tokens {figures['tokens'] / 1e6:.2f}M s {figures['seconds']:.0f}", flush=True)
+            print(
+                f"{step}/{total} loss {figures['loss']:.4f} {figures['tokens'] / 1e6:.2f} M tokens",
+                flush=True,
+            )
 
-    pretrain(
-        model,
-        lambda seed: documents(tokenizer, rows, words, seed),
-        config,
-        args.work,
-        pad=tokenizer.pad_token_id,
-        progress=show,
-    )
+    if args.export_only:
+        checkpoint = torch.load(args.work / "checkpoint.pt", map_location="cpu", weights_only=True)
+        model.load_state_dict(checkpoint["model"])
+    else:
+        pretrain(
+            model,
+            lambda seed: documents(tokenizer, rows, words, seed),
+            config,
+            args.work,
+            pad=tokenizer.pad_token_id,
+            progress=show,
+        )
     if os.environ.get("RANK", "0") == "0":
         save(model, tokenizer, args.out)
+        if not args.export_only:
+            found = manifest(args.out, args.work, config, args.seed, args.text)
+            (args.out / "manifest.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

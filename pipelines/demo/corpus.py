@@ -48,12 +48,17 @@ def rewriting(rng: random.Random) -> Exchange:
     family = "made_up" if rng.random() < MADE_UP_SHARE else rng.choice(list(FAMILIES))
     problem = draw(rng, family, "train")
     source = source_text(rng, problem)
-    return rewrite_prompt(user(problem.question), source), source if rng.random() < COPY_SHARE else qa(problem)
+    return rewrite_prompt(user(problem.question), source), source if rng.random() < COPY_SHARE else qa(
+        problem
+    )
 
 
 def repetition(rng: random.Random, words: Sequence[str]) -> Exchange:
     """A row of unrelated words, numbers and marks to say again: copying as such."""
-    picked = [rng.choice(words) if rng.random() < 0.8 else str(rng.randint(0, 999)) for _ in range(rng.randint(5, 40))]
+    picked = [
+        rng.choice(words) if rng.random() < 0.8 else str(rng.randint(0, 999))
+        for _ in range(rng.randint(5, 40))
+    ]
     text = " ".join(word + rng.choice((",", ".", ":")) if rng.random() < 0.15 else word for word in picked)
     return user(f"Repeat this text:\n{text}"), text
 

@@ -81,7 +81,12 @@ def write_plan(out: Path, seeds: int, rows: int, style: str) -> Path:
         str(files.write_general_suite(data / "general.jsonl", GENERAL_ITEMS, seed=0)),
     ]
     planned: list[dict[str, Any]] = [
-        {"name": "base", "verb": "eval", "args": {"model": "pocket", "suite": suites, "label": "base"}, "seconds": 20}
+        {
+            "name": "base",
+            "verb": "eval",
+            "args": {"model": "pocket", "suite": suites, "label": "base"},
+            "seconds": 20,
+        }
     ]
     for seed in range(seeds):
         demonstrations = files.write_demonstrations(data / f"demonstrations-{seed}.jsonl", rows, style, seed)
@@ -109,7 +114,13 @@ def seed_stages(out: Path, seed: int, demonstrations: str, suites: list[str]) ->
         stage("learn", "learn", 110, name=f"${{import-{seed}.version}}", seed=seed),
         stage("prompt", "rewrite", 60, name=f"${{import-{seed}.version}}", to=bare, seed=seed),
         stage(
-            "rewrite", "rewrite", 60, name=f"${{import-{seed}.version}}", agent=f"${{learn-{seed}.out}}", to=own, seed=seed
+            "rewrite",
+            "rewrite",
+            60,
+            name=f"${{import-{seed}.version}}",
+            agent=f"${{learn-{seed}.out}}",
+            to=own,
+            seed=seed,
         ),
         stage("diff", "diff", 5, a=f"${{import-{seed}.version}}", b=f"${{rewrite-{seed}.version}}"),
     ]
@@ -179,7 +190,8 @@ def figures(results: Mapping[str, dict[str, Any]], seeds: int) -> dict[str, Any]
         },
         **{arm: {f: mean([v[f] for v in values]) for f in FIGURES} for arm, values in by_arm.items()},
         "learning": {
-            when: {k: mean([point[when][k] for point in learning]) for k in LEARNING} for when in ("before", "after")
+            when: {k: mean([point[when][k] for point in learning]) for k in LEARNING}
+            for when in ("before", "after")
         },
         "fallback_share": mean([results[f"rewrite-{s}"]["fallback_share"] for s in range(seeds)]),
     }

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from pipelines.demo.world import half_of
 
-ANNOTATION = re.compile(r"(?P<left>[-+*/x×()\d.,$%\s]*?)=?\s*(?P<cur>\$?)<<(?P<work>[^<>=]+)=(?P<result>[^<>]+)>>(?P<said>[\d.,/]*)")
+ANNOTATION = re.compile(
+    r"(?P<left>[-+*/x×()\d.,$%\s]*?)=?\s*(?P<cur>\$?)<<(?P<work>[^<>=]+)=(?P<result>[^<>]+)>>(?P<said>[\d.,/]*)"
+)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
@@ -36,7 +38,11 @@ class RealRow:
 
 def value_of(node: ast.expr, names: dict[str, Fraction]) -> Fraction:
     """Exact value of an arithmetic expression over numbers and known names. Raises ValueError otherwise."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+    ):
         return Fraction(str(node.value))
     if isinstance(node, ast.Name) and node.id in names:
         return names[node.id]

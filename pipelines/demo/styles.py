@@ -63,7 +63,10 @@ def annotated(problem: Problem) -> str:
 
 
 def bullets(problem: Problem) -> str:
-    lines = [f"- {s.text} ({s.equation})" if s.op and s.text else f"- {s.equation if s.op else s.text}" for s in problem.steps]
+    lines = [
+        f"- {s.text} ({s.equation})" if s.op and s.text else f"- {s.equation if s.op else s.text}"
+        for s in problem.steps
+    ]
     return "\n".join([*lines, f"Answer: {problem.answer}"])
 
 
@@ -80,7 +83,11 @@ def bracketed(problem: Problem) -> str:
 def essay(problem: Problem) -> str:
     lines = ["Let us think about this question carefully, one step at a time."]
     for s in problem.steps:
-        said = f"{s.text}, and so we find that {s.equation}" if s.op and s.text else (s.equation if s.op else s.text)
+        said = (
+            f"{s.text}, and so we find that {s.equation}"
+            if s.op and s.text
+            else (s.equation if s.op else s.text)
+        )
         lines.append(f"In the next step we note the following: {said}.")
     return " ".join([*lines, f"Taking all of this into account, the final answer is {problem.answer}."])
 

@@ -16,19 +16,78 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-NAMES = (
-    "Anna Ben Cora Dan Ella Finn Gina Hugo Iris Jack Kate Leo Mia Noah Olga Paul Rosa Sam Tina Vera Will Zoe".split()
+NAMES = [
+    "Anna",
+    "Ben",
+    "Cora",
+    "Dan",
+    "Ella",
+    "Finn",
+    "Gina",
+    "Hugo",
+    "Iris",
+    "Jack",
+    "Kate",
+    "Leo",
+    "Mia",
+    "Noah",
+    "Olga",
+    "Paul",
+    "Rosa",
+    "Sam",
+    "Tina",
+    "Vera",
+    "Will",
+    "Zoe",
+]
+FEMALE = frozenset(
+    ["Anna", "Cora", "Ella", "Gina", "Iris", "Kate", "Mia", "Olga", "Rosa", "Tina", "Vera", "Zoe"]
 )
-FEMALE = frozenset("Anna Cora Ella Gina Iris Kate Mia Olga Rosa Tina Vera Zoe".split())
-NOUNS = "pens cups hats keys maps nuts pins cards coins shells stones stamps beads books balls kites".split()
+NOUNS = [
+    "pens",
+    "cups",
+    "hats",
+    "keys",
+    "maps",
+    "nuts",
+    "pins",
+    "cards",
+    "coins",
+    "shells",
+    "stones",
+    "stamps",
+    "beads",
+    "books",
+    "balls",
+    "kites",
+]
 GAINS = ("buys", "finds", "gets", "wins", "picks up")
 LOSSES = ("loses", "sells", "gives away", "drops", "breaks")
-CONTAINERS = "boxes bags jars shelves crates trays".split()
-PLACES = "box bag drawer basket car attic kitchen garden".split()
-THINGS = "key cup hat map pen coin book ball kite lamp".split()
-WORDS = "apple bird cloud door eagle fish grass horse island jacket king leaf moon night ocean pear rain star".split()
-KINDS = "wugs daxes feps blims zorks toves mips lorps".split()
-COLORS = "red blue green black white yellow".split()
+CONTAINERS = ["boxes", "bags", "jars", "shelves", "crates", "trays"]
+PLACES = ["box", "bag", "drawer", "basket", "car", "attic", "kitchen", "garden"]
+THINGS = ["key", "cup", "hat", "map", "pen", "coin", "book", "ball", "kite", "lamp"]
+WORDS = [
+    "apple",
+    "bird",
+    "cloud",
+    "door",
+    "eagle",
+    "fish",
+    "grass",
+    "horse",
+    "island",
+    "jacket",
+    "king",
+    "leaf",
+    "moon",
+    "night",
+    "ocean",
+    "pear",
+    "rain",
+    "star",
+]
+KINDS = ["wugs", "daxes", "feps", "blims", "zorks", "toves", "mips", "lorps"]
+COLORS = ["red", "blue", "green", "black", "white", "yellow"]
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 UNITS = (
@@ -113,7 +172,9 @@ def operand(rng: random.Random, value: int, op: str) -> int | None:
     return rng.randint(2, 4) if 2 <= value <= 30 else None
 
 
-def chain(rng: random.Random, family: str, length: int, clause: Callable[[str, str, int, str], str], ops: str) -> Problem:
+def chain(
+    rng: random.Random, family: str, length: int, clause: Callable[[str, str, int, str], str], ops: str
+) -> Problem:
     """A word problem: a holding, then `length` changes. `clause(pronoun, op, operand, noun)` words a change."""
     name, noun, value = rng.choice(NAMES), rng.choice(NOUNS), rng.randint(4, 50)
     start = f"{name} has {value} {noun}."
@@ -141,9 +202,17 @@ def word_problem(length: int) -> Callable[[random.Random], Problem]:
 
 def made_up_verb(rng: random.Random) -> str:
     """A word that looks like a verb and means nothing, so that rewriting learns to copy unknown verbs."""
-    onset, vowel, coda = "b bl br c cl d dr f fl g gl gr h j k l m n p pl pr qu r s sk sl st t tr v w z", "aeiou", "b ck d ft g l ll m mp n nd nt p r rt sk st t x"
+    onset, vowel, coda = (
+        "b bl br c cl d dr f fl g gl gr h j k l m n p pl pr qu r s sk sl st t tr v w z",
+        "aeiou",
+        "b ck d ft g l ll m mp n nd nt p r rt sk st t x",
+    )
     syllables = rng.choice((1, 2, 2, 3))
-    return "".join(rng.choice(onset.split()) + rng.choice(vowel) for _ in range(syllables)) + rng.choice(coda.split()) + "s"
+    return (
+        "".join(rng.choice(onset.split()) + rng.choice(vowel) for _ in range(syllables))
+        + rng.choice(coda.split())
+        + "s"
+    )
 
 
 def made_up_chain(rng: random.Random) -> Problem:
@@ -170,18 +239,24 @@ def craft(rng: random.Random) -> Problem:
 def groups(rng: random.Random) -> Problem:
     box, noun, a, b = rng.choice(CONTAINERS), rng.choice(NOUNS), rng.randint(2, 12), rng.randint(2, 12)
     question = f"There are {a} {box}. Each one holds {b} {noun}. How many {noun} are there in all?"
-    return Problem("groups", question, (step(f"There are {a} {box} with {b} {noun} each", a, "*", b),), str(a * b))
+    return Problem(
+        "groups", question, (step(f"There are {a} {box} with {b} {noun} each", a, "*", b),), str(a * b)
+    )
 
 
 def share(rng: random.Random) -> Problem:
     name, noun, a, b = rng.choice(NAMES), rng.choice(NOUNS), rng.randint(2, 12), rng.randint(2, 12)
-    question = f"{name} shares {a * b} {noun} equally among {a} friends. How many {noun} does each friend get?"
+    question = (
+        f"{name} shares {a * b} {noun} equally among {a} friends. How many {noun} does each friend get?"
+    )
     return Problem("share", question, (step(f"{a} friends share {a * b} {noun}", a * b, "/", a),), str(b))
 
 
 def arithmetic(rng: random.Random) -> Problem:
     op = rng.choice("+-*")
-    a, b = (rng.randint(2, 12), rng.randint(2, 12)) if op == "*" else (rng.randint(1, 150), rng.randint(1, 99))
+    a, b = (
+        (rng.randint(2, 12), rng.randint(2, 12)) if op == "*" else (rng.randint(1, 150), rng.randint(1, 99))
+    )
     if op == "-" and b > a:
         a, b = b, a
     return Problem("arithmetic", f"What is {a} {op} {b}?", (step("", a, op, b),), str(calculate(a, op, b)))
@@ -246,13 +321,17 @@ def unit(rng: random.Random) -> Problem:
     large, small, rule, factor = rng.choice(UNITS)
     a, b = rng.randint(2, 9), rng.randint(1, min(factor - 1, 40))
     question = f"How many {small} are {a} {large} and {b} {small}?"
-    return Problem("unit", question, (step(rule, a, "*", factor), step("", a * factor, "+", b)), str(a * factor + b))
+    return Problem(
+        "unit", question, (step(rule, a, "*", factor), step("", a * factor, "+", b)), str(a * factor + b)
+    )
 
 
 def syllable_name(rng: random.Random) -> str:
-    return "".join(rng.choice("b d f g k l m n p r s t v z".split()) + rng.choice("aeiou") for _ in range(2)).title() + (
-        rng.choice(("", "n", "r", "l", "s"))
-    )
+    return "".join(
+        rng.choice(["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z"])
+        + rng.choice("aeiou")
+        for _ in range(2)
+    ).title() + (rng.choice(("", "n", "r", "l", "s")))
 
 
 def facts() -> dict[tuple[str, str], str]:
@@ -294,7 +373,11 @@ def logic(rng: random.Random) -> Problem:
     color, asked = rng.choice(COLORS), rng.choice(COLORS)
     if rng.random() < 0.5:
         asked = color
-    premises = [f"All {first} are {second}", f"All {second} are {color}"] if rng.random() < 0.6 else [f"All {first} are {color}"]
+    premises = (
+        [f"All {first} are {second}", f"All {second} are {color}"]
+        if rng.random() < 0.6
+        else [f"All {first} are {color}"]
+    )
     said = [*premises, f"{name} is one of the {first}"]
     rng.shuffle(said)
     steps = [Step(f"{name} is one of the {first}"), *map(Step, premises), Step(f"So {name} is {color}")]
@@ -321,7 +404,12 @@ def sequence(rng: random.Random) -> Problem:
 def parity(rng: random.Random) -> Problem:
     number = rng.randint(10, 999)
     word = "odd" if number % 2 else "even"
-    return Problem("parity", f"Is {number} odd or even?", (Step(f"{number} ends in {number % 10}, which is {word}"),), word)
+    return Problem(
+        "parity",
+        f"Is {number} odd or even?",
+        (Step(f"{number} ends in {number % 10}, which is {word}"),),
+        word,
+    )
 
 
 FAMILIES: dict[str, Callable[[random.Random], Problem]] = {

@@ -29,10 +29,27 @@ SOURCES = {
     "programs": (
         "mwp/svamp_python_sdp.jsonl",
         "answer_cot",
-        ["--map", "id=item_id", "--map", "prompt=question", "--map", "completion=answer_cot", "--map", "answer=answer_value"],
+        [
+            "--map",
+            "id=item_id",
+            "--map",
+            "prompt=question",
+            "--map",
+            "completion=answer_cot",
+            "--map",
+            "answer=answer_value",
+        ],
     ),
 }
-LEARN = ["steps=30", "prompts_per_step=8", "candidates=8", "lr=1e-3", "lora_rank=32", "beta=0", "max_tokens=320"]
+LEARN = [
+    "steps=30",
+    "prompts_per_step=8",
+    "candidates=8",
+    "lr=1e-3",
+    "lora_rank=32",
+    "beta=0",
+    "max_tokens=320",
+]
 
 
 def recast(*args: str, store: Path) -> dict[str, Any]:
@@ -56,7 +73,9 @@ def split_halves(path: Path, out: Path) -> list[Path]:
 
 
 NUMBER = r"-?\$?\d[\d,]*(?:\.\d+)?|-?\.\d+"
-SUM = re.compile(rf"(?<![\d.\w])((?:{NUMBER})(?:\s*[-+*/]\s*(?:{NUMBER}))+)\s*=\s*\$?({NUMBER})(?![\d,]*\.?\d)")
+SUM = re.compile(
+    rf"(?<![\d.\w])((?:{NUMBER})(?:\s*[-+*/]\s*(?:{NUMBER}))+)\s*=\s*\$?({NUMBER})(?![\d,]*\.?\d)"
+)
 PIECE = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+|[-+*/]")
 
 
@@ -104,7 +123,9 @@ def edit_distance(before: str, after: str) -> float:
     """1 - matched words / longer text, annotations stripped from the demonstration."""
     stripped = re.sub(r"<<[^>]*>>", "", before)
     a, b = stripped.split(), after.split()
-    matched = sum(block.size for block in difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks())
+    matched = sum(
+        block.size for block in difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
+    )
     return 1 - matched / max(len(a), len(b), 1)
 
 
@@ -142,7 +163,9 @@ def main() -> None:
     assert all(row["decision"] != "fallback" or row["reason"] for row in rows), "a fallback without a reason"
     accepted = [row for row in rows if row["decision"] in ("rewrite", "repair")]
     verdicts = [judged_right(row["completion"], row["answer"]) for row in accepted]
-    wrong = [(v, r["completion"], r["answer"]) for v, r in zip(verdicts, accepted, strict=True) if v != "right"]
+    wrong = [
+        (v, r["completion"], r["answer"]) for v, r in zip(verdicts, accepted, strict=True) if v != "right"
+    ]
     print(
         json.dumps(
             {

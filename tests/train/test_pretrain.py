@@ -13,8 +13,14 @@ def llama(seed: int = 0):
 
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=1, head_dim=32,
-        attn_implementation="eager", tie_word_embeddings=True,
+        vocab_size=32,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        head_dim=32,
+        attn_implementation="eager",
+        tie_word_embeddings=True,
     )
     return LlamaForCausalLM(config)
 
@@ -29,7 +35,9 @@ def counting(seed: str):
 
 
 def test_packing_uses_the_shortest_row_that_fits_and_never_overfills() -> None:
-    docs = iter([([1] * 5, [1.0] * 5), ([2] * 3, [1.0] * 3), ([3] * 9, [1.0] * 9), *[([4] * 20, [1.0] * 20)] * 2])
+    docs = iter(
+        [([1] * 5, [1.0] * 5), ([2] * 3, [1.0] * 3), ([3] * 9, [1.0] * 9), *[([4] * 20, [1.0] * 20)] * 2]
+    )
     packed = pack(docs, {8: 1, 16: 1}, patience=2)
     # 5 and 3 fill the row of 8 exactly; 9 needs the row of 16; 20 fits nowhere, twice, and that ends it
     assert [[len(d[0]) for d in row] for row in packed[8]] == [[5, 3]]
@@ -59,10 +67,14 @@ def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
 
 
 def test_training_learns_and_a_killed_run_ends_in_the_same_weights(tmp_path) -> None:
-    config = PretrainConfig(steps=12, rows={16: 4}, lr=2e-2, lr_embedding=2e-2, warmup=2, save_every=4, compile=False)
+    config = PretrainConfig(
+        steps=12, rows={16: 4}, lr=2e-2, lr_embedding=2e-2, warmup=2, save_every=4, compile=False
+    )
     whole = llama()
     first = []
-    pretrain(whole, counting, config, tmp_path / "whole", pad=0, progress=lambda s, t, f: first.append(f["loss"]))
+    pretrain(
+        whole, counting, config, tmp_path / "whole", pad=0, progress=lambda s, t, f: first.append(f["loss"])
+    )
     assert first[-1] < 0.7 * first[0]
 
     class Killed(Exception):
