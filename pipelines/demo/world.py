@@ -16,78 +16,23 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-NAMES = [
-    "Anna",
-    "Ben",
-    "Cora",
-    "Dan",
-    "Ella",
-    "Finn",
-    "Gina",
-    "Hugo",
-    "Iris",
-    "Jack",
-    "Kate",
-    "Leo",
-    "Mia",
-    "Noah",
-    "Olga",
-    "Paul",
-    "Rosa",
-    "Sam",
-    "Tina",
-    "Vera",
-    "Will",
-    "Zoe",
-]
-FEMALE = frozenset(
-    ["Anna", "Cora", "Ella", "Gina", "Iris", "Kate", "Mia", "Olga", "Rosa", "Tina", "Vera", "Zoe"]
-)
-NOUNS = [
-    "pens",
-    "cups",
-    "hats",
-    "keys",
-    "maps",
-    "nuts",
-    "pins",
-    "cards",
-    "coins",
-    "shells",
-    "stones",
-    "stamps",
-    "beads",
-    "books",
-    "balls",
-    "kites",
-]
+NAMES = (
+    "Anna Ben Cora Dan Ella Finn Gina Hugo Iris Jack Kate Leo Mia Noah Olga Paul Rosa Sam Tina Vera Will Zoe"
+).split()
+FEMALE = frozenset("Anna Cora Ella Gina Iris Kate Mia Olga Rosa Tina Vera Zoe".split())
+NOUNS = (
+    "pens cups hats keys maps nuts pins cards coins shells stones stamps beads books balls kites"
+).split()
 GAINS = ("buys", "finds", "gets", "wins", "picks up")
 LOSSES = ("loses", "sells", "gives away", "drops", "breaks")
-CONTAINERS = ["boxes", "bags", "jars", "shelves", "crates", "trays"]
-PLACES = ["box", "bag", "drawer", "basket", "car", "attic", "kitchen", "garden"]
-THINGS = ["key", "cup", "hat", "map", "pen", "coin", "book", "ball", "kite", "lamp"]
-WORDS = [
-    "apple",
-    "bird",
-    "cloud",
-    "door",
-    "eagle",
-    "fish",
-    "grass",
-    "horse",
-    "island",
-    "jacket",
-    "king",
-    "leaf",
-    "moon",
-    "night",
-    "ocean",
-    "pear",
-    "rain",
-    "star",
-]
-KINDS = ["wugs", "daxes", "feps", "blims", "zorks", "toves", "mips", "lorps"]
-COLORS = ["red", "blue", "green", "black", "white", "yellow"]
+CONTAINERS = "boxes bags jars shelves crates trays".split()
+PLACES = "box bag drawer basket car attic kitchen garden".split()
+THINGS = "key cup hat map pen coin book ball kite lamp".split()
+WORDS = (
+    "apple bird cloud door eagle fish grass horse island jacket king leaf moon night ocean pear rain star"
+).split()
+KINDS = "wugs daxes feps blims zorks toves mips lorps".split()
+COLORS = "red blue green black white yellow".split()
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 UNITS = (
@@ -327,11 +272,9 @@ def unit(rng: random.Random) -> Problem:
 
 
 def syllable_name(rng: random.Random) -> str:
-    return "".join(
-        rng.choice(["b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z"])
-        + rng.choice("aeiou")
-        for _ in range(2)
-    ).title() + (rng.choice(("", "n", "r", "l", "s")))
+    return "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(2)).title() + (
+        rng.choice(("", "n", "r", "l", "s"))
+    )
 
 
 def facts() -> dict[tuple[str, str], str]:
