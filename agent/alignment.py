@@ -62,6 +62,10 @@ class AnchorCache:
                 self._known[key] = Anchors(score.nll, score.excess, level)
         return [self._known[key] for key in keys]
 
+    def knows(self, row: Mapping[str, Any]) -> bool:
+        """Whether the anchors of `row` have been measured."""
+        return self._key(row) in self._known
+
     def state(self) -> dict[str, list[float | None]]:
         """What is known, as JSON; `restore` takes it back, so that a resumed run measures nothing twice."""
         return {

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from peft import LoraConfig
@@ -31,12 +32,17 @@ from agent.engine_hf import HFEngine
 from agent.learn import METRICS, LearnConfig, write_json
 from agent.ledger import mean_or_none
 from agent.scorer import ScoredGroup, Scorer, Weights
+from agent.shared_prefix import completion_logprobs, shares_prefix
 from curate.fingerprint import prompt_hash, seed_of
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 
 ANCHORS = "anchors.json"
+ANCHORS_AHEAD = 256
+"""Own samples drawn together."""
 TRAINER_STATE = "trainer_state.json"
+LOGITS = 2**28
+"""Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""
 LOGGED = {"loss": "loss", "grad_norm": "grad_norm", "kl": "kl", "entropy": "entropy", "learning_rate": "lr"}
 """What is taken over from TRL's own log, and under which name."""
 
@@ -62,6 +68,7 @@ class Session:
         self.stopped = "steps"
         self.alarms: list[str] = []
         self.seconds_before = 0.0
+        self.order = order(len(self.train), config)
         self._backbone = model
         self._last_scored: list[ScoredGroup] = []
         self._generation: dict[str, float] = {}
@@ -141,6 +148,7 @@ class Session:
             bf16=cuda and torch.cuda.is_bf16_supported(),
             gradient_checkpointing=cuda,
             disable_dropout=True,
+            shuffle_dataset=False,  # `order` has shuffled
             seed=config.seed,
             logging_steps=1,
             logging_nan_inf_filter=False,
@@ -151,12 +159,7 @@ class Session:
             disable_tqdm=True,
             dataloader_pin_memory=cuda,
         )
-        data = Dataset.from_list(
-            [
-                {"prompt": prompts.rewrite(row["messages"], row["demonstration"]), "row": position}
-                for position, row in enumerate(self.train)
-            ]
-        )
+        data = Dataset.from_dict({"row": self.order}).with_transform(self._examples)
         lora = LoraConfig(
             r=config.lora_rank,
             lora_alpha=config.lora_alpha,
@@ -164,9 +167,11 @@ class Session:
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
-        trainer = GRPOTrainer(
+        trainer = _shared_prefix_trainer(GRPOTrainer)(
             model=self._backbone,
-            reward_funcs=self.scorer.reward_func(self.train, on_scored=self._remember),
+            reward_funcs=self.scorer.reward_func(
+                self.train, group_size=config.candidates, on_scored=self._remember
+            ),
             args=args,
             train_dataset=data,
             processing_class=self.tokenizer,
@@ -182,6 +187,13 @@ class Session:
                 trainer.remove_callback(callback)
         return trainer
 
+    def _examples(self, batch: Mapping[str, list[int]]) -> dict[str, list[Any]]:
+        rows = [self.train[i] for i in batch["row"]]
+        return {
+            "row": batch["row"],
+            "prompt": [prompts.rewrite(r["messages"], r["demonstration"]) for r in rows],
+        }
+
     def _rollout(self, asked: list[Any], trainer: Any) -> dict[str, Any]:
         """TRL's hook: `asked` holds every prompt K times in a row; the same order comes back."""
         k = self.config.candidates
@@ -191,6 +203,7 @@ class Session:
                 f"prompts do not come in groups of {k}; group rewards need whole groups a process"
             )
         step = trainer.state.global_step
+        self._anchor_ahead(step)
         seeds = [[seed_of(self.config.seed, prompt_hash(p), step, j) for j in range(k)] for p in groups]
         sampling = Sampling(temperature=self.config.temperature, max_tokens=self.config.max_tokens)
         started = time.perf_counter()
@@ -210,6 +223,14 @@ class Session:
             "logprobs": [s.logprobs for s in drawn],
             "finish_reason": [s.finish_reason for s in drawn],
         }
+
+    def _anchor_ahead(self, step: int) -> None:
+        """Measure the anchors of this step and the next ones together: small batches decode slowly."""
+        size = self.config.prompts_per_step
+        steps = max(1, ANCHORS_AHEAD // (size * self.config.own_samples))
+        coming = [self.train[i] for i in self.order[step * size : (step + steps) * size]]
+        if not all(self.anchors.knows(row) for row in coming[:size]):
+            self.anchors.of(coming)
 
     def _remember(self, scored: list[ScoredGroup]) -> None:
         self._last_scored = scored
@@ -268,6 +289,67 @@ class Session:
             self.best_step = max(
                 sorted(self.heldout_figures), key=lambda s: self.heldout_figures[s]["reward"]
             )
+
+
+def order(num_rows: int, config: LearnConfig) -> list[int]:
+    """Row numbers for every prompt slot of the run: shuffled pass after shuffled pass, none cut short.
+
+    TRL's own sampler drops the end of a pass that fills no whole step; here it runs on into the next one. No
+    prompt comes twice in a step.
+    """
+    size, slots = config.prompts_per_step, config.steps * config.prompts_per_step
+    found: list[int] = []
+    epoch = 0
+    while len(found) < slots:
+        begun = found[len(found) - len(found) % size :]  # of the step that the last pass left unfinished
+        fresh = np.random.default_rng([config.seed, epoch]).permutation(num_rows).tolist()
+        head = [i for i in fresh if i not in begun][: size - len(begun)]
+        taken = set(head)
+        found += head + [i for i in fresh if i not in taken]
+        epoch += 1
+    return found[:slots]
+
+
+def _shared_prefix_trainer(base: type) -> type:
+    """TRL's trainer with the log-probabilities of `agent.shared_prefix` where they apply."""
+
+    class SharedPrefixTrainer(base):  # type: ignore[misc, valid-type]
+        def _get_per_token_logps_and_entropies(
+            self,
+            model: Any,
+            input_ids: torch.Tensor,
+            attention_mask: torch.Tensor,
+            logits_to_keep: int,
+            batch_size: int | None = None,
+            compute_entropy: bool = False,
+            compute_aux_loss: bool = False,
+            **multimodal: Any,
+        ) -> Any:
+            backbone = self.accelerator.unwrap_model(model)
+            plain = not compute_aux_loss and all(value is None for value in multimodal.values())
+            # checkpointing recomputes layers and cannot fill a cache; several processes sync gradients a forward
+            alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
+            small = (
+                input_ids.shape[0] * logits_to_keep * backbone.config.get_text_config().vocab_size < LOGITS
+            )
+            if not (plain and alone and small and shares_prefix(backbone)):
+                return super()._get_per_token_logps_and_entropies(
+                    model,
+                    input_ids,
+                    attention_mask,
+                    logits_to_keep,
+                    batch_size=batch_size,
+                    compute_entropy=compute_entropy,
+                    compute_aux_loss=compute_aux_loss,
+                    **multimodal,
+                )
+            with self.accelerator.autocast():
+                logprobs, entropies = completion_logprobs(
+                    model, input_ids, attention_mask, logits_to_keep, temperature=self.temperature
+                )
+            return logprobs, entropies if compute_entropy else None, None
+
+    return SharedPrefixTrainer
 
 
 class Recorder(TrainerCallback):

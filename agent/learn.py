@@ -83,7 +83,7 @@ class LearnConfig(BaseModel):
     micro_batch: int | None = Field(None, ge=1)
     """Candidates a forward pass; must divide prompts_per_step * candidates. None: all at once on a CPU, one
     prompt's candidates on a GPU."""
-    engine_batch: int = Field(64, ge=1)
+    engine_batch: int = Field(128, ge=1)
     """Rows that the engine decodes or scores together."""
 
     mode: Literal["anchored", "paper", "typical"] = "anchored"

@@ -181,11 +181,16 @@ class Scorer:
         }
 
     def reward_func(
-        self, rows: Sequence[Row], *, on_scored: Callable[[list[ScoredGroup]], None] | None = None
+        self,
+        rows: Sequence[Row],
+        *,
+        group_size: int | None = None,
+        on_scored: Callable[[list[ScoredGroup]], None] | None = None,
     ) -> Callable[..., list[float | None]]:
         """A TRL reward function over `rows`; the data set's column `row` holds positions in it.
 
-        The candidates of a prompt must come next to each other, as TRL passes them. A group in which none
+        The candidates of a prompt must come next to each other, as TRL passes them; `group_size` tells apart
+        a prompt that comes twice in a row. A group in which none
         passed gets no reward at all rather than K zeros: it carries no signal, and zeros would count in the
         batch's standard deviation.
         """
@@ -198,7 +203,10 @@ class Scorer:
         ) -> list[float | None]:
             texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
             reasons = ["stop"] * len(texts) if finish_reason is None else list(finish_reason)
-            starts = [n for n in range(len(row)) if n == 0 or row[n] != row[n - 1]]
+            k = group_size or len(row)
+            starts = [n for n in range(len(row)) if n % k == 0 or row[n] != row[n - 1]]
+            if group_size and len(starts) * group_size != len(row):
+                raise ValueError(f"{len(row)} completions are not whole groups of {group_size}")
             bounds = list(zip(starts, [*starts[1:], len(row)], strict=True))
             scored = self.score(
                 [rows[row[a]] for a, _ in bounds],
