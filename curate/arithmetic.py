@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from curate.notation import plain
 from curate.numerals import Value, divide, literal
-from curate.stretches import segments, states
+from curate.stretches import segments, states, straight_line
 from curate.sums import Parser, Side, Tokens, is_symbol, tokenise
 from curate.truth import left_side, like_terms, truth_of
 
@@ -36,6 +36,8 @@ class Equality:
     """True where a side holds an operation, False for `x = 5` or `2 hours = 120 minutes`."""
     result: Value | None
     """The value stated as the outcome of the operation, None where nothing was computed."""
+    operands: tuple[Value, ...] = ()
+    """The numbers that go into the operation."""
 
 
 def equalities(text: str) -> list[Equality]:
@@ -126,7 +128,7 @@ def _analyse(text: str) -> _Analysis:
     program = _PROGRAM.search(text) is not None
     page = _Page(program)
     if program:
-        text = _DOCSTRING.sub("", text)
+        text = straight_line(_DOCSTRING.sub("", text))
     for segment in segments(plain(text)):
         simple = _simple(segment)
         if simple is not None:
@@ -159,7 +161,7 @@ def _simple(segment: str) -> Equality | None:
         true = b != 0 and a == c * b
     else:
         true = c == (a + b if operator == "+" else a - b if operator == "-" else a * b)
-    return Equality(match.group(), c, c, True, True, c) if true else None
+    return Equality(match.group(), c, c, True, True, c, (a, b)) if true else None
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]
@@ -252,11 +254,20 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
         truth = like_terms(tokens, left_start, c, max(c, right.end))
     computed = left.operated or right.operated
     stated = right.value if not right.operated or left.operated else left.value
-    if computed and stated is not None:
+    if computed and stated is not None and truth is not False and (truth or not right.operated):
         page.results[stated] = None
         if truth and left.value is not None and right.value is not None and left.value != right.value:
             page.rounded[stated] = left.value if stated == right.value else right.value
-    return Equality(text, left.value, right.value, truth, computed, stated if computed else None)
+    operands = _literals(tokens, left_start, b) if left.operated else ()
+    if right.operated and last:
+        operands += _literals(tokens, c, right.end)
+    return Equality(text, left.value, right.value, truth, computed, stated if computed else None, operands)
+
+
+def _literals(tokens: Tokens, start: int, end: int) -> tuple[Value, ...]:
+    """The numbers written between two tokens."""
+    values = (literal(tokens.texts[i])[0] for i in range(start, end) if tokens.kinds[i] == "n")
+    return tuple(value for value in values if value is not None)
 
 
 def _defined_name(tokens: Tokens, a: int, b: int, first: bool) -> str | None:
@@ -287,9 +298,10 @@ def _define(
     page.bind(name, right.value)
     if right.operated and last:
         page.results[right.value] = None
-    return (
-        Equality(text, right.value, right.value, True, True, right.value) if right.operated and last else None
-    )
+    if not (right.operated and last):
+        return None
+    operands = _literals(tokens, span[2], right.end)
+    return Equality(text, right.value, right.value, True, True, right.value, operands)
 
 
 def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> None:
@@ -315,4 +327,4 @@ def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> Non
                 left, right, tokens, (a, b, c, d), page.env, page.rounded, about or relation == "≈", False
             )
             old = found[index]
-            found[index] = Equality(old.text, left.value, right.value, truth, True, old.result)
+            found[index] = Equality(old.text, left.value, right.value, truth, True, old.result, old.operands)

@@ -116,6 +116,16 @@ def numbers(text: str) -> frozenset[Value]:
     return frozenset(values)
 
 
+def count(text: str) -> dict[Value, int]:
+    """How often each number is written in `text`, whatever its sign, currency or percent sign."""
+    counts: dict[Value, int] = {}
+    for _, digits, _ in _NUMBER.findall(plain(text)):
+        value, _ = literal(digits.rstrip(","))
+        if value is not None:
+            counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
 _SMALL = {
     w: v
     for v, w in enumerate(

@@ -9,6 +9,8 @@ from curate.sums import TIMES_X
 
 MAX_SEGMENT_CHARS = 4000
 
+_CONTROL = re.compile(r"\s*(?:if|elif|else|for|while|try|except|with)\b.*:\s*$")
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|//)?=(?!=)")
 _SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
 _OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
 _IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
@@ -16,6 +18,25 @@ _ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
+
+
+def straight_line(program: str) -> str:
+    """`program` without what runs under a condition or in a loop: the names assigned there become unknown.
+
+    A remainder `a % b` becomes unknown too, since the sign means percent everywhere else.
+    """
+    kept: list[str] = []
+    block = -1  # indentation of the control line whose body is being skipped
+    for line in program.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if block >= 0 and line.strip() and indent > block:
+            name = _ASSIGNMENT.match(line)
+            if name:
+                kept.append(f"{name.group(1)} = unknown()")
+            continue
+        block = indent if _CONTROL.match(line) else -1
+        kept.append(line.replace("%", " * unknown() * ") if "#" not in line else line)
+    return "\n".join(kept)
 
 
 def states(text: str) -> bool:

@@ -1,20 +1,22 @@
 """Do the results of the demonstration's steps occur in the completion?
 
-Catches: a dropped step, a number altered mid-way, an answer without its reasoning. Cannot catch: a number that
-occurs for another reason, and steps whose results the demonstration does not compute. Vacuous where the
-demonstration states no computed result; so it says nothing about text tasks.
+Catches: a dropped step, a number altered mid-way, an answer without its reasoning. A result that the completion
+only goes on to use (`40 - 4 = 36` where nothing says how 40 came about) has not been stated and counts as missing.
+Cannot catch: a number that is stated for another reason, and steps whose results the demonstration does not
+compute. Vacuous where the demonstration states no computed result; so it says nothing about text tasks.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.arithmetic import step_results
+from curate.arithmetic import equalities, step_results
 from curate.checks.case import Case, CheckConfig
-from curate.numerals import Value, numbers, spoken
+from curate.numerals import Value, count, numbers, spoken
 from curate.records import Check
 
 
@@ -25,6 +27,9 @@ class StepsCheck(CheckConfig):
     min_share: float = Field(default=1.0, ge=0.0, le=1.0)
     """Smallest share of the demonstration's step results that the completion must contain."""
 
+    stated: bool = True
+    """Whether a result must be stated, as a result or in words, and not only be used in a later step."""
+
     name: ClassVar[str] = "steps"
 
     def run(self, case: Case) -> Check:
@@ -33,6 +38,8 @@ class StepsCheck(CheckConfig):
             return self.passed()
         written = numbers(case.completion)
         missing = [r for r in results if r not in written and not _nearly(r, written)]
+        if not missing and self.stated:
+            missing = _only_used(results, case)
         if missing:
             said = spoken(case.completion)
             missing = [r for r in missing if r not in said]
@@ -45,6 +52,20 @@ class StepsCheck(CheckConfig):
                 share,
             )
         return self.passed(share)
+
+
+def _only_used(results: tuple[Value, ...], case: Case) -> list[Value]:
+    """Step results that occur as operands and nowhere else; numbers that the prompt gives are no such."""
+    operands = Counter(v for e in equalities(case.completion) for v in e.operands)
+    suspects = [r for r in results if r in operands]
+    if not suspects:
+        return []
+    given = numbers(case.prompt)
+    occurrences = count(case.completion)
+    stated = {e.result for e in equalities(case.completion)} | spoken(case.completion)
+    return [
+        r for r in suspects if r not in given and r not in stated and occurrences.get(r, 0) <= operands[r]
+    ]
 
 
 def _nearly(result: Value, written: frozenset[Value]) -> bool:
