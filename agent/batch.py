@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from agent import prompts
-from agent.choice import ERROR, Embed, choose, failure_message, fallback_reason
+from agent.choice import ERROR, choose, failure_message, fallback_reason
+from agent.embedding import Embed
 from agent.engine import Engine, Sample, Sampling, Score
 from curate.fingerprint import seed_of
 from curate.records import Candidate, Decision, DecisionKind, Messages, Verdict, VerdictStatus

@@ -7,17 +7,15 @@ the bare backbone included: otherwise part of what an agent seems to gain is sel
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from agent.embedding import Embed
 from curate.records import Candidate, CheckStatus, VerdictStatus
 
 UNVERIFIABLE = "unverifiable"
 ERROR = "error"
-
-Embed = Callable[[Sequence[str]], np.ndarray]
-"""texts -> (N, D) embeddings, rows of length 1"""
 
 
 def choose(

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent import prompts
 from agent.batch import Gate, Row, Worker
-from agent.choice import Embed
+from agent.embedding import Embed, backbone_embedder, sentence_embedder
 from agent.engine import Engine, Sampling
 from agent.parts import POSITION, Parts, Plan, make_plan
 from curate import schema
@@ -37,6 +37,9 @@ from curate.errors import BudgetReached, DataError, UsageError
 from curate.fingerprint import canonical_json
 from curate.records import Decision, DecisionKind, VerdictStatus
 from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+
+if TYPE_CHECKING:
+    from agent.engine_hf import HFEngine
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -84,6 +87,9 @@ class RewriteConfig(BaseModel):
     """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
     tie_nats: float = Field(0.05, ge=0)
     """Candidates within this of the lowest NLL (nats per token) count as equally well aligned."""
+    embedding: str = "backbone"
+    """What texts are compared by within a tie: `backbone` (its mean hidden state), `none` (the likelier
+    wins), or a sentence-transformers model by name or folder."""
     own_samples: int = Field(0, ge=0)
     """The backbone's own answers a row, scored for `nll_self`. They cost as much as candidates."""
     batch_rows: int = Field(64, ge=1)
@@ -166,18 +172,20 @@ def rewrite(
     with `row_id`, `messages` and `demonstration`. Candidates come from the engine's adapter if it has one,
     and then `agent_id` says which; otherwise from the bare backbone. The same call on a `run_dir` that holds
     part of the job does only what is missing. `progress` gets `{"done", "total", "rewrite", "repair",
-    "fallback", "seconds"}` after every batch. `deadline` (of time.monotonic) ends the job between batches
-    with BudgetReached. Raises UsageError, DataError, and the engine's own error where it fails on everything.
+    "fallback", "seconds"}` after every batch. `embed` replaces what `config.embedding` names. `deadline`
+    (of time.monotonic) ends the job between batches with BudgetReached. Raises UsageError, DataError, and
+    the engine's own error where it fails on everything.
     """
     if config.temperature == 0 and config.candidates > 1:
         raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
     adapter = bool(getattr(engine, "has_adapter", False))
     if adapter and not agent_id:
         raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
+    embed = embed or embedder(engine, config.embedding)
     table = pa.Table.from_batches(list(schema.batches(rows)), VERSION_SCHEMA)
     if not table.num_rows:
         raise DataError("there are no rows to rewrite: the version is empty.")
-    plan = _plan(table, engine, gate, config, agent_id if adapter else None, embed)
+    plan = _plan(table, engine, gate, config, agent_id if adapter else None)
     parts = Parts(Path(run_dir), plan)
     worker = Worker(
         engine,
@@ -266,14 +274,21 @@ class _Tally:
         }
 
 
-def _plan(
-    table: pa.Table,
-    engine: Engine,
-    gate: Gate,
-    config: RewriteConfig,
-    agent_id: str | None,
-    embed: Embed | None,
-) -> Plan:
+def embedder(engine: Engine, name: str) -> Embed | None:
+    """The embedding that `RewriteConfig.embedding` names. Raises UsageError where the engine has none."""
+    if name == "none":
+        return None
+    if name != "backbone":
+        return sentence_embedder(name)
+    if not hasattr(engine, "score"):
+        raise UsageError(
+            f"the engine {engine.name!r} shows no hidden states to embed texts by; set rewrite.embedding to "
+            "`none` or to a sentence-transformers model."
+        )
+    return backbone_embedder(cast("HFEngine", engine))
+
+
+def _plan(table: pa.Table, engine: Engine, gate: Gate, config: RewriteConfig, agent_id: str | None) -> Plan:
     digest = hashlib.sha256()
     lengths = []
     for batch in table.select(READ).to_batches():
@@ -288,7 +303,6 @@ def _plan(
         "agent_id": agent_id,
         "gate_id": gate.id,
         "prompts": [prompts.REWRITE_ID, prompts.REPAIR_ID],
-        "embedding": getattr(embed, "id", type(embed).__name__) if embed else None,
     }
     return make_plan(identity, lengths, config.batch_rows, config.window_rows)
 

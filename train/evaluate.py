@@ -13,6 +13,7 @@ stands beside the accuracy. Models come in as two callables; this module loads n
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -171,7 +172,7 @@ def evaluate(
         if loglik and scored:
             values = loglik([items[i].messages for i in scored], [items[i].completion or "" for i in scored])
             for i, value in zip(scored, values, strict=True):
-                gold[i] = float(value)
+                gold[i] = None if math.isnan(value) else float(value)  # NaN: longer than the model takes
         if progress:
             progress({"done": min(first + chunk, len(order)), "total": len(order)})
     return EvalResult(model, tuple(grade(*triple) for triple in zip(items, texts, gold, strict=True)))

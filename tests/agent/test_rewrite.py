@@ -93,7 +93,7 @@ def rows(n=10):
 
 
 def config(**changes) -> RewriteConfig:
-    return RewriteConfig(**{"batch_rows": 3, "window_rows": 7, **changes})
+    return RewriteConfig(**{"batch_rows": 3, "window_rows": 7, "embedding": "none", **changes})
 
 
 def table(result: RewriteResult):
@@ -275,6 +275,11 @@ def test_the_deadline_ends_between_batches_and_the_rest_goes_on(tmp_path):
     with pytest.raises(BudgetReached, match="after 0 of 9 rows"):
         rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path, deadline=time.monotonic() - 1)
     assert rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path).num_rows == 9
+
+
+def test_an_engine_without_hidden_states_cannot_embed(tmp_path):
+    with pytest.raises(UsageError, match="'fake' shows no hidden states"):
+        rewrite(rows(1), FakeEngine(), FakeGate(), config(embedding="backbone"), tmp_path)
 
 
 def test_greedy_candidates_would_all_be_the_same(tmp_path):
