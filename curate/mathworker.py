@@ -16,9 +16,12 @@ import select
 import subprocess
 import sys
 import threading
+import time
 from functools import lru_cache
 
 TIME_LIMIT_S = 3.0
+"""Processor seconds of one request: a busy machine must not change a verdict."""
+WALL_FACTOR = 20.0  # a request that sleeps is killed after this many times its limit
 START_LIMIT_S = 60.0
 MEMORY_LIMIT_BYTES = 2 << 30
 MAX_CHARS = 2_000
@@ -36,7 +39,7 @@ class _Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
             start_new_session=True,
         )  # fmt: skip
-        self.ready = self._receive(START_LIMIT_S) == {"ready": True}
+        self.ready = self._receive(START_LIMIT_S, 5 * START_LIMIT_S) == {"ready": True}
 
     def ask(self, a: str, b: str, limit_s: float) -> bool | None:
         """The child's verdict; None, and the child killed, where it fails or overruns."""
@@ -47,18 +50,27 @@ class _Worker:
         except OSError:
             self.kill()
             return None
-        answer = self._receive(limit_s)
+        answer = self._receive(limit_s, WALL_FACTOR * limit_s)
         if answer is None:
             self.kill()
             return None
         return answer.get("equal")
 
-    def _receive(self, limit_s: float) -> dict | None:
+    def _receive(self, cpu_limit_s: float, wall_limit_s: float) -> dict | None:
+        """The child's next line; None where it ends or uses up either limit first."""
         stream = self.process.stdout
         assert stream is not None
-        readable, _, _ = select.select([stream], [], [], limit_s)
-        line = stream.readline() if readable else b""
-        return json.loads(line) if line else None
+        deadline = time.monotonic() + wall_limit_s
+        used = _cpu_seconds(self.process.pid)
+        while True:
+            readable, _, _ = select.select([stream], [], [], min(0.2, wall_limit_s))
+            if readable:
+                line = stream.readline()
+                return json.loads(line) if line else None
+            spent = _cpu_seconds(self.process.pid)
+            over = spent is not None and used is not None and spent - used > cpu_limit_s
+            if over or time.monotonic() > deadline:
+                return None
 
     @property
     def alive(self) -> bool:
@@ -73,6 +85,16 @@ class _Worker:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    """Processor time that a process has used, None where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Pool:
@@ -166,7 +188,8 @@ def _serve() -> None:
     def formula(text: str) -> str:
         return text if "$" in text or "\\boxed" in text else f"${text}$"
 
-    say({"ready": True})
+    compare(parse("$x+1$", parsing_timeout=None), parse("$1+x$", parsing_timeout=None), timeout_seconds=None)
+    say({"ready": True})  # the grammar is loaded, so that no request pays for it
     for line in sys.stdin:
         try:
             a, b = json.loads(line)
