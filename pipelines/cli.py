@@ -161,6 +161,7 @@ def _perform(
         reporter.close()
     except KeyboardInterrupt:
         reporter.close()
+        sys.unraisablehook = lambda _: None  # writers that were cut short complain while they are collected
         return _fail(
             as_json,
             INTERRUPTED,

@@ -15,6 +15,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,11 @@ class Config:
         """The section `name` as its frozen pydantic object. `overrides` that are None change nothing."""
         values = dict(self.given.get(name) or {}) | {k: v for k, v in overrides.items() if v is not None}
         return _checked(section_class(name), values, f"{name}.")
+
+    def identity(self, name: str) -> dict[str, Any]:
+        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons."""
+        excluded = getattr(sys.modules[section_class(name).__module__], "NOT_IDENTITY", ())
+        return self.section(name).model_dump(mode="json", exclude=set(excluded))
 
     def over(self, other: Mapping[str, Any]) -> Config:
         """This configuration with `other`, nested or dotted, on top."""

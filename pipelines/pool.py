@@ -118,7 +118,7 @@ class _Worker:
                     str(theirs.fileno()),
                     str(os.getpid()),
                     *(["--warm"] if warm else []),
-                ],  # fmt: skip
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

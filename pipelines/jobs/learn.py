@@ -26,7 +26,6 @@ def job(
     group. The adapter, its curves and its held-out figures before and after go to `out`.
     """
     from agent.learn import learn
-
     from curate.gate import load_gate
     from pipelines.jobs import models
 
@@ -46,3 +45,16 @@ def job(
         progress=progress,
     )
     return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['out']}: {result['steps']} steps on {result['rows']} rows of {result['data']}", markup=False
+    )
+    for name, before in result["before"].items():
+        after = result["best"].get(name)
+        if isinstance(before, float) and isinstance(after, float):
+            console.print(f"  held out {name.replace('_', ' '):24} {before:.3f} -> {after:.3f}", markup=False)
+    for alarm in result["alarms"]:
+        console.print(f"  alarm: {alarm}", markup=False)
+    console.print(f"use it: recast rewrite {result['data']} --agent {result['out']} --as NAME", markup=False)

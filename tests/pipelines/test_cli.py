@@ -1,0 +1,201 @@
+"""The command line: help, JSON, exit codes, and that every verb is a job with an example."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+
+from pipelines import cli, runs
+from pipelines.jobs import INJECTED, VERBS
+from tests.conftest import demonstrations
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_has_an_example_that_parses(recast, verb):
+    said = recast(verb, "--help")
+    assert said.code == 0
+    assert "Example:" in said.out
+    assert VERBS[verb].example in " ".join(said.out.split())
+    assert "--json" in said.out
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=str)
+def test_the_example_of_every_verb_is_accepted_by_its_parser(verb):
+    command = next(
+        c for n, c in typer.main.get_command(cli.build(verb.name)).commands.items() if n == verb.name
+    )
+    words = verb.example.split()
+    assert words[:2] == ["recast", verb.name]
+    command.make_context(verb.name, words[2:])
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
+def test_every_option_of_every_verb_is_explained(verb):
+    command = typer.main.get_command(cli.build(verb.name)).commands[verb.name]
+    assert [p.name for p in command.params if not getattr(p, "help", None)] == []
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
+def test_parameters_that_are_handed_in_are_no_options(verb):
+    names = {p.name for p in typer.main.get_command(cli.build(verb.name)).commands[verb.name].params}
+    assert names & set(INJECTED) == set()
+
+
+def test_no_arguments_show_the_help(recast):
+    assert "Usage: recast" in recast().out
+
+
+def test_version_prints_and_exits(recast):
+    assert recast("--version").out.startswith("recast ")
+    assert recast("version", "--json").json["recast"] == runs.recast_version()
+
+
+def test_a_verb_with_a_typo_is_named_with_the_nearest(recast):
+    said = recast("improt")
+    assert said.code == 2
+    assert "import" in said.err
+
+
+def test_data_go_to_stdout_and_words_to_stderr(recast, tmp_path):
+    demonstrations(tmp_path / "d.jsonl")
+    said = recast("import", "d.jsonl", "--as", "sums", "--json")
+    assert said.code == 0
+    assert said.json["version"] == "sums@v1"
+    said = recast("show", "nope", "--json")
+    assert said.code == 2
+    assert said.json["error"]["type"] == "UsageError"
+    assert said.json["error"]["exit_code"] == 2
+    assert "nope" in said.err
+
+
+def test_what_a_library_prints_does_not_reach_stdout(recast, tmp_path, monkeypatch):
+    demonstrations(tmp_path / "d.jsonl")
+    from curate import ingest
+
+    read = ingest.read
+    monkeypatch.setattr(ingest, "read", lambda *a, **k: (print("chatter"), read(*a, **k))[1])
+    said = recast("import", "d.jsonl", "--as", "sums", "--json")
+    assert "chatter" in said.err
+    assert said.json["rows"] == 8
+
+
+def test_the_journey_of_a_file(recast, tmp_path):
+    file = demonstrations(tmp_path / "d.jsonl")
+    assert "8 rows (8 added)" in recast("import", file, "--as", "sums").out
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[2]["solution"] = "2 + 3 = 5, so the answer is 5."
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "(1 changed)" in recast("import", file, "--as", "sums").out
+    assert [v["ref"] for v in recast("log", "sums", "--json").json["versions"]] == ["sums@v2", "sums@v1"]
+    said = recast("diff", "sums@v1", "sums")
+    assert "1 changed" in said.out
+    assert "[-. The-]{+, so the+}" in said.out.replace("-] [-", "").replace("+} {+", " ") or "{+" in said.out
+    assert recast("diff", "sums@v1", "sums", "--exit-code").code == 1
+    assert recast("diff", "sums", "sums", "--exit-code").code == 0
+    assert "sums@ready is sums@v1" in recast("tag", "sums@v1", "ready").out
+    assert "sum-0" in recast("show", "sums", "-n", "1").out
+    assert recast("export", "sums@ready", "--to", "trl", "-o", "out.jsonl").code == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
+    assert "newest version" not in recast("log").out
+
+
+def test_the_store_is_a_flag_or_an_environment_variable(recast, tmp_path, monkeypatch):
+    demonstrations(tmp_path / "d.jsonl")
+    recast("import", "d.jsonl", "--as", "a", "--store", "one")
+    monkeypatch.setenv("RECAST_HOME", str(tmp_path / "two"))
+    recast("import", "d.jsonl", "--as", "b")
+    assert (tmp_path / "one" / "catalog.duckdb").exists()
+    assert (tmp_path / "two" / "catalog.duckdb").exists()
+    assert not (tmp_path / ".recast").exists()
+
+
+def test_colours_follow_no_color(recast, tmp_path, monkeypatch):
+    demonstrations(tmp_path / "d.jsonl")
+    recast("import", "d.jsonl", "--as", "a")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[3" not in recast("show", "a").out
+
+
+def test_quiet_says_nothing_but_the_result(recast, tmp_path):
+    demonstrations(tmp_path / "d.jsonl")
+    said = recast("import", "d.jsonl", "--as", "a", "-q", "--json")
+    assert said.err == ""
+
+
+def test_init_writes_a_config_that_loads_and_is_not_overwritten(recast, tmp_path):
+    assert recast("init").code == 0
+    text = (tmp_path / "config.yaml").read_text()
+    assert recast("init").code == 2
+    assert (tmp_path / "config.yaml").read_text() == text
+    demonstrations(tmp_path / "d.jsonl")
+    assert recast("import", "d.jsonl", "--as", "a", "-c", "config.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(28, "No space left on device", "parts/x"), True),
+        (OSError(27, "File too large"), True),
+        (RuntimeError("IO Error: Could not write file: No space left on device"), True),
+        (OSError(2, "No such file"), False),
+        (ValueError("no"), False),
+    ],
+)
+def test_a_full_disk_is_recognised_however_it_is_said(error, full):
+    wrapped = RuntimeError("commit failed")
+    wrapped.__cause__ = error
+    assert (cli.disk_full(wrapped) is not None) == full
+
+
+def test_an_unexpected_error_exits_1_with_its_trace(recast, tmp_path, monkeypatch):
+    from curate import ingest
+
+    def broken(*_args, **_kwargs):
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(ingest, "read", broken)
+    said = recast("import", "x.jsonl", "--as", "a")
+    assert said.code == 1
+    assert "Traceback" in said.err
+    assert "unexpected ZeroDivisionError: boom" in said.err
+
+
+def test_sft_eval_and_compare_speak_to_each_other(recast, tmp_path, tiny_model):
+    demonstrations(tmp_path / "d.jsonl", 8)
+    recast("import", "d.jsonl", "--as", "sums")
+    sets = ("--set", "sft.epochs=1", "--set", "sft.batch_size=4", "--set", "sft.checkpoints=0")
+    said = recast("sft", "sums", "-m", tiny_model, "-o", "tuned", *sets, "--json")
+    assert said.code == 0, said.err
+    assert said.json["start_loss"] > 0
+    assert said.json["data"] == "sums@v1"
+    again = recast("sft", "sums", "-m", tiny_model, "-o", "tuned", *sets)
+    assert "found finished" in again.err
+    measure = ("--suite", "d.jsonl", "--max-tokens", "8")
+    assert recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl").code == 0
+    said = recast("eval", "tuned", *measure, "-o", "tuned.jsonl", "--json")
+    assert said.json["suites"]["d"]["num"] == 8
+    said = recast("compare", "base.jsonl", "tuned.jsonl", "--target", "sum", "--json")
+    assert said.json["base"] == "base"
+    assert [change["model"] for change in said.json["changes"]] == ["tuned"]
+    assert (
+        recast("report", "--eval", "base=base.jsonl", "--eval", "x=tuned.jsonl", "--target", "sum").code == 0
+    )
+    assert (tmp_path / "report.html").exists()
+
+
+def test_rewrite_commits_a_version_whose_every_row_has_a_decision(recast, tmp_path, tiny_model):
+    demonstrations(tmp_path / "d.jsonl", 6)
+    recast("import", "d.jsonl", "--as", "sums")
+    sets = ("--set", "rewrite.candidates=2", "--set", "rewrite.max_tokens=8")
+    said = recast("rewrite", "sums", "-m", tiny_model, "--as", "again", *sets, "--json")
+    assert said.code == 0, said.err
+    assert said.json["version"] == "again@v1"
+    assert sum(said.json["counts"].values()) == said.json["rows"] == 6
+    shown = recast("show", "again", "--json").json
+    assert shown["version"]["parents"] == [recast("log", "sums", "--json").json["versions"][0]["id"]]
+    assert sum(fate["rows"] for fate in shown["fates"]) == 6
+    assert all(fate["reason"] for fate in shown["fates"] if fate["decision"] == "fallback")
+    assert recast("diff", "sums", "again").code == 0
