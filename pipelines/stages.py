@@ -19,6 +19,7 @@ takes as long as a small stage.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -139,6 +140,11 @@ def run(
     return _Runner(
         plan, Path(store), jobs, reporter or Silent(), Path(logs or Path(store) / "runs" / "logs")
     ).run()
+
+
+def default_jobs() -> int:
+    """2 where there are 2 cores, else 1: stages are heavy, and most machines have one accelerator at best."""
+    return min(2, os.cpu_count() or 1)
 
 
 class _Runner:

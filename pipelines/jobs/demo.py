@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, option
+from pipelines.jobs.options import Jobs, Names, option
+
+ARMS = {
+    "base": "base, before SFT",
+    "sft_demonstrations": "SFT on demonstrations",
+    "sft_prompt_rewrites": "SFT on prompt-only rewrites",
+    "sft_rewrites": "SFT on the agent's rewrites",
+}
+COLUMNS = {"downstream": 1, "general": 1, "forgetting": 1, "gold_loglik": 3, "start_loss": 3}
 
 
 def job(
@@ -13,57 +21,46 @@ def job(
     seeds: Annotated[
         int, option("--seeds", help="Repeat over this many seeds; means and intervals.", min=1)
     ] = 1,
-    rows: Annotated[int, option("--rows", help="Demonstrations to draw.", min=16)] = 600,
-    style: Annotated[
-        str, option("--style", help="Style of the demonstrations: latex, terse or program.")
-    ] = "latex",
+    rows: Annotated[
+        int | None, option("--rows", help="Demonstrations to draw.", min=16, show_default=False)
+    ] = None,
     out: Annotated[
         Path, option("--out", "-o", help="Folder for everything the demo makes."), Names.OUTPUT
     ] = Path("demo"),
-    jobs: Annotated[
-        int | None,
-        option("--jobs", "-j", help="Stages at a time. Default: 2 where there are 2 cores.", min=1),
-    ] = None,
+    jobs: Jobs = None,
     reporter: Any = None,
 ) -> dict[str, Any]:
-    """Demonstrations in a foreign style, an agent that learns to rewrite them, SFT on both, and what is forgotten."""
-    from pipelines.demo import demo
-    from pipelines.jobs.run import default_jobs
+    """Run the whole job on the pocket backbone, in minutes: does SFT on rewrites forget less?
 
-    return demo.run(out, seeds=seeds, rows=rows, style=style, jobs=jobs or default_jobs(), reporter=reporter)
+    Expert demonstrations come in a foreign style; an agent learns to rewrite them; SFT runs on both and on
+    rewrites of the bare backbone; the suites say what each learned and forgot. Killed, the same command
+    goes on.
+    """
+    from pipelines.demo import demo
+    from pipelines.stages import default_jobs
+
+    drawn = {} if rows is None else {"rows": rows}
+    return demo.run(out, seeds=seeds, jobs=jobs or default_jobs(), reporter=reporter, **drawn)
 
 
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.table import Table
 
-    rows = (
-        ("backbone, before", "base"),
-        ("SFT on the demonstrations", "sft_demonstrations"),
-        ("SFT on prompt-only rewrites", "sft_prompt_rewrites"),
-        ("SFT on the agent's rewrites", "sft_rewrites"),
-    )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    heads = ("downstream", "general", "forgetting", "gold_loglik", "start_loss")
     table.add_column("")
-    for head in heads:
-        table.add_column(head.replace("_", " "), justify="right")
-    widths = result.get("intervals", {})
-    for label, key in rows:
+    for name in COLUMNS:
+        table.add_column(name.replace("_", " "), justify="right")
+    intervals = result.get("intervals", {})
+    for arm, label in ARMS.items():
         cells = []
-        for head in heads:
-            value, half = result[key].get(head), widths.get(key, {}).get(head)
-            digits = 1 if head in heads[:3] else 3
-            text = "" if value is None else f"{value:.{digits}f}"
-            cells.append(f"{text} ± {half:.{digits}f}" if half is not None else text)
+        for name, digits in COLUMNS.items():
+            value, half = result[arm].get(name), intervals.get(arm, {}).get(name)
+            cell = "" if value is None else f"{value:.{digits}f}"
+            cells.append(cell if half is None else f"{cell} ± {half:.{digits}f}")
         table.add_row(label, *cells)
     console.print(table)
-    before, after = (result["learning"][when] for when in ("before", "after"))
-    console.print(
-        f"learning, held-out rows: reward {before['reward']:.2f} -> {after['reward']:.2f}, "
-        f"gate pass rate {before['pass_rate']:.0%} -> {after['pass_rate']:.0%}, "
-        f"NLL {before['nll']:.3f} -> {after['nll']:.3f} nats per token"
-    )
-    console.print(
-        f"{result['fallback_share']:.1%} of the rows kept the expert's text; {result['seconds']:.0f} s"
-    )
-    console.print(f"the page: {result['report']}", markup=False)
+    before, after = result["learning"]["before"], result["learning"]["after"]
+    said = ", ".join(f"{name.replace('_', ' ')} {before[name]:.3f} -> {after[name]:.3f}" for name in before)
+    console.print(f"learning, held out: {said}")
+    console.print(f"rows that kept the expert's text: {result['fallback_share']:.1%}")
+    console.print(f"{result['seconds']:.0f} s. The report: {result['report']}", markup=False)

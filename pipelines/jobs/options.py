@@ -64,3 +64,13 @@ Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the con
 Limit = Annotated[
     int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)
 ]
+Jobs = Annotated[
+    int | None,
+    option(
+        "--jobs",
+        "-j",
+        help="Stages at a time. Default: 2 where there are 2 cores.",
+        min=1,
+        show_default=False,
+    ),
+]

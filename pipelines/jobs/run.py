@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, argument, option
+from pipelines.jobs.options import Jobs, Names, argument
 
 
 def job(
     path: Annotated[Path, argument("YAML with `stages:`.", metavar="STAGES.yaml"), Names.FILE],
     *,
-    jobs: Annotated[
-        int | None,
-        option("--jobs", "-j", help="Stages at a time. Default: 2 where there are 2 cores.", min=1),
-    ] = None,
+    jobs: Jobs = None,
     store: Any,
     config: Any,
     reporter: Any = None,
@@ -31,17 +27,12 @@ def job(
 
     began = time.monotonic()
     plan = stages.Plan.load(path, config)
-    outcomes = stages.run(plan, store=store.root, jobs=jobs or default_jobs(), reporter=reporter)
+    outcomes = stages.run(plan, store=store.root, jobs=jobs or stages.default_jobs(), reporter=reporter)
     return {
         "seconds": round(time.monotonic() - began, 1),
         "stages": {name: asdict(outcome) for name, outcome in outcomes.items()},
         "failed_rows": sum(o.result.get("failed_rows") or 0 for o in outcomes.values()),
     }
-
-
-def default_jobs() -> int:
-    """2 where there are 2 cores, else 1: stages are heavy, and most machines have one accelerator at best."""
-    return min(2, os.cpu_count() or 1)
 
 
 def show(result: dict[str, Any], console: Any) -> None:
