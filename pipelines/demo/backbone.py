@@ -27,7 +27,7 @@ POCKET = HERE / "pocket"
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 VOCABULARY = 2048
 TOKENIZER_DOCUMENTS = 40_000
-MEASURED_ITEMS = 50  # of each family, test split
+MEASURED_ITEMS = 40  # of each family, test split
 PROMPT_WEIGHT = 0.1  # enough to learn what questions look like; most of the capacity goes to answering
 SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3}
 
