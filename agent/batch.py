@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from agent import prompts
-from agent.choice import ERROR, choose, failure_message, fallback_reason
+from agent.choice import ERROR, aligned, failure_message, fallback_reason, farthest
 from agent.embedding import Embed
 from agent.engine import Engine, Sample, Sampling, Score
 from curate.fingerprint import seed_of
@@ -210,20 +210,30 @@ class Worker:
             row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
 
     def _decide(self, rows: list[Row]) -> list[Decision]:
+        tied = [aligned(row.eligible, self.tie_nats) if row.error is None else [] for row in rows]
+        vectors = self._embed_texts(tied)
         chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
         decisions = []
-        for row in rows:
-            if row.error is None and row.eligible:
-                kept, embedding = choose(row.eligible, self.tie_nats, self.embed, chosen)
-                if embedding is not None:
-                    chosen.append(embedding)
-                kind = DecisionKind.REPAIR if kept.attempt else DecisionKind.REWRITE
-                decision = Decision(row.row_id, row.target, kept.text, kind, candidate=kept)
-            else:
+        for row, candidates in zip(rows, tied, strict=True):
+            if not candidates:
                 reason = ERROR if row.error is not None else fallback_reason(row.candidates)
                 decision = Decision(row.row_id, row.target, row.demonstration, DecisionKind.FALLBACK, reason)
+            else:
+                kept = candidates[0]
+                if vectors:
+                    kept = candidates[farthest(np.stack([vectors[c.text] for c in candidates]), chosen)]
+                    chosen.append(vectors[kept.text])
+                kind = DecisionKind.REPAIR if kept.attempt else DecisionKind.REWRITE
+                decision = Decision(row.row_id, row.target, kept.text, kind, candidate=kept)
             decisions.append(decision)
         return decisions
+
+    def _embed_texts(self, tied: list[list[Candidate]]) -> dict[str, np.ndarray]:
+        """Embeddings of all texts that may be kept, in one call; none where no row has a tie to break."""
+        if self.embed is None or all(len(candidates) < 2 for candidates in tied):
+            return {}
+        texts = list(dict.fromkeys(c.text for candidates in tied for c in candidates))
+        return dict(zip(texts, self.embed(texts), strict=True))
 
     def _each(
         self, call: Callable[[Sequence[int]], list[T]], num: int, *, probe: bool = True

@@ -1,6 +1,8 @@
 """Which accepted candidate a row keeps, and why a row that keeps its demonstration does.
 
-Pure functions over `curate.records.Candidate`; no engine, no gate. The rule is the same for every agent,
+Of the accepted candidates, those within a tolerance of the likeliest count as equally well aligned
+(`aligned`); of these the one farthest from what is already chosen is kept (`farthest`). Pure functions; no
+engine, no gate. C candidates, D dimensions, M texts chosen so far. The rule is the same for every agent,
 the bare backbone included: otherwise part of what an agent seems to gain is selection.
 """
 
@@ -11,32 +13,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.embedding import Embed
 from curate.records import Candidate, CheckStatus, VerdictStatus
 
 UNVERIFIABLE = "unverifiable"
 ERROR = "error"
 
 
-def choose(
-    accepted: Sequence[Candidate], tie_nats: float, embed: Embed | None, chosen: Sequence[np.ndarray]
-) -> tuple[Candidate, np.ndarray | None]:
-    """The candidate to keep and its embedding.
+def aligned(accepted: Sequence[Candidate], tie_nats: float) -> list[Candidate]:
+    """Candidates within `tie_nats` of the lowest NLL, likeliest first; equals by (attempt, k).
 
-    Among those within `tie_nats` of the lowest NLL, the one whose nearest neighbour in `chosen` is
-    farthest, by (1 - cos)/2; the likeliest where there is nothing to compare with. Ties go to the lower
-    (attempt, k).
+    Of candidates with one text only the first is kept. Raises ValueError for one without an NLL.
     """
     ranked = sorted((_nll(c), c.attempt, c.k, i) for i, c in enumerate(accepted))
     near = [accepted[i] for nll, _, _, i in ranked if nll - ranked[0][0] <= tie_nats]
-    if embed is None:
-        return near[0], None
-    embeddings = embed([c.text for c in near])
-    if not chosen or len(near) == 1:
-        return near[0], embeddings[0]
-    distance = ((1 - embeddings @ np.stack(chosen).T) / 2).min(axis=1)
-    best = int(distance.argmax())  # the first of equals: the likelier
-    return near[best], embeddings[best]
+    return list({c.text: c for c in reversed(near)}.values())[::-1]
+
+
+def farthest(embeddings_CD: np.ndarray, chosen: Sequence[np.ndarray]) -> int:
+    """Index of the row whose nearest neighbour in `chosen` is farthest, by (1 - cos)/2; 0 where none is chosen.
+
+    Rows have length 1. The first of equals wins.
+    """
+    if not chosen:
+        return 0
+    distance_CM = (1 - embeddings_CD @ np.stack(chosen).T) / 2
+    return int(distance_CM.min(axis=1).argmax())
 
 
 def fallback_reason(candidates: Sequence[Candidate]) -> str:

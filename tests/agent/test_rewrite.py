@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agent.batch import CANARY
-from agent.choice import choose, failure_message, fallback_reason
+from agent.choice import aligned, failure_message, fallback_reason, farthest
 from agent.engine import Sample, Score
 from agent.parts import make_plan
 from agent.rewrite import RewriteConfig, RewriteResult, rewrite
@@ -207,22 +207,47 @@ def test_own_samples_answer_the_plain_question_without_the_adapter(tmp_path):
     assert all(r["nll_self"] is not None for r in table(result))
 
 
-def test_choose_prefers_what_is_far_from_the_chosen_only_within_the_tie():
-    def candidate(k, nll):
-        return Candidate("r", 0, k, 0, f"text {k}", 1, "stop", 0, Verdict(VerdictStatus.ACCEPTED), nll=nll)
+def accepted(k, nll, text=None, attempt=0):
+    return Candidate(
+        "r", 0, k, attempt, text or f"text {k}", 1, "stop", 0, Verdict(VerdictStatus.ACCEPTED), nll=nll
+    )
 
-    candidates = [candidate(0, 0.30), candidate(1, 0.34), candidate(2, 0.36)]
-    vectors = {"text 0": [1.0, 0.0], "text 1": [0.0, 1.0], "text 2": [-1.0, 0.0]}
 
-    def embed(texts):
-        return np.array([vectors[t] for t in texts])
+def test_ties_are_within_the_tolerance_likeliest_first_and_hold_a_text_once():
+    group = [accepted(0, 0.34), accepted(1, 0.30), accepted(2, 0.36), accepted(3, 0.30, "text 1")]
+    assert [c.k for c in aligned(group, 0.05)] == [1, 0]
+    assert [c.k for c in aligned(group, 0.10)] == [1, 0, 2]
+    assert [c.k for c in aligned(group, 0)] == [1]
+    assert aligned([], 0.05) == []
+    with pytest.raises(ValueError, match="has no NLL"):
+        aligned([accepted(0, None)], 0.05)
 
-    # nothing chosen yet: the likeliest
-    assert choose(candidates, 0.05, embed, [])[0].k == 0
-    # (1 - cos)/2 from [1, 0]: 0, 0.5 and 1; candidate 2 is farther but outside 0.05 nats of 0.30
-    assert choose(candidates, 0.05, embed, [np.array([1.0, 0.0])])[0].k == 1
-    assert choose(candidates, 0.10, embed, [np.array([1.0, 0.0])])[0].k == 2
-    assert choose(candidates, 0.05, None, [])[0].k == 0
+
+def test_the_farthest_is_measured_from_its_nearest_neighbour():
+    embeddings = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    assert farthest(embeddings, []) == 0
+    # (1 - cos)/2 from [1, 0]: 0, 0.5, 1
+    assert farthest(embeddings, [np.array([1.0, 0.0])]) == 2
+    # from {[1, 0], [-1, 0]} the nearest neighbours are at 0, 0.5, 0
+    assert farthest(embeddings, [np.array([1.0, 0.0]), np.array([-1.0, 0.0])]) == 1
+
+
+def test_a_tie_goes_to_the_text_unlike_those_already_chosen(tmp_path):
+    texts = ["good aa", "good bb"]  # of one length: the fake engine finds them equally likely
+
+    class Tied(FakeEngine):
+        def sample(self, prompts, k, sampling, *, seeds, adapter):
+            return [[Sample(t, [1], [-1.0], "stop") for t in texts] for _ in prompts]
+
+    calls = []
+
+    def embed(found):
+        calls.append(found)
+        return np.array([[1.0, 0.0] if t == "good aa" else [0.0, 1.0] for t in found])
+
+    result = rewrite(rows(3), Tied(), FakeGate(), config(candidates=2, batch_rows=3), tmp_path, embed=embed)
+    assert sorted(r["completion"] for r in table(result)) == ["good aa", "good aa", "good bb"]
+    assert calls == [texts]  # one call a batch
 
 
 def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
