@@ -140,7 +140,12 @@ class HFEngine:
         eos = set(self.eos_ids)
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        longest = self.max_length or math.inf
+        for i, prompt in enumerate(prompts):
+            if len(prompt) >= longest:
+                out[i] = [Sample("", [], [], "length")] * k
+        fitting = [i for i, prompt in enumerate(prompts) if len(prompt) < longest]
+        order = sorted(fitting, key=lambda i: (-len(prompts[i]), i))
         per_batch = max(1, self.batch_size // k)
         with self.mode(adapter):
             for start in range(0, len(order), per_batch):

@@ -1,0 +1,97 @@
+"""Anchors are measured once a prompt, in one batch, and survive a resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import pytest
+
+from agent.alignment import AnchorCache, Anchors
+from agent.engine import Sample, Sampling, Score
+
+TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
+
+
+class FakeEngine:
+    """Scores a text by its length; own samples have two tokens of 0.5 and 1.5 nats."""
+
+    name = "fake"
+
+    def __init__(self, fingerprint: str = "f" * 16) -> None:
+        self.fingerprint = fingerprint
+        self.scored: list[str] = []
+        self.sampled = 0
+
+    def logprobs(self, prompts: Sequence, completions: Sequence[str], *, adapter: bool) -> list[Score]:
+        assert not adapter
+        self.scored += completions
+        return [
+            Score(len(c) / 10 if c != "long" else math.nan, len(c), 0.1, 2.0 * len(c)) for c in completions
+        ]
+
+    def sample(
+        self, prompts: Sequence, k: int, sampling: Sampling, *, seeds: Sequence, adapter: bool
+    ) -> list[list[Sample]]:
+        assert not adapter and sampling.temperature == 1.0
+        self.sampled += len(prompts) * k
+        return [[Sample("ab", [1, 2], [-0.5, -1.5], "stop")] * k for _ in prompts]
+
+
+def row(text: str, demonstration: str) -> dict:
+    return {"messages": [{"role": "user", "content": text}], "demonstration": demonstration}
+
+
+def test_anchors_are_the_demonstration_and_the_mean_of_own_samples() -> None:
+    cache = AnchorCache(FakeEngine(), TOKENIZER, own_samples=3)
+    assert cache.of([row("q", "12345")]) == [Anchors(0.5, 10.0, 1.0)]
+
+
+def test_a_prompt_is_measured_once() -> None:
+    engine = FakeEngine()
+    cache = AnchorCache(engine, TOKENIZER, own_samples=2)
+    cache.of([row("q", "a"), row("q", "a"), row("r", "b")])
+    cache.of([row("r", "b")])
+    assert (engine.scored, engine.sampled) == (["a", "b"], 4)
+
+
+def test_state_survives_json_with_what_could_not_be_scored() -> None:
+    cache = AnchorCache(FakeEngine(), TOKENIZER, own_samples=1)
+    cache.of([row("q", "a"), row("r", "long")])
+    again = FakeEngine()
+    restored = AnchorCache(again, TOKENIZER, own_samples=1)
+    restored.restore(json.loads(json.dumps(cache.state())))
+    found = restored.of([row("q", "a"), row("r", "long")])
+    assert found[0] == Anchors(0.1, 2.0, 1.0) and math.isnan(found[1].nll_demonstration)
+    assert again.scored == []
+
+
+def test_another_backbone_measures_anew() -> None:
+    cache = AnchorCache(FakeEngine(), TOKENIZER)
+    cache.of([row("q", "a")])
+    other = FakeEngine("0" * 16)
+    moved = AnchorCache(other, TOKENIZER)
+    moved.restore(cache.state())
+    assert not moved.knows(row("q", "a"))
+
+
+@pytest.mark.parametrize(
+    ("anchors", "mode", "enough"),
+    [
+        (Anchors(1.0, 9.0, 0.2), "anchored", True),
+        (Anchors(1.0, 9.0, math.nan), "anchored", False),
+        (Anchors(1.0, 9.0, math.nan), "typical", True),
+        (Anchors(math.nan, math.nan, math.nan), "typical", False),
+        (Anchors(math.nan, math.nan, math.nan), "paper", True),
+    ],
+)
+def test_each_mode_needs_its_own_anchors(anchors: Anchors, mode: str, enough: bool) -> None:
+    assert anchors.suffice(mode) is enough
+
+
+def test_without_own_samples_none_are_drawn() -> None:
+    engine = FakeEngine()
+    assert math.isnan(AnchorCache(engine, TOKENIZER, own_samples=0).of([row("q", "a")])[0].nll_self)
+    assert engine.sampled == 0

@@ -1,0 +1,219 @@
+"""Learning on real TRL steps: three architectures, resume after kill -9, refusals, the split."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from agent.learn import LearnConfig, learn, split
+from curate.errors import DataError, UsageError
+from curate.records import Verdict, VerdictStatus
+from tests.models import ARCHITECTURES, load, make_model
+
+ROWS = [
+    {
+        "row_id": str(i),
+        "messages": [{"role": "user", "content": f"Compute {i} + 2"}],
+        "demonstration": f"{i} + 2 = {i + 2}. The answer is {i + 2}.",
+        "answer": str(i + 2),
+        "task": None,
+    }
+    for i in range(30)
+]
+TINY = LearnConfig(
+    steps=4,
+    prompts_per_step=4,
+    candidates=4,
+    lr=1e-2,
+    lora_rank=8,
+    max_tokens=12,
+    eval_every=2,
+    save_every=2,
+    heldout=0.2,
+)
+
+
+class LetterGate:
+    """Accepts what holds an e: about half of what a random model writes, and easily learnt."""
+
+    id = "e" * 16
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]
+
+
+def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds")) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in without} for line in lines]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_agent_is_learnt_and_left_as_safetensors_with_a_manifest(
+    tmp_path: Path, architecture: str
+) -> None:
+    from agent.engine import Sampling
+    from agent.engine_hf import HFEngine
+
+    folder, out = make_model(architecture, tmp_path / "model"), tmp_path / "agent"
+    model, tokenizer = load(folder)
+    seen: list[Mapping[str, Any]] = []
+    result = learn(ROWS, model, tokenizer, LetterGate(), TINY, out, progress=seen.append)
+
+    assert (result.steps, len(seen), seen[-1]["step"], seen[-1]["total"]) == (4, 4, 4, 4)
+    assert not any("lora" in name for name, _ in model.named_parameters()), "the backbone comes back plain"
+    lines = metrics(out)
+    assert [line["step"] for line in lines if "heldout" in line] == [0, 2, 4]
+    step = next(line for line in lines if line["step"] == 1)
+    shares = step["share_alignment"] + step["share_diversity"] + step["share_copy"]
+    assert shares == pytest.approx(1.0) or shares == 0.0
+    assert {"reward", "pass_rate", "nll", "diversity", "pair_distance", "kl", "loss"} <= step.keys()
+
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["backbone"] == HFEngine(model, tokenizer).fingerprint == result.backbone
+    assert (manifest["gate_id"], manifest["prompt_id"]) == ("e" * 16, "rewrite-1")
+    assert manifest["adapters"]["best"]["step"] == result.best_step
+    assert result.best["reward"] == max(line["heldout"]["reward"] for line in lines if "heldout" in line)
+
+    engine = HFEngine.load(folder, adapter=out / "last", dtype="float32", device="cpu")
+    prompt, greedy = [ROWS[0]["messages"]], Sampling(temperature=0.0, max_tokens=4)
+    assert engine.sample(prompt, 1, greedy, seeds=[[0]], adapter=True)[0][0].token_ids
+    scores = [engine.logprobs(prompt, ["The answer"], adapter=on)[0].nll for on in (True, False)]
+    assert abs(scores[0] - scores[1]) > 1e-4
+    assert {p.name for p in (out / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+
+
+def test_the_same_call_again_returns_the_finished_result(tmp_path: Path) -> None:
+    folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
+    config = TINY.model_copy(update={"steps": 1})
+    first = learn(ROWS, *load(folder), LetterGate(), config, out)
+    written = (out / "metrics.jsonl").read_bytes()
+    assert learn(ROWS, *load(folder), LetterGate(), config, out) == first
+    assert (out / "metrics.jsonl").read_bytes() == written
+    with pytest.raises(UsageError, match="config"):
+        learn(ROWS, *load(folder), LetterGate(), config.model_copy(update={"lr": 1.0}), out)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from agent.learn import learn
+from tests.agent.test_learn import ROWS, RESUMED, LetterGate
+from tests.models import load
+
+def progress(point):
+    if point["step"] == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+learn(ROWS, *load(Path(sys.argv[1])), LetterGate(), RESUMED, Path(sys.argv[2]), progress=progress)
+"""
+RESUMED = TINY.model_copy(update={"steps": 6})
+
+
+def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> None:
+    folder = make_model("llama", tmp_path / "model")
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    learn(ROWS, *load(folder), LetterGate(), RESUMED, whole)
+    for step in (3, 5):  # once between checkpoints of steps 2 and 4, once after the second
+        run = subprocess.run(
+            [sys.executable, "-c", KILLED, str(folder), str(out), str(step)],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == -signal.SIGKILL, run.stderr[-2000:]
+        assert not (out / "manifest.json").exists()
+        with (out / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 99, "rew')  # a line cut by the kill
+    learn(ROWS, *load(folder), LetterGate(), RESUMED, out)
+    for name in ("last", "adapter"):
+        weights = [(run / name / "adapter_model.safetensors").read_bytes() for run in (whole, out)]
+        assert weights[0] == weights[1], name
+    assert metrics(out) == metrics(whole)
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    from agent.grpo import last_checkpoint
+
+    for step, text in ((2, "{}"), (4, "{}"), (6, '{"glo')):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
+    (tmp_path / "checkpoint-8").mkdir()
+    found = last_checkpoint(tmp_path)
+    assert found is not None and found.name == "checkpoint-4"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
+
+
+def test_rewards_rise_when_the_gate_can_be_learnt(tmp_path: Path) -> None:
+    folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
+    config = TINY.model_copy(update={"steps": 12, "candidates": 8, "beta": 0.0, "eval_every": 12, "lr": 2e-2})
+    learn(ROWS, *load(folder), LetterGate(), config, out)
+    rates = [line["pass_rate"] for line in metrics(out) if "pass_rate" in line]
+    assert sum(rates[-3:]) / 3 > sum(rates[:3]) / 3 + 0.1
+
+
+def test_too_long_rows_and_rows_without_demonstration_are_skipped_and_counted(tmp_path: Path) -> None:
+    model, tokenizer = load(make_model("gpt2", tmp_path / "model", max_length=256))
+    long = {**ROWS[0], "row_id": "long", "demonstration": "1 " * 200}
+    bare = {**ROWS[0], "row_id": "bare", "demonstration": ""}
+    config = TINY.model_copy(update={"steps": 1})
+    result = learn([*ROWS, long, bare], model, tokenizer, LetterGate(), config, tmp_path / "agent")
+    assert result.skipped == {"too_long": 1, "no_demonstration": 1}
+
+
+def test_too_few_rows_are_refused(tmp_path: Path) -> None:
+    model, tokenizer = load(make_model("llama", tmp_path / "model"))
+    with pytest.raises(DataError, match="prompts_per_step"):
+        learn(ROWS[:3], model, tokenizer, LetterGate(), TINY, tmp_path / "agent")
+    assert not (tmp_path / "agent").exists()
+
+
+def test_the_split_hangs_on_the_row_id_alone() -> None:
+    train, heldout = split(ROWS, 0.3)
+    assert sorted(r["row_id"] for r in train + heldout) == sorted(r["row_id"] for r in ROWS)
+    more = [{**ROWS[0], "row_id": f"more-{i}"} for i in range(50)]
+    held = {r["row_id"] for r in split(ROWS + more, 0.3)[1]}
+    assert {r["row_id"] for r in heldout} == held & {r["row_id"] for r in ROWS}
+    assert 1 <= len(split(ROWS, 1e-9)[1]) <= 1
+
+
+def test_every_prompt_is_used_before_any_comes_again_and_none_twice_in_a_step() -> None:
+    from agent.grpo import order
+
+    config = TINY.model_copy(update={"steps": 9})
+    slots = order(10, config)
+    assert len(slots) == 36
+    assert sorted(slots[:10]) == list(range(10))
+    for step in range(9):
+        assert len(set(slots[4 * step : 4 * step + 4])) == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{"unknown": 1}, {"candidates": 1}, {"prompts_per_step": 8, "micro_batch": 7}, {"lr": 0}]
+)
+def test_configurations_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LearnConfig(**options)
+
+
+def test_the_weight_of_diversity_follows_the_mode() -> None:
+    assert LearnConfig(mode="paper").diversity_weight == 0.5
+    assert LearnConfig().diversity_weight == 0.15
+    assert LearnConfig(mode="paper", lambda_div=0.0).diversity_weight == 0.0

@@ -1,0 +1,182 @@
+"""Group rewards against numbers worked out by hand, all three modes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from agent.ledger import gate_share, group_fates, shaping_shares
+from agent.reward import FREE_OVERLAP, GroupReward, group_reward
+
+
+def by_hand(feasible: list[bool], nll: list[float], embeddings: np.ndarray) -> list[float]:
+    """The published formula written out with loops (methods.md 1.2)."""
+    chosen = [i for i, ok in enumerate(feasible) if ok]
+    if not chosen:
+        return [0.0] * len(feasible)
+    mean = sum(nll[i] for i in chosen) / len(chosen)
+    spread = (
+        math.sqrt(sum((nll[i] - mean) ** 2 for i in chosen) / len(chosen)) + 1e-6 if len(chosen) > 1 else 1.0
+    )
+
+    def distance(a: int, b: int) -> float:
+        x, y = embeddings[a], embeddings[b]
+        return (1 - float(x @ y) / float(np.linalg.norm(x) * np.linalg.norm(y))) / 2
+
+    def mean_distance(of: list[int]) -> float:
+        pairs = [(a, b) for i, a in enumerate(of) for b in of[i + 1 :]]
+        return sum(distance(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
+
+    rewards = []
+    for i, ok in enumerate(feasible):
+        if not ok:
+            rewards.append(0.0)
+            continue
+        d = 1 / (1 + math.exp((nll[i] - mean) / (spread + 1e-6)))
+        marginal = max(0.0, mean_distance(chosen) - mean_distance([j for j in chosen if j != i]))
+        rewards.append(1 + 0.35 * d + 0.5 * (marginal if len(chosen) > 1 else 0.0))
+    return rewards
+
+
+@pytest.mark.parametrize("k", range(1, 11))
+@pytest.mark.parametrize("fate", ["all", "some", "one", "none"])
+def test_paper_mode_is_the_published_formula(k: int, fate: str) -> None:
+    random = np.random.default_rng(k)
+    nll = random.uniform(0.2, 2.0, k)
+    embeddings = random.normal(size=(k, 5))
+    feasible = {
+        "all": [True] * k,
+        "some": [i % 3 != 1 for i in range(k)],
+        "one": [i == k // 2 for i in range(k)],
+        "none": [False] * k,
+    }[fate]
+    found = group_reward(feasible, nll, embeddings, mode="paper", lambda_dist=0.35, lambda_div=0.5)
+    assert found.reward.tolist() == pytest.approx(by_hand(feasible, nll.tolist(), embeddings), abs=1e-6)
+
+
+def test_paper_mode_by_hand() -> None:
+    # NLLs 1, 2, 3: z = -1.2247, 0, 1.2247, so d = 0.772897, 0.5, 0.227103; the last candidate is refused
+    found = group_reward([True, True, True, False], [1.0, 2.0, 3.0, math.nan], None, mode="paper")
+    assert found.alignment.tolist() == pytest.approx([0.772897, 0.5, 0.227103, 0.0], abs=1e-5)
+    assert found.reward.tolist() == pytest.approx([1.270514, 1.175, 1.079486, 0.0], abs=1e-5)
+
+
+def test_a_single_feasible_candidate_gets_half_the_alignment_in_paper_mode() -> None:
+    found = group_reward([False, True], [9.0, 0.4], np.eye(2), mode="paper")
+    assert found.reward.tolist() == pytest.approx([0.0, 1 + 0.35 * 0.5])
+
+
+def test_anchored_alignment_runs_from_the_demonstration_to_own_samples_and_no_further() -> None:
+    # l_demo 1.2, l_self 0.2: 1.2 -> 0, 0.7 -> 1/2, 0.2 -> 1, below saturates, above clips
+    found = group_reward(
+        [True] * 5, [1.2, 0.7, 0.2, 0.01, 2.0], None, mode="anchored", nll_demonstration=1.2, nll_self=0.2
+    )
+    assert found.alignment.tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0, 0.0])
+    assert found.reward.tolist() == pytest.approx([1.0, 1.175, 1.35, 1.35, 1.0])
+
+
+def test_anchored_alignment_holds_where_the_demonstration_is_likelier_than_own_samples() -> None:
+    # gap -0.1 counts as 0.05: at the own level 1, 0.025 above it 1/2, 0.05 above it 0
+    found = group_reward(
+        [True] * 4, [0.5, 0.525, 0.55, 0.4], None, mode="anchored", nll_demonstration=0.4, nll_self=0.5
+    )
+    assert found.alignment.tolist() == pytest.approx([1.0, 0.5, 0.0, 1.0])
+
+
+def test_typical_alignment_is_bought_by_no_predictable_padding() -> None:
+    # the tripled text has the lower mean NLL (0.63 against 0.79) and the higher excess (121 against 42)
+    found = group_reward(
+        [True, True, True, True],
+        [0.79, 0.63, 0.5, 0.5],
+        None,
+        mode="typical",
+        excess=[42.0, 121.0, 12.0, -3.0],
+        excess_demonstration=60.0,
+    )
+    assert found.alignment.tolist() == pytest.approx([1 - 42 / 60, 0.0, 1 - 12 / 60, 1.0])
+
+
+def test_typical_scale_is_never_narrower_than_own_samples_spread() -> None:
+    found = group_reward([True], [0.5], None, mode="typical", excess=[2.5], excess_demonstration=1.0)
+    assert found.alignment.tolist() == pytest.approx([0.5])
+
+
+def test_every_term_is_exactly_zero_outside_the_gate() -> None:
+    found = group_reward(
+        [True, False, True],
+        [0.3, 0.3, 0.4],
+        np.eye(3),
+        nll_demonstration=1.0,
+        nll_self=0.2,
+        overlap=[0.9, 0.9, 0.0],
+    )
+    for column in (found.reward, found.alignment, found.diversity, found.copy):
+        assert column[1] == 0.0
+    assert found.reward[0] > 1 and found.reward[2] > 1
+
+
+def test_all_infeasible_gives_zeros_without_asking_for_anchors() -> None:
+    found = group_reward([False] * 3, [math.nan] * 3, np.eye(3), nll_demonstration=0.0, nll_self=0.0)
+    assert found.reward.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_diversity_favours_the_one_that_differs_on_the_scale_of_alignment() -> None:
+    embeddings = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    # b = 1/4, 1/4, 1/2: z = -0.7071, -0.7071, 1.4142, logistic 0.3303, 0.3303, 0.8044
+    found = group_reward([True] * 3, [0.2] * 3, embeddings, nll_demonstration=1.0, nll_self=0.2)
+    assert found.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442], abs=1e-4)
+
+
+def test_the_copy_penalty_begins_at_the_free_overlap() -> None:
+    found = group_reward(
+        [True] * 3, [0.2] * 3, None, nll_demonstration=1.0, nll_self=0.2, overlap=[FREE_OVERLAP, 0.8, 1.0]
+    )
+    assert found.copy.tolist() == pytest.approx([0.0, 0.2, 0.4])
+    assert found.reward.tolist() == pytest.approx([1.35, 1.33, 1.31])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "anchored", "nll_self": 0.1}, "nll_demonstration"),
+        ({"mode": "anchored", "nll_self": math.nan, "nll_demonstration": 1.0}, "nll_self"),
+        ({"mode": "typical"}, "excess"),
+        ({"mode": "other"}, "none of paper"),
+    ],
+)
+def test_what_a_mode_lacks_is_named(options: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        group_reward([True], [0.2], None, **options)
+
+
+def test_a_feasible_candidate_without_nll_is_refused() -> None:
+    with pytest.raises(ValueError, match="candidate 1"):
+        group_reward([True, True], [0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.1)
+
+
+def group(reward: list[float], alignment: list[float], diversity: list[float]) -> GroupReward:
+    return GroupReward(*(np.array(c) for c in (reward, alignment, diversity, [0.0] * len(reward))))
+
+
+def test_shares_of_the_shaping_variance_by_hand() -> None:
+    # alignment 0.35 * (0, 1), diversity 0.15 * (1, 0), centred: -+0.175 and +-0.075, their sum -+0.1
+    groups = [group([1.15, 1.35], [0.0, 1.0], [1.0, 0.0])]
+    shares = shaping_shares(groups, {"alignment": 0.35, "diversity": 0.15, "copy": -0.1})
+    assert shares == pytest.approx({"alignment": 1.75, "diversity": -0.75, "copy": 0.0})
+
+
+def test_shares_are_zero_where_nothing_varies() -> None:
+    shares = shaping_shares([group([1.35, 0.0], [1.0, 0.0], [0.0, 0.0])], {"alignment": 0.35})
+    assert shares == {"alignment": 0.0}
+
+
+def test_gate_share_is_one_without_shaping_and_falls_with_it() -> None:
+    assert gate_share([group([1.0, 0.0], [0.0, 0.0], [0.0, 0.0])]) == pytest.approx(1.0)
+    assert gate_share([group([1.0, 1.5], [0.0, 0.0], [0.0, 0.0])]) == pytest.approx(0.0)
+
+
+def test_group_fates() -> None:
+    fates = group_fates([[True, True], [True, False], [False, False], [False, False]])
+    assert fates == {"groups_all_pass": 0.25, "groups_mixed": 0.25, "groups_all_fail": 0.5}

@@ -1,0 +1,114 @@
+"""From groups to rewards: who gets one, who gets 0, who gets none, and what TRL is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agent.alignment import AnchorCache
+from agent.engine import Score
+from agent.scorer import Scorer, Weights
+from curate.records import Verdict, VerdictStatus
+from tests.agent.test_alignment import TOKENIZER, FakeEngine, row
+
+ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0
+
+
+class Engine(FakeEngine):
+    """Scores as its base does, and embeds a text by its first letter."""
+
+    def score(
+        self, prompts: Sequence, completions: Sequence[str], *, adapter: bool, embed: bool = False
+    ) -> tuple[list[Score], np.ndarray | None]:
+        scores = self.logprobs(prompts, completions, adapter=adapter)
+        states = np.array([[ord(c[0]), 100.0] for c in completions]) if embed else None
+        return scores, states
+
+
+class WordGate:
+    """Accepts what begins with a, is undecided about u, refuses the rest and what was cut."""
+
+    id = "0" * 16
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        status = {"a": VerdictStatus.ACCEPTED, "u": VerdictStatus.UNVERIFIABLE}
+        return [
+            Verdict(status.get(c[0], VerdictStatus.REJECTED) if r == "stop" else VerdictStatus.REJECTED)
+            for c, r in zip(completions, reasons or [], strict=True)
+        ]
+
+
+def scorer(**options: Any) -> Scorer:
+    engine = Engine()
+    return Scorer(engine, WordGate(), AnchorCache(engine, TOKENIZER), Weights(**options))
+
+
+def test_accepted_gets_shaped_refused_gets_zero_undecided_gets_none() -> None:
+    group = scorer(lambda_div=0.0).score(ROWS[:1], [["aaaa", "no", "u"]], [["stop"] * 3])[0]
+    # gap 0 counts as 0.05 and "aaaa" lies below own samples: alignment 1
+    assert group.rewards == (pytest.approx(1.35), 0.0, None)
+    assert math.isnan(group.nll[1]) and group.nll[0] == pytest.approx(0.4)
+
+
+def test_a_truncated_candidate_fails() -> None:
+    group = scorer().score(ROWS[:1], [["aaaa"]], [["length"]])[0]
+    assert group.rewards == (0.0,)
+
+
+def test_refused_candidates_are_not_scored_unless_asked_for() -> None:
+    subject = scorer()
+    subject.score(ROWS[:1], [["no", "never"]], [["stop"] * 2])
+    assert subject.engine.scored == ["0123456789"], "the demonstration alone"
+    measured = subject.score(ROWS[:1], [["no"]], [["stop"]], score_rejected=True)[0]
+    assert measured.nll[0] == pytest.approx(0.2) and measured.rewards == (0.0,)
+
+
+def test_an_accepted_candidate_that_cannot_be_scored_has_no_reward() -> None:
+    rows = [row("q", "long")]  # the demonstration cannot be scored: no anchor
+    assert scorer().score(rows, [["aaaa"]], [["stop"]])[0].rewards == (None,)
+    assert scorer(mode="paper").score(rows, [["aaaa"]], [["stop"]])[0].rewards[0] == pytest.approx(1.175)
+
+
+def test_the_reward_function_drops_groups_in_which_none_passed() -> None:
+    function = scorer(lambda_div=0.0).reward_func(ROWS)
+    completions = [[{"role": "assistant", "content": c}] for c in ("aa", "no", "no", "no")]
+    rewards = function(completions=completions, row=[0, 0, 1, 1], prompts=None, trainer_state=None)
+    assert rewards == [pytest.approx(1.35), 0.0, None, None]
+
+
+def test_the_reward_function_takes_plain_strings_and_finish_reasons() -> None:
+    function = scorer(lambda_div=0.0).reward_func(ROWS)
+    assert function(completions=["aa", "aa"], row=[0, 0], finish_reason=["stop", "length"]) == [
+        pytest.approx(1.35),
+        0.0,
+    ]
+
+
+def test_a_prompt_twice_in_a_row_stays_two_groups() -> None:
+    seen: list[int] = []
+    function = scorer().reward_func(ROWS, group_size=2, on_scored=lambda groups: seen.append(len(groups)))
+    function(completions=["aa", "ab", "ac", "ad"], row=[0, 0, 0, 0])
+    assert seen == [2]
+    with pytest.raises(ValueError, match="whole groups"):
+        function(completions=["aa", "ab", "ac"], row=[0, 0, 1])
+
+
+def test_figures_of_a_step() -> None:
+    subject = scorer(lambda_div=0.0)
+    groups = subject.score(ROWS, [["aaaa", "no"], ["u", "no"]], [["stop"] * 2] * 2)
+    figures = subject.figures(groups)
+    assert figures["reward"] == pytest.approx(1.35 / 4)
+    assert figures["pass_rate"] == pytest.approx(0.25)
+    assert figures["unverifiable_frac"] == pytest.approx(0.25)
+    assert figures["nll"] == pytest.approx(0.4)
+    assert (figures["groups_mixed"], figures["groups_all_fail"]) == (0.5, 0.5)
+    assert figures["pair_distance"] is None
