@@ -85,7 +85,7 @@ _GREEK = frozenset(
     ]
 )
 _SKIPPED = frozenset(
-    "left right big Big bigl bigr Bigl Bigr displaystyle textstyle limits quad qquad".split()  # noqa: SIM905
+    "left right big Big bigl bigr Bigl Bigr displaystyle textstyle limits quad qquad".split()
 )
 _TOKEN = re.compile(
     r"(?P<rep>\d*\.\d*\\overline\s*\{\d{1,20}\})"

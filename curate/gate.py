@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from curate.checks.answer import AnswerCheck
 from curate.checks.arithmetic import ArithmeticCheck
 from curate.checks.case import Case, CheckConfig
+from curate.checks.code import CodeCheck
 from curate.checks.copying import CopyCheck
 from curate.checks.format import FormatCheck
 from curate.checks.repetition import RepetitionCheck
@@ -32,7 +33,7 @@ from curate.fingerprint import fingerprint
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 AnyCheck = Annotated[
-    FormatCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck,
+    FormatCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck | CodeCheck,
     Field(discriminator="type"),
 ]
 Checks = tuple[AnyCheck, ...]
@@ -52,6 +53,7 @@ TEXT: Checks = (
     CopyCheck(),
     RepetitionCheck(),
 )
+CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
 
 
 class GateConfig(BaseModel):
@@ -71,10 +73,11 @@ PRESETS: dict[str, GateConfig] = {
     "math": GateConfig(name="math"),
     "choice": GateConfig(name="choice", checks=CHOICE),
     "text": GateConfig(name="text", checks=TEXT),
+    "code": GateConfig(name="code", checks=CODE),
     "auto": GateConfig(
         name="auto",
         checks=MATH,
-        tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": TEXT},
+        tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": CODE},
     ),
 }
 
@@ -152,7 +155,7 @@ def decide(checks: tuple[Check, ...]) -> Verdict:
 
 
 def load_gate(preset_or_file: str | Path | GateConfig = "auto") -> Gate:
-    """A gate by preset name (`math`, `choice`, `text`, `auto`), from a YAML file, or from a config."""
+    """A gate by preset name (`math`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config."""
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file)
     name = str(preset_or_file)

@@ -41,7 +41,7 @@ _ABOUT = re.compile(
     r"(?:about|approximately|around|roughly|only|exactly|a total of|total of|≈|\\approx)\s*", re.I
 )
 _UNIT = re.compile(r"[A-Za-z°¢€£$][A-Za-z°¢€£$'\s/.^0-9(){}*·-]{0,60}\Z")
-_VARIABLES = frozenset("x y z n k a b c i e t r d p q u v w X Y Z N".split())  # noqa: SIM905
+_VARIABLES = frozenset("x y z n k a b c i e t r d p q u v w X Y Z N".split())
 _REPEATED = re.compile(r"(-?\d*\.\d*?)(\d+?)\2+(?:\.\.\.|…)\Z")
 
 
