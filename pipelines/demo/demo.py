@@ -32,7 +32,17 @@ LEARNING = ("reward", "pass_rate", "nll")
 CONFIG: dict[str, Any] = {
     "model": "pocket",
     "gate": "math",
-    "learn": {},
+    "learn": {
+        "steps": 16,
+        "prompts_per_step": 8,
+        "candidates": 8,
+        "lr": 1e-3,
+        "lora_rank": 32,
+        "beta": 0.0,
+        "max_tokens": 192,
+        "eval_every": 8,
+        "heldout_rows": 48,
+    },
     "rewrite": {"candidates": 4, "max_tokens": 192},
     "sft": {"lr": 3e-4, "epochs": 3, "batch_size": 16},
 }
