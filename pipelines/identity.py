@@ -49,8 +49,11 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
 
 
 def model_path(name: str) -> str:
-    """The folder or hub id behind a model's name: `pocket` is the one that ships with recast."""
-    if name != POCKET or Path(name).is_dir():
+    """The folder or hub id behind a model's name: `pocket` is the one that ships with recast.
+
+    Always: a folder that happens to be called so where the command runs is reached as `./pocket`.
+    """
+    if name != POCKET:
         return name
     folder = Path(__file__).parent / "demo" / "pocket"
     if not (folder / "config.json").exists():
