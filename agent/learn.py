@@ -198,8 +198,9 @@ def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, 
     """
     digests = [hashlib.sha256(str(row["row_id"]).encode("utf-8", "surrogatepass")).digest() for row in rows]
     places = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
-    cut = max(share, min(places, default=0.0) + 2**-63)
-    held = [place < cut for place in places]
+    held = [place < share for place in places]
+    if places and not any(held):
+        held[places.index(min(places))] = True
     return [r for r, h in zip(rows, held, strict=True) if not h], [
         r for r, h in zip(rows, held, strict=True) if h
     ]
