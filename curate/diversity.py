@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from curate.checks.case import words
 
 STD_FLOOR = 0.01
-"""Smallest standard deviation that a group's distances are divided by: below it, differences are noise."""
+"""Smallest standard deviation, in cosine distance 1 - cos, that a group is divided by: below it is noise."""
 
 Floats = NDArray[np.float64]
 
@@ -54,15 +54,16 @@ def mean_distances_K(embeddings_KD: ArrayLike) -> Floats:
 def group_terms_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = None) -> Floats:
     """`v_i = logistic((b_i - mean b) / max(std b, 0.01))` over the feasible set S, in (0, 1).
 
-    Methods.md 1.6, with the standard deviation floored at `STD_FLOOR` in place of `+ 1e-6`, so that a group of
-    nearly equal texts is not spread out by noise. 0 for infeasible candidates and where |S| < 2.
+    Methods.md 1.6 with two changes: b_i is the mean of 1 - cos rather than of half of it, which the
+    standardisation undoes, and the standard deviation is floored at `STD_FLOOR` in place of `+ 1e-6`, so that a
+    group of nearly equal texts is not spread out by noise. 0 for infeasible candidates and where |S| < 2.
     """
     rows = np.asarray(embeddings_KD, dtype=np.float64)
     feasible = np.ones(len(rows), bool) if feasible_K is None else np.asarray(feasible_K, bool)
     terms = np.zeros(len(rows))
     if feasible.sum() < 2:
         return terms
-    b = mean_distances_K(rows[feasible])
+    b = 2.0 * mean_distances_K(rows[feasible])
     terms[feasible] = 1.0 / (1.0 + np.exp(-(b - b.mean()) / max(float(b.std()), STD_FLOOR)))
     return terms
 
@@ -174,3 +175,76 @@ def opening_entropy(texts: Sequence[str], n: int = 5) -> float:
 def length_entropy(texts: Sequence[str], bin_words: int = 8) -> float:
     """Entropy in nats of the lengths, in bins of `bin_words` words."""
     return entropy(list(Counter(len(words(t)) // bin_words for t in texts).values()))
+
+
+def cluster_coverage(embeddings_ND: ArrayLike, reference_MD: ArrayLike, *, num_clusters: int = 16) -> float:
+    """Share of the reference's clusters that some text of `embeddings_ND` falls into.
+
+    Centres are chosen among the reference by farthest-first traversal from its first row, so that nothing is drawn
+    at random; every text belongs to its nearest centre by cosine.
+    """
+    reference, ours = normalise_ND(reference_MD), normalise_ND(embeddings_ND)
+    if not len(reference) or not len(ours):
+        return 0.0
+    centres = [0]
+    nearest = reference @ reference[0]
+    for _ in range(min(num_clusters, len(reference)) - 1):
+        farthest = int(nearest.argmin())
+        if nearest[farthest] > 1.0 - 1e-9:
+            break  # every row equals a centre
+        centres.append(farthest)
+        nearest = np.maximum(nearest, reference @ reference[farthest])
+    reached = np.unique((ours @ reference[centres].T).argmax(axis=1))
+    return len(reached) / len(centres)
+
+
+# --- the flattening alarm -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How varied a set of texts is; larger is more diverse in every field. Embedding fields may be None."""
+
+    distinct_2: float
+    dissimilarity: float
+    """1 - self-BLEU."""
+    opening_entropy: float
+    length_entropy: float
+    vendi: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A field of the profile that fell by more than allowed."""
+
+    field: str
+    before: float
+    after: float
+
+    @property
+    def share(self) -> float:
+        return 1.0 - self.after / self.before
+
+    def __str__(self) -> str:
+        return f"{self.field} fell from {self.before:.3g} to {self.after:.3g} (-{self.share:.0%})"
+
+
+def profile(texts: Sequence[str], embeddings_ND: ArrayLike | None = None, *, seed: int = 0) -> Profile:
+    """Measure a set of texts, with the Vendi score where embeddings are given."""
+    return Profile(
+        distinct_2=distinct_n(texts, 2),
+        dissimilarity=1.0 - self_bleu(texts, seed=seed).mean,
+        opening_entropy=opening_entropy(texts),
+        length_entropy=length_entropy(texts),
+        vendi=None if embeddings_ND is None else vendi(embeddings_ND),
+    )
+
+
+def flattening(before: Profile, after: Profile, max_loss: float = 0.3) -> list[Loss]:
+    """The fields of which `after` keeps less than `1 - max_loss`: reasons not to call a version ready."""
+    losses = [
+        Loss(f.name, getattr(before, f.name), getattr(after, f.name))
+        for f in fields(Profile)
+        if getattr(before, f.name) and getattr(after, f.name) is not None
+    ]
+    return [loss for loss in losses if loss.share > max_loss]

@@ -19,7 +19,7 @@ def test_mean_distances_by_hand():
 
 
 def test_group_terms_by_hand():
-    # b = (1/4, 1/4, 1/2), mean 1/3, std = sqrt(2)/12 = 0.11785; z = -0.7071, -0.7071, 1.4142
+    # b = (1/2, 1/2, 1), mean 2/3, std = sqrt(2)/6 = 0.23570; z = -0.7071, -0.7071, 1.4142
     expected = [1 / (1 + math.exp(0.70711)), 1 / (1 + math.exp(0.70711)), 1 / (1 + math.exp(-1.41421))]
     assert diversity.group_terms_K(THREE) == pytest.approx(expected, abs=1e-4)
 
@@ -75,3 +75,53 @@ def test_entropies_by_hand():
     assert diversity.opening_entropy(["we add", "they take"]) == pytest.approx(math.log(2))
     assert diversity.length_entropy(["a", "b " * 20]) == pytest.approx(math.log(2))
     assert diversity.entropy([]) == 0.0
+
+
+def test_cluster_coverage_by_hand():
+    reference = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]
+    assert diversity.cluster_coverage(reference, reference) == 1.0
+    assert diversity.cluster_coverage([[0.9, 0.1]], reference) == pytest.approx(1 / 3)
+    assert diversity.cluster_coverage([[1.0, 0.0]], [[1.0, 0.0]] * 5) == 1.0
+    assert diversity.cluster_coverage(np.zeros((0, 2)), reference) == 0.0
+
+
+def test_the_alarm_names_what_a_template_flattens():
+    random = np.random.default_rng(0)
+    vocabulary = [f"w{i}" for i in range(400)]
+    varied = [" ".join(random.choice(vocabulary, random.integers(10, 60))) for _ in range(80)]
+    template = [f"To solve this we add the numbers and get {i} in total" for i in range(80)]
+    before, after = diversity.profile(varied), diversity.profile(template)
+    assert {loss.field for loss in diversity.flattening(before, after)} == {
+        "distinct_2", "dissimilarity", "opening_entropy", "length_entropy",
+    }  # fmt: skip
+    assert diversity.flattening(before, before) == []
+    assert str(diversity.Loss("vendi", 4.0, 1.0)) == "vendi fell from 4 to 1 (-75%)"
+
+
+def shares_of_variance(spreads) -> list[float]:
+    """Share of the diversity term in the variance of the shaping, in groups of 8 that all pass.
+
+    Candidate i is a common direction plus noise of relative length s_i, so that cos(i, j) is about
+    1 / sqrt((1 + s_i^2) (1 + s_j^2)): 0.9 to 0.99 for s in 0.1 to 0.33. Alignment is a logistic of standard scores.
+    """
+    random = np.random.default_rng(1)
+    shares = []
+    for _ in range(300):
+        noise = random.standard_normal((8, 256)) / 16
+        group = np.eye(1, 256)[0] + np.asarray(spreads(random))[:, None] * noise
+        unit = diversity.normalise_ND(group)
+        cosines = (unit @ unit.T)[~np.eye(8, dtype=bool)]
+        assert 0.85 < cosines.min() and cosines.max() < 0.999
+        alignment = 0.35 / (1.0 + np.exp(-random.standard_normal(8)))
+        term = 0.15 * diversity.group_terms_K(group)
+        shares.append(float(term.var() / (term.var() + alignment.var())))
+    return shares
+
+
+def test_the_term_carries_a_fair_share_of_shaping_variance_in_realistic_groups():
+    mixed = shares_of_variance(lambda random: random.uniform(0.1, 0.33, 8))
+    assert 0.10 <= np.mean(mixed) <= 0.40
+
+
+def test_candidates_that_are_all_equally_different_get_no_spread():
+    assert np.mean(shares_of_variance(lambda random: [0.2] * 8)) < 0.06
