@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,16 @@ class Parts:
             yield table.take(pc.sort_indices(table[POSITION]))
 
 
-def _write_whole(path: Path, write: Any) -> None:
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     tmp = path.with_name(path.name + ".tmp")
-    write(tmp)
-    with tmp.open("rb") as file:
-        os.fsync(file.fileno())
-    tmp.replace(path)
+    try:
+        write(tmp)
+        with tmp.open("rb") as file:
+            os.fsync(file.fileno())
+        tmp.replace(path)
+    except OSError:  # a full disk: give back what the half-written file took
+        tmp.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)  # the rename itself must survive a power cut, too
     try:
         os.fsync(folder)

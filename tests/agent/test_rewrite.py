@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -294,6 +295,21 @@ def test_a_damaged_part_is_named(tmp_path):
     part.write_bytes(b"PAR1 torn")
     with pytest.raises(IntegrityError, match="part-000000"):
         rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    whole = tmp_path / "whole"
+    rewrite(rows(9), FakeEngine(), FakeGate(), config(), whole)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # the plan fits, a part does not
+    try:
+        with pytest.raises(OSError):
+            rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path / "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "full" / "parts").iterdir()) == []
+    rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path / "full")
+    assert digest(tmp_path / "full") == digest(whole)
 
 
 def test_the_deadline_ends_between_batches_and_the_rest_goes_on(tmp_path):

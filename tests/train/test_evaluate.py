@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_the_model_gets_short_prompts_first_and_results_keep_the_order_of_the_su
     assert asked == [["2+3?", "4+4?"], ["9-2?", "A long question about a capital?"]]
     assert [i.suite for i in out.items] == ["facts", "sums", "sums", "sums"]
     assert seen == [{"done": 2, "total": 4}, {"done": 4, "total": 4}]
+
+
+def test_a_reference_too_long_to_score_has_no_likelihood():
+    out = evaluate(SUITES, generate, lambda prompts, completions: [math.nan, -0.5][: len(completions)])
+    assert sorted(i.gold_loglik is None for i in out.items) == [False, True, True, True]
+    assert out.figures("sums", "add").gold_loglik == -0.5
 
 
 def test_results_survive_a_file(tmp_path):
