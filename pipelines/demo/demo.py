@@ -20,6 +20,7 @@ import yaml
 
 from curate.errors import UsageError
 from pipelines import stages
+from pipelines.config import Config
 from pipelines.demo import files
 from pipelines.demo.styles import ALIEN
 from pipelines.progress import Reporter
@@ -62,18 +63,21 @@ def run(
     rows: int = DEFAULT_ROWS,
     style: str = DEFAULT_STYLE,
     jobs: int = 2,
+    items: tuple[int, int] = (DOWNSTREAM_ITEMS, GENERAL_ITEMS),
+    overrides: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Run the demo into `out` and return its figures (see `figures`). A killed demo goes on where it was.
 
-    Raises UsageError for an unknown style.
+    `items` are the questions of the downstream suite and of each general family, `overrides` dotted
+    settings on top of `CONFIG`. Raises UsageError for an unknown style or setting.
     """
     if style not in ALIEN:
         raise UsageError(f"there is no style {style!r}; the demonstrations come in {', '.join(ALIEN)}.")
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    plan = write_plan(out, seeds, rows, style)
-    outcomes = stages.run(stages.Plan.load(plan), store=out / "store", jobs=jobs, reporter=reporter)
+    plan = stages.Plan.load(write_plan(out, seeds, rows, style, items, overrides))
+    outcomes = stages.run(plan, store=out / "store", jobs=jobs, reporter=reporter)
     results = {name: outcome.result for name, outcome in outcomes.items()}
     summary = figures(results, seeds)
     summary["seconds"] = round(time.monotonic() - began, 1)
@@ -83,12 +87,19 @@ def run(
     return summary
 
 
-def write_plan(out: Path, seeds: int, rows: int, style: str) -> Path:
+def write_plan(
+    out: Path,
+    seeds: int,
+    rows: int,
+    style: str,
+    items: tuple[int, int],
+    overrides: Mapping[str, Any] | None = None,
+) -> Path:
     """Draw the data and write `out/stages.yaml`. Suites are the same for every seed; demonstrations are not."""
     data = out / "data"
     suites = [
-        str(files.write_downstream_suite(data / "craft.jsonl", DOWNSTREAM_ITEMS, seed=0)),
-        str(files.write_general_suite(data / "general.jsonl", GENERAL_ITEMS, seed=0)),
+        str(files.write_downstream_suite(data / "craft.jsonl", items[0], seed=0)),
+        str(files.write_general_suite(data / "general.jsonl", items[1], seed=0)),
     ]
     planned: list[dict[str, Any]] = [
         {
@@ -103,7 +114,8 @@ def write_plan(out: Path, seeds: int, rows: int, style: str) -> Path:
         planned += seed_stages(out, seed, str(demonstrations), suites)
     planned.append(report_stage(out, seeds))
     path = out / "stages.yaml"
-    path.write_text(yaml.safe_dump({"config": CONFIG, "stages": planned}, sort_keys=False), encoding="utf-8")
+    config = dict(Config.of(CONFIG).over(overrides or {}).given)
+    path.write_text(yaml.safe_dump({"config": config, "stages": planned}, sort_keys=False), encoding="utf-8")
     return path
 
 

@@ -24,6 +24,9 @@ def job(
     rows: Annotated[
         int | None, option("--rows", help="Demonstrations to draw.", min=16, show_default=False)
     ] = None,
+    style: Annotated[
+        str, option("--style", help="How the demonstrations are written: latex, terse or program.")
+    ] = "latex",
     out: Annotated[
         Path, option("--out", "-o", help="Folder for everything the demo makes."), Names.OUTPUT
     ] = Path("demo"),
@@ -39,8 +42,8 @@ def job(
     from pipelines.demo import demo
     from pipelines.stages import default_jobs
 
-    drawn = {} if rows is None else {"rows": rows}
-    return demo.run(out, seeds=seeds, jobs=jobs or default_jobs(), reporter=reporter, **drawn)
+    drawn: dict[str, Any] = {} if rows is None else {"rows": rows}
+    return demo.run(out, seeds=seeds, style=style, jobs=jobs or default_jobs(), reporter=reporter, **drawn)
 
 
 def show(result: dict[str, Any], console: Any) -> None:

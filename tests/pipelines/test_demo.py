@@ -1,0 +1,42 @@
+"""The demo, small: every stage runs through the public verbs, and a second run finds all of it finished."""
+
+import json
+
+import pytest
+
+from curate.errors import UsageError
+from curate.store import Store
+from pipelines.demo import demo
+
+SMALL = {"learn.steps": 2, "learn.eval_every": 2, "learn.heldout_rows": 8, "sft.epochs": 1}
+
+
+def test_a_small_demo_runs_whole_and_is_found_again(tmp_path) -> None:
+    out = tmp_path / "demo"
+    result = demo.run(out, rows=64, items=(8, 1), overrides=SMALL)
+    assert result["sft_rewrites"]["start_loss"] < 0.6 * result["sft_demonstrations"]["start_loss"]
+    assert set(result["learning"]) == {"before", "after"}
+    assert json.loads((out / "result.json").read_text()) == result
+    assert (out / "report.html").stat().st_size > 50_000
+
+    rows = Store(out / "store").open("craft-0-rewrites").table().to_pylist()
+    assert len(rows) == 64
+    assert all(row["reason"] for row in rows if row["decision"] == "fallback")
+    assert all(row["completion"] == row["demonstration"] for row in rows if row["decision"] == "fallback")
+
+    again = demo.run(out, rows=64, items=(8, 1), overrides=SMALL)
+    assert {k: v for k, v in again.items() if k != "seconds"} == {
+        k: v for k, v in result.items() if k != "seconds"
+    }
+    assert again["seconds"] < result["seconds"] / 3, "finished stages are found, not run again"
+
+
+def test_an_unknown_style_is_refused_with_the_known_ones(tmp_path) -> None:
+    with pytest.raises(UsageError, match="latex, terse, program"):
+        demo.run(tmp_path, style="haiku")
+
+
+def test_intervals_over_seeds_are_students() -> None:
+    # values 1, 2, 3: standard deviation 1, t(0.975, 2) = 4.303, over the root of 3
+    assert demo.interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / 3**0.5, abs=1e-4)
+    assert demo.mean([1.0, 2.0, 4.5]) == 2.5
