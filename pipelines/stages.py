@@ -261,14 +261,13 @@ class _Runner:
     def _failure(self) -> StageFailedError:
         skipped = [s.name for s in self.waiting]
         first = next(iter(self.failures.values()))
-        words = "; ".join(
-            f"stage {name} failed: {failure.message}" for name, failure in self.failures.items()
-        )
+        sentences = [
+            f"Stage {name} failed: {failure.message.rstrip('.')}." for name, failure in self.failures.items()
+        ]
         if skipped:
-            words += f". Not run, since they need it: {', '.join(skipped)}"
-        return StageFailedError(
-            f"{words.rstrip('.')}. What is finished stands; the same command goes on.", first.exit_code
-        )
+            sentences.append(f"Not run, since they need it: {', '.join(skipped)}.")
+        sentences.append("What is finished stands; the same command goes on.")
+        return StageFailedError(" ".join(sentences), first.exit_code)
 
 
 def _stage(position: int, given: Any) -> Stage:

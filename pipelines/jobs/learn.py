@@ -33,7 +33,7 @@ def job(
     rows = store.open(version).dataset()
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
-    backbone, tokenizer = models.load(model)
+    backbone, tokenizer = models.load(str(model))
     folder = Path(out or run.folder / "agent")
     result = learn(
         rows,

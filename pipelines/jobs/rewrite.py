@@ -48,10 +48,11 @@ def job(
     if partial:
         rows = rows.slice(0, limit)
     engine = models.engine(str(model), agent, batch_size=batch_size)
+    gate: Any = load_gate(config.general.gate)  # a cached property is no plain attribute to a type checker
     result = rewrite(
         rows,
         engine,
-        load_gate(config.general.gate),
+        gate,
         config.section("rewrite", seed=seed),
         run.folder,
         progress=progress,

@@ -82,7 +82,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else(tmp_path):
     with pytest.raises(StageFailedError) as error:
         stages.run(Plan.of(plan), store=tmp_path / "s", jobs=2)
     assert error.value.exit_code == 2
-    assert "stage bad failed" in str(error.value)
+    assert "Stage bad failed" in str(error.value)
     assert "none.jsonl" in str(error.value)
     assert "Not run, since they need it: after" in str(error.value)
     assert (tmp_path / "o.jsonl").exists()
