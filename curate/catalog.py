@@ -7,6 +7,7 @@ finds it locked tries again until a deadline and then names the holder. Only sma
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -22,6 +23,7 @@ from curate.errors import IntegrityError, RecastError, UsageError
 
 FORMAT = 1
 DEADLINE_S = 60.0
+MEMORY_LIMIT = "1536MB"
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS format (version INTEGER);
@@ -29,7 +31,7 @@ CREATE TABLE IF NOT EXISTS versions (
     id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, number INTEGER NOT NULL, branch VARCHAR NOT NULL,
     parents VARCHAR[] NOT NULL, created_at TIMESTAMPTZ NOT NULL, author VARCHAR, message VARCHAR,
     run_id VARCHAR, meta VARCHAR, rows BIGINT, added BIGINT, changed BIGINT, removed BIGINT, rescored BIGINT,
-    log VARCHAR NOT NULL, base VARCHAR, candidates VARCHAR[], pending BIGINT, depth INTEGER,
+    log VARCHAR NOT NULL, base VARCHAR, candidates VARCHAR[], pending BIGINT, depth INTEGER, next_order BIGINT,
     UNIQUE (name, number));
 CREATE TABLE IF NOT EXISTS heads (name VARCHAR, branch VARCHAR, version VARCHAR, PRIMARY KEY (name, branch));
 CREATE TABLE IF NOT EXISTS tags (name VARCHAR, tag VARCHAR, version VARCHAR, PRIMARY KEY (name, tag));
@@ -51,14 +53,23 @@ class LockedError(RecastError):
     """Another process holds the catalog beyond the deadline."""
 
 
+_engines: dict[tuple[int, Path | None], duckdb.DuckDBPyConnection] = {}
+
+
 def memory(temp: Path | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a private in-memory DuckDB that neither reaches for the network nor prints progress."""
-    con = duckdb.connect(":memory:", config=dict(_CONFIG))
-    con.execute("SET enable_progress_bar = false")
-    con.execute("SET preserve_insertion_order = true")
-    if temp is not None:
-        con.execute("SET temp_directory = '" + str(temp).replace("'", "''") + "'")
-    return con
+    """Return a private connection to an in-memory DuckDB that never reaches for the network.
+
+    What does not fit its memory goes to `temp`. Connections share an engine (starting one costs more than
+    a small commit does) but neither tables nor views; close them after use.
+    """
+    with _turns_guard:
+        key = os.getpid(), temp  # the threads of an engine do not survive a fork
+        if key not in _engines:
+            config = {**_CONFIG, "memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "true"}
+            if temp is not None:
+                config["temp_directory"] = str(temp)
+            _engines[key] = duckdb.connect(":memory:", config=config)
+        return _engines[key].cursor()
 
 
 def one(con: duckdb.DuckDBPyConnection, sql: str, params: list[Any] | None = None) -> tuple[Any, ...] | None:
@@ -134,13 +145,12 @@ class Catalog:
         )
 
     def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
-        con.execute(_TABLES)
-        found = one(con, "SELECT max(version) FROM format")
-        assert found is not None
-        if found[0] is None:
+        if not one(con, "SELECT 1 FROM information_schema.tables WHERE table_name = 'format'"):
+            con.execute(_TABLES)
             con.execute("INSERT INTO format VALUES (?)", [FORMAT])
-        elif found[0] != FORMAT:
+        found = one(con, "SELECT version FROM format")
+        if found != (FORMAT,):
             raise IntegrityError(
-                f"the store {self.path.parent} has format {found[0]}, this version of recast writes {FORMAT}; "
+                f"the store {self.path.parent} has format {found and found[0]}, this version of recast writes {FORMAT}; "
                 "use the version of recast that wrote it."
             )

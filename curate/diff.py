@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from curate import changes, versions, words
 from curate.catalog import memory
-from curate.parts import require
+from curate.gather import fetch
+from curate.parts import verified
 from curate.schema import KEY, VERSION_SCHEMA, decode_row
-from curate.snapshot import fetch
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -272,25 +272,27 @@ def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> 
 
 def diff(store: Store, a: str | Version, b: str | Version) -> Diff:
     """Compare two versions of `store`."""
+    left = a if isinstance(a, Version) else store.resolve(a)
+    right = b if isinstance(b, Version) else store.resolve(b)
+    return Diff(store.root, left, right, log_between(store, left, right))
+
+
+def log_between(store: Store, a: Version, b: Version) -> str:
+    """SQL of the change log that leads from `a` to `b`, by the shortest way that history knows."""
     with store.catalog.reading() as con:
-        left = a if isinstance(a, Version) else versions.resolve(con, a)
-        right = b if isinstance(b, Version) else versions.resolve(con, b)
-        line_a, line_b = versions.chain(con, left), versions.chain(con, right)
+        line_a, line_b = versions.chain(con, a), versions.chain(con, b)
     at_b = {v.id: n for n, v in enumerate(line_b)}
     common = next((n for n, v in enumerate(line_a) if v.id in at_b), None)
     if common is None:
-        log = changes.unrelated(store.open(left).live_sql(), store.open(right).live_sql())
-    else:
-        to_a = _logs(store.root, line_a[:common])
-        to_b = _logs(store.root, line_b[: at_b[line_a[common].id]])
-        if not to_a:
-            log = changes.fold(to_b)
-        elif not to_b:
-            log = changes.reverse(changes.fold(to_a))
-        else:
-            log = changes.between(changes.fold(to_a), changes.fold(to_b))
-    return Diff(store.root, left, right, log)
+        return changes.unrelated(store.open(a).live_sql(), store.open(b).live_sql())
+    to_a = _logs(store.root, line_a[:common])
+    to_b = _logs(store.root, line_b[: at_b[line_a[common].id]])
+    if not to_a:
+        return changes.fold(to_b)
+    if not to_b:
+        return changes.reverse(changes.fold(to_a))
+    return changes.between(changes.fold(to_a), changes.fold(to_b))
 
 
 def _logs(root: Path, newest_first: list[Version]) -> list[str]:
-    return [changes.read(str(require(root, v.log))) for v in reversed(newest_first)]
+    return [changes.read(str(verified(root, v.log))) for v in reversed(newest_first)]

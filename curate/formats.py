@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from curate.errors import DataError, UsageError
@@ -46,47 +46,46 @@ class RowError(ValueError):
     """Why one row cannot be read. It is data, counted and reported, never a crash."""
 
 
-def detect(rows: Sequence[Mapping[str, Any]], where: str) -> tuple[str, dict[str, str]]:
+def detect(
+    rows: Sequence[Mapping[str, Any]], where: str, given: Mapping[str, str] | None = None
+) -> tuple[str, dict[str, str]]:
     """Return (name of the format, mapping of our fields to columns) from the first rows of a file.
 
-    Raises DataError naming the columns found where no prompt or completion is among them.
+    `given` is what a user says of it, and wins; an empty column name drops a field. Raises DataError naming
+    the columns found where no prompt or completion is among them, UsageError where `given` fits no column.
     """
-    columns: dict[str, None] = {}
-    for row in rows:
-        columns.update(dict.fromkeys(row))
-    if {"row_id", "messages", "completion", "demonstration", "decision"} <= set(columns):
+    columns = list(dict.fromkeys(c for row in rows for c in row))
+    given = dict(given or {})
+    _check_given(given, columns, where)
+    if not given and {"row_id", "messages", "completion", "demonstration", "decision"} <= set(columns):
         return "recast", {c: c for c in columns if c in VERSION_SCHEMA.names}
     lower = {c.lower(): c for c in reversed(columns)}
     mapping = {ours: lower[a] for ours in FIELDS for a in [_first(ALIASES[ours], lower)] if a}
-    if "messages" in mapping and isinstance(_example(rows, mapping["messages"]), list):
-        turn = next((m for m in _example(rows, mapping["messages"]) if isinstance(m, Mapping)), {})
+    mapping = {ours: theirs for ours, theirs in {**mapping, **given}.items() if theirs}
+    if not isinstance(_example(rows, mapping.get("target", "")), int):
+        mapping.pop("target", None)
+    said_otherwise = {"prompt", "completion"} & set(given)
+    if isinstance(turns := _example(rows, mapping.get("messages", "")), list) and not said_otherwise:
         for lost in ("prompt", "completion", "input", "context", "choices"):
             mapping.pop(lost, None)
-        return ("sharegpt" if "from" in turn else "messages"), mapping
+        first = next((m for m in turns if isinstance(m, Mapping)), {})
+        return ("sharegpt" if "from" in first else "messages"), mapping
     mapping.pop("messages", None)
     if "completion" not in mapping and "answer" in mapping and "prompt" in mapping:
         mapping["completion"] = mapping["answer"]  # question/answer: the answer is the text
-    if not isinstance(_example(rows, mapping.get("target", "")), int):
-        mapping.pop("target", None)
     if "prompt" not in mapping or "completion" not in mapping:
         raise DataError(
             f"{where}: cannot tell what the {'prompt' if 'prompt' not in mapping else 'completion'} is among the "
             f"columns {', '.join(columns) or '(none)'}. Say it with --map, as in "
-            "--map prompt=QUESTION,completion=SOLUTION,answer=ANSWER,id=ID."
+            "--map prompt=QUESTION --map completion=SOLUTION --map answer=ANSWER --map id=ID."
         )
-    names = {mapping["prompt"].lower(), mapping["completion"].lower()}
     if mapping["completion"] == mapping.get("answer"):
         return "question/answer", mapping
-    return "alpaca" if "instruction" in names else "/".join(
-        mapping[f].lower() for f in ("prompt", "completion")
-    ), mapping
+    names = [mapping[field].lower() for field in ("prompt", "completion")]
+    return "alpaca" if "instruction" in names else "/".join(names), mapping
 
 
-def override(
-    found: dict[str, str], given: Mapping[str, str], columns: Iterable[str], where: str
-) -> dict[str, str]:
-    """Lay a user's `--map` over what was detected. An empty column name drops the field."""
-    columns = list(columns)
+def _check_given(given: Mapping[str, str], columns: Sequence[str], where: str) -> None:
     if unknown := set(given) - set(FIELDS):
         raise UsageError(f"--map knows the fields {', '.join(FIELDS)}, not {', '.join(sorted(unknown))}.")
     for ours, theirs in given.items():
@@ -94,10 +93,6 @@ def override(
             raise UsageError(
                 f"--map {ours}={theirs}: {where} has no column {theirs!r}; it has {', '.join(columns)}."
             )
-    merged = {**found, **given}
-    if {"prompt", "completion"} & set(given):
-        merged.pop("messages", None)
-    return {ours: theirs for ours, theirs in merged.items() if theirs}
 
 
 def apply(row: Mapping[str, Any], mapping: Mapping[str, str], kind: str, turn: int = -1) -> dict[str, Any]:

@@ -193,22 +193,8 @@ def read(
                 f"{path}: no row could be read. The first, line {reasons[0].line}: {reasons[0].reason}."
             )
         raise DataError(f"{path} is empty; expected one JSON object a line, or a table with a header.")
-    columns = list(dict.fromkeys(c for row in first for c in row))
-    if mapping and "completion" in mapping and ("prompt" in mapping or "messages" in mapping):
-        found = formats.override(_detected(first, path.name), mapping, columns, path.name)
-        return Ingest(path, "mapped", found, limit=limit, dedup=dedup, turn=turn)
-    format_, found = formats.detect(first, path.name)
-    if mapping:
-        found = formats.override(found, mapping, columns, path.name)
+    format_, found = formats.detect(first, path.name, mapping)
     return Ingest(path, format_, found, limit=limit, dedup=dedup, turn=turn)
-
-
-def _detected(rows: list[dict[str, Any]], where: str) -> dict[str, str]:
-    """What detection finds beside a prompt and completion that the user named."""
-    try:
-        return formats.detect(rows, where)[1]
-    except DataError:
-        return {}
 
 
 def _twice(row: Mapping[str, Any], raw: sources.Raw, file: str, line: int) -> DataError:

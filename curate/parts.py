@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from curate.errors import IntegrityError
 
+ID_DIGITS = 32
 GROUP_BYTES = 16 << 20
 GROUP_ROWS = 131_072
 PART_BYTES = 512 << 20  # of Arrow data, before compression
@@ -53,6 +54,38 @@ def require(root: Path, part: str) -> Path:
             "Restore the file from a copy of the store."
         )
     return path
+
+
+_verified: set[tuple[str, int, int]] = set()
+
+
+def verified(root: Path, part: str) -> Path:
+    """Return the part's path once its bytes have been hashed, which a process does once for each file.
+
+    For readers that check no page checksums (DuckDB). Raises IntegrityError where the hash is another.
+    """
+    path = require(root, part)
+    facts = path.stat()
+    seen = str(path), facts.st_size, facts.st_mtime_ns
+    if seen not in _verified:
+        if content_id(path) != part:
+            raise damaged(part, "its bytes do not give the hash that is its name")
+        _verified.add(seen)
+    return path
+
+
+def content_id(path: Path) -> str:
+    """The id that a part with these bytes has."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:ID_DIGITS]
+
+
+def damaged(part: str, why: object) -> IntegrityError:
+    """The error for a part that cannot be read."""
+    return IntegrityError(
+        f"part {part} is damaged and cannot be read ({why}); `recast verify` names the versions and rows it holds. "
+        "Restore the file from a copy of the store."
+    )
 
 
 def fsync_folder(folder: Path) -> None:
@@ -164,7 +197,7 @@ class PartWriter:
             self._file = _HashingFile(self._path)
             self._writer = pq.ParquetWriter(
                 pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", use_dictionary=self._dictionary,
-                write_statistics=[n for n in self.schema.names if n not in _PLAIN],
+                write_statistics=[n for n in self.schema.names if n not in _PLAIN], write_page_checksum=True,
             )  # fmt: skip
         self._writer.write_table(group, row_group_size=max(group.num_rows, 1))
 
@@ -176,7 +209,7 @@ class PartWriter:
         assert self._writer is not None and self._file is not None and self._path is not None
         self._writer.close()
         self._file.seal()
-        part = Part(self._file.digest.hexdigest()[:32], self.kind, self._part_rows, self._file.size)
+        part = Part(self._file.digest.hexdigest()[:ID_DIGITS], self.kind, self._part_rows, self._file.size)
         target = part_path(self.root, part.id)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

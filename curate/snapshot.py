@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate import changes
 from curate.catalog import memory
 from curate.errors import IntegrityError, UsageError
-from curate.parts import require
+from curate.fingerprint import canonical_json
+from curate.gather import Gatherer
+from curate.parts import verified
 from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
 from curate.versions import Version
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     import datasets
 
 READ_ROWS = 16_384
-_CACHED_GROUPS = 6  # row groups are bounded in bytes, see parts.py
 
 
 class Snapshot:
@@ -40,6 +38,9 @@ class Snapshot:
     def __len__(self) -> int:
         return self.version.rows
 
+    def __bool__(self) -> bool:
+        return True  # an empty version is a version
+
     def live_sql(self) -> str:
         """SQL of the live rows: row_id, target, hash, score, part, pos, order."""
         base, logs = self.base_and_logs()
@@ -47,9 +48,8 @@ class Snapshot:
 
     def base_and_logs(self) -> tuple[str, list[str]]:
         """SQL of the base and of the logs since, oldest first."""
-        return changes.read(str(require(self.root, self._base))), [
-            changes.read(str(require(self.root, log))) for log in self._logs
-        ]
+        base, *logs = (changes.read(str(verified(self.root, p))) for p in (self._base, *self._logs))
+        return base, logs
 
     def live(self) -> pa.Table:
         """The live rows as a table sorted by order."""
@@ -70,10 +70,10 @@ class Snapshot:
         part_of = places.column("part").combine_chunks().dictionary_encode()
         position = places.column("pos").to_numpy()
         code, ids = part_of.indices.to_numpy(), part_of.dictionary.to_pylist()
-        groups = _Groups(self.root, ids, names)
+        gatherer = Gatherer(self.root, ids, names)
         for start in range(0, len(code), READ_ROWS):
             rows = slice(start, start + READ_ROWS)
-            gathered = groups.gather(code[rows], position[rows])
+            gathered = gatherer.gather(code[rows], position[rows])
             yield from (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches())
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
@@ -104,7 +104,7 @@ class Snapshot:
             return f"SELECT {_typed_nulls()} WHERE false"
         whole, partial = [], []
         for part, rows in found:
-            path = require(self.root, part)
+            path = verified(self.root, part)  # DuckDB does not look at page checksums
             (whole if pq.ParquetFile(path).metadata.num_rows == rows else partial).append((part, path))
         columns = identifiers(VERSION_SCHEMA.names)
         pieces = []
@@ -120,7 +120,7 @@ class Snapshot:
 
     def candidates(self) -> pa.Table:
         """Every candidate kept beside this version, chosen or not; empty where there was no rewriting."""
-        tables = [pq.read_table(require(self.root, part)) for part in self.version.candidates_parts]
+        tables = [pq.read_table(verified(self.root, part)) for part in self.version.candidates_parts]
         return pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
 
     def dataset(self) -> datasets.Dataset:
@@ -172,9 +172,7 @@ def _plain(message: dict[str, Any], members: list[str]) -> dict[str, str | None]
     out: dict[str, str | None] = {}
     for name in members:
         value = message.get(name)
-        out[name] = (
-            value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        )
+        out[name] = value if value is None or isinstance(value, str) else canonical_json(value)
     return out
 
 
@@ -188,120 +186,3 @@ def _known(columns: Sequence[str] | None) -> list[str]:
 def _typed_nulls() -> str:
     types = {pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float32(): "FLOAT"}
     return ", ".join(f'NULL::{types[f.type]} AS "{f.name}"' for f in VERSION_SCHEMA)
-
-
-class _Groups:
-    """Row groups of several parts, decoded when first needed; the last few are kept."""
-
-    def __init__(self, root: Path, parts: list[str], columns: list[str]) -> None:
-        self.root, self.parts, self.columns = root, parts, columns
-        self.files: dict[int, tuple[pq.ParquetFile, np.ndarray]] = {}
-        self.cache: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
-
-    def gather(self, code: np.ndarray, position: np.ndarray) -> pa.Table:
-        """Rows at `position` of part `code`, in the given order."""
-        group = np.empty(len(code), np.int64)
-        for part in np.unique(code):
-            _, starts = self._file(int(part))
-            mine = code == part
-            group[mine] = np.searchsorted(starts, position[mine], side="right") - 1
-        key = code.astype(np.int64) << 32 | group
-        pieces, where = [], []
-        for value in np.unique(key):
-            rows = np.flatnonzero(key == value)
-            part, number = int(value >> 32), int(value & 0xFFFFFFFF)
-            table = self._group(part, number)
-            offset = position[rows] - self.files[part][1][number]
-            contiguous = len(offset) == offset[-1] - offset[0] + 1 and bool((np.diff(offset) == 1).all())
-            pieces.append(table.slice(offset[0], len(offset)) if contiguous else table.take(pa.array(offset)))
-            where.append(rows)
-        gathered = pa.concat_tables(pieces).combine_chunks()
-        order = np.concatenate(where)
-        if (np.diff(order) == 1).all():
-            return gathered
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
-        return gathered.take(pa.array(back))
-
-    def _file(self, part: int) -> tuple[pq.ParquetFile, np.ndarray]:
-        if part not in self.files:
-            path = require(self.root, self.parts[part])
-            try:
-                file = pq.ParquetFile(path)
-            except (pa.ArrowException, OSError) as error:
-                raise damaged(self.parts[part], error) from error
-            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-            self.files[part] = file, np.concatenate([[0], np.cumsum(sizes)])[:-1]
-        return self.files[part]
-
-    def _group(self, part: int, number: int) -> pa.Table:
-        key = part, number
-        if key in self.cache:
-            self.cache.move_to_end(key)
-            return self.cache[key]
-        try:
-            table = self._file(part)[0].read_row_group(number, columns=self.columns).select(self.columns)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.parts[part], error) from error
-        self.cache[key] = table
-        while len(self.cache) > _CACHED_GROUPS:
-            self.cache.popitem(last=False)
-        return table
-
-
-def damaged(part: str, error: Exception) -> IntegrityError:
-    """The error for a part that cannot be read."""
-    return IntegrityError(
-        f"part {part} is damaged and cannot be read ({error}); `recast verify` names the versions and rows it holds. "
-        "Restore the file from a copy of the store."
-    )
-
-
-def fetch(root: Path, part: pa.ChunkedArray, pos: pa.ChunkedArray, columns: Sequence[str]) -> pa.Table:
-    """Rows at the given places, in that order; a null place gives a row of nulls."""
-    schema = pa.schema([VERSION_SCHEMA.field(c).with_nullable(True) for c in columns])
-    there = np.flatnonzero(pc.is_valid(part).to_numpy())
-    if not len(there):
-        return pa.table([pa.nulls(len(part), f.type) for f in schema], schema=schema)
-    places = pa.table({"part": part, "pos": pos}).take(pa.array(there)).combine_chunks()
-    ids = pc.unique(places.column("part")).to_pylist()
-    held = sum(pq.ParquetFile(require(root, p)).metadata.num_rows for p in ids)
-    found = (
-        _scattered(root, places, ids, columns) if len(there) * 20 < held else _dense(root, places, columns)
-    )
-    slot = np.full(len(part), -1, np.int64)
-    slot[there] = np.arange(len(there))
-    return (
-        found.take(pa.array(slot, mask=slot < 0)).cast(schema)
-        if len(there) < len(part)
-        else found.cast(schema)
-    )
-
-
-def _dense(root: Path, places: pa.Table, columns: Sequence[str]) -> pa.Table:
-    coded = places.column("part").combine_chunks().dictionary_encode()
-    groups = _Groups(root, coded.dictionary.to_pylist(), list(columns))
-    return groups.gather(coded.indices.to_numpy(), places.column("pos").to_numpy())
-
-
-def _scattered(root: Path, places: pa.Table, parts: list[str], columns: Sequence[str]) -> pa.Table:
-    """DuckDB decodes only the pages' values that the join asks for."""
-    wanted = ", ".join(f'p."{c}"' for c in columns)
-    with memory(root / "tmp") as con:
-        con.register("places", places.append_column("slot", pa.array(np.arange(places.num_rows))))
-        pieces = [
-            f"SELECT l.slot, {wanted} FROM read_parquet({literal(str(require(root, p)))}, file_row_number = true) p "
-            f"JOIN (SELECT slot, pos FROM places WHERE part = {literal(p)}) l ON l.pos = p.file_row_number"
-            for p in parts
-        ]
-        try:
-            found = con.sql(" UNION ALL ".join(pieces)).to_arrow_table()
-        except duckdb.Error as error:
-            raise damaged(", ".join(parts), error) from error
-    if found.num_rows != places.num_rows:
-        raise damaged(
-            ", ".join(parts), ValueError(f"{places.num_rows} rows asked for, {found.num_rows} found")
-        )
-    back = np.empty(found.num_rows, np.int64)
-    back[found.column("slot").to_numpy()] = np.arange(found.num_rows)
-    return found.drop_columns(["slot"]).take(pa.array(back))

@@ -157,8 +157,8 @@ def _json(path: Path) -> Iterator[Raw]:
                 )
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.strip():
-                yield _line(path.name, number, line)
+            if text := line.strip():
+                yield _line(path.name, number, text)
 
 
 def _first_sign(file: IO[bytes]) -> bytes:
@@ -169,7 +169,7 @@ def _first_sign(file: IO[bytes]) -> bytes:
 
 
 def _line(file: str, number: int, line: bytes) -> Raw:
-    shown = line[:500].decode("utf-8", "replace").rstrip("\r\n")
+    shown = line[:500].decode("utf-8", "replace")
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as wrong:

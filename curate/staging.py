@@ -23,6 +23,8 @@ from curate.parts import Part, PartWriter, write_part
 from curate.schema import HASH_SQL, VERSION_SCHEMA, score_hash
 from curate.snapshot import Snapshot
 
+MAX_DEPTH = 48  # logs that a reader folds at most
+_SMALL_ROWS = 200_000  # an index of this size is held in memory rather than read several times
 _STATE_TYPES = {
     "hash": pa.string(),
     "score": pa.int64(),
@@ -43,6 +45,7 @@ class Staged:
     rows: int
     live: list[tuple[str, int]]  # change in live rows, part by part
     decisions: dict[str, int]  # of the rows given, not of the version
+    next_order: int
 
 
 def stage(
@@ -110,13 +113,16 @@ def stage(
         removed = index.named(remove) if patch else index.unseen(given)
         if removed.num_rows:
             log = pa.concat_tables([log, removed])
-        return _seal_log(con, root, log, index, parts, decisions)
+        return _seal_log(con, root, log, index, parts, decisions, next_order)
 
 
 def stage_log(root: Path, log: pa.Table, parent: Snapshot) -> Staged:
     """Write a change log whose rows all lie in parts that exist already (merge, revert)."""
     with memory(root / "tmp") as con:
-        return _seal_log(con, root, log, _Index(con, parent, whole=False), [], {})
+        index = _Index(con, parent, whole=False)
+        highest = pc.max(log.column("order_after")).as_py()
+        next_order = index.next_order if highest is None else max(index.next_order, highest + 1)
+        return _seal_log(con, root, log, index, [], {}, next_order)
 
 
 def _seal_log(
@@ -126,6 +132,7 @@ def _seal_log(
     index: _Index,
     parts: list[Part],
     decisions: dict[str, int],
+    next_order: int,
 ) -> Staged:
     con.register("log", log)
     changes.check(con, "SELECT * FROM log", index.sql)
@@ -150,7 +157,7 @@ def _seal_log(
             + f' FROM ({live_sql}) ORDER BY "order"'
         ).to_arrow_table()
         base = write_part(root, "base", table.cast(changes.LOG_SCHEMA))
-    return Staged(parts, log_part, base, counts, rows, live, decisions)
+    return Staged(parts, log_part, base, counts, rows, live, decisions, next_order)
 
 
 def _finish(pieces: list[pa.Table], ids: list[str]) -> pa.Table:
@@ -169,7 +176,7 @@ class _Index:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, parent: Snapshot | None, whole: bool) -> None:
         self.con = con
-        self.rows = parent.version.rows if parent else 0
+        self.rows = parent.version.rows if parent is not None else 0
         self.parent = parent
         self.table: pa.Table | None = None
         self.cursor = 0  # where in `table` the next batch is expected to start
@@ -180,10 +187,9 @@ class _Index:
             return
         self.sql = parent.live_sql()
         self.base_sql, self.log_sqls = parent.base_and_logs()
-        if whole:
+        self.next_order = parent.version.next_order
+        if whole or self.rows <= _SMALL_ROWS:
             self._load()
-        (highest,) = one(con, f'SELECT max("order") FROM ({self.sql})') or (None,)
-        self.next_order = 0 if highest is None else highest + 1
 
     def _load(self) -> None:
         """Hold the index in memory: many batches will ask for it."""
@@ -197,7 +203,7 @@ class _Index:
         """Whether reading the version would otherwise cost much more than the rows it holds."""
         assert self.parent is not None
         version = self.parent.version
-        return version.pending + log_rows > max(rows // 2, 1024) or version.depth + 1 >= 48
+        return version.pending + log_rows > max(rows // 2, 1024) or version.depth + 1 >= MAX_DEPTH
 
     def match(self, batch: pa.RecordBatch) -> dict[str, pa.Array]:
         """State in the parent of each row of `batch`, null where it has none."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import random
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +27,7 @@ import pyarrow as pa
 from curate import schema, versions
 from curate.catalog import DEADLINE_S, Catalog, one
 from curate.errors import IntegrityError, RecastError, RefusedError, UsageError
-from curate.fingerprint import canonical_json, fingerprint
+from curate.fingerprint import canonical_json
 from curate.parts import Part, PartWriter
 from curate.snapshot import Snapshot
 from curate.staging import Staged, stage, stage_log
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
 
 DEFAULT_HOME = ".recast"
 _REWRITING = ("rewrite", "repair", "fallback")
-_ATTEMPTS = 1000  # a committer that loses a race sees another one win, so this ends
+_ATTEMPTS = 200  # a committer that loses a race sees another one win, so this ends
 
 
-class _HeadMovedError(RecastError):
-    """Another process committed to the same branch first."""
+class MovedError(RecastError):
+    """Another process changed what this commit stands on; doing it again succeeds."""
 
 
 class Store:
@@ -145,23 +147,25 @@ class Store:
                 _check_rewriting(staged, against, mode)
             try:
                 return self.seal(
-                    staged, data_set, branch, [against.version] if against else [], implied=parent is None,
+                    staged, data_set, branch, [against.version] if against is not None else [], implied=parent is None,
                     expect_parent=expect_parent, message=message, author=author, run_id=run_id, candidates=beside,
                     meta=meta,
                 )  # fmt: skip
-            except _HeadMovedError as moved:
+            except MovedError as moved:
                 if not again:
                     raise RefusedError(
                         f"{moved} The rows came from a stream that cannot be read twice; run the command again."
                     ) from moved
+                time.sleep(0.05 * random.random())
         raise RefusedError(
             f"{name} kept moving while this commit was made; try again when fewer processes write."
         )
 
     def commit_log(
-        self, log: pa.Table, name: str, parents: list[Version], *, message: str, author: str | None
+        self, log: pa.Table, name: str, parents: list[Version], *, message: str, author: str | None = None
     ) -> Version:
-        """Seal a version from a change log against `parents[0]`, whose rows lie in parts already (merge, revert)."""
+        """Seal a version from a change log against `parents[0]`, the head of `name`, whose rows all lie in parts
+        already (merge, revert). Raises MovedError where the head is another by now."""
         data_set, branch = versions.parse_branch(name)
         staged = stage_log(self.root, log, self.open(parents[0]))
         return self.seal(staged, data_set, branch, parents, implied=True, message=message, author=author)
@@ -178,7 +182,7 @@ class Store:
             if expect_parent is not None:
                 self._expect(con, head, expect_parent, name, branch)
             if implied and (head.id if head else None) != (parents[0].id if parents else None):
-                raise _HeadMovedError(
+                raise MovedError(
                     f"{name} moved to {head.ref if head else 'nothing'} while this commit was being written."
                 )
             (number,) = one(
@@ -192,11 +196,9 @@ class Store:
                 "rescored": staged.counts["rescore"], "log": staged.log.id,
                 "base": staged.base.id if staged.base else None, "candidates": [p.id for p in beside],
                 "pending": 0 if staged.base else parents[0].pending + staged.log.rows,
-                "depth": 0 if staged.base else parents[0].depth + 1,
+                "depth": 0 if staged.base else parents[0].depth + 1, "next_order": staged.next_order,
             }  # fmt: skip
-            identity = fingerprint({k: v for k, v in row.items() if k not in ("base", "pending", "depth")})[
-                :32
-            ]
+            identity = versions.identity(row)
             row = {"id": identity, **row}
             con.execute(
                 f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
@@ -294,7 +296,7 @@ def _check_rewriting(staged: Staged, parent: Snapshot | None, mode: str) -> None
     """Rows in = rewrites + repairs + fallbacks, and no key comes or goes."""
     other = {k: n for k, n in staged.decisions.items() if k not in _REWRITING}
     given = sum(staged.decisions.values())
-    rows_in = parent.version.rows if parent else 0
+    rows_in = parent.version.rows if parent is not None else 0
     if other or staged.counts["add"] or staged.counts["remove"] or (mode == "replace" and given != rows_in):
         fates = ", ".join(f"{n} {k}" for k, n in sorted(staged.decisions.items()))
         raise IntegrityError(

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
 from curate.catalog import one
 from curate.errors import RefusedError, UsageError
+from curate.fingerprint import canonical_json, fingerprint
 
 MAIN = "main"
 _WORD = r"[^\W_][\w.+-]{0,119}"
@@ -49,10 +51,22 @@ class Version:
     candidates_parts: tuple[str, ...] = ()
     pending: int = 0  # log rows since the last base
     depth: int = 0  # logs since the last base
+    next_order: int = 0  # above the order of every row
 
     @property
     def ref(self) -> str:
         return f"{self.name}@v{self.number}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `identity` is made of."""
+        return {
+            "name": self.name, "number": self.number, "branch": self.branch, "parents": list(self.parents),
+            "created_at": self.created_at.isoformat(), "author": self.author, "message": self.message,
+            "run_id": self.run_id, "meta": canonical_json(self.meta), "rows": self.rows, "added": self.added,
+            "changed": self.changed, "removed": self.removed, "rescored": self.rescored, "log": self.log,
+            "candidates": list(self.candidates_parts),
+        }  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """What `recast log --json` prints."""
@@ -99,21 +113,31 @@ def parse_branch(text: str) -> tuple[str, str]:
     return ref.name, ref.branch or MAIN
 
 
+def identity(facts: Mapping[str, Any]) -> str:
+    """Id of a version: what it holds (its log), where it comes from (parents), who made it, when and why."""
+    facts = {k: v for k, v in facts.items() if k not in _NOT_IDENTITY}
+    return fingerprint(facts)[:32]
+
+
+# how a version is stored, not what it is
+_NOT_IDENTITY = ("id", "base", "pending", "depth", "next_order")
+
+
 _SELECT = """
 SELECT v.id, v.name, v.number, v.branch, p.name || '@v' || p.number AS parent, v.parents, v.rows, v.added, v.changed,
        v.removed, v.rescored, v.author, v.message, v.created_at::VARCHAR, v.run_id, v.meta, v.log, v.base,
-       v.candidates, v.pending, v.depth
+       v.candidates, v.pending, v.depth, v.next_order
 FROM versions v LEFT JOIN versions p ON p.id = v.parents[1]
 """
 
 
 def _version(row: tuple[Any, ...]) -> Version:
     (id_, name, number, branch, parent, parents, rows, added, changed, removed, rescored, author, message, created,
-     run_id, meta, log, base, candidates, pending, depth) = row  # fmt: skip
+     run_id, meta, log, base, candidates, pending, depth, next_order) = row  # fmt: skip
     return Version(
         id_, name, number, branch, parent, tuple(parents), rows, added, changed, removed, rescored, author, message,
-        datetime.fromisoformat(created), run_id, json.loads(meta or "{}"), log, base, tuple(candidates or ()),
-        pending, depth,
+        datetime.fromisoformat(created).astimezone(UTC), run_id, json.loads(meta or "{}"), log, base,
+        tuple(candidates or ()), pending, depth, next_order,
     )  # fmt: skip
 
 
@@ -190,6 +214,21 @@ def chain(con: duckdb.DuckDBPyConnection, version: Version, to_base: bool = Fals
     order = {id_: age for age, (id_,) in enumerate(ids)}
     found = select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [list(order)])
     return sorted(found, key=lambda v: order[v.id])
+
+
+def family(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Parents of every version, by id."""
+    return dict(con.execute("SELECT id, parents FROM versions").fetchall())
+
+
+def ancestors(family: Mapping[str, list[str]], id_: str) -> set[str]:
+    """Ids of a version and of everything it descends from, through every parent."""
+    found, left = {id_}, [id_]
+    while left:
+        new = [p for p in family.get(left.pop(), []) if p not in found]
+        found.update(new)
+        left += new
+    return found
 
 
 def set_tag(con: duckdb.DuckDBPyConnection, version: Version, tag: str, move: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from curate import words
 
 # texts that share many tokens, and texts of any characters at all
-WORDY = st.lists(st.sampled_from(["the", " ", "12", "\\frac", "{", "}", "num_x", "\n", "cat", "1,000.5"]), max_size=30)
+WORDY = st.lists(
+    st.sampled_from(["the", " ", "12", "\\frac", "{", "}", "num_x", "\n", "cat", "1,000.5"]), max_size=30
+)
 TEXT = st.one_of(WORDY.map("".join), st.text(max_size=60))
 
 
@@ -51,7 +54,7 @@ def test_both_sides_of_a_diff_rejoin(a: str, b: str) -> None:
     assert "".join(o.after for o in ops) == b
     for op in ops:
         assert (op.kind == "equal") == (op.before == op.after)
-    assert all(x.kind == "equal" or y.kind == "equal" for x, y in zip(ops, ops[1:], strict=False))
+    assert all(x.kind == "equal" or y.kind == "equal" for x, y in itertools.pairwise(ops))
 
 
 @given(WORDY, WORDY)

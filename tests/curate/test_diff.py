@@ -1,0 +1,173 @@
+"""Diffs: exact under any history, summaries with hand-worked numbers."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.diff import Diff, diff
+from curate.errors import UsageError
+from curate.store import Store
+
+
+def row(n: int, completion: str, **more: Any) -> dict[str, Any]:
+    return {
+        "row_id": f"r{n}",
+        "messages": [{"role": "user", "content": "q"}],
+        "completion": completion,
+    } | more
+
+
+def contents(store: Store, ref: str) -> dict[tuple[str, int], dict[str, Any]]:
+    return {(r["row_id"], r["target"]): r for r in store.open(ref).rows()}
+
+
+def applied(change: Diff, to: dict[tuple[str, int], dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    rows = dict(to)
+    for r in change.rows():
+        key = r.row_id, r.target
+        if r.before is not None:
+            was = rows.pop(key)
+            assert {k: was[k] for k in r.before} == r.before
+        if r.after is not None:
+            rows[key] = {"row_id": r.row_id, "target": r.target, **r.after}
+    return rows
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home")
+
+
+def test_the_summary_counts_what_a_hand_would(store: Store) -> None:
+    store.commit(
+        [
+            row(1, "same"),
+            row(2, "The answer is 4.", answer="4", nll_completion=1.0),
+            row(3, "It is 5. The answer is 5.", answer="5", nll_completion=1.0),
+            row(4, "gone"),
+            row(5, "scored"),
+        ],
+        "a",
+    )
+    store.commit(
+        [
+            row(1, "same"),
+            row(2, "2+2=4. The answer is 4.", answer="4", nll_completion=0.25, decision="rewrite"),
+            row(3, "The answer is 6.", answer="5", nll_completion=0.75, decision="rewrite"),
+            row(5, "scored", nll_completion=0.5),
+            row(6, "new"),
+        ],
+        "b",
+        parent="a",
+    )
+    change = diff(store, "a", "b")
+    assert change.counts == {"added": 1, "removed": 1, "changed": 2, "rescored": 1}
+    summary = change.summary
+    assert (summary.added, summary.removed, summary.changed, summary.rescored, summary.unchanged) == (
+        1,
+        1,
+        2,
+        1,
+        1,
+    )
+    # demonstration defaults to the completion, so it differs where the completion does
+    assert summary.columns == {"completion": 2, "demonstration": 2, "decision": 2, "nll_completion": 3}
+    assert summary.decisions == {"expert -> rewrite": 2}
+    assert summary.answers_changed == 1  # row 3: 5 -> 6
+    assert summary.nll_change == pytest.approx((-0.75 - 0.25) / 2)  # row 5 had no nll before
+    # characters: 16 -> 23 (+7), 25 -> 16 (-9), 6 -> 6
+    assert summary.length_change == pytest.approx((7 - 9 + 0) / 3)
+
+
+def test_rows_come_with_both_sides_and_can_be_chosen(store: Store) -> None:
+    store.commit([row(n, f"old {n}") for n in range(4)], "a")
+    store.commit(
+        [row(0, "old 0"), row(1, "new 1"), row(2, "new 2", decision="rewrite"), row(9, "added")], "a"
+    )
+    change = diff(store, "a@v1", "a@v2")
+    assert [(r.row_id, r.op) for r in change.rows()] == [
+        ("r1", "change"), ("r2", "change"), ("r3", "remove"), ("r9", "add"),
+    ]  # fmt: skip
+    first, second, removed, added = change.rows()
+    assert (first.before or {})["completion"] == "old 1" and (first.after or {})["completion"] == "new 1"
+    assert (first.before or {})["messages"] == [{"role": "user", "content": "q"}]
+    assert second.columns == ("completion", "demonstration", "decision")
+    assert removed.after is None and added.before is None and added.columns == ()
+    assert [o.kind for o in first.words()] == ["replace", "equal"]
+    assert [o.after for o in added.words()] == ["added"]
+    assert [r.row_id for r in change.rows(ops=["add", "remove"])] == ["r3", "r9"]
+    assert [r.row_id for r in change.rows(where="after.decision = 'rewrite'")] == ["r2"]
+    assert [r.row_id for r in change.rows(limit=1)] == ["r1"]
+    assert list(next(change.rows(["task"])).before or {}) == ["task"]
+    with pytest.raises(UsageError, match="is not a condition"):
+        list(change.rows(where="nonsense >"))
+
+
+def test_float_noise_is_not_a_changed_answer(store: Store) -> None:
+    store.commit([row(1, "x", answer="0.4166666666666667"), row(2, "x", answer="3.2222")], "a")
+    store.commit([row(1, "The answer is 0.41666666666666663", answer="0.4166666666666667"),
+                  row(2, "The answer is 3.22", answer="3.2222")], "a")  # fmt: skip
+    change = diff(store, "a@v1", "a")
+    assert [r.answer_changed for r in change.rows()] == [False, True]
+    assert change.summary.answers_changed == 1
+
+
+def test_backwards_undoes_and_equal_versions_differ_in_nothing(store: Store) -> None:
+    store.commit([row(n, "a") for n in range(5)], "a")
+    store.commit([row(n, "b") for n in range(3, 8)], "a")
+    forth, back = diff(store, "a@v1", "a@v2"), diff(store, "a@v2", "a@v1")
+    assert forth.counts == {"added": 3, "removed": 3, "changed": 2, "rescored": 0}
+    assert back.counts == {"added": 3, "removed": 3, "changed": 2, "rescored": 0}
+    assert applied(back, contents(store, "a@v2")) == contents(store, "a@v1")
+    assert diff(store, "a", "a").empty
+
+
+def test_branches_are_compared_through_their_common_ancestor(store: Store) -> None:
+    store.commit([row(n, "base") for n in range(6)], "a")
+    store.branch("a", "x")
+    store.commit([row(1, "left"), row(2, "both")], "a", mode="patch")
+    store.commit([row(2, "both"), row(3, "right")], "a/x", mode="patch", remove=[("r4", 0)])
+    change = diff(store, "a", "a/x")
+    assert [(r.row_id, r.op) for r in change.rows()] == [("r1", "change"), ("r3", "change"), ("r4", "remove")]
+    assert applied(change, contents(store, "a")) == contents(store, "a/x")
+
+
+def test_data_sets_without_common_history_are_compared_by_key(store: Store) -> None:
+    store.commit([row(1, "x"), row(2, "same")], "a")
+    store.commit([row(2, "same"), row(1, "y"), row(3, "z")], "b")
+    change = diff(store, "a", "b")
+    assert change.counts == {"added": 1, "removed": 0, "changed": 1, "rescored": 0}
+    assert applied(change, contents(store, "a")) == contents(store, "b")
+
+
+ROWS = st.dictionaries(
+    st.tuples(st.integers(0, 7), st.integers(0, 1)),
+    st.tuples(st.sampled_from("abc"), st.sampled_from([None, 0.5, 1.0])),
+    max_size=8,
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "a", "a/x", "b"]), ROWS), min_size=2, max_size=4))
+@settings(max_examples=5, deadline=None)
+def test_a_diff_applied_to_one_version_gives_the_other(commits: list[tuple[str, dict[Any, Any]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        store.commit([], "a")
+        store.branch("a", "x")
+        refs = ["a@v1"]
+        for name, rows in commits:
+            given_rows = [
+                {"row_id": str(k), "target": t, "messages": [], "completion": c, "nll_self": s}
+                for (k, t), (c, s) in rows.items()
+            ]
+            refs.append(store.commit(given_rows, name).ref)
+        held = {ref: contents(store, ref) for ref in refs}
+        for a in refs[:-1]:
+            assert applied(diff(store, a, refs[-1]), held[a]) == held[refs[-1]]
+        assert applied(diff(store, refs[-1], refs[1]), held[refs[-1]]) == held[refs[1]]
