@@ -232,7 +232,8 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
     if right is None or (left is None and not right.operated):
         return None
     known = page.env.get(name) if name else None
-    text = segment[tokens.starts[left_start if left else a] : tokens.ends[max(c, right.end - 1)]].strip()
+    shown = right.end if right.operated else right.cut  # the words after a plain result are not part of it
+    text = segment[tokens.starts[left_start if left else a] : tokens.ends[max(c, shown - 1)]].strip()
     if name is not None:
         return _define(name, known, right, tokens, (a, b, c, d), page, about, text, relation, last)
     if left is None:

@@ -41,11 +41,15 @@ class Duplicates:
 
     @property
     def num_groups(self) -> int:
-        return int(len(np.unique(self.representative_N[self.duplicate_N])))
+        return len(np.unique(self.representative_N[self.duplicate_N]))
 
 
 def near_duplicates(
-    texts: Sequence[str] | pa.Array | pa.ChunkedArray, *, threshold: float = 0.8, shingle: int = 3, seed: int = 0
+    texts: Sequence[str] | pa.Array | pa.ChunkedArray,
+    *,
+    threshold: float = 0.8,
+    shingle: int = 3,
+    seed: int = 0,
 ) -> Duplicates:
     """Group texts whose word shingles have an estimated Jaccard similarity of at least `threshold`.
 

@@ -111,7 +111,7 @@ def shares_of_variance(spreads) -> list[float]:
         group = np.eye(1, 256)[0] + np.asarray(spreads(random))[:, None] * noise
         unit = diversity.normalise_ND(group)
         cosines = (unit @ unit.T)[~np.eye(8, dtype=bool)]
-        assert 0.85 < cosines.min() and cosines.max() < 0.999
+        assert cosines.min() > 0.85 and cosines.max() < 0.999
         alignment = 0.35 / (1.0 + np.exp(-random.standard_normal(8)))
         term = 0.15 * diversity.group_terms_K(group)
         shares.append(float(term.var() / (term.var() + alignment.var())))

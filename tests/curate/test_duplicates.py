@@ -7,11 +7,15 @@ import pyarrow as pa
 
 from curate.duplicates import near_duplicates
 
-LONG = "the quick brown fox jumps over the lazy dog and then it runs home to sleep until the next morning comes"
+LONG = (
+    "the quick brown fox jumps over the lazy dog and then it runs home to sleep until the next morning comes"
+)
 
 
 def test_exact_duplicates_ignore_case_and_white_space():
-    found = near_duplicates([LONG, "something else entirely in this row", LONG.upper() + "  ", LONG.replace(" ", "\n")])
+    found = near_duplicates(
+        [LONG, "something else entirely in this row", LONG.upper() + "  ", LONG.replace(" ", "\n")]
+    )
     assert found.representative_N.tolist() == [0, 1, 0, 0]
     assert found.exact_N.tolist() == [True, True, True, True]
     assert found.duplicate_N.tolist() == [False, False, True, True]
@@ -19,7 +23,10 @@ def test_exact_duplicates_ignore_case_and_white_space():
 
 
 def test_a_word_added_at_the_end_is_a_near_duplicate_and_half_another_text_is_not():
-    half = " ".join(LONG.split()[:10]) + " while a cat sits quietly under the old tree and watches it go by again"
+    half = (
+        " ".join(LONG.split()[:10])
+        + " while a cat sits quietly under the old tree and watches it go by again"
+    )
     found = near_duplicates([LONG, LONG + " indeed", half])
     assert found.representative_N.tolist() == [0, 0, 2]
     assert found.exact_N.tolist() == [True, False, True]
@@ -50,7 +57,9 @@ def test_the_estimate_keeps_the_threshold_on_random_texts():
     base = [random.choice(vocabulary, 40) for _ in range(200)]
     texts = [" ".join(t) for t in base]
     near = [" ".join([*t[:-1], "other"]) for t in base]  # 37 of 38 shingles in common: Jaccard 37/39
-    far = [" ".join(np.where(np.arange(40) % 4 == 0, "other", t)) for t in base]  # two in three shingles changed
+    far = [
+        " ".join(np.where(np.arange(40) % 4 == 0, "other", t)) for t in base
+    ]  # two in three shingles changed
     found = near_duplicates(texts + near + far)
     assert not found.duplicate_N[:200].any()
     assert found.duplicate_N[200:400].mean() > 0.97
