@@ -12,7 +12,7 @@ first failed check, or, where none failed, of the first undecided one: undecided
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -25,20 +25,45 @@ from curate.checks.arithmetic import ArithmeticCheck
 from curate.checks.case import Case, CheckConfig
 from curate.checks.code import CodeCheck
 from curate.checks.copying import CopyCheck
+from curate.checks.entailment import EntailmentCheck
 from curate.checks.format import FormatCheck
+from curate.checks.judge import JudgeCheck
+from curate.checks.names import NamesCheck
+from curate.checks.numbers import NumbersCheck
 from curate.checks.repetition import RepetitionCheck
+from curate.checks.similarity import SimilarityCheck
 from curate.checks.steps import StepsCheck
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 AnyCheck = Annotated[
-    FormatCheck | AnswerCheck | ArithmeticCheck | StepsCheck | CopyCheck | RepetitionCheck | CodeCheck,
+    FormatCheck
+    | AnswerCheck
+    | ArithmeticCheck
+    | StepsCheck
+    | NumbersCheck
+    | NamesCheck
+    | CopyCheck
+    | RepetitionCheck
+    | CodeCheck
+    | SimilarityCheck
+    | EntailmentCheck
+    | JudgeCheck,
     Field(discriminator="type"),
 ]
 Checks = tuple[AnyCheck, ...]
 
-MATH: Checks = (FormatCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), CopyCheck(), RepetitionCheck())
+MATH: Checks = (
+    FormatCheck(),
+    AnswerCheck(),
+    ArithmeticCheck(),
+    StepsCheck(),
+    NamesCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
     FormatCheck(),
     AnswerCheck(require_marked=True),
@@ -71,6 +96,7 @@ class GateConfig(BaseModel):
 
 PRESETS: dict[str, GateConfig] = {
     "math": GateConfig(name="math"),
+    "strict": GateConfig(name="strict", checks=STRICT),
     "choice": GateConfig(name="choice", checks=CHOICE),
     "text": GateConfig(name="text", checks=TEXT),
     "code": GateConfig(name="code", checks=CODE),
@@ -85,8 +111,9 @@ PRESETS: dict[str, GateConfig] = {
 class Gate:
     """A gate ready to decide. Stateless: safe to share between threads, cheap to build in every process."""
 
-    def __init__(self, config: GateConfig) -> None:
+    def __init__(self, config: GateConfig, models: Mapping[str, Callable[..., Any]] | None = None) -> None:
         self.config = config
+        self.models = dict(models or {})
         seen = [check.name for check in config.checks]
         if not seen or len(set(seen)) != len(seen):
             raise UsageError(
@@ -115,7 +142,7 @@ class Gate:
 
     def verify(self, row: Mapping[str, Any], completion: str, *, finish_reason: str = "stop") -> Verdict:
         """Decide about one completion. `row` keys used: messages, demonstration, answer, task."""
-        case = Case(completion, row.get("demonstration") or "", row, finish_reason)
+        case = Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
         ran: list[Check] = []
         for check in self.checks_for(row):
             outcome = check.run(case)
@@ -154,13 +181,18 @@ def decide(checks: tuple[Check, ...]) -> Verdict:
     return Verdict(VerdictStatus.ACCEPTED, "", checks)
 
 
-def load_gate(preset_or_file: str | Path | GateConfig = "auto") -> Gate:
-    """A gate by preset name (`math`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config."""
+def load_gate(
+    preset_or_file: str | Path | GateConfig = "auto", models: Mapping[str, Callable[..., Any]] | None = None
+) -> Gate:
+    """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
+
+    `models` are what its checks may ask: `similarity(a, b)`, `entails(premise, hypothesis)`, `judge(row, text)`.
+    """
     if isinstance(preset_or_file, GateConfig):
-        return Gate(preset_or_file)
+        return Gate(preset_or_file, models)
     name = str(preset_or_file)
     if name in PRESETS:
-        return Gate(PRESETS[name])
+        return Gate(PRESETS[name], models)
     path = Path(preset_or_file)
     if not path.is_file():
         raise UsageError(
@@ -171,7 +203,7 @@ def load_gate(preset_or_file: str | Path | GateConfig = "auto") -> Gate:
 
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}))
+        return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}), models)
     except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
         raise UsageError(
             f"gate file {path}: {error}. Expected `checks:`, a list of {{type: ..., thresholds}}."

@@ -178,8 +178,11 @@ def _serve() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = sys.stdout
     sys.stdout = sys.stderr
-    from math_verify import parse
+    from math_verify import parse as parse_within
     from math_verify import verify as compare
+
+    def parse(text: str) -> list:
+        return parse_within(text, parsing_timeout=None)  # type: ignore[arg-type]  # no signals: the parent limits
 
     def say(answer: dict) -> None:
         out.write(json.dumps(answer) + "\n")
@@ -188,13 +191,13 @@ def _serve() -> None:
     def formula(text: str) -> str:
         return text if "$" in text or "\\boxed" in text else f"${text}$"
 
-    compare(parse("$x+1$", parsing_timeout=None), parse("$1+x$", parsing_timeout=None), timeout_seconds=None)
+    compare(parse("$x+1$"), parse("$1+x$"), timeout_seconds=None)
     say({"ready": True})  # the grammar is loaded, so that no request pays for it
     for line in sys.stdin:
         try:
             a, b = json.loads(line)
-            one = parse(formula(a), parsing_timeout=None)
-            two = parse(formula(b), parsing_timeout=None)
+            one = parse(formula(a))
+            two = parse(formula(b))
             equal = bool(compare(one, two, timeout_seconds=None)) if one and two else None
         except Exception:  # the child's one boundary: whatever computer algebra raises is an abstention
             equal = None

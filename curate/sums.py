@@ -258,7 +258,7 @@ class Parser:
         if t.texts[i][0] in "$€£" and not self.unit:
             self.unit = "dollars"
         j = i + 1
-        if self.rounded and value in self.rounded:
+        if self.rounded and value is not None and value in self.rounded:
             value = self.rounded[value]
         # 28 / 1/5: a fraction without spaces after a slash with one
         if (

@@ -8,9 +8,10 @@ config, so that the gate's id changes with it.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
@@ -44,13 +45,16 @@ class Case:
     demonstration: str
     row: Mapping[str, Any]
     finish_reason: str = "stop"
+    models: Mapping[str, Callable[..., float]] = field(default_factory=dict)
+    """Models that checks may ask, by the name that the check documents; absent ones leave a check undecided."""
 
     @cached_property
     def prompt(self) -> str:
-        """Contents of the row's messages, one under another."""
-        return "\n".join(
-            m["content"] for m in self.row.get("messages") or () if isinstance(m.get("content"), str)
-        )
+        """Contents of the row's messages, which may be JSON text, one under another."""
+        messages = self.row.get("messages") or ()
+        if isinstance(messages, str):  # as a version stores them
+            messages = json.loads(messages)
+        return "\n".join(m["content"] for m in messages if isinstance(m.get("content"), str))
 
     @cached_property
     def reference(self) -> str | None:

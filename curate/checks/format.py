@@ -1,12 +1,15 @@
 """Is the completion a whole, plain answer to the question, and nothing else?
 
 Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, chat
-markers, an open code fence, refusals. Cannot catch: anything about its content.
+markers, an open code fence, refusals, another script than the question's and the demonstration's. Cannot catch:
+anything about its content.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -85,4 +88,19 @@ class FormatCheck(CheckConfig):
                 return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)
         if text.count("```") % 2:
             return self.failed("open_fence", "A code fence is not closed.", ratio)
+        if not text.isascii():
+            foreign = scripts(text) - scripts(case.demonstration) - scripts(case.prompt) - {"LATIN", "GREEK"}
+            if foreign:
+                return self.failed(
+                    "script_changed", f"It is written in {', '.join(sorted(foreign))} too.", ratio
+                )
         return self.passed(ratio)
+
+
+def scripts(text: str) -> set[str]:
+    """The scripts of a text's letters (LATIN, CYRILLIC, CJK, ...), those with at least two letters."""
+    counts: Counter[str] = Counter()
+    for char in dict.fromkeys(text):
+        if char.isalpha():
+            counts["LATIN" if char.isascii() else unicodedata.name(char, "UNNAMED").split(" ")[0]] += 1
+    return {script for script, count in counts.items() if count >= 2}

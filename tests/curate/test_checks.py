@@ -8,8 +8,13 @@ from curate.checks.answer import AnswerCheck
 from curate.checks.arithmetic import ArithmeticCheck
 from curate.checks.case import Case
 from curate.checks.copying import CopyCheck, containment
+from curate.checks.entailment import EntailmentCheck
 from curate.checks.format import FormatCheck
+from curate.checks.judge import JudgeCheck
+from curate.checks.names import NamesCheck
+from curate.checks.numbers import NumbersCheck
 from curate.checks.repetition import RepetitionCheck
+from curate.checks.similarity import SimilarityCheck
 from curate.checks.steps import StepsCheck
 from curate.records import CheckStatus
 
@@ -50,6 +55,9 @@ def reason(check, given: Case) -> str:
         ("I cannot answer that.", "17", "refusal"),
         ("```python\nprint(17)", "17", "open_fence"),
         ("```python\nprint(17)\n```", "17", ""),
+        ("Ответ 17", "17 is the answer", "script_changed"),
+        ("Ответ 17", "Итак, ответ 17", ""),
+        ("The angle α is 17°, naïvely", "17", ""),
     ],
 )
 def test_format(completion, demonstration, expected):
@@ -159,3 +167,60 @@ def test_repetition():
     assert reason(RepetitionCheck(), case((LONG[:400] + " ") * 2)) == "repetition"
     assert reason(RepetitionCheck(), case(sums)) == ""
     assert reason(RepetitionCheck(), case("1 + 1 = 2 " * 2)) == "", "too short to measure"
+
+
+def asked(models: dict, completion: str = "b", demonstration: str = "a") -> Case:
+    return Case(completion, demonstration, {}, "stop", models)
+
+
+def test_numbers():
+    prompt = [{"role": "user", "content": "Ann has 12 pens and buys five more at 20% off."}]
+    for completion, expected in [
+        ("12 + 5 = 17. The answer is 17.", ""),
+        ("Of her 13 pens none is new.", "invented_number"),
+        ("She pays 0.2 less for 5 of 12.", ""),
+        ("There are 60 minutes in an hour.", ""),
+        ("12 + 5 = 18.", "invented_number"),
+    ]:
+        assert reason(NumbersCheck(), case(completion, "12 and 5", messages=prompt)) == expected, completion
+    assert reason(NumbersCheck(max_invented=1), case("13 pens", "12", messages=prompt)) == ""
+
+
+def test_names():
+    prompt = [{"role": "user", "content": "Natalia sold clips to the Smiths in April."}]
+    for completion, expected in [
+        ("In April Natalia sold clips to Mrs Smith on a Monday.", "invented_name"),
+        ("In April Natalia sold clips to a Smith on a Monday.", ""),
+        ("In the end Natalie sold them.", "invented_name"),
+        ("Every clip is sold. There are none left.", ""),
+    ]:
+        assert reason(NamesCheck(), case(completion, "sold", messages=prompt)) == expected, completion
+
+
+def test_models_that_are_not_there_leave_their_checks_undecided():
+    assert reason(SimilarityCheck(), case("a", "b")) == "no_similarity_model"
+    assert reason(EntailmentCheck(), case("a", "b")) == "no_entailment_model"
+    assert reason(JudgeCheck(), case("a", "b")) == "no_judge"
+
+
+def test_similarity():
+    assert reason(SimilarityCheck(), asked({"similarity": lambda a, b: 0.9})) == ""
+    assert reason(SimilarityCheck(), asked({"similarity": lambda a, b: 0.1})) == "dissimilar"
+
+
+def test_entailment_goes_both_ways():
+    # the completion "b" no longer implies "a": content lost; "a" does not imply "b": content added
+    assert reason(EntailmentCheck(), asked({"entails": lambda p, h: 0.9})) == ""
+    assert reason(EntailmentCheck(), asked({"entails": lambda p, h: float(p == "a")})) == "content_lost"
+    assert reason(EntailmentCheck(), asked({"entails": lambda p, h: float(p == "b")})) == "content_added"
+
+
+def test_an_unreadable_judge_is_neither_yes_nor_no():
+    assert reason(JudgeCheck(), asked({"judge": lambda row, text: 0.8})) == ""
+    assert reason(JudgeCheck(), asked({"judge": lambda row, text: 0.2})) == "judged_no"
+    assert (
+        reason(JudgeCheck(min_yes=0.7, max_no=0.3), asked({"judge": lambda row, text: 0.5}))
+        == "judge_undecided"
+    )
+    assert reason(JudgeCheck(), asked({"judge": lambda row, text: None})) == "unreadable_judge"
+    assert reason(JudgeCheck(), asked({"judge": lambda row, text: float("nan")})) == "unreadable_judge"

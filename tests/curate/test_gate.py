@@ -28,7 +28,15 @@ def verdict(completion: str, row: dict | None = None, **kwargs):
 def test_a_true_rewrite_is_accepted():
     said = verdict(GOOD)
     assert (said.status, said.reason) == (VerdictStatus.ACCEPTED, "")
-    assert [c.name for c in said.checks] == ["format", "answer", "arithmetic", "steps", "copy", "repetition"]
+    assert [c.name for c in said.checks] == [
+        "format",
+        "answer",
+        "arithmetic",
+        "steps",
+        "names",
+        "copy",
+        "repetition",
+    ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 
 
@@ -121,7 +129,7 @@ def test_the_id_follows_checks_and_thresholds_and_not_the_name():
         Gate(GateConfig(checks=(CopyCheck(),))).id
         != Gate(GateConfig(checks=(CopyCheck(max_containment=0.5),))).id
     )
-    assert len({load_gate(name).id for name in ("math", "choice", "text", "auto")}) == 4
+    assert len({load_gate(name).id for name in ("math", "strict", "choice", "text", "code", "auto")}) == 6
 
 
 def test_a_gate_file_is_read_and_its_mistakes_are_named(tmp_path):
