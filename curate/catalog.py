@@ -7,6 +7,7 @@ finds it locked tries again until a deadline and then names the holder. Only sma
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -20,6 +21,7 @@ from typing import Any
 import duckdb
 
 from curate.errors import IntegrityError, RecastError, UsageError
+from curate.parts import DiskFullError
 
 FORMAT = 1
 DEADLINE_S = 60.0
@@ -36,6 +38,8 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE TABLE IF NOT EXISTS heads (name VARCHAR, branch VARCHAR, version VARCHAR, PRIMARY KEY (name, branch));
 CREATE TABLE IF NOT EXISTS tags (name VARCHAR, tag VARCHAR, version VARCHAR, PRIMARY KEY (name, tag));
 CREATE TABLE IF NOT EXISTS parts (id VARCHAR PRIMARY KEY, kind VARCHAR, rows BIGINT, bytes BIGINT);
+CREATE TABLE IF NOT EXISTS consumed_by (version VARCHAR, model VARCHAR, pinned_at TIMESTAMPTZ, author VARCHAR,
+    PRIMARY KEY (version, model));
 CREATE TABLE IF NOT EXISTS live (version VARCHAR, part VARCHAR, rows BIGINT);
 """
 
@@ -47,6 +51,10 @@ _CONFIG: dict[str, Any] = {
     "autoinstall_known_extensions": "false",  # would reach for the network
     "autoload_known_extensions": "false",
 }
+
+
+# what DuckDB raises over a file that it cannot read or write, as opposed to a wrong statement
+_DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
 
 
 class LockedError(RecastError):
@@ -76,6 +84,10 @@ def one(con: duckdb.DuckDBPyConnection, sql: str, params: list[Any] | None = Non
     """The first row of a result, or None. (`fetchone` would leave the connection busy until drained.)"""
     rows = con.execute(sql, params or []).fetchall()
     return rows[0] if rows else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:300]
 
 
 class Catalog:
@@ -109,7 +121,8 @@ class Catalog:
                 yield con
                 con.execute("COMMIT")
             except BaseException:
-                con.execute("ROLLBACK")
+                with contextlib.suppress(duckdb.Error):  # a broken file rolls back by itself
+                    con.execute("ROLLBACK")
                 raise
 
     @contextmanager
@@ -123,18 +136,27 @@ class Catalog:
             except duckdb.Error as error:
                 text = str(error)
                 if "lock" not in text.lower():
-                    raise IntegrityError(
-                        f"the catalog {self.path} cannot be opened: {text.splitlines()[0]}. If it was cut short or "
-                        "overwritten, restore it from a copy; the parts beside it are untouched."
-                    ) from error
+                    raise self._unreadable(error) from error
                 if time.monotonic() > deadline:
                     raise LockedError(self._held(text)) from error
             time.sleep(pause_s * (0.5 + random.random()))
             pause_s = min(pause_s * 1.5, 0.1)
         try:
             yield con
+        except _DAMAGE as error:
+            if "No space left" in str(error):
+                raise DiskFullError(
+                    f"the disk is full: {_first_line(error)}. Nothing was changed."
+                ) from error
+            raise self._unreadable(error) from error
         finally:
             con.close()
+
+    def _unreadable(self, error: duckdb.Error) -> IntegrityError:
+        return IntegrityError(
+            f"the catalog {self.path} cannot be read: {_first_line(error)}. If it was cut short or overwritten, "
+            "restore it from a copy; the parts beside it are untouched."
+        )
 
     def _held(self, text: str) -> str:
         holder = re.search(r"held in (.*?)(?: by user (\S+?))?[.\s]*(?:See|$)", text.replace("\n", " "))
@@ -151,6 +173,6 @@ class Catalog:
         found = one(con, "SELECT version FROM format")
         if found != (FORMAT,):
             raise IntegrityError(
-                f"the store {self.path.parent} has format {found and found[0]}, this version of recast writes {FORMAT}; "
-                "use the version of recast that wrote it."
+                f"the store {self.path.parent} has format {found and found[0]}, this version of recast writes "
+                f"{FORMAT}; use the version of recast that wrote it."
             )

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.parts import damaged, require
+from curate.parts import damaged, footer, require
 from curate.schema import VERSION_SCHEMA
 
 _CACHED_GROUPS = 4
@@ -70,10 +70,7 @@ class Gatherer:
 
     def _file(self, part: int) -> tuple[pq.FileMetaData, np.ndarray]:
         if part not in self._metadata:
-            try:
-                metadata = pq.read_metadata(require(self.root, self.parts[part]))
-            except (pa.ArrowException, OSError) as error:
-                raise damaged(self.parts[part], error) from error
+            metadata = footer(self.root, self.parts[part])
             sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
             self._metadata[part] = metadata, np.concatenate([[0], np.cumsum(sizes)])[:-1]
         return self._metadata[part]

@@ -1,12 +1,15 @@
 """Immutable Parquet parts, named by their content.
 
-A part is written under `tmp/`, fsynced, and renamed to `parts/<2 hex>/<32 hex of its sha256>.parquet`.
-A crash leaves at worst a file that no version names, which `gc` removes. Row groups are bounded in bytes,
-so that reading a version needs memory for a few of them, whatever its size.
+The footer of a part holds the sha256 of all bytes before it, and the part's id is the sha256 (32 hex digits)
+of the footer: to know that a part is the one that was written, its footer is enough; the pages it leads to
+carry checksums that are tested when they are read. A part is written under `tmp/`, fsynced, and renamed to
+`parts/<2 hex>/<id>.parquet`. A crash leaves at worst a file that no version names, which `gc` removes. Row
+groups are bounded in bytes, so that reading a version needs memory for a few of them, whatever its size.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -19,15 +22,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.errors import IntegrityError
+from curate.errors import IntegrityError, RecastError
 
 ID_DIGITS = 32
+_BODY = b"recast.body"
 GROUP_BYTES = 16 << 20
 GROUP_ROWS = 131_072
 PART_BYTES = 512 << 20  # of Arrow data, before compression
 _PLAIN = {"row_id", "messages", "completion", "demonstration", "meta", "text", "checks", "scores"} | {
     "hash_before", "hash_after",
 }  # fmt: skip  # columns of distinct values: trying a dictionary first only costs time
+
+
+class DiskFullError(RecastError):
+    """There is no room for what was to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +68,63 @@ _verified: set[tuple[str, int, int]] = set()
 
 
 def verified(root: Path, part: str) -> Path:
-    """Return the part's path once its bytes have been hashed, which a process does once for each file.
+    """Return the part's path once every byte of it has been tested, which a process does once for each file.
 
-    For readers that check no page checksums (DuckDB). Raises IntegrityError where the hash is another.
+    For readers that test no page checksums (DuckDB). Raises IntegrityError where the part is damaged.
     """
     path = require(root, part)
     facts = path.stat()
     seen = str(path), facts.st_size, facts.st_mtime_ns
     if seen not in _verified:
-        if content_id(path) != part:
-            raise damaged(part, "its bytes do not give the hash that is its name")
+        if wrong := flaw(path, part):
+            raise damaged(part, wrong)
         _verified.add(seen)
     return path
 
 
-def content_id(path: Path) -> str:
-    """The id that a part with these bytes has."""
+def footer(root: Path, part: str) -> pq.FileMetaData:
+    """The part's footer, tested against its id. Raises IntegrityError where it is not what was written."""
+    path = require(root, part)
+    try:
+        if _id_of(_tail(path)) != part:
+            raise ValueError("its footer does not give the hash that is its name")
+        return pq.read_metadata(path)
+    except (pa.ArrowException, OSError, ValueError) as wrong:
+        raise damaged(part, wrong) from wrong
+
+
+def flaw(path: Path, part: str) -> str:
+    """What is wrong with a part's bytes, all of which are read; empty where nothing is."""
+    try:
+        tail = _tail(path)
+        if _id_of(tail) != part:
+            return "its footer does not give the hash that is its name"
+        said = (pq.read_metadata(path).metadata or {}).get(_BODY, b"").decode()
+    except (pa.ArrowException, OSError, ValueError) as wrong:
+        return str(wrong)
+    digest, left = hashlib.sha256(), path.stat().st_size - len(tail)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:ID_DIGITS]
+        while left and (data := file.read(min(left, 1 << 20))):
+            digest.update(data)
+            left -= len(data)
+    return "" if digest.hexdigest() == said else "its bytes do not give the hash that its footer holds"
+
+
+def _tail(path: Path) -> bytes:
+    """Everything after the pages: the footer, its length, and the magic number."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 8, 0))
+        end = file.read(8)
+        length = int.from_bytes(end[:4], "little") + 8
+        if end[4:] != b"PAR1" or length > size:
+            raise ValueError("it does not end as a Parquet file does")
+        file.seek(size - length)
+        return file.read(length)
+
+
+def _id_of(tail: bytes) -> str:
+    return hashlib.sha256(tail).hexdigest()[:ID_DIGITS]
 
 
 def damaged(part: str, why: object) -> IntegrityError:
@@ -98,17 +145,21 @@ def fsync_folder(folder: Path) -> None:
 
 
 class _HashingFile:
-    """A sequential binary file that hashes what passes through it."""
+    """A sequential binary file that hashes its pages and keeps what follows them."""
 
     def __init__(self, path: Path) -> None:
         self.file = path.open("wb")
-        self.digest = hashlib.sha256()
+        self.body = hashlib.sha256()
+        self.tail: bytearray | None = None
         self.size = 0
         self.closed = False
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
-        self.digest.update(view)
+        if self.tail is None:
+            self.body.update(view)
+        else:
+            self.tail += view
         self.size += view.nbytes
         self.file.write(view)
         return view.nbytes
@@ -151,14 +202,19 @@ class PartWriter:
     def __enter__(self) -> PartWriter:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, error_: BaseException | None, _: object) -> None:
         try:
             if kind is None:
                 self.close()
             else:
                 self._abandon()
+        except OSError as error:
+            self._abandon()
+            raise _full(error, self.root) from error
         finally:
             self._pool.shutdown()
+        if isinstance(error_, OSError):
+            raise _full(error_, self.root) from error_
 
     def write(self, batch: pa.RecordBatch) -> tuple[int, int]:
         """Append `batch`; return (index into `parts` once closed, position of its first row in that part)."""
@@ -207,9 +263,11 @@ class PartWriter:
             self._pending.result()
             self._pending = None
         assert self._writer is not None and self._file is not None and self._path is not None
+        self._writer.add_key_value_metadata({_BODY: self._file.body.hexdigest()})
+        self._file.tail = bytearray()
         self._writer.close()
         self._file.seal()
-        part = Part(self._file.digest.hexdigest()[:ID_DIGITS], self.kind, self._part_rows, self._file.size)
+        part = Part(_id_of(self._file.tail), self.kind, self._part_rows, self._file.size)
         target = part_path(self.root, part.id)
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -227,6 +285,16 @@ class PartWriter:
             self._file.file.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _full(error: OSError, root: Path) -> Exception:
+    """The error to raise for one of the file system: a full disk gets its own."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return DiskFullError(
+        f"no space left on the disk of {root}; nothing was committed and the unfinished file is removed. Free some "
+        "space (`recast gc` removes what no version needs) and repeat the command."
+    )
 
 
 def write_part(root: Path, kind: str, table: pa.Table) -> Part:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate import changes, versions
 from curate.catalog import memory, one
 from curate.errors import IntegrityError, RecastError, UsageError
-from curate.parts import content_id, part_path
+from curate.parts import flaw, part_path
 from curate.schema import HASH_SQL, literal
 from curate.store import Store
 from curate.versions import Version
@@ -140,9 +139,7 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
             _check_catalog(con, line, found)
             facts = con.execute("SELECT id, kind, rows, bytes FROM parts ORDER BY id").fetchall()
             needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
-            holders: dict[str, list[str]] = {}
-            for part, ref in con.execute(_HOLDERS).fetchall():
-                holders.setdefault(part, []).append(ref)
+            holders = _holders(line, con.execute("SELECT version, part FROM live").fetchall())
     except (duckdb.Error, IntegrityError) as broken:
         found.problems.append(
             Problem(f"the catalog {store.catalog.path.name} cannot be read: {_short(broken)}")
@@ -174,13 +171,23 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
     return found
 
 
-_HOLDERS = """
-WITH named AS (
-    SELECT version, part FROM live UNION ALL SELECT id, log FROM versions
-    UNION ALL SELECT id, base FROM versions WHERE base IS NOT NULL
-    UNION ALL SELECT id, unnest(candidates) FROM versions)
-SELECT DISTINCT n.part, v.name || '@v' || v.number AS ref FROM named n JOIN versions v ON v.id = n.version ORDER BY ref
-"""
+def _holders(line: list[Version], live: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Refs of the versions that cannot be read whole without a part, by part."""
+    by_id = {v.id: v for v in line}
+    needs: dict[str, set[str]] = {v.id: set(v.candidates_parts) for v in line}
+    for id_, part in live:
+        needs.setdefault(id_, set()).add(part)
+    for version in line:
+        at: Version | None = version
+        while at is not None and at.base is None:  # logs down to the nearest base
+            needs[version.id].add(at.log)
+            at = by_id.get(at.parents[0]) if at.parents else None
+        needs[version.id] |= {version.log, at.base} if at is not None and at.base else {version.log}
+    holders: dict[str, list[str]] = {}
+    for version in line:
+        for part in needs[version.id]:
+            holders.setdefault(part, []).append(version.ref)
+    return holders
 
 
 def _held(holders: dict[str, list[str]], part: str) -> tuple[str, ...]:
@@ -223,13 +230,10 @@ def _check_part(path: Path, part: str, rows: int, size: int) -> str:
         return "is missing"
     if path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes, {size} were written"
-    if content_id(path) != part:
-        return "is damaged: its bytes do not give the hash that is its name"
-    try:
-        if pq.read_metadata(path).num_rows != rows:
-            return f"does not hold the {rows} rows that were written"
-    except (pa.ArrowException, OSError) as broken:
-        return f"is no Parquet file ({broken})"
+    if wrong := flaw(path, part):
+        return f"is damaged: {wrong}"
+    if pq.read_metadata(path).num_rows != rows:
+        return f"does not hold the {rows} rows that were written"
     return ""
 
 
@@ -302,7 +306,7 @@ def _check_rows(store: Store, line: list[Version], parts: list[str], found: Veri
 
 def _touched(store: Store, line: list[Version], part: str) -> tuple[int, tuple[str, ...]]:
     """Rows that lie in a part, from the change logs that can still be read."""
-    logs = [p for v in line if (p := part_path(store.root, v.log)).exists() and content_id(p) == v.log]
+    logs = [p for v in line if (p := part_path(store.root, v.log)).exists() and not flaw(p, v.log)]
     if not logs:
         return 0, ()
     with memory() as con:

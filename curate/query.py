@@ -1,0 +1,102 @@
+"""SQL over a store: every version by its ref, and `versions`, `changes`, `candidates`, `lineage` as tables.
+
+    query(store, 'SELECT decision, count(*) FROM "gsm8k@v3" GROUP BY decision')
+
+The database is in memory and sees nothing but the store's parts: no other file, no network, no writing.
+"""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+import pyarrow as pa
+
+from curate import changes, versions
+from curate.catalog import MEMORY_LIMIT
+from curate.errors import UsageError
+from curate.parts import verified
+from curate.schema import CANDIDATE_SCHEMA, literal
+from curate.store import Store
+from curate.versions import Version
+
+_NAMED = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
+
+
+def query(store: Store, sql: str) -> pa.Table:
+    """Run one statement and return its result. Raises UsageError for what is no valid query."""
+    with store.catalog.reading() as con:
+        line = versions.select(con, "true")
+        known = set(versions.names(con))
+        wanted: dict[str, Version] = {}
+        for match in _NAMED.finditer(sql):
+            word = (match[1] or match[2]).replace('""', '"')
+            if re.split("[@/]", word)[0] in known:
+                wanted[word] = versions.resolve(con, word)
+        pins = con.sql("SELECT version, model, pinned_at, author FROM consumed_by").to_arrow_table()
+    con = duckdb.connect(
+        ":memory:", config={"memory_limit": MEMORY_LIMIT, "autoinstall_known_extensions": "false"}
+    )
+    try:
+        for name, version in wanted.items():
+            _view(con, name, store.open(version).sql(con))
+        _tables(con, store, line, pins, sql)
+        con.execute(f"SET allowed_directories = [{literal(str(store.root / 'parts'))}]")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
+        return con.sql(sql).to_arrow_table()
+    except duckdb.Error as wrong:
+        raise UsageError(
+            f'{wrong}\nTables: {", ".join(sorted(known))} (or any "NAME@v3", "NAME@TAG", "NAME/BRANCH" in double '
+            "quotes), versions, changes, candidates, lineage."
+        ) from wrong
+    finally:
+        con.close()
+
+
+def _view(con: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    con.execute(f"CREATE TEMP VIEW {quoted} AS {sql}")
+
+
+def _tables(
+    con: duckdb.DuckDBPyConnection, store: Store, line: list[Version], pins: pa.Table, sql: str
+) -> None:
+    """`versions`, and those of the others that the query speaks of (they cost reading)."""
+    facts = [
+        {
+            **v.to_json(),
+            "parents": list(v.parents),
+            "meta": str(v.meta),
+            "log": v.log,
+            "candidates": list(v.candidates_parts),
+        }
+        for v in line
+    ]
+    con.register(
+        "versions", pa.Table.from_pylist(facts) if facts else pa.table({"ref": pa.array([], pa.string())})
+    )
+    if "lineage" in sql:
+        con.register("pins", pins)
+        con.execute(
+            "CREATE TEMP VIEW lineage AS "
+            "SELECT ref AS child, 'parent' AS kind, p.unnest AS parent_id, "
+            "(SELECT x.ref FROM versions x WHERE x.id = p.unnest) AS parent FROM versions, unnest(parents) p "
+            "UNION ALL SELECT model, 'trained on', version, "
+            "(SELECT x.ref FROM versions x WHERE x.id = version) FROM pins"
+        )
+    if "changes" in sql:
+        _view(con, "changes", _per_version(store, [(v, [v.log]) for v in line], changes.nothing()))
+    if "candidates" in sql:
+        empty = pa.table({f.name: pa.array([], f.type) for f in CANDIDATE_SCHEMA})
+        con.register("no_candidates", empty)
+        held = [(v, list(v.candidates_parts)) for v in line if v.candidates_parts]
+        _view(con, "candidates", _per_version(store, held, "FROM no_candidates"))
+
+
+def _per_version(store: Store, held: list[tuple[Version, list[str]]], empty: str) -> str:
+    pieces = []
+    for version, parts in held:
+        listed = ", ".join(literal(str(verified(store.root, part))) for part in parts)
+        pieces.append(f"SELECT {literal(version.ref)} AS version, * FROM read_parquet([{listed}])")
+    return " UNION ALL BY NAME ".join(pieces) or f"SELECT '' AS version, * FROM ({empty})"
