@@ -91,7 +91,9 @@ def group_reward(
     diversity = np.zeros(len(gate))
     if embeddings is not None and gate.any():
         rows = np.where(gate[:, None], np.asarray(embeddings, dtype=np.float64), 0.0)
-        diversity = paper_marginals_K(rows, gate) if mode == "paper" else group_terms_K(rows, gate)
+        diversity = (
+            paper_marginals_K(rows, gate.tolist()) if mode == "paper" else group_terms_K(rows, gate.tolist())
+        )
     copy = np.zeros(len(gate))
     if overlap is not None and mode != "paper":
         copy = np.where(gate, np.maximum(0.0, np.asarray(overlap, dtype=np.float64) - FREE_OVERLAP), 0.0)

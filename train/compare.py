@@ -139,7 +139,8 @@ def compare(
     generals = [key for key in before if not named & set(key)]
     draw = _Bootstrap(num_resamples, seed)
     changes = [
-        _change(r.model, before, table, targets, generals, draw) for r, table in zip(results, after, strict=True)
+        _change(r.model, before, table, targets, generals, draw)
+        for r, table in zip(results, after, strict=True)
     ]
     pairs = [
         _pair(results[i].model, results[j].model, before, after[i], after[j], targets, generals, draw)

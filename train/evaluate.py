@@ -191,13 +191,16 @@ def grade(item: Item, text: str, gold_loglik: float | None = None) -> ItemResult
 
 def load_suites(suites: Mapping[str, Any] | Iterable[str | Path]) -> list[Item]:
     """Read suites into items. Raises DataError naming file and line of what is no question with an answer."""
-    if not isinstance(suites, Mapping):
+    named: Mapping[str, Any]
+    if isinstance(suites, Mapping):
+        named = {str(name): source for name, source in suites.items()}
+    else:
         paths = [Path(p) for p in suites]
-        suites = {path.stem: path for path in paths}
-        if len(suites) < len(paths):
+        named = {path.stem: path for path in paths}
+        if len(named) < len(paths):
             raise DataError(f"two suites share a name: {', '.join(str(p) for p in paths)}. Rename one file.")
     items: list[Item] = []
-    for name, source in suites.items():
+    for name, source in named.items():
         read = _suite_items(name, source)
         if not read:
             raise DataError(f"suite {name} ({source}) holds no questions.")

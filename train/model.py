@@ -61,7 +61,7 @@ def load(path: str | Path, dtype: str | Any = "auto", device: str | None = None)
 
     tokenizer = load_tokenizer(path)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             str(path),
             dtype=getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype,
             attn_implementation="sdpa",

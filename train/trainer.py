@@ -49,10 +49,16 @@ def summed_nll(model: Any, batch: Mapping[str, Any]) -> Any:
     first = int((labels != IGNORED).int().argmax(dim=1).min())
     keep = labels.shape[1] - first + 1
     logits = model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False, logits_to_keep=keep
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        use_cache=False,
+        logits_to_keep=keep,
     ).logits
     return F.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), labels[:, first:].flatten(), ignore_index=IGNORED, reduction="sum"
+        logits[:, :-1].flatten(0, 1).float(),
+        labels[:, first:].flatten(),
+        ignore_index=IGNORED,
+        reduction="sum",
     )
 
 
@@ -64,7 +70,9 @@ def mean_nll(model: Any, examples: Sequence[Example], *, pad_id: int, batch_size
     by_length = sorted(examples, key=lambda e: len(e.ids))
     total = 0.0
     for first in range(0, len(by_length), batch_size):
-        batch = {k: v.to(model.device) for k, v in collate(by_length[first : first + batch_size], pad_id).items()}
+        batch = {
+            k: v.to(model.device) for k, v in collate(by_length[first : first + batch_size], pad_id).items()
+        }
         with torch.inference_mode(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             total += summed_nll(model, batch).item()
     return total / sum(e.num_trained for e in examples)
@@ -172,7 +180,7 @@ def _lora(config: SftConfig) -> Any:
 
     return LoraConfig(
         r=config.lora_rank,
-        lora_alpha=config.lora_alpha or config.lora_rank,
+        lora_alpha=config.lora_alpha or config.lora_rank,  # pyright: ignore[reportArgumentType]  # a float is taken
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

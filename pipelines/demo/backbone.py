@@ -64,7 +64,7 @@ def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
     )
 
 
-def build_model(tokenizer: Any, shape: dict[str, int], seed: int) -> Any:
+def build_model(tokenizer: Any, shape: dict[str, Any], seed: int) -> Any:
     import torch
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -79,10 +79,10 @@ def build_model(tokenizer: Any, shape: dict[str, int], seed: int) -> Any:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         initializer_range=0.02,
-        attn_implementation="eager",  # with a packed mask, faster than sdpa on CPU at these sizes
         **shape,
     )
     model = LlamaForCausalLM(config)
+    model.set_attn_implementation("eager")  # with a packed mask, faster than sdpa on CPU at these sizes
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
