@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile -c pins-cpu.txt
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+DATA ?= ../shared/data
 
 # one thread a process: several processes that spin for the same cores are many times slower
 export OMP_NUM_THREADS ?= 1
@@ -23,7 +24,7 @@ demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by nami
 	$(BIN)/recast demo
 
 test: $(VENV)/.installed-test lint types  ## lint, types and all tests
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not torture and not bench"
+	$(PYTEST) -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed-test  ## ruff
 	$(BIN)/ruff check .
@@ -35,8 +36,8 @@ types: $(VENV)/.installed-test  ## pyright
 torture: $(VENV)/.installed-test  ## long fault and soak runs
 	$(PYTEST) -m torture
 
-bench: $(VENV)/.installed-test  ## benchmarks; print figures
-	$(PYTEST) -m bench -s
+bench: $(VENV)/.installed-test  ## real input end to end, judged by code that shares nothing with the gate
+	$(BIN)/python tests/bench/real_input.py --data $(DATA) --out out/bench
 
 install: $(VENV)/.installed  ## .venv with recast
 install-test: $(VENV)/.installed-test  ## .venv with recast and its test tools

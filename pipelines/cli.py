@@ -73,7 +73,6 @@ def build(wanted: str | None) -> typer.Typer:
         name="recast",
         help="Turns expert demonstrations into supervision that the model being trained could have written itself.",
         epilog=EPILOG,
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich" if sys.stdout.isatty() else None,
@@ -255,7 +254,7 @@ def _print_version(asked: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `recast` command."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    args = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     wanted = next((a for a in args if not a.startswith("-")), None)
     try:
         build(wanted)(args=args, prog_name="recast")

@@ -166,8 +166,8 @@ def _documented(cls: type[BaseModel], indent: str) -> list[str]:
         lines += textwrap.wrap(
             docs.get(name, ""), width=100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
         )
-        dumped = yaml.safe_dump({name: defaults[name]}, sort_keys=False, default_flow_style=None, width=1000)
-        lines += [indent + line for line in dumped.splitlines()]
+        value = yaml.safe_dump(defaults[name], default_flow_style=True, sort_keys=False, width=1000)
+        lines.append(f"{indent}{name}: {value.removesuffix('...' + chr(10)).strip()}")
     return [*lines, ""]
 
 

@@ -95,7 +95,7 @@ class Silent:
     def update(self, name: str, point: Mapping[str, Any]) -> None: ...
     def finish(self, name: str, words: str) -> None: ...
     def say(self, words: str) -> None: ...
-    def tick(self, words: str = "") -> None: ...
+    def tick(self, words: str, done: int, total: int) -> None: ...
     def heartbeat(self, words: str) -> None: ...
     def close(self) -> None: ...
 
@@ -182,11 +182,11 @@ class Bars(Silent):
     def say(self, words: str) -> None:
         self._bars.console.print(words, highlight=False, markup=False)
 
-    def tick(self, words: str = "") -> None:
-        """Show one line about the whole below the bars."""
-        if self._overall is not None:
-            self._bars.remove_task(self._overall)
-        self._overall = self._bars.add_task(words, total=None, far="", left="", note="", visible=bool(words))
+    def tick(self, words: str, done: int, total: int) -> None:
+        """Show how far the whole is, above the bars of its parts."""
+        if self._overall is None:
+            self._overall = self._bars.add_task("", far="", left="", note="")
+        self._bars.update(self._overall, description=words, completed=done, total=total)
         for name, task in self._tasks.items():
             pace = self._paces[name]
             left = pace.seconds_left

@@ -230,7 +230,7 @@ class _Runner:
         left = self._seconds_left()
         words = f"{len(self.outcomes)} of {len(self.plan.stages)} stages"
         words += f", about {clock(left)} left" if left is not None else ""
-        self.reporter.tick(words)
+        self.reporter.tick(words, len(self.outcomes), len(self.plan.stages))
         if time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_EVERY_S
             self.reporter.heartbeat(f"{words}; running: {', '.join(sorted(pool.busy))}")

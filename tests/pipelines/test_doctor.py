@@ -1,0 +1,86 @@
+"""The doctor: every line ends with the fix, and a model's chat template is looked at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from pipelines import doctor
+
+
+def findings(model):
+    return {f.topic + ":" + f.state: f for f in doctor.model_health(str(model))}
+
+
+@pytest.fixture
+def model(tmp_path, tiny_model):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_every_finding_ends_with_what_to_do(tmp_path, tiny_model):
+    for finding in doctor.examine(tmp_path / ".recast", str(tiny_model)):
+        assert finding.state in ("ok", "note", "problem")
+        assert finding.found
+        assert finding.fix
+
+
+def test_a_good_model_has_nothing_to_mend(model):
+    assert set(findings(model)) == {"model:ok", "template:ok"}
+
+
+def test_a_template_without_generation_markers_is_noted(model):
+    path = model / "chat_template.jinja"
+    path.write_text(path.read_text().replace("{% generation %}", "").replace("{% endgeneration %}", ""))
+    found = findings(model)
+    assert "generation" in found["template:note"].found
+    assert "template:problem" not in found
+
+
+def test_a_template_whose_prompt_is_not_how_the_talk_begins_is_a_problem(model):
+    path = model / "chat_template.jinja"
+    path.write_text(path.read_text().replace("'<|im_start|>assistant\n'", "'<|im_start|>helper\n'"))
+    assert "not how the whole talk begins" in findings(model)["template:problem"].found
+
+
+def test_a_turn_that_does_not_end_in_eos_is_a_problem(model):
+    path = model / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | {"eos_token": "<|pad|>"}))
+    assert "does not end in eos_token" in findings(model)["template:problem"].found
+
+
+def test_a_model_without_tokenizer_is_a_problem(model):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (model / name).unlink()
+    assert "no tokenizer" in findings(model)["model:problem"].found
+
+
+def test_a_full_disk_and_an_unwritable_folder_are_problems(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage._replace(free=10**9))
+    (finding,) = doctor.disk(tmp_path / "store")
+    assert (finding.state, finding.found.split()[0]) == ("problem", "1.0")
+
+
+def test_a_cuda_machine_with_a_cpu_build_of_torch_is_a_problem(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 570.1'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(doctor, "version", lambda _: "2.13.0+cpu")
+    (finding,) = doctor.gpu()
+    assert finding.state == "problem"
+    assert "CPU build" in finding.found
+    monkeypatch.setattr(doctor, "version", lambda _: "2.13.0")
+    (finding,) = doctor.gpu()
+    assert finding.state == "ok"
+
+
+def test_the_command_exits_6_where_something_is_missing(recast, tmp_path, tiny_model):
+    said = recast("doctor", "--model", tmp_path / "none", "--json")
+    assert said.code == 6
+    assert said.json["problems"] >= 1
+    assert any(f["topic"] == "model" and f["state"] == "problem" for f in said.json["findings"])
