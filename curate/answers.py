@@ -51,6 +51,7 @@ _JSON = re.compile(
     r'"(?:final_)?answer"\s{0,8}:\s{0,8}("(?:[^"\\]|\\.){0,500}"|-?[\d.]+|true|false|\[[^\[\]]{0,500}\])'
 )
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?=[{\w])")
+_DANGLING = re.compile(r"\banswer\s*(?:is|:|=)?[\s*_$:]*\Z", re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"(?<![\w.])[-−]?[$€£]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?")
 _PROGRAM = re.compile(r"^\s{0,40}(?:def \w+\(|return\b|print\(|import \w|from \w+ import)", re.MULTILINE)
 _SENTENCE_END = re.compile(
@@ -79,7 +80,7 @@ def find_answer(text: str, fallback: bool = True) -> Answer | None:
             settled = all(equivalent(m.text, last.text, symbolic=False) is True for m in earlier)
             return Answer(last.text, last.marker, last.start, settled)
         return Answer(last.text, last.marker, last.start, True)
-    if not fallback or _PROGRAM.search(text):
+    if not fallback or _PROGRAM.search(text) or _DANGLING.search(text, max(0, len(text) - 60)):
         return None
     start = max(0, len(text) - MAX_ANSWER_CHARS)
     numbers = list(_LAST_NUMBER.finditer(text, start))

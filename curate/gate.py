@@ -12,7 +12,9 @@ first failed check, or, where none failed, of the first undecided one: undecided
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate.checks.answer import AnswerCheck
 from curate.checks.arithmetic import ArithmeticCheck
-from curate.checks.case import Case, CheckConfig
+from curate.checks.case import Case, CheckConfig, shown
 from curate.checks.code import CodeCheck
 from curate.checks.copying import CopyCheck
 from curate.checks.entailment import EntailmentCheck
@@ -63,6 +65,8 @@ MATH: Checks = (
     CopyCheck(),
     RepetitionCheck(),
 )
+CHUNK_ROWS = 500
+"""Rows that a worker process takes at once."""
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
     FormatCheck(),
@@ -145,7 +149,7 @@ class Gate:
         case = Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
         ran: list[Check] = []
         for check in self.checks_for(row):
-            outcome = check.run(case)
+            outcome = _outcome(check, case)
             ran.append(outcome)
             if outcome.reason in ("empty", "too_long"):
                 break  # nothing further can be said, or not in bounded time
@@ -160,13 +164,38 @@ class Gate:
         rows: Sequence[Mapping[str, Any]],
         completions: Sequence[str],
         finish_reasons: Sequence[str] | None = None,
+        *,
+        workers: int = 1,
     ) -> list[Verdict]:
-        """One verdict a row, in order. Raises ValueError where the lengths differ."""
+        """One verdict a row, in order. Raises ValueError where the lengths differ.
+
+        With `workers` above 1 the rows are shared among as many processes, which pays from a few thousand rows on;
+        a gate that asks models stays in this process, where they are.
+        """
         reasons = finish_reasons if finish_reasons is not None else ["stop"] * len(rows)
-        return [
-            self.verify(row, completion, finish_reason=reason)
-            for row, completion, reason in zip(rows, completions, reasons, strict=True)
-        ]
+        jobs = list(zip(rows, completions, reasons, strict=True))
+        if workers <= 1 or self.models or len(jobs) < 2 * CHUNK_ROWS:
+            return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+        chunks = [jobs[i : i + CHUNK_ROWS] for i in range(0, len(jobs), CHUNK_ROWS)]
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            done = pool.map(_verify_chunk, [self.config] * len(chunks), chunks)
+            return [verdict for verdicts in done for verdict in verdicts]
+
+
+def _outcome(check: CheckConfig, case: Case) -> Check:
+    """Run a check. A check that breaks has not decided; one bad row never stops a run."""
+    try:
+        return check.run(case)
+    except Exception as error:
+        return check.undecided(
+            "check_error", f"The check broke: {type(error).__name__}: {shown(str(error))}."
+        )
+
+
+def _verify_chunk(config: GateConfig, jobs: list[tuple[dict[str, Any], str, str]]) -> list[Verdict]:
+    """One chunk in a worker process; building the gate there costs nothing."""
+    gate = Gate(config)
+    return [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
 
 def decide(checks: tuple[Check, ...]) -> Verdict:

@@ -92,7 +92,7 @@ def _is_rate(left: Side, right: Side, tokens: Tokens, a: int, b: int) -> bool:
         if left.unit and left.unit != "dollars":
             return right.operated or left.unit != right.unit
         return False
-    divided = left.operands == 2 and b - a >= 3 and tokens.texts[a + 1] == "/"
+    divided = left.operands == 2 and b - a >= 3 and tokens.texts[a + 1] == "/" and tokens.kinds[a + 2] == "n"
     if (
         not divided or tokens.ends[a] + 1 != tokens.starts[a + 2]
     ):  # 3 / 8 with spaces is a division to be done

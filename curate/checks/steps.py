@@ -15,9 +15,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from curate.arithmetic import equalities, step_results
-from curate.checks.case import Case, CheckConfig
+from curate.checks.case import Case, CheckConfig, words
 from curate.numerals import Value, count, numbers, spoken
 from curate.records import Check
+
+ANSWER_WORDS = 3  # the answer is
 
 
 class StepsCheck(CheckConfig):
@@ -29,6 +31,9 @@ class StepsCheck(CheckConfig):
 
     stated: bool = True
     """Whether a result must be stated, as a result or in words, and not only be used in a later step."""
+
+    min_words_per_step: int = Field(default=3, ge=0)
+    """Words that a completion without any stated equality must have for each step, the answer's apart."""
 
     name: ClassVar[str] = "steps"
 
@@ -43,6 +48,10 @@ class StepsCheck(CheckConfig):
         if missing:
             said = spoken(case.completion)
             missing = [r for r in missing if r not in said]
+        if not missing and not self._explained(case, len(results)):
+            return self.failed(
+                "no_reasoning", "The step results stand there without a sum or a sentence.", 0.0
+            )
         share = 1.0 - len(missing) / len(results)
         if share < self.min_share:
             return self.failed(
@@ -52,6 +61,13 @@ class StepsCheck(CheckConfig):
                 share,
             )
         return self.passed(share)
+
+    def _explained(self, case: Case, num_steps: int) -> bool:
+        """Whether the completion states an equality, or says something about its numbers."""
+        if equalities(case.completion):
+            return True
+        told = sum(word.isalpha() for word in words(case.completion)) - ANSWER_WORDS
+        return told >= self.min_words_per_step * num_steps
 
 
 def _only_used(results: tuple[Value, ...], case: Case) -> list[Value]:

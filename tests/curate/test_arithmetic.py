@@ -143,3 +143,74 @@ def test_hostile_text_ends_quickly(text):
     start = time.process_time()
     equalities(text)
     assert time.process_time() - start < 5.0
+
+
+def test_random_text_of_its_own_alphabet_never_breaks_the_reader():
+    from random import Random
+
+    random = Random(0)
+    pieces = [
+        "1",
+        "2",
+        "3.5",
+        ".5",
+        "1,000",
+        "x",
+        "x_1",
+        "y",
+        "a",
+        "boxes",
+        "box",
+        "of",
+        "the",
+        "is",
+        "equals",
+        "plus",
+    ]
+    pieces += [
+        "+",
+        "-",
+        "*",
+        "/",
+        "^",
+        "=",
+        "≈",
+        "->",
+        "=>",
+        "(",
+        ")",
+        "[",
+        "]",
+        "%",
+        "$",
+        "¢",
+        "¢",
+        "\n",
+        ".",
+        ",",
+        ":",
+        " ",
+    ]
+    pieces += [
+        "<<",
+        ">>",
+        "\\frac{1}{2}",
+        "\\boxed{",
+        "}",
+        "hours",
+        "minutes",
+        "#",
+        "half",
+        "1/2",
+        "5:30",
+        "2x",
+        "//",
+        "+=",
+    ]
+    for _ in range(4000):
+        text = "".join(random.choice(pieces) + random.choice(["", " "]) for _ in range(random.randint(1, 25)))
+        for equality in equalities(text):
+            assert equality.truth in (True, False, None)
+        step_results(text)
+        numbers(text)
+        evaluate(text)

@@ -118,11 +118,14 @@ def test_undecidable_equalities_can_be_refused():
 @pytest.mark.parametrize(
     ("completion", "expected"),
     [
-        ("First 24, then 72.", ""),
-        ("First twenty-four, then 72.", ""),
+        ("First she sold 24 of them, then 48 more, together 72 clips.", ""),
+        ("First she sold twenty-four, and then it was 72 in all together.", ""),
+        ("48 / 2 = 24, 48 + 24 = 72", ""),
         ("In the end 72.", "missing_step"),
-        ("First 24.0, then 72.00", ""),
+        ("First she sold 24.0 of them, and at last there were 72.00 of them", ""),
         ("First 25, then 72.", "missing_step"),
+        ("Since 48 + 24 = 72 she sold 72.", "missing_step"),
+        ("24 72", "no_reasoning"),
     ],
 )
 def test_steps(completion, expected):
@@ -137,11 +140,13 @@ def test_steps_are_vacuous_without_computed_results():
 
 
 def test_a_result_may_be_a_percentage_a_fraction_or_rounded():
-    assert reason(StepsCheck(), case("that is 20%", "10 / 50 = 0.2")) == ""
-    assert reason(StepsCheck(), case("that is 1/5 of them", "10 / 50 = 0.2")) == ""
-    assert reason(StepsCheck(), case("about 3.3", "10 / 3 = 3.333")) == ""
-    assert reason(StepsCheck(), case("about 3.4", "10 / 3 = 3.333")) == "missing_step"
-    assert reason(StepsCheck(), case("half of them", "5 / 10 = 0.5")) == ""
+    assert reason(StepsCheck(), case("that is 20% of it if one divides", "10 / 50 = 0.2")) == ""
+    assert reason(StepsCheck(), case("that is 1/5 of them if one divides", "10 / 50 = 0.2")) == ""
+    assert reason(StepsCheck(), case("it is about 3.3 of them in the end", "10 / 3 = 3.333")) == ""
+    assert (
+        reason(StepsCheck(), case("it is about 3.4 of them in the end", "10 / 3 = 3.333")) == "missing_step"
+    )
+    assert reason(StepsCheck(), case("it was a half of them that day", "5 / 10 = 0.5")) == ""
 
 
 def test_copy():

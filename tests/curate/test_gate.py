@@ -7,6 +7,7 @@ import pytest
 from curate.checks.answer import AnswerCheck
 from curate.checks.copying import CopyCheck
 from curate.checks.format import FormatCheck
+from curate.checks.similarity import SimilarityCheck
 from curate.errors import UsageError
 from curate.gate import Gate, GateConfig, load_gate
 from curate.records import CheckStatus, VerdictStatus
@@ -119,6 +120,23 @@ def test_verify_many_keeps_the_order_and_refuses_different_lengths():
     assert [v.reason for v in said] == ["", "empty"]
     with pytest.raises(ValueError, match="zip"):
         gate.verify_many([ROW], [GOOD, GOOD])
+
+
+def test_worker_processes_decide_alike_and_keep_the_order():
+    gate = load_gate("math")
+    completions = [GOOD, GOOD.replace("is 34", "is 35"), "", DEMONSTRATION] * 300
+    rows = [ROW] * len(completions)
+    assert gate.verify_many(rows, completions, workers=2) == gate.verify_many(rows, completions)
+
+
+def test_a_check_that_breaks_has_not_decided():
+    def broken(a: str, b: str) -> float:
+        raise RuntimeError("the model is gone")
+
+    config = GateConfig(checks=(FormatCheck(), SimilarityCheck()))
+    said = load_gate(config, {"similarity": broken}).verify(ROW, GOOD)
+    assert (said.status, said.reason) == (VerdictStatus.UNVERIFIABLE, "check_error")
+    assert "the model is gone" in said.checks[1].message
 
 
 def test_the_id_follows_checks_and_thresholds_and_not_the_name():
