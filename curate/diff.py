@@ -130,9 +130,8 @@ class Diff:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Number of rows added, changed, removed and rescored; reads the change logs only."""
-        with memory() as con:
-            con.register("log", self.changes)
-            found = changes.counts(con, "SELECT * FROM log")
+        ops = pc.value_counts(self.changes.column("op")).to_pylist()
+        found = {"add": 0, "change": 0, "remove": 0, "rescore": 0} | {o["values"]: o["counts"] for o in ops}
         return {
             "added": found["add"], "removed": found["remove"], "changed": found["change"],
             "rescored": found["rescore"],
@@ -272,21 +271,23 @@ def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> 
 
 def diff(store: Store, a: str | Version, b: str | Version) -> Diff:
     """Compare two versions of `store`."""
-    left = a if isinstance(a, Version) else store.resolve(a)
-    right = b if isinstance(b, Version) else store.resolve(b)
-    return Diff(store.root, left, right, log_between(store, left, right))
+    with store.catalog.reading() as con:
+        left, right = (v if isinstance(v, Version) else versions.resolve(con, v) for v in (a, b))
+        log = _log_between(store, con, left, right)
+    return Diff(store.root, left, right, log)
 
 
 def log_between(store: Store, a: Version, b: Version) -> str:
     """SQL of the change log that leads from `a` to `b`, by the shortest way that history knows."""
     with store.catalog.reading() as con:
-        line_a, line_b = versions.chain(con, a), versions.chain(con, b)
-    at_b = {v.id: n for n, v in enumerate(line_b)}
-    common = next((n for n, v in enumerate(line_a) if v.id in at_b), None)
-    if common is None:
-        return changes.unrelated(store.open(a).live_sql(), store.open(b).live_sql())
-    to_a = _logs(store.root, line_a[:common])
-    to_b = _logs(store.root, line_b[: at_b[line_a[common].id]])
+        return _log_between(store, con, a, b)
+
+
+def _log_between(store: Store, con: duckdb.DuckDBPyConnection, a: Version, b: Version) -> str:
+    found = versions.path(con, a, b)
+    if found is None:
+        return changes.unrelated(store.snapshot(con, a).live_sql(), store.snapshot(con, b).live_sql())
+    to_a, to_b = (_logs(store.root, line) for line in found)
     if not to_a:
         return changes.fold(to_b)
     if not to_b:

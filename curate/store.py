@@ -64,7 +64,7 @@ class Store:
         """The rows of a version."""
         with self.catalog.reading() as con:
             version = ref if isinstance(ref, Version) else versions.resolve(con, ref)
-            return self._snapshot(con, version)
+            return self.snapshot(con, version)
 
     def names(self) -> list[str]:
         """Every data set in the store; empty where there is no store yet."""
@@ -260,7 +260,7 @@ class Store:
                 version = head
             else:
                 version = parent if isinstance(parent, Version) else versions.resolve(con, parent)
-            return self._snapshot(con, version) if version else None
+            return self.snapshot(con, version) if version else None
 
     def _expect(
         self, con: duckdb.DuckDBPyConnection, head: Version | None, expect_parent: str, name: str, branch: str
@@ -274,7 +274,8 @@ class Store:
                 f"at `recast diff {expected.ref} {found}`, then commit on top of it with `--expect-parent {found}`."
             )
 
-    def _snapshot(self, con: duckdb.DuckDBPyConnection, version: Version) -> Snapshot:
+    def snapshot(self, con: duckdb.DuckDBPyConnection, version: Version) -> Snapshot:
+        """The rows of `version`, by a catalog that is open already."""
         line = versions.chain(con, version, to_base=True)
         base = line[-1].base
         if base is None:

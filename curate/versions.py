@@ -165,32 +165,38 @@ def resolve(con: duckdb.DuckDBPyConnection, text: str) -> Version:
             raise UsageError(f"{text!r} is the start of {len(found)} version ids; give more digits.")
         return found[0]
     ref = parse(text)
+    if ref.number is not None:
+        found = select(con, "v.name = ? AND v.number = ?", [ref.name, ref.number])
+    elif ref.at is not None:
+        tagged = "v.id = (SELECT version FROM tags WHERE name = ? AND tag = ?)"
+        found = select(con, tagged, [ref.name, ref.at])
+    else:
+        newest = "v.id = (SELECT version FROM heads WHERE name = ? AND branch = ?)"
+        found = select(con, newest, [ref.name, ref.branch or MAIN])
+    if not found:
+        raise _unresolved(con, ref)
+    return found[0]
+
+
+def _unresolved(con: duckdb.DuckDBPyConnection, ref: Ref) -> UsageError:
+    """Say what there is instead of what was named."""
     known = names(con)
     if ref.name not in known:
-        raise UsageError(
+        return UsageError(
             f"no data set {ref.name!r} in this store; there is {_listed(known) or 'nothing yet'}."
         )
     if ref.number is not None:
-        if found := select(con, "v.name = ? AND v.number = ?", [ref.name, ref.number]):
-            return found[0]
-        raise UsageError(f"{ref.name!r} has no version {ref.number}; it has {_span(con, ref.name)}.")
+        return UsageError(f"{ref.name!r} has no version {ref.number}; it has {_span(con, ref.name)}.")
     if ref.at is not None:
-        tagged = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [ref.name, ref.at])
-        if tagged:
-            return select(con, "v.id = ?", [tagged[0]])[0]
-        tags = [
-            t
-            for (t,) in con.execute("SELECT tag FROM tags WHERE name = ? ORDER BY tag", [ref.name]).fetchall()
-        ]
-        raise UsageError(
-            f"{ref.name!r} has no tag {ref.at!r}; its tags are {_listed(tags) or 'none'}, its versions "
+        tags = con.execute("SELECT tag FROM tags WHERE name = ? ORDER BY tag", [ref.name]).fetchall()
+        return UsageError(
+            f"{ref.name!r} has no tag {ref.at!r}; its tags are {_listed([t for (t,) in tags]) or 'none'}, its versions "
             f"{_span(con, ref.name)}."
         )
-    branch = ref.branch or MAIN
-    if found_head := head(con, ref.name, branch):
-        return found_head
     branches = con.execute("SELECT branch FROM heads WHERE name = ? ORDER BY branch", [ref.name]).fetchall()
-    raise UsageError(f"{ref.name!r} has no branch {branch!r}; it has {_listed([b for (b,) in branches])}.")
+    return UsageError(
+        f"{ref.name!r} has no branch {ref.branch or MAIN!r}; it has {_listed([b for (b,) in branches])}."
+    )
 
 
 def _listed(words: list[str], limit: int = 12) -> str:
@@ -204,16 +210,47 @@ def _span(con: duckdb.DuckDBPyConnection, name: str) -> str:
 
 def chain(con: duckdb.DuckDBPyConnection, version: Version, to_base: bool = False) -> list[Version]:
     """`version` and its first parents, newest first; with `to_base` only as far as the nearest base."""
-    stop = "AND c.base IS NULL" if to_base else ""
-    ids = con.execute(
-        "WITH RECURSIVE c AS (SELECT id, parents, base, 0 AS age FROM versions WHERE id = ? UNION ALL "
-        "SELECT v.id, v.parents, v.base, c.age + 1 FROM versions v JOIN c ON v.id = c.parents[1] "
-        f"WHERE true {stop}) SELECT id FROM c ORDER BY age",
-        [version.id],
-    ).fetchall()
-    order = {id_: age for age, (id_,) in enumerate(ids)}
-    found = select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [list(order)])
-    return sorted(found, key=lambda v: order[v.id])
+    if to_base and version.base is not None:
+        return [version]
+    facts = con.execute("SELECT id, parents[1], base IS NOT NULL FROM versions").fetchall()
+    step = {id_: (parent, based) for id_, parent, based in facts}
+    ids: list[str] = []
+    at: str | None = version.id
+    while at is not None and at in step:
+        ids.append(at)
+        at = None if to_base and step[at][1] else step[at][0]
+    return _in_order(con, ids)
+
+
+def path(
+    con: duckdb.DuckDBPyConnection, a: Version, b: Version
+) -> tuple[list[Version], list[Version]] | None:
+    """Versions from `a` and from `b` down to, but without, their nearest common first parent; newest first.
+
+    None where they have none. Reads the facts of the versions between the two only.
+    """
+    parent = dict(con.execute("SELECT id, parents[1] FROM versions").fetchall())
+
+    def line(id_: str | None) -> list[str]:
+        ids = []
+        while id_ is not None:
+            ids.append(id_)
+            id_ = parent.get(id_)
+        return ids
+
+    line_a, line_b = line(a.id), line(b.id)
+    at_b = {id_: n for n, id_ in enumerate(line_b)}
+    common = next((n for n, id_ in enumerate(line_a) if id_ in at_b), None)
+    if common is None:
+        return None
+    return _in_order(con, line_a[:common]), _in_order(con, line_b[: at_b[line_a[common]]])
+
+
+def _in_order(con: duckdb.DuckDBPyConnection, ids: list[str]) -> list[Version]:
+    if not ids:
+        return []
+    place = {id_: n for n, id_ in enumerate(ids)}
+    return sorted(select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [ids]), key=lambda v: place[v.id])
 
 
 def family(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
