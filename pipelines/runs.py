@@ -55,6 +55,12 @@ class Run:
 
     folder: Path
     fingerprint: str
+    fresh: bool = False  # what an earlier attempt made is to be made again
+
+    @property
+    def id(self) -> str:
+        """What a version records of the run that made it."""
+        return self.fingerprint[:DIGITS]
 
     def event(self, kind: str, **values: Any) -> None:
         """Append one line to the events."""
@@ -111,6 +117,7 @@ def execute(
         "config": lambda: config,
         "progress": lambda: progress,
         "reporter": lambda: reporter,
+        "run": lambda: None,
     }
     wanted = [name for name in INJECTED if name in inspect.signature(job).parameters]
     if not (entry.has_run or memo):
@@ -119,7 +126,8 @@ def execute(
         return Outcome(result, time.monotonic() - started, found=False, run=None)
 
     asked = identity_of(entry, args, config, Path(store))
-    run = Run(Path(store) / "runs" / f"{verb}-{fingerprint(asked)[:DIGITS]}", fingerprint(asked))
+    identified = fingerprint(asked)
+    run = Run(Path(store) / "runs" / f"{verb}-{identified[:DIGITS]}", identified, fresh)
     run.folder.mkdir(parents=True, exist_ok=True)
     with locked(run.folder, patience_s):
         found = None if fresh else run.result()

@@ -28,6 +28,7 @@ def job(
     limit: Limit = None,
     store: Any,
     config: Any,
+    run: Any = None,
 ) -> dict[str, Any]:
     """Read `path` into the store as the next version of `to`.
 
@@ -36,15 +37,25 @@ def job(
     Importing again under a name makes its next version, whose diff is what changed.
     """
     from curate import ingest
+    from pipelines.jobs import commits
 
     found = ingest.read(path, mapping=parse_mapping(columns), limit=limit, dedup=dedup)
-    version = store.commit(
-        found,
+    version = commits.once(
+        store,
         to,
-        message=message or f"import of {path.name}",
-        author=config.general.author,
-        meta={"source": str(path)},
+        run,
+        lambda run_id: store.commit(
+            found,
+            to,
+            message=message or f"import of {path.name}",
+            author=config.general.author,
+            run_id=run_id,
+            meta={"source": str(path)},
+        ),
     )
+    if not found.report.rows:  # committed by an attempt that was killed since: read again for the report
+        for _ in found.batches():
+            pass
     report = found.report
     return {
         "version": version.ref,

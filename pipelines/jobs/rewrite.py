@@ -40,7 +40,7 @@ def job(
     from curate.chat import template_id
     from curate.gate import load_gate
     from pipelines import identity
-    from pipelines.jobs import models
+    from pipelines.jobs import commits, models
 
     version = store.resolve(name)
     rows = store.open(version).table()
@@ -59,16 +59,21 @@ def job(
         agent_id=identity.model(str(models.adapter_folder(agent))) if agent else None,
         template_id=template_id(engine.tokenizer),
     )
-    new = store.commit(
-        result.rows(),
+    new = commits.once(
+        store,
         to,
-        parent=None if partial else version,
-        law="rows" if partial else "rewrite",
-        candidates=result.candidates(),
-        message=f"{version.ref} rewritten by {agent or 'the bare backbone'}",
-        author=config.general.author,
-        run_id=run.fingerprint[:12],
-        meta={"rewritten": version.ref, "model": str(model), "agent": str(agent) if agent else None},
+        run,
+        lambda run_id: store.commit(
+            result.rows(),
+            to,
+            parent=None if partial else version,
+            law="rows" if partial else "rewrite",
+            candidates=result.candidates(),
+            message=f"{version.ref} rewritten by {agent or 'the bare backbone'}",
+            author=config.general.author,
+            run_id=run_id,
+            meta={"rewritten": version.ref, "model": str(model), "agent": str(agent) if agent else None},
+        ),
     )
     figures = result.to_dict()
     return {

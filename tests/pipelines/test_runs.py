@@ -134,6 +134,18 @@ def test_a_run_folder_says_what_was_asked_and_what_happened(tmp_path):
     assert json.loads((folder / "result.json").read_text())["result"]["version"] == "a@v1"
 
 
+def test_a_run_killed_between_its_commit_and_its_result_commits_once(tmp_path):
+    file = demonstrations(tmp_path / "d.jsonl", 4)
+    file.write_text(file.read_text() + "not json\n")
+    first = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    (first.run.folder / "result.json").unlink()
+    again = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    assert not again.found
+    assert again.result == first.result
+    assert again.result["failed_rows"] == 1
+    assert [v.ref for v in runs.open_store(tmp_path / "s").log("a")] == ["a@v1"]
+
+
 def test_a_failed_run_is_not_taken_for_finished(tmp_path):
     file = tmp_path / "d.jsonl"
     file.write_text("")
