@@ -39,6 +39,9 @@ def attention_forward(
     (N, 1, T, past + T) or None; returns (N, T, heads, head_dim).
     """
     dtype = query.dtype
+    prefix = getattr(key, "shared_prefix", None)
+    if prefix is not None:
+        return prefix.attend(query.float(), key, value, scaling).to(dtype), None
     one_token = query.shape[2] == 1 and not torch.is_grad_enabled() and kwargs.get("position_bias") is None
     if one_token:
         return _one_token(query.float(), key.float(), value.float(), attention_mask, scaling).to(dtype), None
@@ -66,6 +69,59 @@ def _one_token(
         scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
     output = torch.matmul(torch.softmax(scores, dim=-1), value)
     return output.reshape(rows, 1, heads, output.shape[-1])
+
+
+class Prefix:
+    """Keys and values of G prompts (G, kv heads, P, head_dim), each shared by a group of adjacent rows.
+
+    Attention over prefix and own tokens is one softmax over the scores of both. The prefix is read once a prompt
+    instead of once a row, which is most of what a decode step reads.
+    """
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, mask_GP: torch.Tensor | None) -> None:
+        self.keys, self.values = keys.contiguous(), values.contiguous()
+        self.bias = None if mask_GP is None else _bias(mask_GP)
+
+    @property
+    def num_tokens(self) -> int:
+        return self.keys.shape[-2]
+
+    def select(self, prompts: torch.Tensor, mask_GP: torch.Tensor) -> None:
+        """Keep the prompts given, of which `mask_GP` is the mask."""
+        self.keys, self.values = self.keys[prompts], self.values[prompts]
+        self.bias = None if self.bias is None else _bias(mask_GP)
+
+    def attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+    ) -> torch.Tensor:
+        """Attention of one new token a row: query (N, heads, 1, head_dim), own keys (N, kv heads, S, head_dim)."""
+        rows, heads, tokens, dim = query.shape
+        if tokens != 1:
+            raise ValueError(f"a shared prefix is attended to one token at a time, found {tokens}")
+        prompts, kv_heads, width, _ = self.keys.shape
+        k, repeats = rows // prompts, heads // kv_heads
+        own = query.reshape(rows, kv_heads, repeats, dim) * (dim**-0.5 if scaling is None else scaling)
+        # (prompts, kv heads, k * repeats, dim): all queries of a prompt meet its keys in one product
+        grouped = (
+            own.view(prompts, k, kv_heads, repeats, dim).transpose(1, 2).reshape(prompts, kv_heads, -1, dim)
+        )
+        past = torch.matmul(grouped, self.keys.transpose(-1, -2))
+        if self.bias is not None:
+            past += self.bias
+        past = past.view(prompts, kv_heads, k, repeats, width).transpose(1, 2)
+        scores = torch.cat([past.reshape(rows, kv_heads, repeats, width), torch.matmul(own, key.mT)], dim=-1)
+        weights = torch.softmax(scores, dim=-1)
+        shared = weights[..., :width].view(prompts, k, kv_heads, repeats, width).transpose(1, 2)
+        from_past = torch.matmul(shared.reshape(prompts, kv_heads, -1, width), self.values)
+        from_past = from_past.view(prompts, kv_heads, k, repeats, -1).transpose(1, 2)
+        output = torch.matmul(weights[..., width:], value) + from_past.reshape(rows, kv_heads, repeats, -1)
+        return output.view(rows, 1, heads, -1)
+
+
+def _bias(mask_GP: torch.Tensor) -> torch.Tensor:
+    """0 where `mask_GP` is True, the least float32 elsewhere, to add to scores (G, kv heads, queries, P)."""
+    least = torch.finfo(torch.float32).min
+    return torch.zeros(mask_GP.shape, device=mask_GP.device).masked_fill_(~mask_GP, least)[:, None, None, :]
 
 
 AttentionInterface.register(NAME, attention_forward)

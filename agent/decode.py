@@ -20,15 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent import attention
 from agent.engine import Sampling
-from agent.kv_cache import make_cache
+from agent.kv_cache import ExpandedPast, SharedPast, can_share, make_cache
 
 CHECK_EVERY = 8
 """Decode steps between two looks at which rows ended (a look waits for the device)."""
-SHRINK_AT = 0.8
-"""Ended rows leave the cache when at most this share of the rows in it is still alive."""
-BOOLEAN_MASK = ("sdpa", attention.NAME)
 NUCLEUS_TOP = 64
 """Top-p looks at this many best tokens first and sorts the vocabulary only where they do not cover p."""
 
@@ -141,21 +137,14 @@ def decode(
     if steps == 0:
         return [[Decoded([], [], ended=False)] * k for _ in prompts]
 
-    cache, full_attention = make_cache(model.config)
-    logits = prefill(model, ids, mask, cache)[:, -1]
-    cache.batch_repeat_interleave(k)
-    logits = logits.repeat_interleave(k, dim=0)
-    mask = mask.repeat_interleave(k, dim=0)
-    position = mask.sum(dim=-1, keepdim=True)
-    # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers
-    # building one a step, but only some attentions take a boolean one, and it would void a sliding window.
-    ready_mask = full_attention and model.config.get_text_config()._attn_implementation in BOOLEAN_MASK
-    padded = not bool(mask.all())
-    mask = torch.cat([mask, mask.new_ones((mask.shape[0], steps))], dim=1)
-    prompt_width = ids.shape[1]
+    shared = can_share(model.config)
+    cache = make_cache(model.config, shared=shared)
+    logits = prefill(model, ids, mask, cache)[:, -1].repeat_interleave(k, dim=0)
+    past = SharedPast(cache, mask, k) if shared else ExpandedPast(cache, mask, k, steps, model.config)
+    position = mask.sum(dim=-1, keepdim=True).repeat_interleave(k, dim=0)
+    last_position = (max_length or int(position.max()) + steps) - 1
 
     num_rows = len(limits)
-    noise = None
     if sampling.temperature > 0:
         flat = [s for group in seeds for s in group]
         noise = torch.from_numpy(uniforms(flat, steps)).to(device)
@@ -181,26 +170,22 @@ def decode(
         if t + 1 == steps:
             break
         if (t + 1) % CHECK_EVERY == 0:
-            num_alive = int(alive.sum())
-            if num_alive == 0:
+            if not bool(alive.any()):
                 break
-            if num_alive <= SHRINK_AT * len(rows):
-                keep = alive.nonzero()[:, 0]
-                cache.batch_select_indices(keep)
+            keep = past.shrink(alive)
+            if keep is not None:
                 rows, alive, limit, token = rows[keep], alive[keep], limit[keep], token[keep]
-                mask, position, noise = mask[keep], position[keep], noise[keep]
-                padded = not bool(mask.all())
-        seen = mask[:, : prompt_width + t + 1]
-        step_mask = (seen[:, None, None, :] if ready_mask else seen.long()) if padded else None
+                position, noise = position[keep], noise[keep]
         logits = model(
             input_ids=token[:, None],
-            attention_mask=step_mask,
+            attention_mask=past.step_mask(t + 1),
             position_ids=position,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]
-        position = position + 1
+        # a row that ended goes on unseen until it leaves, and must stay within learned positions
+        position = (position + 1).clamp(max=last_position)
 
     ids_list, logprob_list = out_ids.tolist(), out_logprobs.tolist()
     flat = [

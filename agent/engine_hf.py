@@ -237,7 +237,7 @@ class HFEngine:
         heads = [tuple(p[:-1]) for p in prompts]
         unique = {head: g for g, head in enumerate(dict.fromkeys(heads))}
         group = torch.tensor([unique[h] for h in heads], device=device)
-        cache, _ = make_cache(self.model.config)
+        cache = make_cache(self.model.config)
         past = torch.zeros((len(prompts), 0), dtype=torch.bool, device=device)
         if max(len(h) for h in unique):
             ids_GP, mask_GP = left_pad(list(unique), pad, device)

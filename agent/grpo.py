@@ -29,10 +29,11 @@ from agent.attention import cpu_attention
 from agent.embedding import sentence_embedder
 from agent.engine import Sampling
 from agent.engine_hf import HFEngine
+from agent.kv_cache import attends_to_all
 from agent.learn import METRICS, LearnConfig, write_json
 from agent.ledger import mean_or_none
 from agent.scorer import ScoredGroup, Scorer, Weights
-from agent.shared_prefix import completion_logprobs, shares_prefix
+from agent.shared_prefix import completion_logprobs
 from curate.fingerprint import prompt_hash, seed_of
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
@@ -332,7 +333,7 @@ def _shared_prefix_trainer(base: type) -> type:
             small = (
                 input_ids.shape[0] * logits_to_keep * backbone.config.get_text_config().vocab_size < LOGITS
             )
-            if not (plain and alone and small and shares_prefix(backbone)):
+            if not (plain and alone and small and attends_to_all(backbone.config)):
                 return super()._get_per_token_logps_and_entropies(
                     model,
                     input_ids,

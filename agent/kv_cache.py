@@ -1,8 +1,12 @@
-"""A key-value cache whose decode step writes in place.
+"""Key-value caches for decoding K samples a prompt: written in place, the prompt's part shared.
 
 transformers' `DynamicLayer` appends by concatenation: every decoded token copies the whole cache of every
 layer. `SlabLayer` keeps spare room behind the used part and hands out views of it, so a step copies one
-token. Layers of other kinds (sliding window, linear attention) are left as transformers makes them.
+token. `PrefixLayer` goes further where `agent.attention` computes the attention: the K rows of a prompt keep one
+copy of its keys and values, and only their own tokens apart. Layers of other kinds (sliding window, linear
+attention) are left as transformers makes them.
+
+Legend: G prompts, K rows a prompt, N = G*K rows, P prompt tokens (padded).
 """
 
 from __future__ import annotations
@@ -16,6 +20,10 @@ from agent import attention
 
 MIN_ROOM = 64
 """Tokens of spare room made at least when a slab is full."""
+SHRINK_AT = 0.8
+"""Ended rows leave the cache when at most this share of the rows in it would stay."""
+BOOLEAN_MASK = ("sdpa", attention.NAME)
+"""Attentions that take a ready boolean mask of shape (N, 1, 1, tokens)."""
 
 
 class SlabLayer(DynamicLayer):
@@ -38,17 +46,22 @@ class SlabLayer(DynamicLayer):
             self.lazy_initialization(key_states, value_states)
             if self._float32:
                 self.keys, self.values = self.keys.float(), self.values.float()
-        used = self.get_seq_length()
+        used = self.num_stored
         end = used + key_states.shape[-2]
         if self._key_slab is None or self._value_slab is None or self._key_slab.shape[-2] < end:
-            # the prefill gets no spare room: it is about to be expanded to K rows, which makes a new slab
-            room = max(MIN_ROOM, used // 4) if used else 0
+            # the prefill gets no spare room: it is about to be shared or expanded to K rows
+            room = max(MIN_ROOM, used // 4) if self.get_seq_length() else 0
             self._key_slab = _grown(self.keys, key_states, used, end + room)
             self._value_slab = _grown(self.values, value_states, used, end + room)
         self._key_slab[:, :, used:end] = key_states
         self._value_slab[:, :, used:end] = value_states
         self.keys, self.values = self._key_slab[:, :, :end], self._value_slab[:, :, :end]
         return self.keys, self.values
+
+    @property
+    def num_stored(self) -> int:
+        """Tokens in the slab."""
+        return 0 if self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Give every row `repeats` copies, next to each other."""
@@ -58,13 +71,42 @@ class SlabLayer(DynamicLayer):
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep the rows of `indices` only, in that order, and the spare room."""
-        used = self.get_seq_length()
+        used = self.num_stored
         if self._key_slab is None or self._value_slab is None:
             super().batch_select_indices(indices)
             return
         self._key_slab = self._key_slab.index_select(0, indices)
         self._value_slab = self._value_slab.index_select(0, indices)
         self.keys, self.values = self._key_slab[:, :, :used], self._value_slab[:, :, :used]
+
+
+class PrefixLayer(SlabLayer):
+    """A slab of the rows' own tokens behind a prefix that groups of rows share (`agent.attention.Prefix`).
+
+    `update` returns the own tokens alone and hangs the prefix on the keys, where the attention finds it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(float32=True)
+        self.prefix: attention.Prefix | None = None
+
+    def share(self, mask_GP: torch.Tensor | None) -> None:
+        """Make what is stored the prefix; `mask_GP` is False at padding."""
+        self.prefix = attention.Prefix(self.keys, self.values, mask_GP)
+        self._key_slab = self._value_slab = None
+        self.keys = self.values = self.keys.new_empty(0)
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append the states of new tokens; return keys and values of the rows' own tokens so far."""
+        keys, values = super().update(key_states, value_states)
+        if self.prefix is not None:
+            keys.shared_prefix = self.prefix  # type: ignore[attr-defined]
+        return keys, values
+
+    def get_seq_length(self) -> int:
+        return (0 if self.prefix is None else self.prefix.num_tokens) + self.num_stored
 
 
 def _grown(old: torch.Tensor, new: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
@@ -75,15 +117,83 @@ def _grown(old: torch.Tensor, new: torch.Tensor, used: int, capacity: int) -> to
     return slab
 
 
-def make_cache(config: Any) -> tuple[Cache, bool]:
-    """Return an empty cache for a model of `config` and whether every layer attends to all past tokens."""
+def make_cache(config: Any, *, shared: bool = False) -> Cache:
+    """An empty cache for a model of `config`; `shared` makes `PrefixLayer`s (see `can_share`)."""
     cache = DynamicCache(config=config)
-    if not cache.layers:  # a config that names no layers: transformers adds plain ones as the model runs
-        count = getattr(config.get_text_config(), "num_hidden_layers", 0)
-        cache.layers = [DynamicLayer() for _ in range(count)]
-    plain = [type(layer) is DynamicLayer for layer in cache.layers]
     float32 = config.get_text_config()._attn_implementation == attention.NAME
     cache.layers = [
-        SlabLayer(float32=float32) if p else layer for p, layer in zip(plain, cache.layers, strict=True)
+        layer if type(layer) is not DynamicLayer else PrefixLayer() if shared else SlabLayer(float32=float32)
+        for layer in cache.layers
     ]
-    return cache, all(plain)
+    return cache
+
+
+def can_share(config: Any) -> bool:
+    """Whether every layer attends to all past tokens, through `agent.attention`."""
+    return config.get_text_config()._attn_implementation == attention.NAME and attends_to_all(config)
+
+
+def attends_to_all(config: Any) -> bool:
+    """Whether every layer of a model of `config` attends to all past tokens."""
+    layers = DynamicCache(config=config).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+class SharedPast:
+    """The past of K rows a prompt, each prompt stored once. Rows are kept in groups of equal size."""
+
+    def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int) -> None:
+        self._cache, self._mask, self._k = cache, mask_GP, k
+        for layer in cache.layers:
+            layer.share(None if bool(mask_GP.all()) else mask_GP)  # type: ignore[attr-defined]
+
+    def step_mask(self, num_own: int) -> None:
+        """No mask: the rows' own tokens hold no padding, and the prefix brings its own."""
+
+    def shrink(self, alive: torch.Tensor) -> torch.Tensor | None:
+        """Drop prompts whose rows all ended, and as many ended rows as every other prompt can spare.
+
+        Returns the rows kept, or None where too little would be saved.
+        """
+        by_prompt = alive.view(-1, self._k)
+        left = by_prompt.sum(dim=1)
+        prompts = left.nonzero()[:, 0]
+        k = int(left.max())
+        if len(prompts) * k > SHRINK_AT * len(alive):
+            return None
+        # alive ones first; a prompt with fewer than k fills up with ended rows
+        order = (~by_prompt[prompts]).int().argsort(dim=1, stable=True)[:, :k]
+        rows = (prompts[:, None] * self._k + order).flatten()
+        kept = self._mask[prompts]
+        for prefix in {id(p): p for p in (layer.prefix for layer in self._cache.layers)}.values():  # type: ignore[attr-defined]
+            prefix.select(prompts, kept)
+        self._cache.batch_select_indices(rows)
+        self._mask, self._k = kept, k
+        return rows
+
+
+class ExpandedPast:
+    """The past of K rows a prompt, each row with its own copy of the prompt: works with any attention."""
+
+    def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int, steps: int, config: Any) -> None:
+        cache.batch_repeat_interleave(k)
+        self._cache, self._width = cache, mask_GP.shape[1]
+        mask = mask_GP.repeat_interleave(k, dim=0)
+        # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers
+        # building one a step, but only some attentions take a boolean one, and it would void a sliding window.
+        self._mask = torch.cat([mask, mask.new_ones((mask.shape[0], steps))], dim=1)
+        self._ready = attends_to_all(config) and config.get_text_config()._attn_implementation in BOOLEAN_MASK
+
+    def step_mask(self, num_own: int) -> torch.Tensor:
+        """Mask over the prompt and the `num_own` tokens of each row."""
+        seen = self._mask[:, : self._width + num_own]
+        return seen[:, None, None, :] if self._ready else seen.long()
+
+    def shrink(self, alive: torch.Tensor) -> torch.Tensor | None:
+        """Drop the rows that ended. Returns the rows kept, or None where too little would be saved."""
+        if int(alive.sum()) > SHRINK_AT * len(alive):
+            return None
+        rows = alive.nonzero()[:, 0]
+        self._cache.batch_select_indices(rows)
+        self._mask = self._mask[rows]
+        return rows

@@ -14,16 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import DynamicCache
 
 BUCKETS = 4
 """Groups of rows by length. More waste fewer positions on padding, and cost more and smaller products."""
-
-
-def shares_prefix(model: Any) -> bool:
-    """Whether every layer of `model` attends to all past tokens through a plain cache."""
-    cache = DynamicCache(config=model.config)
-    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def completion_logprobs(

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from agent.attention import cpu_attention
-from agent.shared_prefix import completion_logprobs, shares_prefix
+from agent.kv_cache import attends_to_all
+from agent.shared_prefix import completion_logprobs
 from tests.models import ARCHITECTURES, load, make_model
 
 N, P, C = 12, 9, 7
@@ -29,7 +30,7 @@ def batch(vocab: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_values_and_gradients_are_those_of_one_plain_pass(tmp_path: Path, architecture: str) -> None:
     model, tokenizer = load(make_model(architecture, tmp_path))
-    assert shares_prefix(model)
+    assert attends_to_all(model.config)
     ids, mask = batch(len(tokenizer))
     weight = torch.randn(N, C, generator=torch.Generator().manual_seed(1))
 
@@ -55,4 +56,4 @@ def test_a_sliding_window_is_left_to_the_plain_pass(tmp_path: Path) -> None:
     model, _ = load(make_model("llama", tmp_path))
     model.config.sliding_window = 4
     model.config.layer_types = ["sliding_attention"] * model.config.num_hidden_layers
-    assert not shares_prefix(model)
+    assert not attends_to_all(model.config)
