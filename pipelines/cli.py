@@ -69,13 +69,14 @@ COMMON: dict[str, Any] = {
 
 def build(wanted: str | None) -> typer.Typer:
     """The application with all verbs listed and only `wanted` imported."""
+    rich = sys.stdout.isatty()
     app = typer.Typer(
         name="recast",
         help="Turns expert demonstrations into supervision that the model being trained could have written itself.",
         epilog=EPILOG,
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        rich_markup_mode="rich" if rich else None,
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
     )
 
@@ -88,9 +89,10 @@ def build(wanted: str | None) -> typer.Typer:
 
     for verb in VERBS.values():
         function = command(verb) if verb.name == wanted else _listed
+        text = f"{inspect.getdoc(function)}\n\nExample:\n\n    {verb.example}"
         app.command(
             verb.name,
-            help=f"{inspect.getdoc(function)}\n\nExample:\n\n    {verb.example}",
+            help=text.replace("[", "\\[") if rich else text,
             short_help=verb.help,
             rich_help_panel=verb.panel,
         )(function)

@@ -71,7 +71,7 @@ VERBS: dict[str, Verb] = {
         ),
         Verb(
             "learn",
-            "Teach a rewriting agent (LoRA, GRPO) on a version's demonstrations.",
+            "Teach a rewriting agent on a version: LoRA, GRPO, gated reward.",
             MODELS,
             "recast learn craft --model path/to/model -o agents/craft",
             has_run=True,
@@ -103,7 +103,7 @@ VERBS: dict[str, Verb] = {
         ),
         Verb(
             "compare",
-            "What tuning gained on the task and forgot elsewhere, with intervals.",
+            "What tuning gained on the task and forgot elsewhere.",
             MODELS,
             "recast compare base.jsonl tuned.jsonl --target craft",
         ),
@@ -115,7 +115,7 @@ VERBS: dict[str, Verb] = {
         ),
         Verb(
             "run",
-            "Run the stages of a file, several at a time; goes on where it stopped.",
+            "Run the stages of a file; goes on where it stopped.",
             PEOPLE,
             "recast run stages.yaml",
         ),

@@ -21,7 +21,18 @@ def job(
     """Run the stages of a file: verbs with arguments that may need each other.
 
     Finished stages are found again by what they were asked and given, so the same command goes on after
-    any interruption, and a changed file does only what changed.
+    any interruption, and a changed file does only what changed. A stages file reads:
+
+    \b
+        config: {sft: {epochs: 2}}
+        stages:
+          - {name: data,  verb: import,  args: {path: demos.jsonl, as: craft}}
+          - {name: agent, verb: learn,   args: {name: "${data.version}"}}
+          - {name: text,  verb: rewrite, args: {name: "${data.version}", agent: "${agent.out}", as: rw}}
+          - {name: tuned, verb: sft,     args: {name: "${text.version}"}}
+
+    `${stage.key}` is a value of that stage's result (what its --json prints), and implies the need of it;
+    `needs: [name]` says others.
     """
     from pipelines import stages
 
