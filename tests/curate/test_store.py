@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -353,29 +351,6 @@ def test_a_crash_before_the_transaction_leaves_no_version(
     assert store.resolve("a").number == 1
     assert list((store.root / "tmp").iterdir()) == []
     assert texts(store, "a") == {"r1": "answer 1"}
-
-
-def test_processes_that_commit_to_one_name_lose_nothing(store: Store, tmp_path: Path) -> None:
-    store.commit([row(0)], "a")
-    script = tmp_path / "commit.py"
-    script.write_text(
-        textwrap.dedent(f"""
-        import sys
-        from curate.store import Store
-        store = Store({str(store.root)!r})
-        who = sys.argv[1]
-        for n in range(3):
-            rows = [{{"row_id": f"{{who}}-{{n}}", "messages": [], "completion": who}}]
-            store.commit(rows, "a", mode="patch")
-        """)
-    )
-    env = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2]), OMP_NUM_THREADS="1")
-    running = [subprocess.Popen([sys.executable, str(script), who], env=env) for who in "xyz"]
-    assert [p.wait(120) for p in running] == [0, 0, 0]
-    assert set(texts(store, "a")) == {"r0"} | {f"{who}-{n}" for who in "xyz" for n in range(3)}
-    log = store.log("a")
-    assert [v.number for v in log] == list(range(10, 0, -1))
-    assert [v.rows for v in log] == list(range(10, 0, -1))
 
 
 def test_parts_are_named_by_their_content(store: Store, tmp_path: Path) -> None:
