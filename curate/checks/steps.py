@@ -76,12 +76,12 @@ def _only_used(results: tuple[Value, ...], case: Case) -> list[Value]:
     suspects = [r for r in results if r in operands]
     if not suspects:
         return []
-    given = numbers(case.prompt)
-    occurrences = count(case.completion)
-    stated = {e.result for e in equalities(case.completion)} | spoken(case.completion)
-    return [
-        r for r in suspects if r not in given and r not in stated and occurrences.get(r, 0) <= operands[r]
-    ]
+    stated = {e.result for e in equalities(case.completion)}
+    suspects = [r for r in suspects if r not in stated and exact100(r) not in stated]
+    if not suspects:
+        return []
+    given, occurrences, told = numbers(case.prompt), count(case.completion), spoken(case.completion)
+    return [r for r in suspects if r not in given and r not in told and occurrences.get(r, 0) <= operands[r]]
 
 
 def _nearly(result: Value, written: frozenset[Value]) -> bool:

@@ -95,6 +95,15 @@ def test_an_unmarked_answer_can_be_refused():
     assert reason(AnswerCheck(require_marked=True), given) == "no_answer"
 
 
+def test_a_pattern_of_ones_own_finds_the_answer():
+    check = AnswerCheck(pattern=r"=> (\d+)")
+    assert reason(check, case("=> 3 then => 17. The answer is 9.", answer="17")) == ""
+    assert reason(check, case("The answer is 17.", answer="17")) == "no_answer"
+    for wrong in ("=> \\d+", "("):
+        with pytest.raises(ValueError, match="pattern"):
+            AnswerCheck(pattern=wrong)
+
+
 @pytest.mark.parametrize(
     ("completion", "expected"),
     [
