@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, VersionRef
@@ -27,14 +26,14 @@ def job(
     """
     from agent.learn import learn
     from curate.gate import load_gate
-    from pipelines.jobs import models
+    from pipelines.jobs import models, outputs
 
     version = store.resolve(name)
     rows = store.open(version).dataset()
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
     backbone, tokenizer = models.load(str(model))
-    folder = Path(out or run.folder / "agent")
+    folder = outputs.folder(out, run, "agent")
     result = learn(
         rows,
         backbone,

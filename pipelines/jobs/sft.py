@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, VersionRef
@@ -23,13 +22,14 @@ def job(
 ) -> dict[str, Any]:
     """Train `model` on the completions of `name` (the prompt carries no loss) and save it to `out`."""
     from pipelines.identity import model_path
+    from pipelines.jobs import outputs
     from train.sft import sft
 
     version = store.resolve(name)
     rows = store.open(version).dataset()
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
-    folder = Path(out or run.folder / "model")
+    folder = outputs.folder(out, run, "model")
     result = sft(
         rows, model_path(str(model)), config.section("sft", seed=seed), folder, progress, data_ref=version.ref
     )

@@ -174,6 +174,9 @@ def test_sft_eval_and_compare_speak_to_each_other(recast, tmp_path, tiny_model):
     assert said.json["data"] == "sums@v1"
     again = recast("sft", "sums", "-m", tiny_model, "-o", "tuned", *sets)
     assert "found finished" in again.err
+    (tmp_path / "tuned" / "stray").write_text("of the earlier run")
+    assert recast("sft", "sums", "-m", tiny_model, "-o", "tuned", *sets, "--fresh").code == 0
+    assert not (tmp_path / "tuned" / "stray").exists()
     measure = ("--suite", "d.jsonl", "--max-tokens", "8")
     assert recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl").code == 0
     said = recast("eval", "tuned", *measure, "-o", "tuned.jsonl", "--json")
@@ -225,3 +228,14 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
     assert said.code == 0, said.err
     row = recast("show", "again", "--json", "-n", "1").json
     assert row["version"]["meta"]["agent"] == "agent"
+
+
+def test_fresh_never_removes_a_folder_that_no_run_has_made(recast, tmp_path, tiny_model):
+    demonstrations(tmp_path / "d.jsonl", 4)
+    recast("import", "d.jsonl", "--as", "sums")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    said = recast("sft", "sums", "-m", tiny_model, "-o", "mine", "--fresh")
+    assert said.code == 2
+    assert "which no run of recast has made" in said.err
+    assert (tmp_path / "mine" / "thesis.txt").exists()
