@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 from curate import mathworker
@@ -335,16 +336,18 @@ def _same_equation(a: str, b: str) -> bool | None:
     return proportional(("add", w, ("neg", x)), ("add", y, ("neg", z)))
 
 
-def _second_opinion(a: str, b: str) -> bool | None:
-    """math-verify's vote on what nothing else reads. Its yes needs controls; its no is only an abstention.
+def _second_opinion(
+    a: str, b: str, verify: Callable[[str, str], bool | None] = mathworker.verify
+) -> bool | None:
+    """math-verify's vote on LaTeX that nothing else reads. Its yes needs controls; its no is only an abstention.
 
     It falls back to a number inside a formula that it cannot read, and then says yes to anything that holds that
     number. So it must also tell `a` apart from changed copies of itself: a sign turned, a digit raised.
     """
-    if mathworker.verify(a, b) is not True:
+    if "\\" not in a + b or verify(a, b) is not True:
         return None
     controls = [c for c in _changed(a) if tidy(c) != tidy(b)]
-    if not controls or any(mathworker.verify(c, b) is not False for c in controls):
+    if not controls or any(verify(c, b) is not False for c in controls):
         return None
     return True
 

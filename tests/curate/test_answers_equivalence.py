@@ -142,14 +142,18 @@ def test_structures():
     assert time_of_day("25:00") is None
 
 
-def test_math_verify_needs_controls_to_be_believed():
+def test_a_yes_of_math_verify_needs_controls_and_latex():
+    a, b = "\\int_0^1 2 x dx - 3", "\\int_0^1 2 x dx - 3 "
+    assert _second_opinion(a, b, lambda x, y: True) is None, "it says yes to everything"
+    assert _second_opinion(a, b, lambda x, y: x == a) is True
+    assert _second_opinion(a, b, lambda x, y: None) is None
+    assert _second_opinion("a = b + c", "a = b - c", lambda x, y: True) is None, "it is not even asked"
+    assert _changed("1-1/e") == ["2-1/e", "1+1/e", "1-2/e"]
+
+
+def test_math_verify_holds_unequal_answers_for_equal():
     pytest.importorskip("math_verify")
-    assert mathworker.verify("a = b + c", "a = b - c") is True, (
-        "a known false accept; if it is gone, look again"
-    )
-    assert _second_opinion("a = b + c", "a = b - c") is None
-    assert _changed("1-1/e")[:2] == ["2-1/e", "1+1/e"]
-    assert _second_opinion("\\int_0^1 x dx", "\\int_0^1 y dy") in (True, None)
+    assert mathworker.verify("a = b + c", "a = b - c") is True, "if this is gone, the controls may go too"
     mathworker.close()
 
 
