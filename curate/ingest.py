@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from curate import formats, sources
@@ -64,6 +65,28 @@ class Report:
         }  # fmt: skip
 
 
+class _Seen:
+    """Hashes met so far, 8 bytes each, in sorted runs that are merged as they grow."""
+
+    def __init__(self) -> None:
+        self.runs: list[np.ndarray] = []
+
+    def repeats(self, hashes: list[int]) -> list[int]:
+        """Positions in `hashes` of those met before, here or in an earlier call; remembers the rest."""
+        new = np.array(hashes, np.int64)
+        order = np.argsort(new, kind="stable")
+        again = np.zeros(len(new), bool)
+        again[order[1:]] = new[order[1:]] == new[order[:-1]]
+        for run in self.runs:
+            at = np.minimum(np.searchsorted(run, new), len(run) - 1)
+            again |= run[at] == new
+        self.runs.append(np.sort(new[~again]))
+        while len(self.runs) > 1 and len(self.runs[-1]) * 2 >= len(self.runs[-2]):
+            self.runs.append(np.sort(np.concatenate([self.runs.pop(), self.runs.pop()]), kind="stable"))
+        self.runs = [run for run in self.runs if len(run)]
+        return np.flatnonzero(again).tolist()
+
+
 class Ingest:
     """A file (or folder) and how its rows are read. `batches()` streams it, from the beginning each time."""
 
@@ -93,39 +116,56 @@ class Ingest:
         """Yield batches of VERSION_SCHEMA. Raises DataError for duplicate keys (naming both lines) and where not one
         row can be read."""
         self.report = report = Report()
-        seen: dict[int, tuple[int, int]] = {}
-        files: list[str] = []
+        seen = _Seen()
         rows: list[dict[str, Any]] = []
-        size = 0
+        places: list[sources.Raw] = []
+        size = num_read = 0
+
+        def batch() -> pa.RecordBatch:
+            again = seen.repeats([hash((row["row_id"], row["target"])) for row in rows])
+            if not self.dedup:
+                for n in again:
+                    self._refuse_twice(rows[n], places[n])
+            dropped = set(again) if self.dedup else set()
+            kept = [row for n, row in enumerate(rows) if n not in dropped]
+            report.duplicates += len(dropped)
+            report.rows += len(kept)
+            for row in kept:
+                report.answers += row["answer"] is not None
+                report.missing_answers += row["answer"] is None
+                report.lengths[1 << max(len(row["completion"]) - 1, 0).bit_length()] += 1
+            return _batch(kept)
+
         for raw in sources.read(self.path):
-            if self.limit is not None and report.rows >= self.limit:
+            if self.limit is not None and num_read >= self.limit:
                 break
             row = self._row(raw)
             if row is None:
                 continue
-            if not files or files[-1] != raw.file:
-                files.append(raw.file)
-            key = hash((row["row_id"], row["target"]))
-            if key in seen:
-                if not self.dedup:
-                    raise _twice(row, raw, files[seen[key][0]], seen[key][1])
-                report.duplicates += 1
-                continue
-            seen[key] = len(files) - 1, raw.line
-            report.rows += 1
-            report.answers += row["answer"] is not None
-            report.missing_answers += row["answer"] is None
-            report.lengths[1 << max(len(row["completion"]) - 1, 0).bit_length()] += 1
+            num_read += 1
             rows.append(row)
+            places.append(sources.Raw(raw.file, raw.line, None))
             size += len(row["messages"]) + 2 * len(row["completion"])
             if len(rows) >= _BATCH_ROWS or size >= _BATCH_CHARS:
-                yield _batch(rows)
-                rows, size = [], 0
+                yield batch()
+                rows, places, size = [], [], 0
         if rows:
-            yield _batch(rows)
+            yield batch()
         if not report.rows:
             first = f" The first: {report.bad[0]}." if report.bad else ""
             raise DataError(f"{self.path}: no row could be read ({report.num_bad} bad).{first}")
+
+    def _refuse_twice(self, row: Mapping[str, Any], raw: sources.Raw) -> None:
+        """Raise DataError if an earlier row has the key of `row`; only hashes of keys are remembered, so look again."""
+        for earlier in sources.read(self.path):
+            if (earlier.file, earlier.line) == (raw.file, raw.line):
+                return
+            try:
+                other = formats.apply(earlier.row or {}, self.mapping, self.format, self.turn)
+            except (RowError, TypeError, ValueError):
+                continue
+            if (other["row_id"], other["target"]) == (row["row_id"], row["target"]):
+                raise _twice(row, raw, earlier.file, earlier.line)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows as dicts, `messages` and `meta` decoded."""

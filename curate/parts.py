@@ -13,7 +13,6 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,8 +185,9 @@ class PartWriter:
     Use as a context manager: leaving it with an exception removes what was written and not yet renamed.
     """
 
-    def __init__(self, root: Path, kind: str, schema: pa.Schema) -> None:
-        self.root, self.kind, self.schema = root, kind, schema
+    def __init__(self, root: Path, kind: str, schema: pa.Schema, *, one_file: bool = False) -> None:
+        """`one_file`: a single part however large, written even where it is empty (`close_one`)."""
+        self.root, self.kind, self.schema, self.one_file = root, kind, schema, one_file
         self.parts: list[Part] = []
         self._buffer: list[pa.RecordBatch] = []
         self._buffered_rows = self._buffered_bytes = 0
@@ -218,7 +218,7 @@ class PartWriter:
 
     def write(self, batch: pa.RecordBatch) -> tuple[int, int]:
         """Append `batch`; return (index into `parts` once closed, position of its first row in that part)."""
-        if self._part_bytes > PART_BYTES:
+        if self._part_bytes > PART_BYTES and not self.one_file:
             self._roll()
         place = len(self.parts), self._part_rows
         self._buffer.append(batch)
@@ -229,6 +229,18 @@ class PartWriter:
         if self._buffered_bytes >= GROUP_BYTES or self._buffered_rows >= GROUP_ROWS:
             self._flush()
         return place
+
+    def write_table(self, table: pa.Table) -> None:
+        """Append a table, cast to the schema."""
+        for batch in table.cast(self.schema).to_batches(max_chunksize=GROUP_ROWS):
+            self.write(batch)
+
+    def close_one(self) -> Part:
+        """Finish the one part and return it."""
+        if not self._part_rows:
+            self._buffer.append(empty_batch(self.schema))
+        self._roll()
+        return self.parts[0]
 
     def close(self) -> list[Part]:
         """Finish the last part; return all of them."""
@@ -297,22 +309,5 @@ def _full(error: OSError, root: Path) -> Exception:
     )
 
 
-def write_part(root: Path, kind: str, table: pa.Table) -> Part:
-    """Write `table` as one part."""
-    with PartWriter(root, kind, table.schema) as writer:
-        writer._flush()
-        for batch in table.to_batches(max_chunksize=GROUP_ROWS) or [empty_batch(table.schema)]:
-            writer._buffer.append(batch)
-            writer._part_rows += batch.num_rows
-            writer._flush()
-        writer._roll()
-    return writer.parts[0]
-
-
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in schema], schema=schema)
-
-
-def paths(root: Path, parts: Sequence[str]) -> list[str]:
-    """Paths of `parts` as text, all of them checked to exist."""
-    return [str(require(root, part)) for part in parts]

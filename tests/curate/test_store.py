@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from curate import changes, parts, schema, staging
+from curate import changes, index, parts, schema
 from curate.catalog import LockedError, memory
 from curate.errors import DataError, IntegrityError, RefusedError, UsageError
 from curate.fingerprint import canonical_json
@@ -409,7 +409,7 @@ def test_large_versions_are_read_in_bounded_pieces(store: Store, monkeypatch: py
 def test_many_small_commits_get_a_base_and_stay_readable(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(staging, "MAX_DEPTH", 6)
+    monkeypatch.setattr(index, "MAX_DEPTH", 6)
     store.commit([row(n) for n in range(20)], "a")
     expected = {f"r{n}": f"answer {n}" for n in range(20)}
     for n in range(14):
