@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,7 +78,8 @@ class HFEngine:
                 model = PeftModel.from_pretrained(model, str(adapter))
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelError(f"{adapter} is no adapter for {path}: {error}") from error
-        return cls(model.to(device).eval(), tokenizer, batch_size=batch_size)
+        model = cast(Any, model).to(device)
+        return cls(model.eval(), tokenizer, batch_size=batch_size)
 
     @property
     def has_adapter(self) -> bool:

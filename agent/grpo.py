@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset
 from peft import LoraConfig
@@ -29,11 +27,12 @@ from agent.attention import cpu_attention
 from agent.embedding import sentence_embedder
 from agent.engine import Sampling
 from agent.engine_hf import HFEngine
-from agent.kv_cache import attends_to_all
 from agent.learn import METRICS, LearnConfig, write_json
-from agent.ledger import mean_or_none
+from agent.ledger import alarms, mean_or_none
+from agent.runlog import Metrics, last_checkpoint, save_adapter
 from agent.scorer import ScoredGroup, Scorer, Weights
-from agent.shared_prefix import completion_logprobs
+from agent.trainer import arguments, order, trainer_class
+from curate import chat
 from curate.fingerprint import prompt_hash, seed_of
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
@@ -41,9 +40,6 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked
 ANCHORS = "anchors.json"
 ANCHORS_AHEAD = 256
 """Own samples drawn together."""
-TRAINER_STATE = "trainer_state.json"
-LOGITS = 2**28
-"""Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""
 LOGGED = {"loss": "loss", "grad_norm": "grad_norm", "kl": "kl", "entropy": "entropy", "learning_rate": "lr"}
 """What is taken over from TRL's own log, and under which name."""
 
@@ -67,7 +63,8 @@ class Session:
         self.heldout_figures: dict[int, dict[str, Any]] = {}
         self.best_step = 0
         self.stopped = "steps"
-        self.alarms: list[str] = []
+        self.alarms: dict[str, str] = {}
+        self.steps: list[Mapping[str, Any]] = []
         self.seconds_before = 0.0
         self.order = order(len(self.train), config)
         self._backbone = model
@@ -108,7 +105,7 @@ class Session:
         save_adapter(trainer.model, self.out / "last")
 
     def _trainer(self, progress: Callable[[Mapping[str, Any]], None] | None) -> Any:
-        from trl import GRPOConfig, GRPOTrainer
+        from trl import GRPOConfig
 
         config = self.config
         self.anchors = AnchorCache(
@@ -124,42 +121,9 @@ class Session:
         embed = sentence_embedder(config.embedding) if config.embedding else None
         self.scorer = Scorer(self.engine, self.gate, self.anchors, weights, embed=embed)
 
-        cuda = torch.cuda.is_available()
-        rows = config.prompts_per_step * config.candidates
-        micro = config.micro_batch or (config.candidates if cuda else rows)
-        args = GRPOConfig(
-            output_dir=str(self.out / "checkpoints"),
-            max_steps=max(config.steps, 1),
-            learning_rate=config.lr,
-            lr_scheduler_type="constant_with_warmup",
-            warmup_steps=config.warmup_steps,
-            weight_decay=0.0,
-            max_grad_norm=config.max_grad_norm,
-            per_device_train_batch_size=micro,
-            gradient_accumulation_steps=rows // micro,
-            steps_per_generation=rows // micro,
-            num_generations=config.candidates,
-            max_completion_length=config.max_tokens,
-            temperature=config.temperature,
-            beta=config.beta,
-            epsilon=config.epsilon,
-            loss_type=config.loss_type,
-            scale_rewards=config.scale_rewards,
-            use_cpu=not cuda,
-            bf16=cuda and torch.cuda.is_bf16_supported(),
-            gradient_checkpointing=cuda,
-            disable_dropout=True,
-            shuffle_dataset=False,  # `order` has shuffled
-            seed=config.seed,
-            logging_steps=1,
-            logging_nan_inf_filter=False,
-            save_strategy="steps",
-            save_steps=config.save_every,
-            save_total_limit=2,
-            report_to="none",
-            disable_tqdm=True,
-            dataloader_pin_memory=cuda,
-        )
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
+        args = GRPOConfig(**arguments(config, self.out / "checkpoints", device=device, bf16=bf16))
         data = Dataset.from_dict({"row": self.order}).with_transform(self._examples)
         lora = LoraConfig(
             r=config.lora_rank,
@@ -168,7 +132,7 @@ class Session:
             target_modules="all-linear",
             task_type="CAUSAL_LM",
         )
-        trainer = _shared_prefix_trainer(GRPOTrainer)(
+        trainer = trainer_class()(
             model=self._backbone,
             reward_funcs=self.scorer.reward_func(
                 self.train, group_size=config.candidates, on_scored=self._remember
@@ -177,12 +141,9 @@ class Session:
             train_dataset=data,
             processing_class=self.tokenizer,
             peft_config=lora,
-            rollout_func=self._rollout,
+            rollout_func=self._rollout if config.vllm == "off" else None,
             callbacks=[Recorder(self, progress)],
         )
-        trainer.create_model_card = lambda *args, **kwargs: (
-            None
-        )  # written at every checkpoint, read by nobody
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
                 trainer.remove_callback(callback)
@@ -215,8 +176,6 @@ class Session:
             "mean_tokens": sum(len(s.token_ids) for s in drawn) / len(drawn),
             "truncated_frac": sum(s.finish_reason == "length" for s in drawn) / len(drawn),
         }
-        from curate import chat
-
         ids = [chat.prompt_ids(self.tokenizer, p) for p in groups]
         return {
             "prompt_ids": [ids[i // k] for i in range(len(asked))],
@@ -239,6 +198,14 @@ class Session:
     def step_figures(self) -> dict[str, Any]:
         """What the last rollout and its reward were made of."""
         return {**self.scorer.figures(self._last_scored), **self._generation}
+
+    def record(self, entry: dict[str, Any]) -> None:
+        """Write a step's line, with the alarms that it is the first to raise."""
+        self.steps.append(entry)
+        raised = alarms(self.steps, self.scorer.weights.signed)
+        fresh = {name: words for name, words in raised.items() if name not in self.alarms}
+        self.alarms |= fresh
+        self.metrics.write({**entry, "alarms": fresh} if fresh else entry)
 
     def measure(self, step: int) -> dict[str, Any]:
         """Greedy rewrites of the held-out rows, gated and scored; keeps the adapter if it is the best so far."""
@@ -284,73 +251,14 @@ class Session:
             if "heldout" in entry:
                 self.heldout_figures[entry["step"]] = entry["heldout"]
             else:
+                self.steps.append(entry)
+                self.alarms |= entry.get("alarms", {})
                 self.seconds_before += entry.get("seconds", 0.0)
         if self.heldout_figures:
             # the first of the best, as `measure` keeps it
             self.best_step = max(
                 sorted(self.heldout_figures), key=lambda s: self.heldout_figures[s]["reward"]
             )
-
-
-def order(num_rows: int, config: LearnConfig) -> list[int]:
-    """Row numbers for every prompt slot of the run: shuffled pass after shuffled pass, none cut short.
-
-    TRL's own sampler drops the end of a pass that fills no whole step; here it runs on into the next one. No
-    prompt comes twice in a step.
-    """
-    size, slots = config.prompts_per_step, config.steps * config.prompts_per_step
-    found: list[int] = []
-    epoch = 0
-    while len(found) < slots:
-        begun = found[len(found) - len(found) % size :]  # of the step that the last pass left unfinished
-        fresh = np.random.default_rng([config.seed, epoch]).permutation(num_rows).tolist()
-        head = [i for i in fresh if i not in begun][: size - len(begun)]
-        taken = set(head)
-        found += head + [i for i in fresh if i not in taken]
-        epoch += 1
-    return found[:slots]
-
-
-def _shared_prefix_trainer(base: type) -> type:
-    """TRL's trainer with the log-probabilities of `agent.shared_prefix` where they apply."""
-
-    class SharedPrefixTrainer(base):  # type: ignore[misc, valid-type]
-        def _get_per_token_logps_and_entropies(
-            self,
-            model: Any,
-            input_ids: torch.Tensor,
-            attention_mask: torch.Tensor,
-            logits_to_keep: int,
-            batch_size: int | None = None,
-            compute_entropy: bool = False,
-            compute_aux_loss: bool = False,
-            **multimodal: Any,
-        ) -> Any:
-            backbone = self.accelerator.unwrap_model(model)
-            plain = not compute_aux_loss and all(value is None for value in multimodal.values())
-            # checkpointing recomputes layers and cannot fill a cache; several processes sync gradients a forward
-            alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
-            small = (
-                input_ids.shape[0] * logits_to_keep * backbone.config.get_text_config().vocab_size < LOGITS
-            )
-            if not (plain and alone and small and attends_to_all(backbone.config)):
-                return super()._get_per_token_logps_and_entropies(
-                    model,
-                    input_ids,
-                    attention_mask,
-                    logits_to_keep,
-                    batch_size=batch_size,
-                    compute_entropy=compute_entropy,
-                    compute_aux_loss=compute_aux_loss,
-                    **multimodal,
-                )
-            with self.accelerator.autocast():
-                logprobs, entropies = completion_logprobs(
-                    model, input_ids, attention_mask, logits_to_keep, temperature=self.temperature
-                )
-            return logprobs, entropies if compute_entropy else None, None
-
-    return SharedPrefixTrainer
 
 
 class Recorder(TrainerCallback):
@@ -373,7 +281,7 @@ class Recorder(TrainerCallback):
         figures = session.step_figures()
         taken = {ours: logs[theirs] for theirs, ours in LOGGED.items() if logs.get(theirs) is not None}
         seconds = time.perf_counter() - self._step_began
-        session.metrics.write({"step": step, **figures, **taken, "seconds": round(seconds, 4)})
+        session.record({"step": step, **figures, **taken, "seconds": round(seconds, 4)})
         if self.progress:
             shown = {name: figures[name] for name in ("reward", "pass_rate", "nll")}
             self.progress(
@@ -389,55 +297,3 @@ class Recorder(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.session.keep_anchors()
-
-
-class Metrics:
-    """A JSON-lines file that a kill can cut short anywhere."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, entry: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-
-    def cut(self, step: int) -> list[dict[str, Any]]:
-        """Drop an unfinished last line and every entry after `step`; return the others."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
-        return [json.loads(line) for line in kept]
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint; the trainer writes `trainer_state.json` last, so one without is torn."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    complete = [p for p in found if _readable(p / TRAINER_STATE)]
-    for torn in set(found) - set(complete):
-        shutil.rmtree(torn)
-    return complete[-1] if complete else None
-
-
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter as safetensors to `folder`, replacing what is there in one rename."""
-    partial, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    model.save_pretrained(partial)
-    (partial / "README.md").unlink(missing_ok=True)  # PEFT's model card template
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _readable(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True

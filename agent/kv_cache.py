@@ -43,9 +43,11 @@ class SlabLayer(DynamicLayer):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append the states of new tokens; return keys and values of all tokens so far."""
         if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            if self._float32:
-                self.keys, self.values = self.keys.float(), self.values.float()
+            self.dtype = torch.float32 if self._float32 else key_states.dtype
+            self.device = key_states.device
+            self.keys = self.values = torch.empty(0, dtype=self.dtype, device=self.device)
+            self.is_initialized = True
+        assert self.keys is not None and self.values is not None
         used = self.num_stored
         end = used + key_states.shape[-2]
         if self._key_slab is None or self._value_slab is None or self._key_slab.shape[-2] < end:
@@ -92,6 +94,7 @@ class PrefixLayer(SlabLayer):
 
     def share(self, mask_GP: torch.Tensor | None) -> None:
         """Make what is stored the prefix; `mask_GP` is False at padding."""
+        assert self.keys is not None and self.values is not None
         self.prefix = attention.Prefix(self.keys, self.values, mask_GP)
         self._key_slab = self._value_slab = None
         self.keys = self.values = self.keys.new_empty(0)

@@ -41,6 +41,8 @@ COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
 NOT_IDENTITY = {
     "save_every": "how often a run can be resumed does not change what it ends in",
     "micro_batch": "gradients are summed over the batch, whatever the pieces",
+    "trackers": "where figures are shown as well changes none",
+    "vllm_server": "the same server may move",
 }
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -51,66 +53,73 @@ class LearnConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(120, ge=0)
+    steps: int = Field(default=120, ge=1)
     """Optimizer steps. The paper's Mistral checkpoint is of step 120."""
-    prompts_per_step: int = Field(64, ge=1)
+    prompts_per_step: int = Field(default=64, ge=1)
     """Prompts a step (paper: 504 on 8 GPUs)."""
-    candidates: int = Field(8, ge=2)
+    candidates: int = Field(default=8, ge=2)
     """K, rewrites sampled a prompt (paper script 5, note on the paper 10)."""
-    lr: float = Field(3e-6, gt=0)
+    lr: float = Field(default=3e-6, gt=0)
     """Learning rate, constant (paper: 3e-6). Models of a few million parameters need about 1e-3."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises from 0."""
-    beta: float = Field(1e-3, ge=0)
+    beta: float = Field(default=1e-3, ge=0)
     """KL coefficient towards the backbone (paper: 1e-3, k3 estimator). 0 saves a forward pass a step."""
-    lora_rank: int = Field(64, ge=1)
+    lora_rank: int = Field(default=64, ge=1)
     """LoRA rank (paper: 64), on all linear layers."""
-    lora_alpha: float = Field(32, gt=0)
+    lora_alpha: int = Field(default=32, gt=0)
     """LoRA scale is alpha / rank (paper: 32)."""
-    max_tokens: int = Field(512, ge=1)
+    max_tokens: int = Field(default=512, ge=1)
     """Longest rewrite in tokens (paper: 4096). A truncated rewrite fails the gate."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the candidates."""
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike."""
     scale_rewards: Literal["batch", "group", "none"] = "batch"
     """What advantages are divided by. `group` would blow a small bonus up to unit variance in every group where
     all pass; `batch` keeps the gate's weight while some fail, and lets the shaping count once all pass."""
-    epsilon: float = Field(0.2, gt=0)
+    epsilon: float = Field(default=0.2, gt=0)
     """Clip range of the probability ratio."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
-    micro_batch: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
     """Candidates a forward pass; must divide prompts_per_step * candidates. None: all at once on a CPU, one
     prompt's candidates on a GPU."""
-    engine_batch: int = Field(128, ge=1)
+    engine_batch: int = Field(default=128, ge=1)
     """Rows that the engine decodes or scores together."""
 
     mode: Literal["anchored", "paper", "typical"] = "anchored"
     """Reward mode (`agent.reward`)."""
-    lambda_dist: float = Field(0.35, ge=0)
+    lambda_dist: float = Field(default=0.35, ge=0)
     """Weight of alignment (paper: 0.35)."""
-    lambda_div: float | None = Field(None, ge=0)
+    lambda_div: float | None = Field(default=None, ge=0)
     """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
-    lambda_copy: float = Field(0.1, ge=0)
+    lambda_copy: float = Field(default=0.1, ge=0)
     """Weight of the copy penalty; unused in mode `paper`."""
-    own_samples: int = Field(2, ge=1)
+    own_samples: int = Field(default=2, ge=1)
     """Backbone's own answers a prompt, the upper anchor of mode `anchored`."""
     embedding: str | None = None
     """Sentence-transformers model for the diversity term. None: the backbone's mean-pooled hidden state."""
 
-    heldout: float = Field(0.1, gt=0, lt=1)
+    heldout: float = Field(default=0.1, gt=0, lt=1)
     """Share of the rows kept out of training, by hash of their id."""
-    heldout_rows: int = Field(64, ge=1)
+    heldout_rows: int = Field(default=64, ge=1)
     """Most held-out rows that are measured."""
-    eval_every: int = Field(20, ge=1)
+    eval_every: int = Field(default=20, ge=1)
     """Steps between held-out measurements; before the first and after the last step there is always one."""
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(default=None, ge=1)
     """Stop after this many held-out measurements in a row below the best. None: never."""
-    save_every: int = Field(10, ge=1)
+    save_every: int = Field(default=10, ge=1)
     """Steps between checkpoints."""
     seed: int = 0
     """Root of every seed of the run."""
+
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Where TRL logs besides `metrics.jsonl`. None by default: nothing leaves the machine unasked."""
+    vllm: Literal["off", "colocate", "server"] = "off"
+    """Generate candidates with vLLM inside TRL, on the training GPU or on a server (`trl vllm-serve`)."""
+    vllm_server: str | None = None
+    """Address of that server."""
 
     @model_validator(mode="after")
     def _divides(self) -> LearnConfig:
@@ -145,7 +154,7 @@ class LearnResult:
     gate_id: str
     prompt_id: str
     template_id: str
-    alarms: list[str] = field(default_factory=list)
+    alarms: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

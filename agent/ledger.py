@@ -6,12 +6,23 @@ falling by half. The ledger shows it at every step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from agent.reward import GroupReward
+
+WINDOW = 5
+"""Steps averaged at each end of a run, for the alarms."""
+ALARM_MIN_SHARE = 0.01
+"""Share of the shaping variance below which a term has no say."""
+ALARM_REPETITION_RISE = 0.05
+"""Rise of the share of repeated 4-grams."""
+ALARM_LENGTH_FALL = 0.6
+"""Mean length that is left of the first steps', likewise the next two."""
+ALARM_DIVERSITY_FALL = 0.5
+ALARM_OPENING_FALL = 0.5
 
 
 def shaping_shares(groups: Sequence[GroupReward], weights: dict[str, float]) -> dict[str, float]:
@@ -68,3 +79,35 @@ def mean_or_none(values: Sequence[float] | np.ndarray) -> Any:
     array = np.asarray(values, dtype=np.float64)
     array = array[np.isfinite(array)]
     return float(array.mean()) if len(array) else None
+
+
+def alarms(steps: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> dict[str, str]:
+    """What is wrong with a run so far, by name, each with its figures. `steps` are the lines of metrics.jsonl.
+
+    Compares the last `WINDOW` steps with the first ones; says nothing before there are twice as many.
+    """
+    found: dict[str, str] = {}
+    if len(steps) < 2 * WINDOW:
+        return found
+    before, now = steps[:WINDOW], steps[-WINDOW:]
+
+    def mean(lines: Sequence[Mapping[str, Any]], name: str) -> float | None:
+        return mean_or_none([line[name] for line in lines if line.get(name) is not None])
+
+    varied = [line for line in now if any(line.get(f"share_{name}") for name in weights)]
+    for name, weight in weights.items():
+        shares = [abs(line[f"share_{name}"]) for line in varied if line.get(f"share_{name}") is not None]
+        # a copy term that never acts is what one hopes for
+        if weight and name != "copy" and shares and max(shares) < ALARM_MIN_SHARE:
+            found[f"weak_{name}"] = f"{name} brings under 1 % of the shaping variance"
+    changes = (
+        ("repetition", lambda a, b: b > a + ALARM_REPETITION_RISE, "repeated 4-grams rose"),
+        ("mean_tokens", lambda a, b: b < a * ALARM_LENGTH_FALL, "rewrites became shorter"),
+        ("pair_distance", lambda a, b: b < a * ALARM_DIVERSITY_FALL, "candidates of a prompt grew alike"),
+        ("opening_entropy", lambda a, b: b < a * ALARM_OPENING_FALL, "one opening takes over"),
+    )
+    for name, wrong, words in changes:
+        first, last = mean(before, name), mean(now, name)
+        if first is not None and last is not None and wrong(first, last):
+            found[name] = f"{words}: {first:.3g} at first, {last:.3g} now"
+    return found

@@ -18,8 +18,9 @@ from agent.alignment import AnchorCache, Anchors
 from agent.embedding import Embed, unit_rows
 from agent.ledger import gate_share, group_fates, mean_or_none, shaping_shares
 from agent.reward import GroupReward, Mode, group_reward
+from curate.checks.case import ngrams, words
 from curate.checks.copying import containment
-from curate.diversity import mean_distances_K
+from curate.diversity import mean_distances_K, opening_entropy
 from curate.records import Verdict, VerdictStatus
 
 Row = Mapping[str, Any]
@@ -47,6 +48,11 @@ class Weights:
     lambda_dist: float = 0.35
     lambda_div: float = 0.15
     lambda_copy: float = 0.1
+
+    @property
+    def signed(self) -> dict[str, float]:
+        """Factor of each term in the reward."""
+        return {"alignment": self.lambda_dist, "diversity": self.lambda_div, "copy": -self.lambda_copy}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +162,7 @@ class Scorer:
     def figures(self, scored: Sequence[ScoredGroup]) -> dict[str, float | None]:
         """Means over candidates and the ledger of one step; None where nothing was measured."""
         accepted = [a for g in scored for a in g.accepted]
-        w = self.weights
-        shares = shaping_shares(
-            [g.terms for g in scored],
-            {"alignment": w.lambda_dist, "diversity": w.lambda_div, "copy": -w.lambda_copy},
-        )
+        shares = shaping_shares([g.terms for g in scored], self.weights.signed)
 
         def over_passed(name: str) -> float | None:
             return mean_or_none(np.concatenate([getattr(g.terms, name)[g.terms.reward > 0] for g in scored]))
@@ -175,6 +177,9 @@ class Scorer:
             "diversity": over_passed("diversity"),
             "copy": over_passed("copy"),
             "pair_distance": mean_or_none([g.pair_distance for g in scored]),
+            "unique_frac": mean_or_none([len(set(g.texts)) / len(g.texts) for g in scored]),
+            "repetition": mean_or_none([_repetition(t) for g in scored for t in g.texts]),
+            "opening_entropy": opening_entropy([t for g in scored for t in g.texts]),
             "share_gate": gate_share([g.terms for g in scored]),
             **{f"share_{name}": share for name, share in shares.items()},
             **group_fates([g.accepted for g in scored]),
@@ -218,3 +223,9 @@ class Scorer:
             return [r if any(g.accepted) else None for g in scored for r in g.rewards]
 
         return gated_reward
+
+
+def _repetition(text: str, n: int = 4) -> float:
+    """Share of the word n-grams of `text` that occurred in it before."""
+    count = len(words(text)) - n + 1
+    return 1.0 - len(ngrams(text, n)) / count if count > 0 else 0.0

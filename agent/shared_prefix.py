@@ -69,6 +69,7 @@ def completion_logprobs(
         cache = DynamicCache(config=model.config)
         if width > 1:
             for layer, full in zip(cache.layers, past.layers, strict=True):
+                assert full.keys is not None and full.values is not None
                 layer.update(full.keys[of_row[rows]], full.values[of_row[rows]])
         valid = valid_NC[rows, :longest]
         inputs = torch.cat([prompt_ids[rows, -1:], target_NC[rows, : longest - 1]], dim=1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from agent.decode import draw, uniforms
+from agent.decode import decode, draw, uniforms
 from agent.engine import Engine, Sampling
 from agent.engine_hf import HFEngine
 from curate import chat
@@ -32,7 +33,7 @@ def engine(folder: Path, **options: int) -> HFEngine:
     return HFEngine(model, tokenizer, **options)
 
 
-def with_adapter(model: object) -> object:
+def with_adapter(model: Any) -> Any:
     """A LoRA whose B is not zero, so that it changes what the model says."""
     from peft import LoraConfig, get_peft_model
 
@@ -190,6 +191,22 @@ def test_embeddings_are_the_mean_last_state_over_the_completion(folders: dict[st
         hidden = hf.model(torch.tensor([head + tail]), output_hidden_states=True).hidden_states[-1][0]
     assert states is not None
     assert states[0] == pytest.approx(hidden[len(head) - 1 : -1].mean(dim=0).numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_decoding_with_a_copy_of_the_prompt_a_row_gives_the_same(
+    folders: dict[str, Path], implementation: str
+) -> None:
+    # what a GPU or another attention uses, against the shared prefix of a CPU
+    hf = engine(folders["llama"])
+    hf.model.generation_config.eos_token_id = list(range(60, 90))  # rows leave at different steps
+    prompts = [chat.prompt_ids(hf.tokenizer, p) for p in PROMPTS]
+    seeds, sampling = [[8 * i + j for j in range(8)] for i in range(4)], Sampling(max_tokens=48)
+    shared = hf.sample_ids(prompts, 8, sampling, seeds=seeds, adapter=False)
+    hf.model.config._attn_implementation_internal = implementation
+    with torch.no_grad():
+        copied = decode(hf.model, prompts, seeds, sampling, eos_ids=hf.eos_ids, pad_id=0, max_length=256)
+    assert [[s.token_ids for s in g] for g in shared] == [[d.token_ids for d in g] for g in copied]
 
 
 def test_draws_follow_the_distribution_token_by_token() -> None:

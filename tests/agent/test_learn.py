@@ -150,7 +150,7 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
 
 
 def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    from agent.grpo import last_checkpoint
+    from agent.runlog import last_checkpoint
 
     for step, text in ((2, "{}"), (4, "{}"), (6, '{"glo')):
         (tmp_path / f"checkpoint-{step}").mkdir()
@@ -195,7 +195,7 @@ def test_the_split_hangs_on_the_row_id_alone() -> None:
 
 
 def test_every_prompt_is_used_before_any_comes_again_and_none_twice_in_a_step() -> None:
-    from agent.grpo import order
+    from agent.trainer import order
 
     config = TINY.model_copy(update={"steps": 9})
     slots = order(10, config)
@@ -203,6 +203,48 @@ def test_every_prompt_is_used_before_any_comes_again_and_none_twice_in_a_step() 
     assert sorted(slots[:10]) == list(range(10))
     for step in range(9):
         assert len(set(slots[4 * step : 4 * step + 4])) == 4
+
+
+def test_it_stops_when_the_held_out_reward_has_fallen_for_long(tmp_path: Path) -> None:
+    class OnlyAtFirst(LetterGate):
+        """Accepts everything in the first held-out measurement, nothing later."""
+
+        calls = 0
+
+        def verify_many(self, rows: Any, completions: Any, finish_reasons: Any = None) -> list[Verdict]:
+            self.calls += 1
+            status = VerdictStatus.ACCEPTED if self.calls == 1 else VerdictStatus.REJECTED
+            return [Verdict(status) for _ in completions]
+
+    config = TINY.model_copy(update={"steps": 6, "eval_every": 1, "patience": 2, "candidates": 2})
+    folder = make_model("llama", tmp_path / "model")
+    result = learn(ROWS, *load(folder), OnlyAtFirst(), config, tmp_path / "agent")
+    assert (result.stopped, result.steps, result.best_step) == ("heldout_reward_fell", 2, 0)
+
+
+def test_a_gpu_is_given_checkpointing_bf16_and_one_prompt_a_micro_batch() -> None:
+    from agent.trainer import arguments
+
+    config = LearnConfig(prompts_per_step=64, candidates=8)
+    gpu = arguments(config, Path("out"), device="cuda", bf16=True)
+    assert (gpu["per_device_train_batch_size"], gpu["gradient_accumulation_steps"]) == (8, 64)
+    assert gpu["gradient_checkpointing"] and gpu["bf16"] and not gpu["use_cpu"]
+    cpu = arguments(config, Path("out"), device="cpu", bf16=False)
+    assert (cpu["per_device_train_batch_size"], cpu["gradient_accumulation_steps"]) == (512, 1)
+    assert cpu["use_cpu"] and not cpu["bf16"] and not cpu["gradient_checkpointing"]
+    assert cpu["report_to"] == "none" and "use_vllm" not in cpu
+
+
+@pytest.mark.parametrize("vllm", ["colocate", "server"])
+def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
+    from trl import GRPOConfig
+
+    from agent.trainer import arguments
+
+    config = LearnConfig(vllm=vllm, vllm_server="http://127.0.0.1:8000", trackers=("tensorboard",))
+    given = arguments(config, Path("out"), device="cuda", bf16=True)
+    assert (given["use_vllm"], given["vllm_mode"], given["report_to"]) == (True, vllm, ["tensorboard"])
+    assert set(given) <= set(GRPOConfig.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from agent.ledger import gate_share, group_fates, shaping_shares
+from agent.ledger import alarms, gate_share, group_fates, shaping_shares
 from agent.reward import FREE_OVERLAP, GroupReward, group_reward
 
 
@@ -180,3 +180,42 @@ def test_gate_share_is_one_without_shaping_and_falls_with_it() -> None:
 def test_group_fates() -> None:
     fates = group_fates([[True, True], [True, False], [False, False], [False, False]])
     assert fates == {"groups_all_pass": 0.25, "groups_mixed": 0.25, "groups_all_fail": 0.5}
+
+
+def line(**figures: float) -> dict[str, float]:
+    healthy = {
+        "share_alignment": 0.7,
+        "share_diversity": 0.3,
+        "repetition": 0.01,
+        "mean_tokens": 80.0,
+        "pair_distance": 0.2,
+        "opening_entropy": 2.0,
+    }
+    return {**healthy, **figures}
+
+
+WEIGHTS = {"alignment": 0.35, "diversity": 0.15, "copy": -0.1}
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ({}, set()),
+        ({"share_diversity": 0.004, "share_alignment": 0.996}, {"weak_diversity"}),
+        ({"repetition": 0.2}, {"repetition"}),
+        ({"mean_tokens": 40.0}, {"mean_tokens"}),
+        ({"pair_distance": 0.05, "opening_entropy": 0.3}, {"pair_distance", "opening_entropy"}),
+        ({"share_alignment": 0.0, "share_diversity": 0.0}, set()),  # nothing varies: no term is the weak one
+    ],
+)
+def test_alarms_compare_the_last_steps_with_the_first(later: dict[str, float], expected: set[str]) -> None:
+    assert set(alarms([line()] * 5 + [line(**later)] * 5, WEIGHTS)) == expected
+
+
+def test_no_alarm_before_there_is_something_to_compare() -> None:
+    assert alarms([line()] * 5 + [line(repetition=1.0)] * 4, WEIGHTS) == {}
+
+
+def test_a_term_without_weight_raises_no_alarm() -> None:
+    steps = [line(share_diversity=0.0, share_alignment=1.0)] * 10
+    assert alarms(steps, {**WEIGHTS, "diversity": 0.0}) == {}

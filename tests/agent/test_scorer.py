@@ -38,12 +38,12 @@ class WordGate:
         self,
         rows: Sequence[Mapping[str, Any]],
         completions: Sequence[str],
-        reasons: Sequence[str] | None = None,
+        finish_reasons: Sequence[str] | None = None,
     ) -> list[Verdict]:
         status = {"a": VerdictStatus.ACCEPTED, "u": VerdictStatus.UNVERIFIABLE}
         return [
             Verdict(status.get(c[0], VerdictStatus.REJECTED) if r == "stop" else VerdictStatus.REJECTED)
-            for c, r in zip(completions, reasons or [], strict=True)
+            for c, r in zip(completions, finish_reasons or [], strict=True)
         ]
 
 
@@ -112,3 +112,11 @@ def test_figures_of_a_step() -> None:
     assert figures["nll"] == pytest.approx(0.4)
     assert (figures["groups_mixed"], figures["groups_all_fail"]) == (0.5, 0.5)
     assert figures["pair_distance"] is None
+    assert (figures["unique_frac"], figures["repetition"]) == (1.0, 0.0)
+
+
+def test_repetition_is_the_share_of_word_4_grams_said_before() -> None:
+    # "a b c d" x 2 is 8 words, 5 4-grams, of which abcd comes twice
+    text = "a b c d a b c d"
+    group = scorer().score(ROWS[:1], [[text]], [["stop"]])
+    assert scorer().figures(group)["repetition"] == pytest.approx(1 / 5)

@@ -1,0 +1,128 @@
+"""TRL's GRPOTrainer as this project runs it: its arguments, the order of prompts, the log-probabilities.
+
+`agent.grpo` owns the run around it. Arguments are a plain mapping made without TRL, so that what a GPU would be
+given can be tested where there is none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.kv_cache import attends_to_all
+from agent.learn import LearnConfig
+from agent.shared_prefix import completion_logprobs
+
+LOGITS = 2**28
+"""Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""
+
+
+def arguments(config: LearnConfig, out: Path, *, device: str, bf16: bool) -> dict[str, Any]:
+    """Keyword arguments of TRL's GRPOConfig for a run on `device`, whose checkpoints go to `out`."""
+    cuda = device == "cuda"
+    rows = config.prompts_per_step * config.candidates
+    micro = config.micro_batch or (config.candidates if cuda else rows)
+    found: dict[str, Any] = {
+        "output_dir": str(out),
+        "max_steps": config.steps,
+        "learning_rate": config.lr,
+        "lr_scheduler_type": "constant_with_warmup",
+        "warmup_steps": config.warmup_steps,
+        "weight_decay": 0.0,
+        "max_grad_norm": config.max_grad_norm,
+        "per_device_train_batch_size": micro,
+        # one optimizer step a generation: samples are on-policy, and no second set of log-probabilities is needed
+        "gradient_accumulation_steps": rows // micro,
+        "steps_per_generation": rows // micro,
+        "num_generations": config.candidates,
+        "max_completion_length": config.max_tokens,
+        "temperature": config.temperature,
+        "beta": config.beta,
+        "epsilon": config.epsilon,
+        "loss_type": config.loss_type,
+        "scale_rewards": config.scale_rewards,
+        "use_cpu": not cuda,
+        "bf16": cuda and bf16,
+        "gradient_checkpointing": cuda,
+        "disable_dropout": True,
+        "shuffle_dataset": False,  # `order` has shuffled
+        "seed": config.seed,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": config.save_every,
+        "save_total_limit": 2,
+        "report_to": list(config.trackers) or "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": cuda,
+    }
+    if config.vllm != "off":
+        found |= {"use_vllm": True, "vllm_mode": config.vllm, "vllm_server_base_url": config.vllm_server}
+    return found
+
+
+def order(num_rows: int, config: LearnConfig) -> list[int]:
+    """Row numbers for every prompt slot of the run: shuffled pass after shuffled pass, none cut short.
+
+    TRL's own sampler drops the end of a pass that fills no whole step; here it runs on into the next one. No
+    prompt comes twice in a step.
+    """
+    size, slots = config.prompts_per_step, config.steps * config.prompts_per_step
+    found: list[int] = []
+    epoch = 0
+    while len(found) < slots:
+        begun = set(found[len(found) - len(found) % size :])  # of the step that the last pass left unfinished
+        fresh = np.random.default_rng([config.seed, epoch]).permutation(num_rows).tolist()
+        head = [i for i in fresh if i not in begun][: (size - len(begun)) % size]
+        taken = set(head)
+        found += head + [i for i in fresh if i not in taken]
+        epoch += 1
+    return found[:slots]
+
+
+def trainer_class() -> type:
+    """TRL's trainer with the log-probabilities of `agent.shared_prefix` where they apply."""
+    from trl import GRPOTrainer
+
+    class SharedPrefixTrainer(GRPOTrainer):
+        def _get_per_token_logps_and_entropies(
+            self,
+            model: Any,
+            input_ids: torch.Tensor,
+            attention_mask: torch.Tensor,
+            logits_to_keep: int,
+            batch_size: int | None = None,
+            compute_entropy: bool = False,
+            compute_aux_loss: bool = False,
+            **multimodal: Any,
+        ) -> Any:
+            backbone = self.accelerator.unwrap_model(model)
+            plain = not compute_aux_loss and all(value is None for value in multimodal.values())
+            # checkpointing recomputes layers and cannot fill a cache; several processes sync gradients a forward
+            alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
+            vocab = backbone.config.get_text_config().vocab_size
+            small = input_ids.shape[0] * logits_to_keep * vocab < LOGITS
+            if not (plain and alone and small and attends_to_all(backbone.config)):
+                return super()._get_per_token_logps_and_entropies(
+                    model,
+                    input_ids,
+                    attention_mask,
+                    logits_to_keep,
+                    batch_size=batch_size,
+                    compute_entropy=compute_entropy,
+                    compute_aux_loss=compute_aux_loss,
+                    **multimodal,
+                )
+            with self.accelerator.autocast():
+                logprobs, entropies = completion_logprobs(
+                    model, input_ids, attention_mask, logits_to_keep, temperature=self.temperature
+                )
+            return logprobs, entropies if compute_entropy else None, None
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            """None: it is written at every checkpoint and read by nobody."""
+
+    return SharedPrefixTrainer
