@@ -6,22 +6,24 @@ the cost follows what changed; two unrelated ones through their indexes.
 
 from __future__ import annotations
 
-import math
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import changes, versions, words
+from curate import changes, versions
 from curate.catalog import memory
+from curate.errors import UsageError
 from curate.gather import fetch
-from curate.parts import verified
+from curate.parts import part_path, verified
+from curate.rowdiff import RowDiff, Summary, answers_differ, final_answer
 from curate.schema import KEY, VERSION_SCHEMA, decode_row
 from curate.versions import Version
 
@@ -29,86 +31,9 @@ if TYPE_CHECKING:
     from curate.store import Store
 
 _CHUNK_ROWS = 16_384
+__all__ = ["COMPARED", "Diff", "RowDiff", "Summary", "diff", "log_between"]
+
 COMPARED = tuple(n for n in VERSION_SCHEMA.names if n not in KEY)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Counts of a diff. Means are over rows of both versions that changed and have the measure on both sides."""
-
-    added: int
-    removed: int
-    changed: int  # content differs
-    rescored: int  # only scores differ
-    unchanged: int
-    columns: dict[str, int] = field(
-        default_factory=dict
-    )  # column -> rows of both versions in which it differs
-    decisions: dict[str, int] = field(default_factory=dict)  # "expert -> rewrite" -> rows
-    answers_changed: int = 0  # rows whose final answer differs
-    nll_change: float | None = None  # mean of nll_completion after - before, nats per token
-    length_change: float | None = None  # mean change of the completion's length, characters
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-
-@dataclass(frozen=True, slots=True)
-class RowDiff:
-    """One row that differs. `before` is None for an added row, `after` for a removed one."""
-
-    row_id: str
-    target: int
-    op: str  # add, change, remove, rescore
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns in which the two sides differ; empty for added and removed rows."""
-        if self.before is None or self.after is None:
-            return ()
-        return tuple(c for c in self.before if self.before[c] != self.after[c])
-
-    @property
-    def answer_changed(self) -> bool:
-        """Whether the final answer differs. A row that has none on either side has not changed it."""
-        if self.before is None or self.after is None:
-            return False
-        return _answers_differ(
-            self.before.get("answer"), self.before.get("completion") or "",
-            self.after.get("answer"), self.after.get("completion") or "",
-        )  # fmt: skip
-
-    def words(self, column: str = "completion") -> list[words.Op]:
-        """Word-level diff of a text column; a missing side counts as empty."""
-        return words.diff(_text(self.before, column), _text(self.after, column))
-
-
-def _text(row: dict[str, Any] | None, column: str) -> str:
-    value = (row or {}).get(column)
-    if column == "messages" and isinstance(value, list):
-        return "\n\n".join(f"{m.get('role')}: {m.get('content')}" for m in value)
-    return "" if value is None else str(value)
-
-
-def _answers_differ(gold_a: str | None, text_a: str, gold_b: str | None, text_b: str) -> bool:
-    """Whether the final answers of two sides differ: what each text states, else what is recorded with it."""
-    from curate import answers
-
-    stated = [answers.find_answer(text, fallback=False) for text in (text_a, text_b)]
-    a, b = (s.text if s else gold for s, gold in zip(stated, (gold_a, gold_b), strict=True))
-    if a is None or b is None:
-        return a is not b
-    return a != b and not _same_number(a, b) and answers.equivalent(a, b) is not True
-
-
-def _same_number(a: str, b: str) -> bool:
-    """Whether both are plain numbers that differ at most in what a float leaves behind (0.41666666666666663)."""
-    try:
-        return math.isclose(float(a), float(b), rel_tol=1e-9)
-    except ValueError:
-        return False
 
 
 class Diff:
@@ -170,18 +95,11 @@ class Diff:
             touched = _different(before.column("completion"), after.column("completion"))
             touched |= _different(before.column("answer"), after.column("answer"))
             sides = [
-                t.select(["answer", "completion"]).filter(pa.array(touched)).to_pydict()
+                t.select(["answer", "completion"]).filter(pa.array(touched)).to_pylist()
                 for t in (before, after)
             ]
             answers_changed += sum(
-                _answers_differ(*row)
-                for row in zip(
-                    sides[0]["answer"],
-                    sides[0]["completion"],
-                    sides[1]["answer"],
-                    sides[1]["completion"],
-                    strict=True,
-                )
+                answers_differ(final_answer(was), final_answer(now)) for was, now in zip(*sides, strict=True)
             )
         counts = self.counts
         return Summary(
@@ -190,6 +108,7 @@ class Diff:
             columns={n: c for n, c in columns.items() if c},
             decisions=dict(sorted(decisions.items(), key=lambda kv: -kv[1])),
             answers_changed=answers_changed,
+            gate_pass_to_fail=sum(decisions.get(f"{was} -> fallback", 0) for was in ("rewrite", "repair")),
             nll_change=nll_sum / nll_rows if nll_rows else None,
             length_change=length_sum / length_rows if length_rows else None,
         )  # fmt: skip
@@ -252,8 +171,6 @@ def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
 
 
 def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> list[int]:
-    from curate.errors import UsageError
-
     with memory() as con:
         table = keys.select(["row_id", "target", "op"])
         for name, side in (("before", before), ("after", after)):
@@ -269,12 +186,46 @@ def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> 
             ) from wrong
 
 
-def diff(store: Store, a: str | Version, b: str | Version) -> Diff:
-    """Compare two versions of `store`."""
+def diff(store: Store, a: str | Version, b: str | Version | Path) -> Diff:
+    """Compare two versions of `store`, or a version with a file or folder that `ingest` can read.
+
+    A `b` that names no version but exists on disk is taken for a file.
+    """
     with store.catalog.reading() as con:
-        left, right = (v if isinstance(v, Version) else versions.resolve(con, v) for v in (a, b))
-        log = _log_between(store, con, left, right)
-    return Diff(store.root, left, right, log)
+        left = a if isinstance(a, Version) else versions.resolve(con, a)
+        if not isinstance(b, Path):
+            try:
+                right = b if isinstance(b, Version) else versions.resolve(con, b)
+                return Diff(store.root, left, right, _log_between(store, con, left, right))
+            except UsageError:
+                if not Path(str(b)).exists():
+                    raise
+    return _against_file(store, left, Path(str(b)))
+
+
+def _against_file(store: Store, left: Version, path: Path) -> Diff:
+    """Stage the file as if it were to be committed on `left`: the change log of that is the diff.
+
+    What is written for it is named by no version; it goes when the diff does, at the latest with `gc`.
+    """
+    from curate import ingest
+    from curate.staging import stage
+
+    with store.catalog.reading() as con:
+        kept = {p for (p,) in con.execute("SELECT id FROM parts").fetchall()}
+    staged = stage(store.root, ingest.read(path).batches(), store.open(left), patch=False)
+    right = replace(
+        left, id="", name=path.name, number=0, rows=staged.rows, parents=(left.id,), log=staged.log.id
+    )
+    found = Diff(store.root, left, right, changes.read(str(verified(store.root, staged.log.id))))
+    files = [part_path(store.root, p.id) for p in (*staged.parts, staged.log) if p.id not in kept]
+    weakref.finalize(found, _remove, files)
+    return found
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def log_between(store: Store, a: Version, b: Version) -> str:

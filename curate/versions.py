@@ -55,7 +55,7 @@ class Version:
 
     @property
     def ref(self) -> str:
-        return f"{self.name}@v{self.number}"
+        return f"{self.name}@v{self.number}" if self.number else self.name  # a file has no number
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,53 @@ def test_data_sets_without_common_history_are_compared_by_key(store: Store) -> N
     change = diff(store, "a", "b")
     assert change.counts == {"added": 1, "removed": 0, "changed": 1, "rescored": 0}
     assert applied(change, contents(store, "a")) == contents(store, "b")
+
+
+def test_a_version_is_compared_with_a_file(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "new.jsonl"
+    lines = [
+        {"id": f"r{n}", "question": "q", "answer": text}
+        for n, text in [(1, "same"), (2, "new"), (4, "added")]
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    store.commit([row(1, "same"), row(2, "old"), row(3, "gone")], "a")
+    parts = set((store.root / "parts").rglob("*.parquet"))
+    change = diff(store, "a", str(file))
+    assert (change.a.ref, change.b.ref) == ("a@v1", "new.jsonl")
+    assert change.counts == {"added": 1, "removed": 1, "changed": 1, "rescored": 0}
+    assert [(r.row_id, r.op) for r in change.rows()] == [("r2", "change"), ("r3", "remove"), ("r4", "add")]
+    assert store.names() == ["a"]
+    del change
+    assert set((store.root / "parts").rglob("*.parquet")) == parts
+    with pytest.raises(UsageError, match="no data set 'nowhere'"):
+        diff(store, "a", "nowhere")
+
+
+@pytest.mark.parametrize(
+    "before, after, edit",
+    [
+        ("The answer is 4.", "The answer is 5.", "answer"),
+        ("2 + 2 = 4", "2  +  2 = 4", "blanks"),
+        ("so **4** apples", "so 4 apples", "format"),
+        ("four apples", "4 apples", "words"),
+        ("same", "same", "other columns"),
+    ],
+)
+def test_edits_are_told_apart(store: Store, before: str, after: str, edit: str) -> None:
+    store.commit([row(1, before)], "a")
+    store.commit([row(1, after, task="t")], "a")
+    (found,) = diff(store, "a@v1", "a").rows()
+    assert found.edit == edit
+    if edit == "answer":
+        assert found.answers == ("4", "5")
+
+
+def test_a_rewrite_that_became_a_fallback_is_counted(store: Store) -> None:
+    store.commit([row(1, "x", decision="rewrite"), row(2, "y", decision="repair"), row(3, "z")], "a")
+    store.commit([row(n, "e", decision="fallback") for n in (1, 2, 3)], "a")
+    summary = diff(store, "a@v1", "a").summary
+    assert summary.gate_pass_to_fail == 2
+    assert summary.decisions["expert -> fallback"] == 1
 
 
 ROWS = st.dictionaries(
