@@ -111,7 +111,9 @@ class Worker:
         for attempt in range(1, self.repairs + 1):
             failed = [row for row in rows if row.error is None and not row.accepted]
             failures = [failure_message(row.candidates) for row in failed]
-            asked = [prompts.repair(r.messages, r.demonstration, f) for r, f in zip(failed, failures, strict=True)]
+            asked = [
+                prompts.repair(r.messages, r.demonstration, f) for r, f in zip(failed, failures, strict=True)
+            ]
             self._attempt(failed, asked, attempt)
         live = [row for row in rows if row.error is None]
         self._score(live)
@@ -197,7 +199,9 @@ class Worker:
             found = {text: s for text, s in zip(row_texts, scores, strict=True) if not math.isnan(s.nll)}
             row.candidates = [_with_score(c, found.get(c.text)) for c in row.candidates]
             if row.accepted and not row.eligible:
-                row.error = "every accepted candidate is too long for the backbone to score after its question"
+                row.error = (
+                    "every accepted candidate is too long for the backbone to score after its question"
+                )
 
     def _measure_own(self, rows: list[Row]) -> None:
         """`nll_self`: what the backbone's own answers to the plain question cost it, from its distribution."""

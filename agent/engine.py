@@ -59,11 +59,19 @@ class Engine(Protocol):
         ...
 
     def sample(
-        self, prompts: Sequence[Messages], k: int, sampling: Sampling, *, seeds: Sequence[Sequence[int]], adapter: bool
+        self,
+        prompts: Sequence[Messages],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
     ) -> list[list[Sample]]:
         """Draw `k` completions a prompt. `seeds[i][j]` seeds sample j of prompt i. With or without the adapter."""
         ...
 
-    def logprobs(self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool) -> list[Score]:
+    def logprobs(
+        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
+    ) -> list[Score]:
         """Score `completions[i]` under `prompts[i]`."""
         ...

@@ -34,7 +34,12 @@ def rewrite(messages: Messages, demonstration: str) -> Messages:
 
 def question(completion: str) -> Messages:
     """Ask for the question that a solution answers."""
-    return [{"role": "user", "content": f"Solution:\n{completion}\n\nWrite the question that this solution answers."}]
+    return [
+        {
+            "role": "user",
+            "content": f"Solution:\n{completion}\n\nWrite the question that this solution answers.",
+        }
+    ]
 
 
 def repair(messages: Messages, demonstration: str, failure: str) -> Messages:

@@ -135,7 +135,9 @@ def test_candidates_carry_the_seed_that_made_them_and_the_verdict(tmp_path):
 
 
 def test_the_likeliest_accepted_candidate_is_kept(tmp_path):
-    result = rewrite(rows(6), FakeEngine(words=("good",)), FakeGate(), config(candidates=8, tie_nats=0), tmp_path)
+    result = rewrite(
+        rows(6), FakeEngine(words=("good",)), FakeGate(), config(candidates=8, tie_nats=0), tmp_path
+    )
     by_row: dict[str, list] = {}
     for c in result.candidates().read_all().to_pylist():
         by_row.setdefault(c["row_id"], []).append(c["nll"])
@@ -155,7 +157,9 @@ def test_without_an_adapter_the_backbone_samples_and_scoring_never_uses_one(tmp_
 
 
 def test_a_row_that_raises_falls_back_with_reason_error_and_the_others_go_on(tmp_path):
-    result = rewrite(rows(9), FakeEngine(words=("good",), broken=["question 4 "]), FakeGate(), config(), tmp_path)
+    result = rewrite(
+        rows(9), FakeEngine(words=("good",), broken=["question 4 "]), FakeGate(), config(), tmp_path
+    )
     assert result.counts == {"rewrite": 8, "repair": 0, "fallback": 1}
     assert result.reasons == {"error": 1}
     assert result.errors == {"r4": "RuntimeError: cannot render this prompt"}
@@ -257,7 +261,9 @@ def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
         return Candidate("r", 0, 0, 0, "", 0, "stop", 0, Verdict(status, reason, (check,)))
 
     rejected, unclear = VerdictStatus.REJECTED, VerdictStatus.UNVERIFIABLE
-    assert fallback_reason([candidate(rejected, "a"), candidate(rejected, "b"), candidate(rejected, "b")]) == "b"
+    assert (
+        fallback_reason([candidate(rejected, "a"), candidate(rejected, "b"), candidate(rejected, "b")]) == "b"
+    )
     mixed = [candidate(rejected, "a"), candidate(unclear, "x"), candidate(unclear, "y")]
     assert fallback_reason(mixed) == "unverifiable"
     assert failure_message([candidate(rejected, "a", "One."), candidate(rejected, "b", "Two.")] * 2) == "One."
@@ -376,7 +382,9 @@ def test_killed_and_resumed_the_bytes_equal_those_of_an_uninterrupted_run(tmp_pa
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def test_a_part_is_readable_by_anything(tmp_path):

@@ -85,7 +85,9 @@ def test_without_a_target_everything_is_general():
 def test_a_target_can_be_a_task_and_must_exist():
     c = compare(BASE, [RAW], target=["sub"]).changes[0]
     assert [t.task for t in c.target] == ["sub"] and [t.task for t in c.general] == ["add", "down"]
-    with pytest.raises(UsageError, match="no suite or task is called nope; there are add, down, general, sub"):
+    with pytest.raises(
+        UsageError, match="no suite or task is called nope; there are add, down, general, sub"
+    ):
         compare(BASE, [RAW], target=["nope"])
 
 

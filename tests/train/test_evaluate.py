@@ -17,7 +17,11 @@ SUITES = {
         {"prompt": "9-2?", "answer": "7", "task": "sub"},
     ],
     "facts": [
-        {"id": "f1", "messages": [{"role": "user", "content": "A long question about a capital?"}], "answer": "Rome"}
+        {
+            "id": "f1",
+            "messages": [{"role": "user", "content": "A long question about a capital?"}],
+            "answer": "Rome",
+        }
     ],
 }
 SAID = {
@@ -103,7 +107,13 @@ def test_plain_figures_for_json():
 
 
 def test_a_suite_file_of_the_pocket_world_is_read(tmp_path):
-    row = {"id": "w1", "question": "2+3?", "solution": "2 + 3 = 5. The answer is 5.", "answer": 5, "task": "arith"}
+    row = {
+        "id": "w1",
+        "question": "2+3?",
+        "solution": "2 + 3 = 5. The answer is 5.",
+        "answer": 5,
+        "task": "arith",
+    }
     (tmp_path / "world.jsonl").write_text(json.dumps(row) + "\n\n")
     (item,) = load_suites([tmp_path / "world.jsonl"])
     assert (item.suite, item.item_id, item.task, item.answer) == ("world", "w1", "arith", "5")
@@ -118,7 +128,10 @@ def test_a_suite_file_of_the_pocket_world_is_read(tmp_path):
         ('{"prompt": "q"}', "line 1: no `answer` to compare with"),
         ('{"answer": "1"}', "line 1: no question"),
         ('["q", "1"]', "line 1: expected an object"),
-        ('{"id": 1, "prompt": "q", "answer": "1"}\n{"id": 1, "prompt": "r", "answer": "2"}', "id '1' was used before"),
+        (
+            '{"id": 1, "prompt": "q", "answer": "1"}\n{"id": 1, "prompt": "r", "answer": "2"}',
+            "id '1' was used before",
+        ),
     ],
 )
 def test_a_bad_suite_is_named_with_its_line(tmp_path, text, error):

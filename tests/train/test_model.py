@@ -87,7 +87,9 @@ def test_an_architecture_that_needs_code_of_its_own_is_refused(folder):
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
-    bigger = make_model("llama", tmp_path / "bigger", hidden=32, vocab_size=400, texts=["many words " * 9, "xyz qrs"])
+    bigger = make_model(
+        "llama", tmp_path / "bigger", hidden=32, vocab_size=400, texts=["many words " * 9, "xyz qrs"]
+    )
     smaller = json.loads((folder / "config.json").read_text())["vocab_size"]
     del bigger
     tokenizer = load_tokenizer(folder)

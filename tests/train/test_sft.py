@@ -24,7 +24,8 @@ from train.trainer import last_checkpoint, mean_nll, read_curve, summed_nll
 ROWS = [
     {
         "messages": [{"role": "user", "content": f"Tom has {i} apples and buys {j} more. How many?"}],
-        "completion": f"Tom starts with {i} apples. {i} + {j} = {i + j}. The answer is {i + j}." + " Yes." * (j % 3),
+        "completion": f"Tom starts with {i} apples. {i} + {j} = {i + j}. The answer is {i + j}."
+        + " Yes." * (j % 3),
     }
     for i in range(2, 8)
     for j in range(1, 5)
@@ -262,7 +263,9 @@ def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base
     out = tmp_path / "out"
     root = Path(__file__).parents[2]
     script = KILLED.format(root=str(root), base=str(base), out=str(out))
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
     for line in process.stdout:
         if int(line) == 8:  # past the checkpoints of steps 3 and 6
             process.send_signal(signal.SIGKILL)
