@@ -122,7 +122,7 @@ def _tail(path: Path) -> bytes:
         return file.read(length)
 
 
-def _id_of(tail: bytes) -> str:
+def _id_of(tail: bytes | bytearray) -> str:
     return hashlib.sha256(tail).hexdigest()[:ID_DIGITS]
 
 
@@ -264,9 +264,14 @@ class PartWriter:
             self._path = folder / f"{uuid.uuid4().hex}.parquet"
             self._file = _HashingFile(self._path)
             self._writer = pq.ParquetWriter(
-                pa.PythonFile(self._file, mode="w"), self.schema, compression="zstd", use_dictionary=self._dictionary,
-                write_statistics=[n for n in self.schema.names if n not in _PLAIN], write_page_checksum=True,
-            )  # fmt: skip
+                pa.PythonFile(self._file, mode="w"),
+                self.schema,
+                compression="zstd",
+                # pyarrow takes column names in both places; what it declares is a bool
+                use_dictionary=self._dictionary,  # pyright: ignore[reportArgumentType]
+                write_statistics=[n for n in self.schema.names if n not in _PLAIN],  # pyright: ignore[reportArgumentType]
+                write_page_checksum=True,
+            )
         self._writer.write_table(group, row_group_size=max(group.num_rows, 1))
 
     def _roll(self) -> None:
