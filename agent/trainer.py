@@ -6,6 +6,7 @@ given can be tested where there is none.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,16 @@ def order(num_rows: int, config: LearnConfig) -> list[int]:
     return found[:slots]
 
 
+def not_about_unrewarded(record: logging.LogRecord) -> bool:
+    """Drop TRL's warning that no reward was given: it prints the whole row, and here it is an intended outcome."""
+    return "All reward functions returned None" not in record.getMessage()
+
+
 def trainer_class() -> type:
     """TRL's trainer with the log-probabilities of `agent.shared_prefix` where they apply."""
     from trl import GRPOTrainer
+
+    logging.getLogger("trl.trainer.grpo_trainer").addFilter(not_about_unrewarded)
 
     class SharedPrefixTrainer(GRPOTrainer):
         def _get_per_token_logps_and_entropies(
