@@ -1,7 +1,7 @@
 """The DuckDB catalog: opened for the length of one transaction or look-up, then closed.
 
-DuckDB lets one process write and an open reader blocks it, so nobody keeps the file open. A process that
-finds it locked tries again until a deadline and then names the holder. Only small facts live here
+DuckDB lets one process write and an open reader blocks it, so nobody keeps the file open. Processes queue for
+it (`locks`) until a deadline and then name the holder. Only small facts live here
 (versions, refs, parts); rows, change logs and indexes are Parquet parts, which readers open without it.
 """
 
@@ -21,10 +21,12 @@ from typing import Any
 import duckdb
 
 from curate.errors import IntegrityError, RecastError, UsageError
+from curate.locks import TimeoutHolder, turn
 from curate.parts import DiskFullError
 
 FORMAT = 1
 DEADLINE_S = 60.0
+_PAUSE_S = 0.05
 MEMORY_LIMIT = "1536MB"
 
 _TABLES = """
@@ -128,29 +130,38 @@ class Catalog:
     @contextmanager
     def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         deadline = time.monotonic() + self.deadline_s
-        pause_s = 0.005
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(turn(self.path, exclusive=not read_only, deadline=deadline))
+            except TimeoutHolder as late:
+                raise LockedError(self._held(f"process {late.holder}" if late.holder else "")) from None
+            con = self._connect(read_only, deadline)
+            try:
+                yield con
+            except _DAMAGE as error:
+                if "No space left" in str(error):
+                    raise DiskFullError(
+                        f"the disk is full: {_first_line(error)}. Nothing was changed."
+                    ) from error
+                raise self._unreadable(error) from error
+            finally:
+                con.close()
+
+    def _connect(self, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:
+        """Open the file; a program that does not queue as we do may hold it, so try until the deadline."""
         while True:
             try:
-                con = duckdb.connect(str(self.path), read_only=read_only, config=dict(_CONFIG))
-                break
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(_CONFIG))
             except duckdb.Error as error:
                 text = str(error)
                 if "lock" not in text.lower():
                     raise self._unreadable(error) from error
                 if time.monotonic() > deadline:
-                    raise LockedError(self._held(text)) from error
-            time.sleep(pause_s * (0.5 + random.random()))
-            pause_s = min(pause_s * 1.5, 0.1)
-        try:
-            yield con
-        except _DAMAGE as error:
-            if "No space left" in str(error):
-                raise DiskFullError(
-                    f"the disk is full: {_first_line(error)}. Nothing was changed."
-                ) from error
-            raise self._unreadable(error) from error
-        finally:
-            con.close()
+                    holder = re.search(
+                        r"held in (.*?)(?: by user \S+?)?[.\s]*(?:See|$)", text.replace("\n", " ")
+                    )
+                    raise LockedError(self._held(holder.group(1).strip() if holder else "")) from error
+            time.sleep(_PAUSE_S * (0.5 + random.random()))
 
     def _unreadable(self, error: duckdb.Error) -> IntegrityError:
         return IntegrityError(
@@ -158,9 +169,8 @@ class Catalog:
             "restore it from a copy; the parts beside it are untouched."
         )
 
-    def _held(self, text: str) -> str:
-        holder = re.search(r"held in (.*?)(?: by user (\S+?))?[.\s]*(?:See|$)", text.replace("\n", " "))
-        who = holder.group(1).strip() if holder else "another process"
+    def _held(self, holder: str) -> str:
+        who = holder or "another process"
         return (
             f"the catalog {self.path} was locked by {who} for longer than {self.deadline_s:.0f} s. Wait for that "
             "process or end it, then repeat the command; nothing was changed."

@@ -12,6 +12,7 @@ comparing them `diff`.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import random
@@ -27,7 +28,8 @@ import pyarrow as pa
 from curate import schema, versions
 from curate.catalog import DEADLINE_S, Catalog, one
 from curate.errors import IntegrityError, RecastError, RefusedError, UsageError
-from curate.fingerprint import canonical_json
+from curate.fingerprint import canonical_json, fingerprint
+from curate.locks import TimeoutHolder, turn
 from curate.parts import Part, PartWriter
 from curate.snapshot import Snapshot
 from curate.staging import Staged, stage, stage_log
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 DEFAULT_HOME = ".recast"
 _REWRITING = ("rewrite", "repair", "fallback")
+_QUEUE_S = 10.0
 _ATTEMPTS = 200  # a committer that loses a race sees another one win, so this ends
 
 
@@ -140,6 +143,26 @@ class Store:
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
         again = not hasattr(rows, "__next__") and not isinstance(rows, pa.RecordBatchReader)
         beside = self._write_candidates(candidates)
+        with contextlib.ExitStack() as queue:
+            if parent is None:
+                self._queue_for(queue, data_set, branch)
+            return self._commit(
+                rows, data_set, branch, beside, parent=parent, message=message, author=author, run_id=run_id,
+                expect_parent=expect_parent, meta=meta, mode=mode, remove=remove, law=law, again=again,
+            )  # fmt: skip
+
+    def _queue_for(self, queue: contextlib.ExitStack, name: str, branch: str) -> None:
+        """Wait a while for other committers to the branch: work done beside theirs would have to be done again."""
+        path = self.root / "locks" / fingerprint([name, branch])[:16]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(TimeoutHolder):
+            queue.enter_context(turn(path, exclusive=True, deadline=time.monotonic() + _QUEUE_S))
+
+    def _commit(
+        self, rows: Rows, data_set: str, branch: str, beside: list[Part], *, parent: str | Version | None,
+        expect_parent: str | None, mode: str, remove: list[tuple[str, int]], law: str, again: bool, **facts: Any,
+    ) -> Version:  # fmt: skip
+        name = data_set if branch == versions.MAIN else f"{data_set}/{branch}"
         for _ in range(_ATTEMPTS):
             against = self._parent(data_set, branch, parent, expect_parent)
             staged = stage(self.root, schema.batches(rows), against, patch=mode == "patch", remove=remove)
@@ -148,8 +171,7 @@ class Store:
             try:
                 return self.seal(
                     staged, data_set, branch, [against.version] if against is not None else [], implied=parent is None,
-                    expect_parent=expect_parent, message=message, author=author, run_id=run_id, candidates=beside,
-                    meta=meta,
+                    expect_parent=expect_parent, candidates=beside, **facts,
                 )  # fmt: skip
             except MovedError as moved:
                 if not again:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -316,13 +317,19 @@ def test_a_missing_store_is_named() -> None:
 # many processes and crashes
 
 
-def test_a_locked_catalog_names_the_holder(store: Store) -> None:
+HOLDERS = {
+    "a writer of ours": "from curate.store import Store; c = Store({root!r}).catalog.writing(); c.__enter__()",
+    "a program of its own": "import duckdb; c = duckdb.connect({catalog!r})",
+}
+
+
+@pytest.mark.parametrize("kind", HOLDERS)
+def test_a_locked_catalog_names_the_holder(store: Store, kind: str) -> None:
     store.commit([row(1)], "a")
-    code = (
-        f"import duckdb, time; c = duckdb.connect({str(store.catalog.path)!r}); print('ready', flush=True); "
-    )
-    code += "time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    code = HOLDERS[kind].format(root=str(store.root), catalog=str(store.catalog.path))
+    code += "; import time; print('ready', flush=True); time.sleep(60)"
+    env = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2]))
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)
     try:
         assert holder.stdout is not None and holder.stdout.readline() == "ready\n"
         impatient = Store(store.root, deadline_s=0.3)
