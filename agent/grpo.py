@@ -20,6 +20,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import TrainerCallback
+from transformers.pytorch_utils import Conv1D
 
 from agent import prompts
 from agent.alignment import AnchorCache
@@ -130,6 +131,7 @@ class Session:
             lora_alpha=config.lora_alpha,
             lora_dropout=0.0,
             target_modules="all-linear",
+            fan_in_fan_out=any(isinstance(m, Conv1D) for m in self._backbone.modules()),  # GPT-2's layers
             task_type="CAUSAL_LM",
         )
         trainer = trainer_class()(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,20 +109,15 @@ def test_the_same_call_again_returns_the_finished_result(tmp_path: Path) -> None
         learn(ROWS, *load(folder), LetterGate(), config.model_copy(update={"lr": 1.0}), out)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from agent.learn import learn
-from tests.agent.test_learn import ROWS, RESUMED, LetterGate
-from tests.models import load
-
-def progress(point):
-    if point["step"] == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-learn(ROWS, *load(Path(sys.argv[1])), LetterGate(), RESUMED, Path(sys.argv[2]), progress=progress)
-"""
 RESUMED = TINY.model_copy(update={"steps": 6})
+
+
+def learn_until_killed(folder: Path, out: Path, step: int) -> None:
+    def progress(point: Mapping[str, Any]) -> None:
+        if point["step"] == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    learn(ROWS, *load(folder), LetterGate(), RESUMED, out, progress=progress)
 
 
 def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> None:
@@ -131,14 +125,12 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
     whole, out = tmp_path / "whole", tmp_path / "killed"
     learn(ROWS, *load(folder), LetterGate(), RESUMED, whole)
     for step in (3, 5):  # once between checkpoints of steps 2 and 4, once after the second
-        run = subprocess.run(
-            [sys.executable, "-c", KILLED, str(folder), str(out), str(step)],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            capture_output=True,
-            text=True,
+        child = multiprocessing.get_context("fork").Process(
+            target=learn_until_killed, args=(folder, out, step)
         )
-        assert run.returncode == -signal.SIGKILL, run.stderr[-2000:]
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
         assert not (out / "manifest.json").exists()
         with (out / "metrics.jsonl").open("a") as file:
             file.write('{"step": 99, "rew')  # a line cut by the kill
@@ -241,7 +233,8 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 
     from agent.trainer import arguments
 
-    config = LearnConfig(vllm=vllm, vllm_server="http://127.0.0.1:8000", trackers=("tensorboard",))
+    options = {"vllm": vllm, "vllm_server": "http://127.0.0.1:8000", "trackers": ("tensorboard",)}
+    config = LearnConfig.model_validate(options)
     given = arguments(config, Path("out"), device="cuda", bf16=True)
     assert (given["use_vllm"], given["vllm_mode"], given["report_to"]) == (True, vllm, ["tensorboard"])
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
