@@ -33,6 +33,8 @@ SAMPLES, SAMPLE_BYTES = 64, 1 << 20
 def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
     """Identity of what `value` names. Raises UsageError, DataError or ModelError where it names nothing."""
     if kind is Names.VERSION:
+        if not store().has(str(value)) and Path(str(value)).exists():
+            return of(Names.FILE, value, store)  # `recast diff NAME FILE`
         return store().resolve(str(value)).id
     if kind in (Names.MODEL, Names.ADAPTER):
         return model(str(value))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import VersionRef, option
+from pipelines.jobs.options import Names, VersionRef, argument, option
 
 DIFFERENT = 1
 
 
 def job(
     a: VersionRef,
-    b: VersionRef,
+    b: Annotated[
+        str, argument("A version, or a file that import could read.", metavar="OTHER"), Names.VERSION
+    ],
     *,
     where: Annotated[
         str | None,
@@ -21,7 +23,7 @@ def job(
     exit_code: Annotated[bool, option("--exit-code", help="Exit 1 where they differ, as git does.")] = False,
     store: Any,
 ) -> dict[str, Any]:
-    """Compare version `a` with version `b`: counts first, then some rows with their words before and after."""
+    """Compare version `a` with `b`: counts first, then some rows with their words before and after."""
     from curate.diff import diff
 
     found = diff(store, a, b)
