@@ -3,8 +3,7 @@
     python tests/bench/real_input.py --data ../shared/data --out real-input [--limit 400] [--source programs]
 
 Uses the `recast` command as a person would, then judges the accepted rewrites by a checker of its own that
-shares no code with the gate: final answers as decimals, and every `a op b = c` in plain notation worked out
-with Python's decimal arithmetic. Prints JSON: acceptance, fallback reasons, rightness, word-level edit
+shares no code with the gate: final answers and every `a op b = c` in plain notation, worked out as fractions. Prints JSON: acceptance, fallback reasons, rightness, word-level edit
 distance from the demonstration without its annotations, rows per second.
 """
 
@@ -18,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -74,47 +73,49 @@ def split_halves(path: Path, out: Path) -> list[Path]:
 
 NUMBER = r"-?\$?\d[\d,]*(?:\.\d+)?|-?\.\d+"
 SUM = re.compile(
-    rf"(?<![\d.\w])((?:{NUMBER})(?:\s*[-+*/]\s*(?:{NUMBER}))+)\s*=\s*\$?({NUMBER})(?![\d,]*\.?\d)"
+    rf"(?<![\d.\w])((?:{NUMBER})(?:\s*[-+*/x×]\s*(?:{NUMBER}))+)"
+    rf"\s*=\s*\$?((?:{NUMBER})(?:/\d+)?)(?![\d,]*\.?\d|\s*[-+*/x×%])"
 )
-PIECE = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+|[-+*/]")
+PIECE = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+|[-+*/x×]")
 
 
-def decimal(text: str) -> Decimal:
-    return Decimal(text.replace(",", "").replace("$", "").strip().rstrip("."))
+def exact(text: str) -> Fraction:
+    """`1,200`, `$3.50` or `1/6` as a fraction."""
+    return Fraction(text.replace(",", "").replace("$", "").strip().rstrip("."))
 
 
-def worked(expression: str) -> Decimal:
+def worked(expression: str) -> Fraction:
     """Value of a flat expression: products and quotients first, from the left."""
     pieces = PIECE.findall(expression.replace("$", ""))
     if pieces[0] == "-":
         pieces[:2] = ["-" + pieces[1]]
-    terms, signs = [decimal(pieces[0])], ["+"]
+    terms, signs = [exact(pieces[0])], ["+"]
     for op, number in zip(pieces[1::2], pieces[2::2], strict=True):
-        value = decimal(number)
-        if op == "*":
+        value = exact(number)
+        if op in "*x×":
             terms[-1] *= value
         elif op == "/":
             terms[-1] /= value
         else:
             terms.append(value)
             signs.append(op)
-    return sum((t if s == "+" else -t for t, s in zip(terms, signs, strict=True)), Decimal(0))
+    return sum((t if s == "+" else -t for t, s in zip(terms, signs, strict=True)), Fraction(0))
 
 
 def judged_right(text: str, answer: str) -> str:
-    """`right`, or what is wrong: `no answer`, `answer`, `sum`."""
-    said = re.findall(rf"answer is:?\s*\$?({NUMBER})", text) or re.findall(rf"####\s*({NUMBER})", text)
+    """`right`, or what is wrong: `no answer`, `answer`, `sum`, `unreadable`."""
+    said = re.findall(rf"answer is:?\s*<?\$?({NUMBER})", text) or re.findall(rf"####\s*({NUMBER})", text)
     if not said:
         return "no answer"
     try:
-        if abs(decimal(said[-1]) - decimal(answer)) > Decimal("0.0001") * max(1, abs(decimal(answer))):
+        if exact(said[-1]) != exact(answer):
             return "answer"
         for expression, result in SUM.findall(text):
-            value, stated = worked(expression), decimal(result)
             places = len(result.partition(".")[2])
-            if abs(value - stated) > (Decimal(1).scaleb(-places) if places else 0):
+            # a decimal may be rounded or cut at its last place, a whole number may not
+            if abs(worked(expression) - exact(result)) > (Fraction(1, 10**places) if places else 0):
                 return "sum"
-    except (InvalidOperation, DivisionByZero):
+    except (ValueError, ZeroDivisionError):
         return "unreadable"
     return "right"
 
