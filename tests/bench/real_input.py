@@ -3,8 +3,9 @@
     python tests/bench/real_input.py --data ../shared/data --out real-input [--limit 400] [--source programs]
 
 Uses the `recast` command as a person would, then judges the accepted rewrites by a checker of its own that
-shares no code with the gate: final answers and every `a op b = c` in plain notation, worked out as fractions. Prints JSON: acceptance, fallback reasons, rightness, word-level edit
-distance from the demonstration without its annotations, rows per second.
+shares no code with the gate: final answers and every `a op b = c` in plain notation, worked out as
+fractions. Prints JSON: acceptance, fallback reasons, rightness, word-level edit distance from the
+demonstration without its annotations, rows per second.
 """
 
 from __future__ import annotations
