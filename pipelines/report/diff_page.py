@@ -1,0 +1,220 @@
+"""`recast diff --html`: one self-contained page on which a person reads what changed, row by row.
+
+    write(diff(store, "craft", "craft-rewrites"), Path("diff.html"))
+
+Shares the look, the safety and the theme switch of the report's page. Nothing is fetched; row text reaches
+the page as text only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from curate.diff import Diff
+from curate.rowdiff import RowDiff, Summary
+from pipelines.report.markup import Markup, json_script, tag
+from pipelines.report.page import _assets, _hash
+from pipelines.report.samples import clip, segments
+
+MAX_ROWS = 2000  # rows of one page; `--where` chooses others
+STYLES = ("base.css", "samples.css", "diff.css")
+SCRIPTS = ("page.js", "diff.js")
+_SHOWN_APART = ("completion", "decision", "reason", "messages", "nll_completion", "source")
+KEYS = (("j", "next"), ("k", "previous"), ("/", "search"), ("s", "side by side or inline"))
+
+
+def render(found: Diff, *, where: str | None = None, limit: int = MAX_ROWS) -> str:
+    """The page as HTML. `where`: SQL over row_id, target, op, before, after, as in `Diff.rows`."""
+    rows = list(itertools.islice(found.rows(where=where), limit))
+    title = f"{found.a.ref} → {found.b.ref}"
+    return _document(title, _body(found, rows, title, where))
+
+
+def _document(title: str, content: list[Markup | None]) -> str:
+    """The page around `content`, with the policy of the report's page: its own style and script, nothing else."""
+    style, script = _assets(STYLES), _assets(SCRIPTS)
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    theme = tag(
+        "button",
+        tag("span", "◐", aria_hidden="true"),
+        type="button",
+        id="theme",
+        aria_label="Light or dark",
+        title="Light or dark",
+    )
+    links = tag("div", tag("a", "Row by row", href="#samples"), class_="links")
+    nav = tag("nav", tag("a", "recast", href="#top", class_="brand"), links, theme, aria_label="Sections")
+    body = tag(
+        "body",
+        tag("a", "Skip to the content", href="#top", class_="skip"),
+        nav,
+        tag("main", *content),
+        tag("footer", tag("p", "Made by recast. This file loads nothing from anywhere.")),
+        tag("div", id="tip", role="status", hidden=True),
+        Markup(f"<script>{script}</script>"),
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        Markup(f"<style>{style}</style>"),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def write(found: Diff, out: Path, *, where: str | None = None, limit: int = MAX_ROWS) -> Path:
+    """Write the page to `out`, whole or not at all."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.write_text(render(found, where=where, limit=limit), encoding="utf-8")
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return out
+
+
+def _body(found: Diff, rows: list[RowDiff], title: str, where: str | None) -> list[Markup | None]:
+    summary = found.summary
+    total = summary.added + summary.removed + summary.changed + summary.rescored
+    said = f"{len(rows):,} of {total:,} rows that differ" + (f", where {where}" if where else "")
+    alarm = None
+    if summary.answers_changed:
+        rows_said = f"{summary.answers_changed:,} row" + ("" if summary.answers_changed == 1 else "s")
+        alarm = tag("p", f"The final answer differs in {rows_said}.", class_="alarm", role="alert")
+    hero = tag(
+        "header",
+        tag("p", "What changed", class_="eyebrow"),
+        tag("h1", title),
+        alarm,
+        _cards(summary),
+        _details(summary),
+        class_="hero",
+        id="top",
+    )
+    browser = tag(
+        "section",
+        tag("header", tag("h2", "Row by row"), tag("p", said + ".")),
+        _browser(rows) if rows else tag("p", "Nothing differs.", class_="absent"),
+        id="samples",
+    )
+    return [hero, browser]
+
+
+def _cards(s: Summary) -> Markup:
+    cards = [("changed", s.changed), ("added", s.added), ("removed", s.removed), ("rescored", s.rescored)]
+    figures = [(name, f"{count:,}", "") for name, count in cards if count or name != "rescored"]
+    figures.append(("unchanged", f"{s.unchanged:,}", ""))
+    if s.nll_change is not None:
+        figures.append(("NLL", f"{s.nll_change:+.2f}".replace("-", "−"), "mean change, nats a token"))
+    if s.length_change is not None:
+        figures.append(("length", f"{s.length_change:+,.0f}".replace("-", "−"), "mean change, characters"))
+    return tag(
+        "dl",
+        *(
+            tag(
+                "div",
+                tag("dt", name),
+                tag(
+                    "dd",
+                    tag("span", value, class_="value"),
+                    tag("span", note, class_="note") if note else None,
+                ),
+                class_="card",
+            )
+            for name, value, note in figures
+        ),
+        class_="cards tight",
+    )
+
+
+def _details(s: Summary) -> Markup:
+    """Decisions flipped and columns touched, as two short lists."""
+
+    def listed(title: str, counts: Iterable[tuple[str, int]]) -> Markup | None:
+        items = [tag("li", tag("b", f"{n:,}"), f" {name}") for name, n in counts]
+        return tag("div", tag("h3", title), tag("ul", *items)) if items else None
+
+    decisions = ((flip.replace("->", "→"), n) for flip, n in s.decisions.items())
+    columns = sorted(s.columns.items(), key=lambda kv: -kv[1])
+    return tag("div", listed("Decisions", decisions), listed("Columns", columns), class_="tallies")
+
+
+def _browser(rows: list[RowDiff]) -> Markup:
+    controls = tag(
+        "div",
+        tag(
+            "input",
+            type="search",
+            id="diff-search",
+            placeholder="Search texts, ids, reasons",
+            aria_label="Search rows",
+            autocomplete="off",
+            spellcheck="false",
+        ),
+        tag("div", id="diff-filters", class_="filters", role="group", aria_label="Filter by kind of edit"),
+        class_="controls",
+    )
+    browser = tag(
+        "div",
+        tag(
+            "div",
+            tag("p", id="diff-count", class_="count", aria_live="polite"),
+            tag("ol", id="sample-list", role="listbox", tabindex="0", aria_label="Rows"),
+            class_="list-box",
+        ),
+        tag("article", id="sample-view", aria_label="Row"),
+        class_="browser",
+    )
+    keys = tag("p", *((tag("kbd", key), f" {what} ") for key, what in KEYS), class_="keys")
+    silent = tag(
+        "noscript", tag("p", "The browser of rows needs the script inside this page.", class_="absent")
+    )
+    return Markup(controls + browser + keys + silent + json_script("diff-data", [payload(r) for r in rows]))
+
+
+def payload(row: RowDiff) -> dict[str, Any]:
+    """One row as the page's script reads it (assets/diff.js)."""
+    before, after = row.before or {}, row.after or {}
+    present = after or before
+    return {
+        "id": row.row_id,
+        "target": row.target,
+        "op": row.op,
+        "edit": {"add": "added", "remove": "removed"}.get(row.op, row.edit),
+        "decision": [before.get("decision"), after.get("decision")],
+        "reason": present.get("reason") or "",
+        "answers": list(row.answers),
+        "nll": [before.get("nll_completion"), after.get("nll_completion")],
+        "prompt": [
+            [str(m.get("role")), clip(_shown(m.get("content")))] for m in present.get("messages") or [] if m
+        ],
+        "diff": segments(clip(str(before.get("completion") or "")), clip(str(after.get("completion") or ""))),
+        "columns": [
+            [name, clip(_shown(before.get(name))), clip(_shown(after.get(name)))]
+            for name in row.columns
+            if name not in _SHOWN_APART and not (name == "demonstration" and _expert(row))
+        ],
+    }
+
+
+def _expert(row: RowDiff) -> bool:
+    """Whether both sides are demonstrations, so that the two columns tell the same story."""
+    return all(
+        side is not None and side["demonstration"] == side["completion"] for side in (row.before, row.after)
+    )
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else str(value)
