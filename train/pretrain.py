@@ -27,7 +27,7 @@ class PretrainConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = 2000
+    steps: int = 2200
     """Optimizer steps."""
     rows: dict[int, int] = {256: 24, 512: 4}
     """Rows a step and process, by row length in tokens."""
