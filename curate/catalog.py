@@ -22,7 +22,6 @@ import duckdb
 
 from curate.errors import IntegrityError, RecastError, UsageError
 from curate.locks import TimeoutHolder, turn
-from curate.parts import DiskFullError
 
 FORMAT = 1
 DEADLINE_S = 60.0
@@ -57,6 +56,10 @@ _CONFIG: dict[str, Any] = {
 
 # what DuckDB raises over a file that it cannot read or write, as opposed to a wrong statement
 _DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+
+
+class DiskFullError(RecastError):
+    """There is no room for what was to be written."""
 
 
 class LockedError(RecastError):

@@ -74,7 +74,7 @@ class Diff:
         decisions: dict[str, int] = {}
         answers_changed = nll_rows = length_rows = 0
         nll_sum = length_sum = 0.0
-        for keys, before, after in self._chunks(COMPARED, ops=("change", "rescore")):
+        for keys, before, after in self.batches(COMPARED, ops=("change", "rescore")):
             for name in COMPARED:
                 columns[name] += int(_different(before.column(name), after.column(name)).sum())
             flipped = _different(before.column("decision"), after.column("decision"))
@@ -128,7 +128,7 @@ class Diff:
         """
         names = tuple(columns) if columns is not None else COMPARED
         left = limit
-        for keys, before, after in self._chunks(names, ops=ops):
+        for keys, before, after in self.batches(names, ops=ops):
             chosen: Sequence[int] = range(keys.num_rows)
             if where is not None:
                 chosen = _matching(keys, before, after, where)
@@ -145,10 +145,10 @@ class Diff:
                     None if kinds[n] == "remove" else decode_row(new),
                 )  # fmt: skip
 
-    def _chunks(
+    def batches(
         self, columns: Sequence[str], ops: Sequence[str] | None = None
     ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
-        """Yield (change log, before, after) a chunk at a time; the missing side of a row is null."""
+        """Yield (change log, before, after) in row order, a piece at a time; the missing side of a row is null."""
         log = self.changes
         if ops is not None:
             log = log.filter(pc.is_in(log.column("op"), pa.array(list(ops), pa.string())))

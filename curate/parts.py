@@ -21,7 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.errors import IntegrityError, RecastError
+from curate.catalog import DiskFullError
+from curate.errors import IntegrityError
 
 ID_DIGITS = 32
 _BODY = b"recast.body"
@@ -31,10 +32,6 @@ PART_BYTES = 512 << 20  # of Arrow data, before compression
 _PLAIN = {"row_id", "messages", "completion", "demonstration", "meta", "text", "checks", "scores"} | {
     "hash_before", "hash_after",
 }  # fmt: skip  # columns of distinct values: trying a dictionary first only costs time
-
-
-class DiskFullError(RecastError):
-    """There is no room for what was to be written."""
 
 
 @dataclass(frozen=True, slots=True)

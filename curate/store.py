@@ -23,20 +23,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
-import pyarrow as pa
 
-from curate import schema, versions
+from curate import versions
 from curate.catalog import DEADLINE_S, Catalog, one
 from curate.errors import IntegrityError, RecastError, RefusedError, UsageError
 from curate.fingerprint import canonical_json, fingerprint
 from curate.locks import TimeoutHolder, turn
-from curate.parts import Part, PartWriter
-from curate.snapshot import Snapshot
-from curate.staging import Staged, stage, stage_log
 from curate.versions import Version
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Arrow takes longer to import than `recast log` may take
+    import pyarrow as pa
+
+    from curate.parts import Part
     from curate.schema import Rows
+    from curate.snapshot import Snapshot
+    from curate.staging import Staged
 
 DEFAULT_HOME = ".recast"
 _REWRITING = ("rewrite", "repair", "fallback")
@@ -141,7 +142,7 @@ class Store:
         remove = list(remove)
         if remove and mode != "patch":
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
-        again = not hasattr(rows, "__next__") and not isinstance(rows, pa.RecordBatchReader)
+        again = not hasattr(rows, "__next__") and not hasattr(rows, "read_next_batch")
         beside = self._write_candidates(candidates)
         with contextlib.ExitStack() as queue:
             if parent is None:
@@ -162,6 +163,9 @@ class Store:
         self, rows: Rows, data_set: str, branch: str, beside: list[Part], *, parent: str | Version | None,
         expect_parent: str | None, mode: str, remove: list[tuple[str, int]], law: str, again: bool, **facts: Any,
     ) -> Version:  # fmt: skip
+        from curate import schema
+        from curate.staging import stage
+
         name = data_set if branch == versions.MAIN else f"{data_set}/{branch}"
         for _ in range(_ATTEMPTS):
             against = self._parent(data_set, branch, parent, expect_parent)
@@ -188,6 +192,9 @@ class Store:
     ) -> Version:
         """Seal a version from a change log against `parents[0]`, the head of `name`, whose rows all lie in parts
         already (merge, revert). Raises MovedError where the head is another by now."""
+
+        from curate.staging import stage_log
+
         data_set, branch = versions.parse_branch(name)
         staged = stage_log(self.root, log, self.open(parents[0]))
         return self.seal(staged, data_set, branch, parents, implied=True, message=message, author=author)
@@ -198,6 +205,8 @@ class Store:
         candidates: list[Part] | None = None, meta: Mapping[str, Any] | None = None,
     ) -> Version:  # fmt: skip
         """The one short transaction of a commit."""
+        from curate.parts import part_path
+
         beside = candidates or []
         with self.catalog.writing() as con:
             head = versions.head(con, name, branch)
@@ -228,6 +237,8 @@ class Store:
             )
             files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *beside]
             for part in files:
+                if not part_path(self.root, part.id).exists():  # `gc` deletes only under the lock held here
+                    raise MovedError(f"`gc` removed part {part.id} before {name} could name it.")
                 con.execute(
                     "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)",
                     [part.id, part.kind, part.rows, part.bytes],
@@ -298,6 +309,8 @@ class Store:
 
     def snapshot(self, con: duckdb.DuckDBPyConnection, version: Version) -> Snapshot:
         """The rows of `version`, by a catalog that is open already."""
+        from curate.snapshot import Snapshot
+
         line = versions.chain(con, version, to_base=True)
         base = line[-1].base
         if base is None:
@@ -309,6 +322,9 @@ class Store:
     def _write_candidates(self, candidates: Any) -> list[Part]:
         if candidates is None:
             return []
+        from curate import schema
+        from curate.parts import PartWriter
+
         with PartWriter(self.root, "candidates", schema.CANDIDATE_SCHEMA) as writer:
             for batch in schema.batches(candidates, schema.CANDIDATE_SCHEMA):
                 writer.write(batch)

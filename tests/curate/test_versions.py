@@ -219,6 +219,21 @@ def test_gc_removes_orphans_after_a_grace_period_and_nothing_else(store: Store) 
     assert texts(store, "d@v1") == dict.fromkeys("abc", "x") and texts(store, "d")["a"] == "y"
 
 
+def test_a_commit_whose_parts_gc_took_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.commit([row("a", "x")], "d")
+    seal, swept = Store.seal, []
+
+    def late(self: Store, *args: Any, **kwargs: Any) -> Any:
+        if not swept:
+            swept.append(len(upkeep.gc(self, grace_s=0).files))
+        return seal(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "seal", late)
+    assert store.commit([row("a", "y")], "d").number == 2
+    assert swept == [2]  # rows and log, not yet named
+    assert texts(store, "d") == {"a": "y"} and upkeep.verify(store, deep=True).ok
+
+
 def test_verify_is_clean_on_a_whole_store(store: Store) -> None:
     store.commit([row(n, "x") for n in "abc"], "d")
     store.branch("d", "x")
