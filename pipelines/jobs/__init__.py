@@ -62,6 +62,14 @@ VERBS: dict[str, Verb] = {
             DATA,
             "recast diff craft craft-rewrites --limit 5",
         ),
+        Verb(
+            "why",
+            "Why a row reads as it does, in one sentence.",
+            DATA,
+            "recast why craft-rewrites craft-00001",
+        ),
+        Verb("blame", "Every text that a row has had, newest first.", DATA, "recast blame craft craft-00001"),
+        Verb("sql", "Query versions with SQL.", DATA, "recast sql 'SELECT ref, rows FROM versions'"),
         Verb("tag", "Give a version a name of its own.", DATA, "recast tag craft@v3 ready"),
         Verb(
             "export",
@@ -133,6 +141,8 @@ VERBS: dict[str, Verb] = {
             SETUP,
             "recast doctor --model path/to/model",
         ),
+        Verb("verify", "Prove that the store is whole.", SETUP, "recast verify --deep"),
+        Verb("gc", "Remove files that no version needs.", SETUP, "recast gc --dry-run"),
         Verb("version", "Versions of recast and what it stands on.", SETUP, "recast version"),
     )
 }

@@ -74,3 +74,5 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
+RowId = Annotated[str, argument("Id of the row, or its beginning.", metavar="ROW")]
+Target = Annotated[int, option("--target", help="Which of a row's several rewrites.", min=0)]

@@ -20,7 +20,11 @@ def job(
     run: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
-    """Train `model` on the completions of `name` (the prompt carries no loss) and save it to `out`."""
+    """Train `model` on the completions of `name` (the prompt carries no loss) and save it to `out`.
+
+    The store remembers which version made the model, and the model's `dataset.lock` says it, too.
+    """
+    from curate.lineage import pin
     from pipelines.identity import model_path
     from pipelines.jobs import outputs
     from train.sft import sft
@@ -33,6 +37,7 @@ def job(
     result = sft(
         rows, model_path(str(model)), config.section("sft", seed=seed), folder, progress, data_ref=version.ref
     )
+    pin(store, folder, version.ref, author=config.general.author)
     return {**asdict(result), "out": str(folder)}
 
 

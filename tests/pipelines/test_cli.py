@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 import typer
@@ -26,7 +27,7 @@ def test_the_example_of_every_verb_is_accepted_by_its_parser(verb):
     command = next(
         c for n, c in typer.main.get_command(cli.build(verb.name)).commands.items() if n == verb.name
     )
-    words = verb.example.split()
+    words = shlex.split(verb.example)
     assert words[:2] == ["recast", verb.name]
     command.make_context(verb.name, words[2:])
 
@@ -100,6 +101,14 @@ def test_the_journey_of_a_file(recast, tmp_path):
     assert recast("export", "sums@ready", "--to", "trl", "-o", "out.jsonl").code == 0
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
     assert [v["ref"] for v in recast("log", "--json").json["versions"]] == ["sums@v2"]
+    assert "reads as the expert wrote it" in recast("why", "sums", "sum-0").out
+    assert [e["version"] for e in recast("blame", "sums", "sum-2", "--json").json["events"]] == [
+        "sums@v2",
+        "sums@v1",
+    ]
+    assert recast("sql", "SELECT count(*) AS n FROM sums", "--json").json["rows"] == [{"n": 8}]
+    assert recast("verify", "--deep", "--json").json["ok"]
+    assert recast("gc", "--dry-run").code == 0
 
 
 def test_the_store_is_a_flag_or_an_environment_variable(recast, tmp_path, monkeypatch):
@@ -151,6 +160,18 @@ def test_a_full_disk_is_recognised_however_it_is_said(error, full):
     assert (cli.disk_full(wrapped) is not None) == full
 
 
+def test_a_damaged_store_is_exit_code_5(recast, tmp_path):
+    demonstrations(tmp_path / "d.jsonl")
+    recast("import", "d.jsonl", "--as", "a")
+    part = max((tmp_path / ".recast" / "parts").rglob("*.parquet"), key=lambda p: p.stat().st_size)
+    part.chmod(0o644)
+    part.write_bytes(part.read_bytes()[:-40])
+    said = recast("verify")
+    assert said.code == 5
+    assert "a@v1" in said.out
+    assert recast("show", "a").code == 5
+
+
 def test_an_unexpected_error_exits_1_with_its_trace(recast, tmp_path, monkeypatch):
     from curate import ingest
 
@@ -188,6 +209,7 @@ def test_sft_eval_and_compare_speak_to_each_other(recast, tmp_path, tiny_model):
         recast("report", "--eval", "base=base.jsonl", "--eval", "x=tuned.jsonl", "--target", "sum").code == 0
     )
     assert (tmp_path / "report.html").exists()
+    assert json.loads((tmp_path / "tuned" / "dataset.lock").read_text())["version"] == "sums@v1"
 
 
 def test_rewrite_commits_a_version_whose_every_row_has_a_decision(recast, tmp_path, tiny_model):

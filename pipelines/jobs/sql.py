@@ -1,0 +1,32 @@
+"""`recast sql`: a query over the versions of the store."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pipelines.jobs.options import argument
+
+
+def job(
+    query: Annotated[str, argument("One statement of DuckDB SQL.", metavar="QUERY")], *, store: Any
+) -> dict[str, Any]:
+    """Query versions by name, as in `SELECT decision, count(*) FROM "craft@v2" GROUP BY ALL`.
+
+    `versions`, `changes`, `candidates` and `lineage` are tables, too. The query sees the store and nothing else.
+    """
+    from curate.query import query as run_query
+
+    table = run_query(store, query)
+    return {"columns": table.column_names, "rows": table.to_pylist()}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in result["columns"]:
+        table.add_column(name)
+    for row in result["rows"]:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+    console.print(table)

@@ -1,0 +1,32 @@
+"""`recast verify`: prove that what the store needs is there and whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pipelines.jobs.options import option
+
+DAMAGED = 5
+
+
+def job(
+    *,
+    deep: Annotated[bool, option("--deep", help="Hash every row again, not only every file.")] = False,
+    store: Any,
+) -> dict[str, Any]:
+    """Hash every part again and check the catalog against itself. Damage is named with the versions it touches."""
+    from curate.upkeep import verify
+
+    return verify(store, deep=deep).to_json()
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    return 0 if result["ok"] else DAMAGED
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    words = f"{result['versions']} versions, {result['parts']} parts, {result['bytes'] / 1e6:.1f} MB"
+    console.print(f"{words}: {'whole' if result['ok'] else 'DAMAGED'}")
+    for problem in result["problems"]:
+        touched = f"; touches {', '.join(problem['versions'])}" if problem["versions"] else ""
+        console.print(f"  {problem['what']}{touched}", markup=False)
