@@ -25,8 +25,8 @@ def require_template(tokenizer: Any) -> str:
     if not template:
         raise ModelError(
             f"the tokenizer of {getattr(tokenizer, 'name_or_path', 'the model')!r} has no chat template; "
-            "one is needed to know how the model is prompted. Save a `chat_template.jinja` beside its "
-            "tokenizer, or pass --chat-template FILE."
+            "one is needed to know how the model is prompted. Save its template as `chat_template.jinja` "
+            "beside the tokenizer."
         )
     return template
 

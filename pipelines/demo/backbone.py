@@ -136,7 +136,7 @@ def measure(folder: Path, work: Path) -> dict[str, Any]:
     }
 
 
-def manifest(folder: Path, work: Path, config: Any, seed: int, text: Path | None) -> dict[str, Any]:
+def manifest(folder: Path, work: Path, config: Any, text: Path | None) -> dict[str, Any]:
     """What the weights are, how they came to be and what they can do."""
     import torch
     import transformers
@@ -149,7 +149,7 @@ def manifest(folder: Path, work: Path, config: Any, seed: int, text: Path | None
         "vocabulary": VOCABULARY,
         "corpus": {"mix": corpus.MIX, "copy_share": corpus.COPY_SHARE, "made_up_share": corpus.MADE_UP_SHARE},
         "pretrain": config.model_dump(mode="json"),
-        "seed": seed,
+        "seed": config.seed,
         "tokens": last["tokens"],
         "seconds": last["seconds"],
         "loss": round(last["loss"], 4),
@@ -170,27 +170,45 @@ def build_parameters(folder: Path) -> list[Any]:
     return list(load(folder)[0].parameters())
 
 
+def build(out: Path, work: Path, text: Path | None, config: Any, progress: Any = None) -> dict[str, Any]:
+    """Tokenizer, weights and manifest from nothing, into `out`; returns the manifest.
+
+    `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
+    trains and the first one writes; the others return an empty manifest. `config` is a PretrainConfig.
+    """
+    import torch
+
+    from train.pretrain import pretrain
+
+    rows = list(real_rows(text)) if text else []
+    words = vocabulary(rows)
+    tokenizer = build_tokenizer(rows, words, config.seed)
+    model = build_model(tokenizer, SHAPE, config.seed)
+    pretrain(
+        model.to("cuda" if torch.cuda.is_available() else "cpu"),
+        lambda seed: documents(tokenizer, rows, words, seed),
+        config,
+        work,
+        pad=tokenizer.pad_token_id,
+        progress=progress,
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return {}
+    save(model, tokenizer, out)
+    found = manifest(out, work, config, text)
+    (out / "manifest.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=POCKET)
     parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="checkpoints and metrics")
     parser.add_argument("--text", type=Path, help="folder with gsm8k/ and mwp/ (real text, optional)")
-    parser.add_argument("--steps", type=int, default=2200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--export-only", action="store_true", help="save the last checkpoint as a model and stop"
-    )
     args = parser.parse_args()
     import torch
 
-    from train.pretrain import PretrainConfig, pretrain
-
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    rows = list(real_rows(args.text)) if args.text else []
-    words = vocabulary(rows)
-    tokenizer = build_tokenizer(rows, words, args.seed)
-    model = build_model(tokenizer, SHAPE, args.seed).to("cuda" if torch.cuda.is_available() else "cpu")
-    config = PretrainConfig(steps=args.steps, seed=args.seed)
+    from train.pretrain import PretrainConfig
 
     def show(step: int, total: int, figures: dict[str, float]) -> None:
         if step % 10 == 0:
@@ -199,23 +217,8 @@ def main() -> None:
                 flush=True,
             )
 
-    if args.export_only:
-        checkpoint = torch.load(args.work / "checkpoint.pt", map_location="cpu", weights_only=True)
-        model.load_state_dict(checkpoint["model"])
-    else:
-        pretrain(
-            model,
-            lambda seed: documents(tokenizer, rows, words, seed),
-            config,
-            args.work,
-            pad=tokenizer.pad_token_id,
-            progress=show,
-        )
-    if os.environ.get("RANK", "0") == "0":
-        save(model, tokenizer, args.out)
-        if not args.export_only:
-            found = manifest(args.out, args.work, config, args.seed, args.text)
-            (args.out / "manifest.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    build(args.out, args.work, args.text, PretrainConfig(), show)
 
 
 if __name__ == "__main__":

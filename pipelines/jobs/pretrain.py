@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,32 +28,10 @@ def job(
     Hours on one core; `torchrun --nproc-per-node 2 -m pipelines.demo.backbone` uses two. Killed, the same
     command goes on from its last checkpoint.
     """
-    import torch
-
     from pipelines.demo import backbone
-    from pipelines.demo.corpus import vocabulary
-    from pipelines.demo.realtext import real_rows
-    from pipelines.runs import write_whole
-    from train.pretrain import pretrain
 
-    settings = config.section("pretrain")
     work = work or out.with_name(out.name + ".work")
-    rows = list(real_rows(text)) if text else []
-    words = vocabulary(rows)
-    tokenizer = backbone.build_tokenizer(rows, words, settings.seed)
-    model = backbone.build_model(tokenizer, backbone.SHAPE, settings.seed)
-    pretrain(
-        model.to("cuda" if torch.cuda.is_available() else "cpu"),
-        lambda seed: backbone.documents(tokenizer, rows, words, seed),
-        settings,
-        work,
-        pad=tokenizer.pad_token_id,
-        progress=progress,
-    )
-    backbone.save(model, tokenizer, out)
-    manifest = backbone.manifest(out, work, settings, settings.seed, text)
-    write_whole(out / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    return {"out": str(out), **manifest}
+    return {"out": str(out), **backbone.build(out, work, text, config.section("pretrain"), progress)}
 
 
 def show(result: dict[str, Any], console: Any) -> None:

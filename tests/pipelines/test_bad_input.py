@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_no_version_and_the_same_command_goes_on(tmp_path, re
 
 
 def test_ctrl_c_is_130_and_leaves_no_version(tmp_path, recast_process):
-    demonstrations(tmp_path / "d.jsonl", 150_000)
+    demonstrations(tmp_path / "d.jsonl", 500_000)
     process = recast_process("import", "d.jsonl", "--as", "x")
     deadline = time.monotonic() + 60
     while not (tmp_path / ".recast").exists():  # it has begun to write

@@ -166,7 +166,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, recast_process):
     """kill -9 of the parent: its workers die with it, and the same command does only what is missing."""
     plan = chain(tmp_path)
     # a stage that takes long enough to be killed in: an import of many rows
-    demonstrations(tmp_path / "many.jsonl", 150_000)
+    demonstrations(tmp_path / "many.jsonl", 500_000)
     plan.append(
         {
             "name": "many",
@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path, recast_process):
 
 
 def test_ctrl_c_stops_the_workers_and_says_that_the_command_goes_on(tmp_path, recast_process):
-    demonstrations(tmp_path / "many.jsonl", 150_000)
+    demonstrations(tmp_path / "many.jsonl", 500_000)
     plan = [{"name": "many", "verb": "import", "args": {"path": "many.jsonl", "as": "many"}}]
     (tmp_path / "stages.yaml").write_text(yaml.safe_dump({"stages": plan}))
     run = recast_process("run", "stages.yaml")
