@@ -113,10 +113,17 @@ class _Page:
     bindings: dict[str, set[Value]] = field(default_factory=dict)
     rounded: dict[Value, Value] = field(default_factory=dict)
     results: dict[Value, None] = field(default_factory=dict)
+    unbound: dict[str, Value] = field(default_factory=dict)
+    """Names that the chain being read defines: in `n = n * 3 = 81` the middle still speaks of the old n."""
 
     def bind(self, name: str, value: Value) -> None:
         self.env[name] = value
         self.bindings.setdefault(name, set()).add(value)
+
+    def end_chain(self) -> None:
+        for name, value in self.unbound.items():
+            self.bind(name, value)
+        self.unbound.clear()
 
 
 @lru_cache(maxsize=1024)
@@ -139,6 +146,8 @@ def _analyse(text: str) -> _Analysis:
         about = _ABOUT.search(segment) is not None
         for link in _links(tokens, page):
             equality = _judge(link, tokens, segment, page, about)
+            if link[6]:
+                page.end_chain()
             if equality is None:
                 continue
             if equality.truth is None:
@@ -296,7 +305,7 @@ def _define(
         side = Side(known, 0, False, False, False, "", -1, 0, 1, 0)
         truth = truth_of(side, right, tokens, span, page.env, page.rounded, about, False)
         return Equality(text, known, right.value, truth, False, None)
-    page.bind(name, right.value)
+    page.unbound[name] = right.value
     if right.operated and last:
         page.results[right.value] = None
     if not (right.operated and last):

@@ -14,7 +14,7 @@ _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|//)?=(?!=)")
 _SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
 _OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
 _IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
-_ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
+ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
@@ -51,9 +51,9 @@ def states(text: str) -> bool:
 def segments(text: str) -> Iterator[str]:
     """Yield every stretch of the text that may state an equality, annotations first."""
     if "<<" in text:
-        for match in _ANNOTATION.finditer(text):
+        for match in ANNOTATION.finditer(text):
             yield match.group(1)
-        text = _ANNOTATION.sub("", text)
+        text = ANNOTATION.sub("", text)
     if "equal" in text:
         text = _EQUAL_WORDS.sub(" = ", text)
     for line in text.split("\n"):

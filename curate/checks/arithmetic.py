@@ -25,6 +25,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)

@@ -1,7 +1,8 @@
 """Do the results of the demonstration's steps occur in the completion?
 
 Catches: a dropped step, a number altered mid-way, an answer without its reasoning. A result that the completion
-only goes on to use (`40 - 4 = 36` where nothing says how 40 came about) has not been stated and counts as missing.
+only goes on to use (`40 - 4 = 36` where nothing says how 40 came about) has not been stated and counts as missing,
+and so does one of two steps that come to the same number.
 Cannot catch: a number that is stated for another reason, and steps whose results the demonstration does not
 compute. Vacuous where the demonstration states no computed result; so it says nothing about text tasks.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -18,6 +20,7 @@ from curate.arithmetic import equalities, step_results
 from curate.checks.case import Case, CheckConfig, words
 from curate.numerals import Value, count, numbers, spoken
 from curate.records import Check
+from curate.stretches import ANNOTATION
 
 ANSWER_WORDS = 3  # the answer is
 
@@ -36,6 +39,7 @@ class StepsCheck(CheckConfig):
     """Words that a completion without any stated equality must have for each step, the answer's apart."""
 
     name: ClassVar[str] = "steps"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -44,7 +48,7 @@ class StepsCheck(CheckConfig):
         written = numbers(case.completion)
         missing = [r for r in results if r not in written and not _nearly(r, written)]
         if not missing and self.stated:
-            missing = _only_used(results, case)
+            missing = _only_used(results, case) or _once_for_twice(case)
         if missing:
             said = spoken(case.completion)
             missing = [r for r in missing if r not in said]
@@ -71,17 +75,57 @@ class StepsCheck(CheckConfig):
 
 
 def _only_used(results: tuple[Value, ...], case: Case) -> list[Value]:
-    """Step results that occur as operands and nowhere else; numbers that the prompt gives are no such."""
-    operands = Counter(v for e in equalities(case.completion) for v in e.operands)
+    """Step results that occur as operands and nowhere else."""
+    operands = _operands(case.completion)
     suspects = [r for r in results if r in operands]
     if not suspects:
         return []
-    stated = {e.result for e in equalities(case.completion)}
+    stated = set(step_results(case.completion))
     suspects = [r for r in suspects if r not in stated and exact100(r) not in stated]
+    occurrences = count(case.completion) if suspects else {}
+    return [r for r in suspects if occurrences.get(r, 0) <= operands[r]]
+
+
+def _once_for_twice(case: Case) -> list[Value]:
+    """Results that several steps of the demonstration come to, and fewer of the completion.
+
+    A step says its result at most twice, in the sum and in its sentence, and the answer is said once more. A number
+    that is said more often than that gets the benefit of the doubt, and so does text that states no sum with it.
+    """
+    wanted = {r: times for r, times in _steps_by_result(case.demonstration).items() if times > 1}
+    if not wanted:
+        return []
+    found = Counter(e.result for e in equalities(case.completion))
+    suspects = [r for r, times in wanted.items() if 0 < found[r] < times]
     if not suspects:
         return []
-    given, occurrences, told = numbers(case.prompt), count(case.completion), spoken(case.completion)
-    return [r for r in suspects if r not in given and r not in told and occurrences.get(r, 0) <= operands[r]]
+    operands, occurrences = _operands(case.completion), count(case.completion)
+    answer = numbers(case.reference or "")
+    return [r for r in suspects if occurrences.get(r, 0) - operands[r] <= 2 * found[r] + (r in answer)]
+
+
+@lru_cache(maxsize=2048)
+def _steps_by_result(demonstration: str) -> Counter[Value]:
+    """How many steps come to each result: one a line, which calculator annotations state best where it has any."""
+    steps: Counter[Value] = Counter()
+    seen: set[tuple[Value, ...]] = set()
+    for line in demonstration.splitlines():
+        annotated = ANNOTATION.findall(line)
+        results: set[Value] = set()
+        for equality in equalities("\n".join(annotated) or line):
+            if equality.result is None or not equality.truth:
+                continue
+            same = (equality.result, *sorted(equality.operands))
+            if annotated or same not in seen:  # without annotations, a sum that is repeated is no second step
+                results.add(equality.result)
+            seen.add(same)
+        steps.update(results)
+    return steps
+
+
+def _operands(text: str) -> Counter[Value]:
+    """How often each number goes into a decided equality."""
+    return Counter(v for e in equalities(text) if e.truth is not None for v in e.operands)
 
 
 def _nearly(result: Value, written: frozenset[Value]) -> bool:

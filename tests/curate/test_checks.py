@@ -148,6 +148,38 @@ def test_steps_are_vacuous_without_computed_results():
     assert reason(StepsCheck(), case("anything", "The sky is blue.")) == ""
 
 
+TWICE = "40 * 2 = <<40*2=80>>80 hens\n100 - 20 = <<100-20=80>>80 eggs\n80 + 80 = <<80+80=160>>160\n#### 160"
+
+
+def test_two_steps_with_the_same_result_are_two_steps():
+    both = "40 * 2 = 80 hens. 100 - 20 = 80 eggs. 80 + 80 = 160. The answer is 160."
+    assert reason(StepsCheck(), case(both, TWICE)) == ""
+    one = "40 * 2 = 80. There are 80 hens. 80 + 80 = 160. The answer is 160."
+    assert reason(StepsCheck(), case(one, TWICE)) == "missing_step"
+    told = "40 * 2 = 80, so 80 hens, and then 80 eggs are left. 80 + 80 = 160. The answer is 160."
+    assert reason(StepsCheck(), case(told, TWICE)) == "", "said in prose"
+
+
+def test_the_answer_is_no_second_statement_of_a_step():
+    # 12 hens at first and 12 at the end: the answer's 12 does not stand for the first step
+    demonstration = "3 * 4 = <<3*4=12>>12\n12 - 6 = <<12-6=6>>6\n6 * 2 = <<6*2=12>>12\n#### 12"
+    one = "12 - 6 = 6. So 6 are left. 6 * 2 = 12. So it is 12 again. The answer is 12."
+    assert reason(StepsCheck(), case(one, demonstration)) == "missing_step"
+    assert reason(StepsCheck(), case(f"3 * 4 = 12. {one}", demonstration)) == ""
+
+
+def test_a_given_number_that_is_a_result_too_must_be_stated_as_one():
+    # the question's 10 guests say nothing about the 10 that 5 * 2 come to
+    row = {"messages": [{"role": "user", "content": "10 guests come in 5 cars, ..."}]}
+    demonstration = "5 * 2 = <<5*2=10>>10\n10 + 15 = <<10+15=25>>25\n#### 25"
+    assert (
+        reason(StepsCheck(), case("10 + 15 = 25. The answer is 25.", demonstration, **row)) == "missing_step"
+    )
+    assert (
+        reason(StepsCheck(), case("5 * 2 = 10. 10 + 15 = 25. The answer is 25.", demonstration, **row)) == ""
+    )
+
+
 def test_a_result_may_be_a_percentage_a_fraction_or_rounded():
     assert reason(StepsCheck(), case("that is 20% of it if one divides", "10 / 50 = 0.2")) == ""
     assert reason(StepsCheck(), case("that is 1/5 of them if one divides", "10 / 50 = 0.2")) == ""
