@@ -62,10 +62,13 @@ def detect(
     lower = {c.lower(): c for c in reversed(columns)}
     mapping = {ours: lower[a] for ours in FIELDS for a in [_first(ALIASES[ours], lower)] if a}
     mapping = {ours: theirs for ours, theirs in {**mapping, **given}.items() if theirs}
+    if "prompt" not in mapping and "input" in mapping:
+        mapping["prompt"] = mapping.pop("input")  # input/output, without an instruction
     if not isinstance(_example(rows, mapping.get("target", "")), int):
         mapping.pop("target", None)
     said_otherwise = {"prompt", "completion"} & set(given)
-    if isinstance(turns := _example(rows, mapping.get("messages", "")), list) and not said_otherwise:
+    turns = _decoded(_example(rows, mapping.get("messages", "")))
+    if isinstance(turns, list) and not said_otherwise:
         for lost in ("prompt", "completion", "input", "context", "choices"):
             mapping.pop(lost, None)
         first = next((m for m in turns if isinstance(m, Mapping)), {})
@@ -147,17 +150,28 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _turns(value: Any, turn: int) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """Split a conversation at its `turn`-th assistant turn; what follows it goes to `meta`."""
+    """Split a conversation at its `turn`-th assistant turn that speaks; what follows it goes to `meta`.
+
+    A turn of weight 0 is one that OpenAI's fine-tuning does not train on, and so is none of them.
+    """
+    value = _decoded(value)
     if not isinstance(value, list) or not value:
-        raise RowError(f"the conversation is {_kind(value)}, expected a list of turns")
+        found = "an empty list" if value == [] else _kind(value)
+        raise RowError(f"the conversation is {found}, expected a list of turns")
     messages = [_message(m) for m in value]
-    at = [n for n, m in enumerate(messages) if m["role"] == "assistant" and _spoken(m)]
+    at = [
+        n for n, m in enumerate(messages) if m["role"] == "assistant" and _spoken(m) and m.get("weight") != 0
+    ]
     if not at:
-        raise RowError("no assistant turn with text, so there is nothing to learn")
+        calls = any(m.get("tool_calls") or m.get("function_call") for m in messages)
+        what = "only calls of tools" if calls else "no assistant turn with text"
+        raise RowError(f"{what}, so there is no text to learn")
     try:
         n = at[turn]
     except IndexError:
-        raise RowError(f"turn {turn} asked for, but there are {len(at)} assistant turns") from None
+        raise RowError(
+            f"turn {turn} asked for, but the assistant speaks {len(at)} time{'s' * (len(at) > 1)}"
+        ) from None
     completion = messages[n]
     if n == 0:
         raise RowError("the conversation begins with the assistant, so there is no prompt")
@@ -168,6 +182,16 @@ def _turns(value: Any, turn: int) -> tuple[list[dict[str, Any]], str, dict[str, 
     if messages[n + 1 :]:
         rest["later_turns"] = messages[n + 1 :]
     return messages[:n], _flat(completion["content"]), rest
+
+
+def _decoded(value: Any) -> Any:
+    """A list that a table (CSV, Parquet) holds as JSON text, decoded."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
 
 
 def _message(value: Any) -> dict[str, Any]:
@@ -251,7 +275,10 @@ def _identifier(value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise RowError(f"the id is {_kind(value)}, expected text or a whole number")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))  # a column of whole numbers with a gap in it reaches us as floats
+    found = "empty" if value == "" else repr(value) if isinstance(value, float) else _kind(value)
+    raise RowError(f"the id is {found}, expected text or a whole number")
 
 
 def _content_id(messages: str, completion: str) -> str:

@@ -10,11 +10,13 @@ Files are streamed. Owns duplicates and the report; parsing files is `sources`, 
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,7 @@ _LOOK = 200  # rows that the schema is detected from
 _BATCH_ROWS = 4096
 _BATCH_CHARS = 16 << 20
 _KEPT_BAD = 1000
+_SHOWN = 500
 _STRINGS = tuple(f.name for f in VERSION_SCHEMA if f.type == pa.string())
 
 
@@ -43,10 +46,13 @@ class BadRow:
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.reason}"
 
+    def to_json(self) -> dict[str, Any]:
+        return {"file": self.file, "line": self.line, "reason": self.reason, "text": self.text}
+
 
 @dataclass(slots=True)
 class Report:
-    """What an import met. `bad` keeps the first 1000 bad rows, `num_bad` counts all."""
+    """What an import met. `bad` holds the first 1000 bad rows, `num_bad` counts all."""
 
     rows: int = 0
     num_bad: int = 0
@@ -61,7 +67,7 @@ class Report:
             "rows": self.rows, "bad": self.num_bad, "duplicates": self.duplicates, "answers": self.answers,
             "missing_answers": self.missing_answers,
             "lengths": {str(k): v for k, v in sorted(self.lengths.items())},
-            "bad_rows": [{"file": b.file, "line": b.line, "reason": b.reason, "text": b.text} for b in self.bad],
+            "bad_rows": [b.to_json() for b in self.bad],
         }  # fmt: skip
 
 
@@ -88,7 +94,11 @@ class _Seen:
 
 
 class Ingest:
-    """A file (or folder) and how its rows are read. `batches()` streams it, from the beginning each time."""
+    """A file (or folder) and how its rows are read. `batches()` streams it, from the beginning each time.
+
+    Where `bad_file` is set, every bad row is written there as a JSON line. `progress` gets the megabytes on disk
+    that were read, of how many.
+    """
 
     def __init__(
         self, path: Path, format: str, mapping: dict[str, str], *, limit: int | None, dedup: bool, turn: int
@@ -96,6 +106,9 @@ class Ingest:
         self.path, self.format, self.mapping = path, format, mapping
         self.limit, self.dedup, self.turn = limit, dedup, turn
         self.report = Report()
+        self.bad_file: Path | None = None
+        self.progress: Callable[..., None] | None = None
+        self._bad_lines: IO[str] | None = None
 
     def sample(self, n: int = 3) -> list[dict[str, Any]]:
         """The first `n` rows as they would be committed, `messages` and `meta` decoded."""
@@ -115,6 +128,14 @@ class Ingest:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield batches of VERSION_SCHEMA. Raises DataError for duplicate keys (naming both lines) and where not one
         row can be read."""
+        with contextlib.ExitStack() as held:
+            self._bad_lines = None
+            if self.bad_file is not None:
+                self.bad_file.parent.mkdir(parents=True, exist_ok=True)
+                self._bad_lines = held.enter_context(self.bad_file.open("w", encoding="utf-8"))
+            yield from self._batches(sources.Meter())
+
+    def _batches(self, meter: sources.Meter) -> Iterator[pa.RecordBatch]:
         self.report = report = Report()
         seen = _Seen()
         rows: list[dict[str, Any]] = []
@@ -134,9 +155,12 @@ class Ingest:
                 report.answers += row["answer"] is not None
                 report.missing_answers += row["answer"] is None
                 report.lengths[1 << max(len(row["completion"]) - 1, 0).bit_length()] += 1
+            if self.progress is not None:
+                read, total = round(meter.done / 1e6, 1), round(meter.total / 1e6, 1)
+                self.progress(done=read, total=total, note=f"MB, {report.rows:,} rows")
             return _batch(kept)
 
-        for raw in sources.read(self.path):
+        for raw in sources.read(self.path, meter):
             if self.limit is not None and num_read >= self.limit:
                 break
             row = self._row(raw)
@@ -165,7 +189,20 @@ class Ingest:
             except (RowError, TypeError, ValueError):
                 continue
             if (other["row_id"], other["target"]) == (row["row_id"], row["target"]):
-                raise _twice(row, raw, earlier.file, earlier.line)
+                raise self._twice(row, raw, earlier)
+
+    def _twice(self, row: Mapping[str, Any], raw: sources.Raw, earlier: sources.Raw) -> DataError:
+        first = f"line {earlier.line}" if earlier.file == raw.file else f"{earlier.file}, line {earlier.line}"
+        if "id" not in self.mapping and self.format != "recast":  # the id is a hash of the row's texts
+            return DataError(
+                f"{raw.file}, line {raw.line}: the same prompt and completion as on {first}. Keep the first of each "
+                "with --dedup, or tell them apart by a column that has an id, with --map id=COLUMN."
+            )
+        return DataError(
+            f"{raw.file}, line {raw.line}: the id {row['row_id']!r} (target {row['target']}) was already on {first}. "
+            "Ids must be distinct: correct the file, choose another id column with --map id=COLUMN, or keep the first "
+            "of each with --dedup."
+        )
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows as dicts, `messages` and `meta` decoded."""
@@ -184,23 +221,24 @@ class Ingest:
                 if (value := row[name]) is not None and not value.isascii():
                     value.encode()
         except RowError as wrong:
-            self._bad(raw, str(wrong), str(raw.row)[:500])
+            self._bad(raw, str(wrong), _start(raw.row))
             return None
         except UnicodeEncodeError:
-            self._bad(raw, "holds half of a surrogate pair, which is no character", ascii(raw.row)[:500])
+            self._bad(raw, "holds half of a surrogate pair, which is no character", _start(raw.row))
             return None
         except (TypeError, ValueError, RecursionError) as wrong:
-            self._bad(raw, f"holds a value that JSON cannot ({wrong})", str(raw.row)[:500])
+            self._bad(raw, f"holds a value that JSON cannot ({wrong})", _start(raw.row))
             return None
         row["source"] = row["source"] or f"{raw.file}:{raw.line}"
         return row
 
     def _bad(self, raw: sources.Raw, reason: str, text: str) -> None:
+        bad = BadRow(raw.file, raw.line, reason, text.encode("utf-8", "replace").decode())
         self.report.num_bad += 1
         if len(self.report.bad) < _KEPT_BAD:
-            self.report.bad.append(
-                BadRow(raw.file, raw.line, reason, text.encode("utf-8", "replace").decode())
-            )
+            self.report.bad.append(bad)
+        if self._bad_lines is not None:
+            self._bad_lines.write(json.dumps(bad.to_json(), ensure_ascii=False) + "\n")
 
 
 def read(
@@ -230,20 +268,20 @@ def read(
     if not first:
         if reasons:
             raise DataError(
-                f"{path}: no row could be read. The first, line {reasons[0].line}: {reasons[0].reason}."
+                f"{path}: no row could be read. The first, line {reasons[0].line}: {reasons[0].reason}. Expected "
+                "one JSON object a line, or one JSON list of objects."
             )
         raise DataError(f"{path} is empty; expected one JSON object a line, or a table with a header.")
     format_, found = formats.detect(first, path.name, mapping)
     return Ingest(path, format_, found, limit=limit, dedup=dedup, turn=turn)
 
 
-def _twice(row: Mapping[str, Any], raw: sources.Raw, file: str, line: int) -> DataError:
-    first = f"line {line}" if file == raw.file else f"{file}, line {line}"
-    return DataError(
-        f"{raw.file}, line {raw.line}: the id {row['row_id']!r} (target {row['target']}) was already on {first}. Ids "
-        "must be distinct: correct the file, choose another id column with --map id=COLUMN, or keep the first of each "
-        "with --dedup."
-    )
+def _start(row: Any) -> str:
+    """The start of a row that could not be read, for a person to recognise it by."""
+    try:
+        return json.dumps(row, ensure_ascii=False, default=str)[:_SHOWN]
+    except (ValueError, RecursionError):  # nested too deeply to be written again
+        return f"an object with {', '.join(map(repr, row))}"[:_SHOWN]
 
 
 def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:

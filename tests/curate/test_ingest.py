@@ -12,7 +12,7 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from curate import fingerprint, ingest, schema, sources
+from curate import fingerprint, ingest, schema, streams
 from curate.diff import diff
 from curate.errors import DataError, UsageError
 from curate.export import export
@@ -231,7 +231,7 @@ def test_a_row_of_a_hundred_kilobytes_and_one_of_ten_megabytes_pass(tmp_path: Pa
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "EXPANDED_BYTES", 1 << 20)
+    monkeypatch.setattr(streams, "EXPANDED_BYTES", 1 << 20)
     (tmp_path / "bomb.jsonl.gz").write_bytes(gzip.compress(b" " * (8 << 20)))
     with pytest.raises(DataError, match="decompression bomb"):
         ingest.read(tmp_path / "bomb.jsonl.gz")
@@ -284,7 +284,7 @@ def test_real_files_import_whole(
 
 
 def test_mmlu_repeats_questions_and_says_so(shared_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"val\.jsonl, line 135: .* was already on line 65"):
+    with pytest.raises(DataError, match=r"val\.jsonl, line 135: the same prompt and completion as on line 65"):
         list(ingest.read(shared_data / "mmlu/val.jsonl").batches())
     found = ingest.read(shared_data / "mmlu/val.jsonl", dedup=True)
     version = Store(tmp_path).commit(found, "a")
