@@ -31,6 +31,7 @@ _BATCH_ROWS = 4096
 _BATCH_CHARS = 16 << 20
 _KEPT_BAD = 1000
 _SHOWN = 500
+_DEPTH = 200  # of JSON in a row: readers with less stack than we have must be able to decode it, too
 _STRINGS = tuple(f.name for f in VERSION_SCHEMA if f.type == pa.string())
 
 
@@ -220,6 +221,8 @@ class Ingest:
             for name in _STRINGS:
                 if (value := row[name]) is not None and not value.isascii():
                     value.encode()
+            if _deep(row["messages"]) or _deep(row["meta"]):
+                raise RowError(f"JSON nested more than {_DEPTH} deep")
         except RowError as wrong:
             self._bad(raw, str(wrong), _start(raw.row))
             return None
@@ -274,6 +277,17 @@ def read(
         raise DataError(f"{path} is empty; expected one JSON object a line, or a table with a header.")
     format_, found = formats.detect(first, path.name, mapping)
     return Ingest(path, format_, found, limit=limit, dedup=dedup, turn=turn)
+
+
+def _deep(text: str | None) -> bool:
+    if text is None or text.count("[") + text.count("{") <= _DEPTH:
+        return False
+    level, depth = [json.loads(text)], 0
+    while level:
+        depth += 1
+        members = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [m for each in members for m in each if isinstance(m, dict | list)]
+    return depth > _DEPTH
 
 
 def _start(row: Any) -> str:

@@ -78,6 +78,10 @@ def elements(text: IO[str], name: str) -> Iterator[Any]:
             at += 1
             if end == "]":
                 break
+            if not end:
+                raise DataError(
+                    f"{name} ends after row {number} of its list, without closing it; is it whole?"
+                )
             if end != ",":
                 raise broken(f"expected a comma or the end of the list after it, found {end!r}")
     if rest := sign():
