@@ -1,69 +1,97 @@
 """Which rows of a version are worth training on: every filter names the rows it removes and why.
 
-Filters run in a fixed order and see only the rows that are still in; the first reason counts. Nothing is
-rewritten here, and nothing is lost: the caller stores removed rows with their reasons. Scores that a version does
-not have (pass rate, NLL, embeddings) switch their filters off, and the report says so.
+Filters run in a fixed order and see only the rows that are still in; the first reason counts. What is wrong with a row
+by itself comes before what it shares with others, so that no good row goes as the duplicate of a bad one. Rows stream
+by in batches; what is kept of them is a reason each, the sketches of `duplicates`, and, where there is a budget,
+a vector each. Nothing is rewritten here, and nothing is lost: the caller stores removed rows with their reasons.
+Scores that a version does not have (pass rate, NLL) switch their filters off, and the outcome says so.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from curate.arithmetic import false_equalities
 from curate.checks.answer import AnswerCheck
 from curate.checks.case import Case, words
 from curate.checks.repetition import RepetitionCheck
-from curate.diversity import normalise_ND
-from curate.duplicates import near_duplicates
+from curate.decontamination import Benchmarks
+from curate.duplicates import DuplicateFinder, semantic_duplicates
 from curate.records import CheckStatus
+from curate.selection import hashed_words_ND, select, uncertainty_N
+
+COLUMNS = ("row_id", "target", "messages", "completion", "answer", "nll_demonstration", "pass_rate")
+BATCH_ROWS = 4096
+MAD_TO_STD = 1.4826  # of a normal distribution
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd-\uffff]")
+
+Row = Mapping[str, Any]
+Embed = Callable[[Sequence[str]], ArrayLike]
 
 
 class CurateConfig(BaseModel):
-    """Thresholds of the filters; None switches one off."""
+    """Which rows `recast curate` removes; null switches a filter off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    duplicate_of: str = "both"
-    """What makes two rows duplicates: their `prompt`, their `completion`, or `both` together."""
+    duplicate_of: Literal["prompt", "completion", "both"] = "both"
+    """What makes two rows duplicates: their prompt, their completion, or both together."""
     near_duplicate: float | None = Field(default=0.85, gt=0.0, le=1.0)
     """Estimated Jaccard similarity of word 3-grams from which a row is a near duplicate of an earlier one."""
+    semantic_duplicate: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Cosine of embeddings from which a row is a duplicate of an earlier one. Needs `--embedding`."""
     min_words: int | None = Field(default=3, ge=0)
     """Shortest completion in words."""
     max_words: int | None = Field(default=4000, gt=0)
     """Longest completion in words."""
+    max_garbled: float | None = Field(default=0.01, ge=0.0, lt=1.0)
+    """Largest share of control, private and replacement characters in the completion."""
     repetition: bool = True
     """Remove completions that repeat themselves."""
     suspected_wrong: bool = True
     """Remove demonstrations that state a false equality, or another answer than the row's."""
     max_nll: float | None = None
     """Largest NLL of the demonstration in nats per token."""
+    nll_outlier: float | None = Field(default=6.0, gt=0.0)
+    """Remove rows whose NLL lies this many robust standard deviations (1.4826 MAD) above the median."""
     contamination_ngram: int = Field(default=13, ge=4)
-    """Length in words of an n-gram of the prompt that may not occur in a benchmark."""
+    """Length in words of an n-gram that a row may not share with a benchmark (`--against`)."""
     min_pass_rate: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Easiest allowed from below: rows that the model solves less often are removed."""
+    """Rows that the model solves less often are removed as too hard."""
     max_pass_rate: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Rows that the model solves more often are removed."""
+    """Rows that the model solves more often are removed as too easy."""
     budget: int | None = Field(default=None, gt=0)
-    """How many rows to keep at most: uncertain ones first, spread over the embedding space."""
+    """How many rows to keep at most: uncertain ones, spread over the space of their texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the scores of all rows together say about one row."""
+
+    max_nll: float | None = None
+    switched_off: Mapping[str, str] = field(default_factory=dict)
+    """Filters that cannot run, and what they lack."""
 
 
 @dataclass(slots=True)
 class Curated:
     """The outcome: a reason for every row, empty where it stays."""
 
-    reasons: list[str]
+    reasons: list[str] = field(default_factory=list)
     details: dict[int, str] = field(default_factory=dict)
     """Row to a sentence: which row it duplicates, which equality is false."""
     switched_off: dict[str, str] = field(default_factory=dict)
-    """Filters that did not run, and the column they lack."""
 
     @property
     def kept(self) -> list[int]:
@@ -78,149 +106,172 @@ class Curated:
     def remove(self, index: int, reason: str, detail: str = "") -> None:
         if not self.reasons[index]:
             self.reasons[index] = reason
-            if detail:
-                self.details[index] = detail
+            self.details[index] = detail
+
+
+def limits_of(config: CurateConfig, nll_N: ArrayLike, pass_rate_N: ArrayLike) -> Limits:
+    """The limits that follow from the scores of all rows, NaN where a row has none."""
+    nll, rate = (np.asarray(values, dtype=np.float64) for values in (nll_N, pass_rate_N))
+    nll = nll[np.isfinite(nll)]
+    off: dict[str, str] = {}
+    if config.max_nll is not None and not len(nll):
+        off["max_nll"] = "no row has nll_demonstration"
+    for name in ("min_pass_rate", "max_pass_rate"):
+        if getattr(config, name) is not None and not np.isfinite(rate).any():
+            off[name] = "no row has pass_rate"
+    bounds = [] if config.max_nll is None else [config.max_nll]
+    if config.nll_outlier is not None and len(nll):
+        median = float(np.median(nll))
+        spread = MAD_TO_STD * float(np.median(np.abs(nll - median)))
+        if spread > 0:
+            bounds.append(median + config.nll_outlier * spread)
+    return Limits(min(bounds, default=None), off)
 
 
 def curate(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Iterable[Row],
     config: CurateConfig | None = None,
     *,
-    benchmarks: Iterable[str] = (),
-    embeddings_ND: ArrayLike | None = None,
+    limits: Limits | None = None,
+    benchmarks: Benchmarks | None = None,
+    embed: Embed | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Curated:
-    """Run the filters. Row keys used: messages, completion, demonstration, answer, nll_demonstration, pass_rate."""
+    """Run the filters over `rows`, which have `COLUMNS`. `progress` is told how many rows are done.
+
+    `limits` None: the rows are gathered into a list first, because the limits follow from all of them.
+    """
     config = config or CurateConfig()
-    outcome = Curated([""] * len(rows))
-    _duplicates(rows, config, outcome)
-    _anomalies(rows, config, outcome)
-    _contamination(rows, config, benchmarks, outcome)
-    _bands(rows, config, outcome)
-    if config.budget is not None:
-        _budget(rows, config.budget, embeddings_ND, outcome)
+    if limits is None:
+        rows = list(rows)
+        limits = limits_of(
+            config, *([_number(row.get(name)) for row in rows] for name in ("nll_demonstration", "pass_rate"))
+        )
+    outcome = Curated(switched_off=dict(limits.switched_off))
+    if config.semantic_duplicate is not None and embed is None:
+        outcome.switched_off["semantic_duplicate"] = "no embedding model was given"
+    finder, spread = DuplicateFinder(config.near_duplicate), _Spread(config, embed)
+    judge = _judge(config, limits, benchmarks or Benchmarks())
+    ids: list[str] = []
+    seen: list[int] = []  # places of the rows that `finder` was given
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH_ROWS)):
+        begin = len(ids)
+        ids += [str(row.get("row_id") or begin + i) for i, row in enumerate(batch)]
+        outcome.reasons += [""] * len(batch)
+        for i, row in enumerate(batch, begin):
+            if found := judge(row):
+                outcome.remove(i, *found)
+        left = [(i, row) for i, row in enumerate(batch, begin) if not outcome.reasons[i]]
+        seen += [i for i, _ in left]
+        duplicates = finder.add([_text(row, config.duplicate_of) for _, row in left])
+        for (i, _), duplicate in zip(left, duplicates, strict=True):
+            if duplicate is not None:
+                kind = "exact_duplicate" if duplicate.exact else "near_duplicate"
+                outcome.remove(i, kind, f"of row {ids[seen[duplicate.first]]}")
+        spread.add([(i, row) for i, row in left if not outcome.reasons[i]])
+        if progress is not None:
+            progress(len(ids))
+    spread.finish(outcome, ids)
     return outcome
 
 
-def prompt_text(row: Mapping[str, Any]) -> str:
-    """The contents of a row's messages; `messages` may be JSON text."""
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def prompt_text(row: Row) -> str:
+    """The contents of a row's messages, which may be JSON text."""
     messages = row.get("messages") or ()
     if isinstance(messages, str):
         messages = json.loads(messages)
     return "\n".join(str(m.get("content") or "") for m in messages)
 
 
-def _duplicates(rows: Sequence[Mapping[str, Any]], config: CurateConfig, outcome: Curated) -> None:
-    parts = {"prompt": (True, False), "completion": (False, True), "both": (True, True)}[config.duplicate_of]
-    texts = [
-        "\n".join(
-            [prompt_text(row) if parts[0] else "", str(row.get("completion") or "") if parts[1] else ""]
-        )
-        for row in rows
-    ]
-    found = near_duplicates(texts, threshold=config.near_duplicate or 1.0)
-    for i in np.flatnonzero(found.duplicate_N):
-        exact = bool(found.exact_N[i])
-        if exact or config.near_duplicate is not None:
-            first = rows[int(found.representative_N[i])].get("row_id") or int(found.representative_N[i])
-            outcome.remove(int(i), "exact_duplicate" if exact else "near_duplicate", f"of row {first}")
+def _text(row: Row, part: str) -> str:
+    completion = str(row.get("completion") or "")
+    if part == "completion":
+        return completion
+    return prompt_text(row) if part == "prompt" else f"{prompt_text(row)}\n{completion}"
 
 
-def _anomalies(rows: Sequence[Mapping[str, Any]], config: CurateConfig, outcome: Curated) -> None:
+def _judge(
+    config: CurateConfig, limits: Limits, benchmarks: Benchmarks
+) -> Callable[[Row], tuple[str, str] | None]:
+    """What is wrong with one row by itself: the first reason and its sentence, or None."""
     repetition, answer = RepetitionCheck(), AnswerCheck(symbolic=False)
-    for i in outcome.kept:
-        row = rows[i]
+
+    def faults(row: Row) -> Iterator[tuple[str, str]]:
         text = str(row.get("completion") or "")
         length = len(words(text))
         if config.min_words is not None and length < config.min_words:
-            outcome.remove(i, "too_short", f"{length} words")
-        elif config.max_words is not None and length > config.max_words:
-            outcome.remove(i, "too_long", f"{length} words")
-        elif config.repetition and (found := repetition.run(Case(text, "", row))).status is CheckStatus.FAIL:
-            outcome.remove(i, "repetition", found.message)
-        elif config.suspected_wrong:
-            false = false_equalities(text)
-            if false:
-                outcome.remove(i, "false_equality", f"{false[0].text} is false")
-            elif row.get("answer") is not None:
+            yield "too_short", f"{length} words"
+        if config.max_words is not None and length > config.max_words:
+            yield "too_long", f"{length} words"
+        if config.max_garbled is not None and (share := garbled(text)) > config.max_garbled:
+            yield "garbled", f"{share:.0%} of its characters are no text"
+        if config.repetition and (found := repetition.run(Case(text, "", row))).status is CheckStatus.FAIL:
+            yield "repetition", found.message
+        nll, rate = row.get("nll_demonstration"), row.get("pass_rate")
+        if limits.max_nll is not None and nll is not None and nll > limits.max_nll:
+            yield "high_nll", f"{nll:.3g} nats per token, more than {limits.max_nll:.3g}"
+        if config.min_pass_rate is not None and rate is not None and rate < config.min_pass_rate:
+            yield "too_hard", f"pass rate {rate:.3g}, less than {config.min_pass_rate:g}"
+        if config.max_pass_rate is not None and rate is not None and rate > config.max_pass_rate:
+            yield "too_easy", f"pass rate {rate:.3g}, more than {config.max_pass_rate:g}"
+        if benchmarks and (shared := benchmarks.shared(prompt_text(row), text)):
+            yield "contaminated", f"a benchmark holds: {shared}"
+        if config.suspected_wrong:
+            if false := false_equalities(text):
+                yield "false_equality", f"{false[0].text} is false"
+            if row.get("answer") is not None:
                 judged = answer.run(Case(text, "", row))
                 if judged.reason == "wrong_answer":
-                    outcome.remove(i, "wrong_answer", judged.message)
+                    yield "wrong_answer", judged.message
+
+    return lambda row: next(faults(row), None)
 
 
-def _contamination(
-    rows: Sequence[Mapping[str, Any]], config: CurateConfig, benchmarks: Iterable[str], outcome: Curated
-) -> None:
-    n = config.contamination_ngram
-    seen: set[tuple[str, ...]] = set()
-    for text in benchmarks:
-        tokens = words(text)
-        if len(tokens) < n:
-            seen.add(tokens)  # a short question is contaminated by itself only
-        seen.update(zip(*(tokens[i:] for i in range(n)), strict=False))
-    if not seen:
-        return
-    for i in outcome.kept:
-        tokens = words(prompt_text(rows[i]))
-        grams = zip(*(tokens[k:] for k in range(n)), strict=False)
-        hit = next((g for g in grams if g in seen), tokens if tokens in seen else None)
-        if hit is not None:
-            outcome.remove(i, "contaminated", "a benchmark holds: " + " ".join(hit))
+def garbled(text: str) -> float:
+    """Share of characters that are no text: control, private, replacement."""
+    return len(_NO_TEXT.findall(text)) / max(1, len(text))
 
 
-def _bands(rows: Sequence[Mapping[str, Any]], config: CurateConfig, outcome: Curated) -> None:
-    for column, low, high, reasons in (
-        ("pass_rate", config.min_pass_rate, config.max_pass_rate, ("too_hard", "too_easy")),
-        ("nll_demonstration", None, config.max_nll, ("", "high_nll")),
-    ):
-        if low is None and high is None:
-            continue
-        if all(row.get(column) is None for row in rows):
-            outcome.switched_off[column] = f"no row has {column}"
-            continue
-        for i in outcome.kept:
-            value = rows[i].get(column)
-            if value is not None and low is not None and value < low:
-                outcome.remove(i, reasons[0], f"{column} {value:.3g} < {low:g}")
-            elif value is not None and high is not None and value > high:
-                outcome.remove(i, reasons[1], f"{column} {value:.3g} > {high:g}")
+class _Spread:
+    """What needs all rows that are left: semantic duplicates and the budget."""
 
+    def __init__(self, config: CurateConfig, embed: Embed | None) -> None:
+        self.config = config
+        self.semantic = config.semantic_duplicate if embed is not None else None
+        self.embed: Embed = embed or hashed_words_ND
+        self.needed = self.semantic is not None or config.budget is not None
+        self.places: list[int] = []
+        self.pass_rates: list[float] = []
+        self.vectors: list[NDArray[np.float32]] = []
 
-def _budget(
-    rows: Sequence[Mapping[str, Any]], budget: int, embeddings_ND: ArrayLike | None, outcome: Curated
-) -> None:
-    kept = outcome.kept
-    if len(kept) <= budget:
-        return
-    uncertainty = np.array([uncertainty_of(rows[i]) for i in kept])
-    if embeddings_ND is None:
-        outcome.switched_off["embeddings"] = "selected by uncertainty alone"
-        chosen = set(np.argsort(-uncertainty, kind="stable")[:budget].tolist())
-    else:
-        chosen = set(select(uncertainty, np.asarray(embeddings_ND)[kept], budget))
-    for place, i in enumerate(kept):
-        if place not in chosen:
-            outcome.remove(i, "over_budget", f"uncertainty {uncertainty[place]:.3g}")
+    def add(self, left: Sequence[tuple[int, Row]]) -> None:
+        if not self.needed or not left:
+            return
+        self.places += [i for i, _ in left]
+        self.pass_rates += [_number(row.get("pass_rate")) for _, row in left]
+        texts = [_text(row, "both") for _, row in left]
+        self.vectors.append(np.asarray(self.embed(texts), dtype=np.float32))
 
-
-def uncertainty_of(row: Mapping[str, Any]) -> float:
-    """4 p (1 - p) of the pass rate, 1 at one half; without one, 0.5 for all."""
-    rate = row.get("pass_rate")
-    return 0.5 if rate is None else 4.0 * float(rate) * (1.0 - float(rate))
-
-
-def select(uncertainty_N: ArrayLike, embeddings_ND: ArrayLike, budget: int) -> list[int]:
-    """Greedy choice of `budget` rows: the next is the largest (uncertainty + distance to the nearest chosen one).
-
-    Both terms lie in [0, 1]; the distance is (1 - cos) / 2. Deterministic: ties go to the earlier row.
-    """
-    uncertainty = np.asarray(uncertainty_N, dtype=np.float64)
-    unit = normalise_ND(embeddings_ND)
-    chosen: list[int] = []
-    nearest = np.ones(len(unit))
-    available = np.ones(len(unit), bool)
-    for _ in range(min(budget, len(unit))):
-        i = int(np.where(available, uncertainty + nearest, -np.inf).argmax())
-        chosen.append(i)
-        available[i] = False
-        nearest = np.minimum(nearest, (1.0 - unit @ unit[i]) / 2.0)
-    return chosen
+    def finish(self, outcome: Curated, ids: Sequence[str]) -> None:
+        if not self.places:
+            return
+        vectors, places = np.concatenate(self.vectors), np.array(self.places)
+        if self.semantic is not None:
+            for i, first in zip(places, semantic_duplicates(vectors, self.semantic), strict=True):
+                if first is not None:
+                    outcome.remove(int(i), "semantic_duplicate", f"of row {ids[places[first]]}")
+        if self.config.budget is None:
+            return
+        stays = np.array([not outcome.reasons[i] for i in places])
+        if stays.sum() <= self.config.budget:
+            return
+        uncertainty = uncertainty_N(self.pass_rates)[stays]
+        chosen = set(select(uncertainty, vectors[stays], self.config.budget))
+        for k, i in enumerate(places[stays]):
+            if k not in chosen:
+                outcome.remove(int(i), "over_budget", f"uncertainty {uncertainty[k]:.3g}")

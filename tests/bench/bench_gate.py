@@ -121,7 +121,7 @@ def duplicates(count: int = 1_000_000) -> None:
     found = near_duplicates(texts)
     print(
         f"{len(texts)} rows: {time.perf_counter() - start:.0f} s ({time.process_time() - used:.0f} s of processor), "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB, {found.duplicate_N.sum()} duplicates"
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB, {sum(f is not None for f in found)} duplicates"
     )
 
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
-from curate.duplicates import near_duplicates
+from curate.duplicates import Duplicate, DuplicateFinder, near_duplicates, semantic_duplicates
 
 LONG = (
     "the quick brown fox jumps over the lazy dog and then it runs home to sleep until the next morning comes"
 )
 
 
+def firsts(texts: list[str], **options: float) -> list[int | None]:
+    return [found and found.first for found in near_duplicates(texts, **options)]
+
+
 def test_exact_duplicates_ignore_case_and_white_space():
-    found = near_duplicates(
-        [LONG, "something else entirely in this row", LONG.upper() + "  ", LONG.replace(" ", "\n")]
-    )
-    assert found.representative_N.tolist() == [0, 1, 0, 0]
-    assert found.exact_N.tolist() == [True, True, True, True]
-    assert found.duplicate_N.tolist() == [False, False, True, True]
-    assert found.num_groups == 1
+    texts = [LONG, "something else entirely in this row", LONG.upper() + "  ", LONG.replace(" ", "\n")]
+    assert near_duplicates(texts) == [None, None, Duplicate(0, True), Duplicate(0, True)]
 
 
 def test_a_word_added_at_the_end_is_a_near_duplicate_and_half_another_text_is_not():
@@ -27,28 +25,35 @@ def test_a_word_added_at_the_end_is_a_near_duplicate_and_half_another_text_is_no
         " ".join(LONG.split()[:10])
         + " while a cat sits quietly under the old tree and watches it go by again"
     )
-    found = near_duplicates([LONG, LONG + " indeed", half])
-    assert found.representative_N.tolist() == [0, 0, 2]
-    assert found.exact_N.tolist() == [True, False, True]
+    assert near_duplicates([LONG, LONG + " indeed", half]) == [None, Duplicate(0, False), None]
 
 
 def test_word_order_counts():
-    words = LONG.split()
-    assert not near_duplicates([LONG, " ".join(reversed(words))]).duplicate_N.any()
+    assert firsts([LONG, " ".join(reversed(LONG.split()))]) == [None, None]
 
 
 def test_short_and_empty_texts():
-    found = near_duplicates(["", "a", "A", " ", "a b", "b a", None])
-    assert found.representative_N.tolist() == [0, 1, 1, 0, 4, 5, 0]
-    assert near_duplicates([]).representative_N.tolist() == []
-    assert near_duplicates(["one"]).representative_N.tolist() == [0]
+    assert firsts(["", "a", "A", " ", "a b", "b a"]) == [None, None, 1, 0, None, None]
+    assert near_duplicates([]) == []
+    assert near_duplicates(["one"]) == [None]
 
 
-def test_arrow_columns_and_slices_give_the_same_as_lists():
-    texts = ["skip me", LONG, "x y z", LONG]
-    column = pa.chunked_array([pa.array(texts[:2]), pa.array(texts[2:])])
-    assert near_duplicates(column).representative_N.tolist() == [0, 1, 2, 1]
-    assert near_duplicates(pa.array(texts).slice(1)).representative_N.tolist() == [0, 1, 0]
+def test_what_came_in_an_earlier_batch_is_remembered():
+    finder = DuplicateFinder()
+    assert finder.add([LONG, "x y z"]) == [None, None]
+    assert finder.add(["other words here", LONG + " indeed"]) == [None, Duplicate(0, False)]
+    assert finder.add(["X Y Z"]) == [Duplicate(1, True)]
+
+
+def test_a_copy_of_a_near_duplicate_points_to_the_row_that_stays():
+    texts = [LONG, LONG + " indeed", LONG + " indeed"]
+    assert near_duplicates(texts)[2] == Duplicate(0, False)
+    finder = DuplicateFinder()
+    assert [finder.add([text])[0] for text in texts][2] == Duplicate(0, False)
+
+
+def test_without_a_threshold_only_exact_duplicates_count():
+    assert DuplicateFinder(None).add([LONG, LONG + " indeed", LONG]) == [None, None, Duplicate(0, True)]
 
 
 def test_the_estimate_keeps_the_threshold_on_random_texts():
@@ -60,8 +65,32 @@ def test_the_estimate_keeps_the_threshold_on_random_texts():
     far = [
         " ".join(np.where(np.arange(40) % 4 == 0, "other", t)) for t in base
     ]  # two in three shingles changed
-    found = near_duplicates(texts + near + far)
-    assert not found.duplicate_N[:200].any()
-    assert found.duplicate_N[200:400].mean() > 0.97
-    assert not found.duplicate_N[400:].any()
-    assert (found.representative_N[200:400][found.duplicate_N[200:400]] < 200).all()
+    found = firsts(texts + near + far)
+    assert found[:200] == [None] * 200
+    assert np.mean([first == i for i, first in enumerate(found[200:400])]) > 0.97
+    assert found[400:] == [None] * 200
+
+
+def test_semantic_duplicates_by_hand():
+    # cosines to row 0: 1, 0.995 (0.1 rad), 0, -1
+    points = [[1.0, 0.0], [1.0, 0.1], [0.0, 2.0], [-1.0, 0.0]]
+    assert semantic_duplicates(points, 0.99) == [None, 0, None, None]
+    assert semantic_duplicates(points, 0.999) == [None] * 4
+    # a chain: each is near the one before it, but only the first stays
+    angles = np.array([0.0, 0.1, 0.2])
+    assert semantic_duplicates(np.stack([np.cos(angles), np.sin(angles)], 1), 0.99) == [None, 0, None]
+
+
+def test_semantic_duplicates_reach_over_blocks(monkeypatch):
+    monkeypatch.setattr("curate.duplicates.BLOCK_ROWS", 2)
+    random = np.random.default_rng(0)
+    points = random.standard_normal((7, 8))
+    assert semantic_duplicates(np.concatenate([points, points[::-1]]), 0.999) == [None] * 7 + [
+        6,
+        5,
+        4,
+        3,
+        2,
+        1,
+        0,
+    ]
