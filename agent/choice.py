@@ -1,9 +1,9 @@
-"""Which accepted candidate a row keeps, and why a row that keeps its demonstration does.
+"""Which accepted candidates a row keeps, and why a row that keeps its demonstration does.
 
 Of the accepted candidates, those within a tolerance of the likeliest count as equally well aligned
-(`aligned`); of these the one farthest from what is already chosen is kept (`farthest`). Pure functions; no
-engine, no gate. C candidates, D dimensions, M texts chosen so far. The rule is the same for every agent,
-the bare backbone included: otherwise part of what an agent seems to gain is selection.
+(`aligned`); of these the ones farthest from what is already chosen are kept, one after another (`spread`). Pure
+functions; no engine, no gate. C candidates, D dimensions, M texts chosen so far. The rule is the same for every
+agent, the bare backbone included: otherwise part of what an agent seems to gain is selection.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from curate.records import Candidate, CheckStatus, VerdictStatus
 
 UNVERIFIABLE = "unverifiable"
 ERROR = "error"
+TOO_LONG_TO_SCORE = "too_long_to_score"
 
 
 def aligned(accepted: Sequence[Candidate], tie_nats: float) -> list[Candidate]:
@@ -26,7 +27,15 @@ def aligned(accepted: Sequence[Candidate], tie_nats: float) -> list[Candidate]:
     """
     ranked = sorted((_nll(c), c.attempt, c.k, i) for i, c in enumerate(accepted))
     near = [accepted[i] for nll, _, _, i in ranked if nll - ranked[0][0] <= tie_nats]
-    return list({c.text: c for c in reversed(near)}.values())[::-1]
+    return distinct(near)
+
+
+def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first candidate of each text, in order."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.text, candidate)
+    return list(first.values())
 
 
 def farthest(embeddings_CD: np.ndarray, chosen: Sequence[np.ndarray]) -> int:
@@ -40,11 +49,26 @@ def farthest(embeddings_CD: np.ndarray, chosen: Sequence[np.ndarray]) -> int:
     return int(distance_CM.min(axis=1).argmax())
 
 
+def spread(embeddings_CD: np.ndarray, chosen: Sequence[np.ndarray], num: int) -> list[int]:
+    """Indices of at most `num` rows, each the farthest from `chosen` and from those before it."""
+    left, taken = list(range(len(embeddings_CD))), list(chosen)
+    kept: list[int] = []
+    while left and len(kept) < num:
+        kept.append(left.pop(farthest(embeddings_CD[left], taken)))
+        taken.append(embeddings_CD[kept[-1]])
+    return kept
+
+
+def reasons(candidates: Sequence[Candidate]) -> Counter[str]:
+    """Why candidates failed, and how many; `unverifiable` counts as one reason, whatever the check."""
+    verdicts = (c.verdict for c in candidates if not c.verdict.accepted)
+    return Counter(UNVERIFIABLE if v.status is VerdictStatus.UNVERIFIABLE else v.reason for v in verdicts)
+
+
 def fallback_reason(candidates: Sequence[Candidate]) -> str:
-    """The commonest reason why candidates failed; `unverifiable` counts as one reason, whatever the check."""
-    verdicts = [c.verdict for c in candidates]
-    labels = [UNVERIFIABLE if v.status is VerdictStatus.UNVERIFIABLE else v.reason for v in verdicts]
-    return Counter(labels).most_common(1)[0][0] if labels else ERROR
+    """The commonest reason why candidates failed, the earliest of equals."""
+    found = reasons(candidates)
+    return found.most_common(1)[0][0] if found else ERROR
 
 
 def failure_message(candidates: Sequence[Candidate]) -> str:

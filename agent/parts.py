@@ -1,11 +1,12 @@
 """Batches of a job on disk: the plan that fixes them, and one Parquet part for each that is finished.
 
-A job's batches are decided once and stored. A part is written beside its final name, flushed to the disk
-and renamed, so a part that exists is whole; after a kill the missing ones are made again, in the same
-batches. Rows are bucketed by length inside windows of the input order, so that results stream back in
-the input's order with one window in memory.
+A part is written beside its final name, flushed to the disk and renamed, so a part that exists is whole; after a
+kill the missing ones are made again, in the same batches. Batches hold rows of like length inside windows of the
+input order, so a job holds one window of rows, and results stream back in the input's order window by window.
+What is stored of the plan is what fixes the batches: rows (by their digest), batch and window size. Every part
+says which rows it holds, and that is checked whenever it is read.
 
-    folder/plan.json                 identity of the job and its batches
+    folder/plan.json                 identity of the job, number of rows, size of batches and windows
     folder/parts/part-000000.parquet one batch
 """
 
@@ -14,49 +15,67 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from agent.source import Source, lengths
 from curate.errors import IntegrityError, UsageError
 from curate.fingerprint import fingerprint
 
 PLAN = "plan.json"
 POSITION = "position"  # the column of every part that holds a row's place in the input
+BATCHING = 2  # changes with the rule that forms batches: another rule is another job
 AGAIN = "Remove it and run the same command again: its rows will be made anew."
+
+Batch = tuple[int, tuple[int, ...]]
+"""Index of a batch in the job, and the input positions of its rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which rows (by input position) form which batch. `windows[w]` is a range of batch indices."""
+    """Which rows (by input position) form which batch."""
 
     fingerprint: str
     identity: dict[str, Any]
-    batches: tuple[tuple[int, ...], ...]
-    windows: tuple[tuple[int, int], ...]
+    num_rows: int
+    batch_rows: int
+    window_rows: int
 
-    @property
-    def num_rows(self) -> int:
-        return sum(len(batch) for batch in self.batches)
+    @classmethod
+    def of(cls, identity: Mapping[str, Any], num_rows: int, batch_rows: int, window_rows: int) -> Plan:
+        identity = {**identity, "batching": [BATCHING, batch_rows, window_rows]}
+        return cls(fingerprint(identity)[:16], identity, num_rows, batch_rows, window_rows)
+
+    def batches(self, window: int, sizes: Sequence[int]) -> list[Batch]:
+        """Batches of the rows of one window, whose lengths are `sizes`: like lengths together, longest first.
+
+        Longest first: running out of memory shows at the start of a window, not at its end.
+        """
+        start, per_window = window * self.window_rows, -(-self.window_rows // self.batch_rows)
+        members = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
+        cut = [members[i : i + self.batch_rows] for i in range(0, len(members), self.batch_rows)]
+        return [(window * per_window + n, tuple(start + i for i in batch)) for n, batch in enumerate(cut)]
 
 
-def make_plan(identity: Mapping[str, Any], lengths: Sequence[int], batch_rows: int, window_rows: int) -> Plan:
-    """Bucket rows by length inside windows of `window_rows` input rows; longest batches first in each.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Consecutive rows of the input and the batches they form."""
 
-    Longest first: running out of memory shows at the start of a window, not at its end.
-    """
-    batches: list[tuple[int, ...]] = []
-    windows: list[tuple[int, int]] = []
-    for start in range(0, len(lengths), window_rows):
-        first = len(batches)
-        members = sorted(range(start, min(start + window_rows, len(lengths))), key=lambda i: (-lengths[i], i))
-        batches.extend(tuple(members[i : i + batch_rows]) for i in range(0, len(members), batch_rows))
-        windows.append((first, len(batches)))
-    return Plan(fingerprint(dict(identity))[:16], dict(identity), tuple(batches), tuple(windows))
+    start: int
+    rows: pa.Table
+    batches: list[Batch]
+
+
+def windows(source: Source, plan: Plan) -> Iterator[Window]:
+    """The windows of a source, in order. One is held at a time."""
+    for number, rows in enumerate(source.windows(plan.window_rows)):
+        yield Window(number * plan.window_rows, rows, plan.batches(number, lengths(rows).tolist()))
 
 
 class Parts:
@@ -75,9 +94,7 @@ class Parts:
                 )
         else:
             (folder / "parts").mkdir(parents=True, exist_ok=True)
-            text = json.dumps(
-                {"fingerprint": plan.fingerprint, "identity": plan.identity, "batches": plan.batches}
-            )
+            text = json.dumps(asdict(plan))
             _write_whole(stored, lambda tmp: tmp.write_text(text))
         for leftover in (folder / "parts").glob("*.tmp"):
             leftover.unlink()  # cut short by a kill
@@ -85,31 +102,36 @@ class Parts:
     def path(self, index: int) -> Path:
         return self.folder / "parts" / f"part-{index:06d}.parquet"
 
-    def is_done(self, index: int) -> bool:
-        return self.path(index).exists()
+    def is_done(self, batch: Batch) -> bool:
+        return self.path(batch[0]).exists()
 
-    def write(self, index: int, table: pa.Table) -> None:
-        """Store the finished batch `index`, whole or not at all."""
-        _write_whole(self.path(index), lambda tmp: pq.write_table(table, tmp, compression="zstd"))
+    def write(self, batch: Batch, table: pa.Table) -> None:
+        """Store a finished batch, whole or not at all."""
+        _write_whole(self.path(batch[0]), lambda tmp: pq.write_table(table, tmp, compression="zstd"))
 
-    def read(self, index: int, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
         """One part, its rows in batch order. Raises IntegrityError where it is not what was planned."""
-        path = self.path(index)
+        path = self.path(batch[0])
         try:
             table = pq.read_table(path, columns=[POSITION, *columns] if columns is not None else None)
         except (pa.ArrowInvalid, OSError) as error:
             raise IntegrityError(f"{path} cannot be read ({error}). {AGAIN}") from error
-        if tuple(table[POSITION].to_pylist()) != self.plan.batches[index]:
+        # a row with several targets stands several times, one after another
+        if tuple(position for position, _ in groupby(table[POSITION].to_pylist())) != batch[1]:
             raise IntegrityError(
-                f"{path} holds {table.num_rows} rows that are not those of batch {index} of the plan. {AGAIN}"
+                f"{path} holds {table.num_rows} rows that are not those of batch {batch[0]} of the plan. {AGAIN}"
             )
         return table
 
-    def in_input_order(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Tables of consecutive input rows, one a window."""
-        for first, end in self.plan.windows:
-            table = pa.concat_tables([self.read(i, columns) for i in range(first, end)])
-            yield table.take(pc.sort_indices(table[POSITION]))
+    def in_input_order(
+        self, source: Source, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Windows of the finished job: the parts' rows in input order, and for each the input's row."""
+        for window in windows(source, self.plan):
+            made = pa.concat_tables([self.read(batch, columns) for batch in window.batches])
+            order = np.argsort(made[POSITION].to_numpy(), kind="stable")
+            made = made.take(order)
+            yield made, window.rows.take(made[POSITION].to_numpy() - window.start)
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -11,6 +11,11 @@ from curate.records import Messages
 
 REWRITE_ID = "rewrite-1"
 REPAIR_ID = "repair-1"
+QUESTION_ID = "plain-1"
+ANOTHER_ID = "another-1"
+SDFT_ID = "sdft-guide-1"
+RETELL_ID = "retell-1"
+JUDGE_ID = "judge-1"
 
 REWRITE_INSTRUCTION = (
     "Rewrite the solution in your own words, as you would answer the question yourself. "
@@ -47,4 +52,40 @@ def repair(messages: Messages, demonstration: str, failure: str) -> Messages:
     return with_suffix(
         messages,
         f"Solution:\n{demonstration}\n\n{REWRITE_INSTRUCTION} An earlier attempt failed: {failure}",
+    )
+
+
+def another(messages: Messages, demonstration: str) -> Messages:
+    """Ask for a new question of the kind of this one."""
+    return with_suffix(
+        messages,
+        f"Solution:\n{demonstration}\n\nWrite one new question of the same kind as the one above, about other "
+        "things and with other numbers, that has one right answer. Write the question only.",
+    )
+
+
+def guided(messages: Messages, demonstration: str) -> Messages:
+    """SDFT's layout: the instruction, the reference response, and the request to use it as a guide."""
+    return with_suffix(
+        messages,
+        f"Reference response:\n{demonstration}\n\nTake the reference response as a guide and give a response of "
+        "your own to the instruction above.",
+    )
+
+
+def retell(messages: Messages, demonstration: str) -> Messages:
+    """Mind the Gap's guided alignment: study the solution, then solve the problem again in one's own way."""
+    return with_suffix(
+        messages,
+        f"Solution of a teacher:\n{demonstration}\n\nStudy this solution until you understand it. Then solve the "
+        "problem again in your own way, step by step in your own words, copying nothing, and end with the answer.",
+    )
+
+
+def judge(messages: Messages, reference: str, response: str) -> Messages:
+    """Ask whether a response is as good as the reference; the answer is YES or NO."""
+    return with_suffix(
+        messages,
+        f"Reference response:\n{reference}\n\nOther response:\n{response}\n\nDoes the other response answer "
+        "correctly, with the same result as the reference? Answer YES or NO.",
     )

@@ -2,10 +2,11 @@
 
     candidates ~ agent(. | rewriting prompt)  ->  gate  ->  NLL under the QA prompt, adapter off  ->  choice
 
-A row without an accepted candidate keeps its demonstration, with the reason. Rows are worked in stored
-batches (`agent.batch`), one Parquet part each (`agent.parts`), and every sample has a seed of its own, so
-a job killed at any moment goes on and, with the hf engine, ends in the same bytes as one that was not.
-This module commits no versions and knows no store.
+A row without an accepted candidate keeps its demonstration, with the reason. Rows are worked in batches
+(`agent.batch`) that take turns at the engine (`agent.pipeline`), one Parquet part each (`agent.parts`), and every
+sample has a seed of its own, so a job killed at any moment goes on and, with the hf engine, ends in the same bytes
+as one that was not. A job holds one window of its input, whatever its size. This module commits no versions and
+knows no store.
 
     result = rewrite(rows, engine, gate, RewriteConfig(candidates=4), "runs/1", agent_id="...")
     store.commit(result.rows(), "gsm8k-rewrites", candidates=result.candidates())
@@ -13,61 +14,40 @@ This module commits no versions and knows no store.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent import prompts
-from agent.batch import Gate, Row, Worker
+from agent.batch import Method, Row, Worker, rewriting
 from agent.embedding import Embed, backbone_embedder, sentence_embedder
 from agent.engine import Engine, Sampling
-from agent.parts import POSITION, Parts, Plan, make_plan
-from curate import schema
+from agent.gating import Gate, GateProcess, Inline, Verifier
+from agent.outcome import KINDS, RewriteResult, Tally, part_table
+from agent.parts import Batch, Parts, Plan, windows
+from agent.pipeline import Steps, pipelined
+from agent.source import Source
 from curate.errors import BudgetReached, DataError, UsageError
-from curate.fingerprint import canonical_json
-from curate.records import Decision, DecisionKind, VerdictStatus
-from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+from curate.records import Decision
 
 if TYPE_CHECKING:
     from agent.engine_hf import HFEngine
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-KINDS = (DecisionKind.REWRITE, DecisionKind.REPAIR, DecisionKind.FALLBACK)
-# What a job decides about a row. The other columns of a version are the input's, or the same for all rows.
-DECIDED = (
-    "completion",
-    "decision",
-    "reason",
-    "nll_demonstration",
-    "nll_completion",
-    "nll_self",
-    "num_tokens",
-    "pass_rate",
-    "seed",
-)
-NLL = ("nll_demonstration", "nll_completion", "nll_self")
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
-PART_SCHEMA = pa.schema(
-    [
-        pa.field(POSITION, pa.int64()),
-        pa.field("row_id", pa.string()),
-        *(VERSION_SCHEMA.field(name) for name in DECIDED),
-        pa.field("error", pa.string()),
-        pa.field("candidates", pa.list_(pa.struct(list(CANDIDATE_SCHEMA)))),
-    ]
-)
+BESIDE_CANDIDATES = 512
+"""From so many candidates on, the gate gets a process of its own: starting one takes a second."""
 
 
 class RewriteConfig(BaseModel):
@@ -85,11 +65,19 @@ class RewriteConfig(BaseModel):
     """Longest candidate in tokens; one that is cut there is rejected by the gate."""
     repairs: int = Field(0, ge=0)
     """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
+    targets: int = Field(1, ge=1)
+    """Rewrites kept a row at most, each unlike the others; the second and further ones have targets 1, 2, ..."""
     tie_nats: float = Field(0.05, ge=0)
     """Candidates within this of the lowest NLL (nats per token) count as equally well aligned."""
-    embedding: str = "backbone"
-    """What texts are compared by within a tie: `backbone` (its mean hidden state), `none` (the likelier
-    wins), or a sentence-transformers model by name or folder."""
+    scoring: bool = True
+    """Measure NLLs under the backbone. Without them the first accepted candidate is kept: for servers that return
+    no log-probabilities of given text."""
+    embedding: str = "auto"
+    """What texts are compared by within a tie: `backbone` (its mean hidden state while scoring), `none` (the
+    likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows
+    hidden states, else `none`."""
+    accept: Literal["own", "gate"] = "own"
+    """For `--method`: accept by the method's own rule, or by the gate."""
     own_samples: int = Field(0, ge=0)
     """The backbone's own answers a row, scored for `nll_self`. They cost as much as candidates."""
     batch_rows: int = Field(64, ge=1)
@@ -99,58 +87,17 @@ class RewriteConfig(BaseModel):
     seed: int = 0
     """Root of every sample's seed."""
 
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_p, self.max_tokens)
+
 
 @dataclass(frozen=True, slots=True)
-class RewriteResult:
-    """A finished job. Rows and candidates stream from its parts, in the input's row order."""
+class Budget:
+    """Where a job stops. It stops between batches, and the same call goes on."""
 
-    run_dir: Path
-    fingerprint: str
-    num_rows: int
-    counts: dict[str, int]  # decision -> rows: rewrite, repair, fallback
-    reasons: dict[str, int]  # reason -> fallback rows, commonest first
-    errors: dict[str, str]  # row_id -> what was raised, for reason `error`
-    num_candidates: int
-    num_accepted: int
-    num_tokens: int  # sampled for candidates
-    nll_demonstration: float | None  # means over rows, nats per token
-    nll_completion: float | None  # of what the new version reads, fallbacks included
-    nll_self: float | None
-    seconds: dict[str, float]  # of this process, by stage: generate, gate, score, choose, write
-    _parts: Parts
-    _input: pa.Table
-    _constants: dict[str, str | None]  # provenance columns, the same for all rows
-
-    def rows(self) -> pa.RecordBatchReader:
-        """The new version's rows (VERSION_SCHEMA)."""
-        return pa.RecordBatchReader.from_batches(VERSION_SCHEMA, self._row_batches())
-
-    def candidates(self) -> pa.RecordBatchReader:
-        """Every candidate, chosen or not (CANDIDATE_SCHEMA)."""
-        return pa.RecordBatchReader.from_batches(CANDIDATE_SCHEMA, self._candidate_batches())
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures as plain data."""
-        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
-        return {name: getattr(self, name) for name in names} | {"run_dir": str(self.run_dir)}
-
-    def _row_batches(self) -> Iterator[pa.RecordBatch]:
-        start = 0
-        for part in self._parts.in_input_order(DECIDED):
-            source = self._input.slice(start, part.num_rows)
-            start += part.num_rows
-            columns = []
-            for name, kind in zip(VERSION_SCHEMA.names, VERSION_SCHEMA.types, strict=True):
-                if name in self._constants:
-                    columns.append(pa.repeat(pa.scalar(self._constants[name], kind), part.num_rows))
-                else:
-                    columns.append((part if name in DECIDED else source)[name])
-            yield from pa.table(columns, schema=VERSION_SCHEMA).combine_chunks().to_batches()
-
-    def _candidate_batches(self) -> Iterator[pa.RecordBatch]:
-        for part in self._parts.in_input_order(["candidates"]):
-            structs = pc.list_flatten(part["candidates"].combine_chunks())
-            yield pa.RecordBatch.from_arrays(structs.flatten(), schema=CANDIDATE_SCHEMA)
+    deadline: float | None = None  # of time.monotonic
+    max_candidates: int | None = None  # sampled by the job in all, earlier calls included
 
 
 def rewrite(
@@ -160,72 +107,67 @@ def rewrite(
     config: RewriteConfig,
     run_dir: str | Path,
     *,
+    method: Method | None = None,
+    limit: int | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
     agent_id: str | None = None,
     template_id: str | None = None,
-    deadline: float | None = None,
+    budget: Budget = Budget(),  # frozen
+    beside: bool | None = None,
 ) -> RewriteResult:
-    """Rewrite `rows` and return the finished job; `run_dir` keeps its parts.
+    """Rewrite `rows`, at most `limit` of them, and return the finished job; `run_dir` keeps its parts.
 
-    `rows` is whatever a store commits: a table or reader of VERSION_SCHEMA, a datasets.Dataset, or mappings
-    with `row_id`, `messages` and `demonstration`. Candidates come from the engine's adapter if it has one,
-    and then `agent_id` says which; otherwise from the bare backbone. The same call on a `run_dir` that holds
-    part of the job does only what is missing. `progress` gets `{"done", "total", "rewrite", "repair",
-    "fallback", "seconds"}` after every batch. `embed` replaces what `config.embedding` names. `deadline`
-    (of time.monotonic) ends the job between batches with BudgetReached. Raises UsageError, DataError, and
-    the engine's own error where it fails on everything.
+    `rows` is a snapshot of a store, or whatever a store commits (`agent.source`), with `row_id`, `messages` and
+    `demonstration`. Candidates come from the engine's adapter if it has one, and then `agent_id` says which;
+    otherwise from the bare backbone. `method` replaces this project's (`agent.baselines` has the published ones).
+    The same call on a `run_dir` that holds part of the job does only what is missing. `progress` gets `{"done",
+    "total", "rewrite", "repair", "fallback", "seconds"}` after every batch. `embed` replaces what
+    `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
+    Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
     if config.temperature == 0 and config.candidates > 1:
         raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
     adapter = bool(getattr(engine, "has_adapter", False))
     if adapter and not agent_id:
         raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
-    embed = embed or embedder(engine, config.embedding)
-    table = pa.Table.from_batches(list(schema.batches(rows)), VERSION_SCHEMA)
-    if not table.num_rows:
-        raise DataError("there are no rows to rewrite: the version is empty.")
-    plan = _plan(table, engine, gate, config, agent_id if adapter else None)
+    if method is not None and adapter:
+        raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
+    method = method or rewriting(config.candidates, config.sampling, repairs=config.repairs, adapter=adapter)
+    source = Source.of(rows, limit)
+    plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
     parts = Parts(Path(run_dir), plan)
+    states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
     worker = Worker(
         engine,
-        gate,
-        Sampling(config.temperature, config.top_p, config.max_tokens),
-        candidates=config.candidates,
-        repairs=config.repairs,
-        own_samples=config.own_samples,
-        tie_nats=config.tie_nats,
+        method,
         seed=config.seed,
+        targets=config.targets,
+        tie_nats=config.tie_nats,
+        own_samples=config.own_samples,
+        score=config.scoring,
+        states=states,
         embed=embed,
-        adapter=adapter,
     )
-    tally = _Tally()
-    started = time.monotonic()
-    for index, members in enumerate(plan.batches):
-        if not parts.is_done(index):
-            if deadline is not None and time.monotonic() > deadline:
-                raise BudgetReached(
-                    f"the time budget is used up after {tally.num_rows} of {plan.num_rows} rows. They stand "
-                    f"in {run_dir}; the same command goes on from there."
-                )
-            batch = [_row(table, position) for position in members]
-            decisions = worker.run(batch)
-            with worker.timed("write"):
-                parts.write(index, _part(batch, decisions))
-        tally.add(parts.read(index))
-        if progress:
-            counts = {kind.value: tally.counts[kind] for kind in KINDS}
-            seconds = time.monotonic() - started
-            progress({"done": tally.num_rows, "total": plan.num_rows, **counts, "seconds": seconds})
+    if beside is None:
+        beside = plan.num_rows * max(1, method.most_candidates) >= BESIDE_CANDIDATES and _portable(gate)
+    tally = Tally()
+    with ExitStack() as stack:
+        verifier = stack.enter_context(GateProcess(gate)) if beside else Inline(gate)
+        job = _Job(source, parts, worker, verifier, tally, budget, progress)
+        job.run(stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="parts")))
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
-    assert sum(tally.counts[kind] for kind in KINDS) == tally.num_rows == table.num_rows
+    assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
     return RewriteResult(
         run_dir=Path(run_dir),
         fingerprint=plan.fingerprint,
+        method=method.name,
+        embedding=embedding,
         **tally.figures(),
-        seconds={stage: round(s, 3) for stage, s in worker.seconds.items()},
+        part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
+        seconds={stage: round(s, 3) for stage, s in job.seconds.items()},
         _parts=parts,
-        _input=table,
+        _source=source,
         _constants={
             "agent_id": agent_id if adapter else None,
             "template_id": template_id,
@@ -236,79 +178,145 @@ def rewrite(
     )
 
 
-class _Tally:
-    """Figures over the parts, in one pass."""
+class _Job:
+    """One call: the batches that are missing, worked in turns, written beside the work."""
 
-    def __init__(self) -> None:
-        self.num_rows = self.num_candidates = self.num_accepted = self.num_tokens = 0
-        self.counts: Counter[str] = Counter()
-        self.reasons: Counter[str] = Counter()
-        self.errors: dict[str, str] = {}
-        self.nll: dict[str, list[float]] = {name: [] for name in NLL}
+    def __init__(
+        self,
+        source: Source,
+        parts: Parts,
+        worker: Worker,
+        verifier: Verifier,
+        tally: Tally,
+        budget: Budget,
+        progress: Progress | None,
+    ) -> None:
+        self.source, self.parts, self.worker, self.verifier = source, parts, worker, verifier
+        self.tally, self.budget, self.progress = tally, budget, progress
+        self.started = time.monotonic()
+        self.written = 0.0
+        self.under_way = 0  # most candidates that the batches at work can come to
+        self.stopped = ""
+        self.pending: deque[tuple[int, Future[pa.Table]]] = deque()
 
-    def add(self, part: pa.Table) -> None:
-        self.num_rows += part.num_rows
-        self.counts.update(part["decision"].to_pylist())
-        fallbacks = part.filter(pc.equal(part["decision"], DecisionKind.FALLBACK.value))
-        self.reasons.update(fallbacks["reason"].to_pylist())
-        failed = part.filter(pc.is_valid(part["error"]))
-        self.errors.update(zip(failed["row_id"].to_pylist(), failed["error"].to_pylist(), strict=True))
-        for name, values in self.nll.items():
-            values.extend(v for v in part[name].to_pylist() if v is not None)
-        candidates = pc.list_flatten(part["candidates"].combine_chunks())
-        self.num_candidates += len(candidates)
-        self.num_tokens += pc.sum(pc.struct_field(candidates, "num_tokens")).as_py() or 0
-        accepted = pc.equal(pc.struct_field(candidates, "status"), VerdictStatus.ACCEPTED.value)
-        self.num_accepted += pc.sum(accepted).as_py() or 0
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {**self.worker.seconds, "gate": self.verifier.seconds, "write": self.written}
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "num_rows": self.num_rows,
-            "counts": {kind.value: self.counts[kind] for kind in KINDS},
-            "reasons": dict(self.reasons.most_common()),
-            "errors": self.errors,
-            "num_candidates": self.num_candidates,
-            "num_accepted": self.num_accepted,
-            "num_tokens": self.num_tokens,
-            **{name: float(np.mean(values)) if values else None for name, values in self.nll.items()},
-        }
+    def run(self, writer: ThreadPoolExecutor) -> None:
+        for batch, rows, decisions in pipelined(self._missing(), self.verifier):
+            most = len(rows) * self.worker.method.most_candidates
+            self.pending.append((most, writer.submit(self._write, batch, rows, decisions)))
+            self._collect(most_pending=1)
+        self._collect(most_pending=0)
+        if self.stopped:
+            raise BudgetReached(
+                f"{self.stopped} after {self.tally.num_rows} of {self.parts.plan.num_rows} rows. They stand in "
+                f"{self.parts.folder}; the same command goes on from there."
+            )
+
+    def _missing(self) -> Iterator[Steps[tuple[Batch, list[Row], list[list[Decision]]]]]:
+        """The batches to be made; those that stand are counted."""
+        for window in windows(self.source, self.parts.plan):
+            for batch in window.batches:
+                if self.parts.is_done(batch):
+                    self._count(self.parts.read(batch))
+                    continue
+                most = len(batch[1]) * self.worker.method.most_candidates
+                if self.stopped or self._spent(most):
+                    continue  # what stands further on is still counted
+                self.under_way += most
+                rows = [_row(window.rows, position, position - window.start) for position in batch[1]]
+                yield self._steps(batch, rows)
+
+    def _steps(self, batch: Batch, rows: list[Row]) -> Steps[tuple[Batch, list[Row], list[list[Decision]]]]:
+        decisions = yield from self.worker.run(rows)
+        return batch, rows, decisions
+
+    def _spent(self, most: int) -> bool:
+        """Whether the budget has no room for a batch of at most `most` candidates."""
+        if self.budget.deadline is not None and time.monotonic() > self.budget.deadline:
+            self.stopped = "the time budget is used up"
+        limit = self.budget.max_candidates
+        if limit is not None and self.tally.num_candidates + self.under_way + most > limit:
+            self.stopped = f"the next batch may need {most} candidates, more than is left of {limit},"
+        return bool(self.stopped)
+
+    def _write(self, batch: Batch, rows: list[Row], decisions: list[list[Decision]]) -> pa.Table:
+        started = time.monotonic()
+        table = part_table(rows, decisions)
+        self.parts.write(batch, table)
+        self.written += time.monotonic() - started
+        return table
+
+    def _collect(self, most_pending: int) -> None:
+        while self.pending and (len(self.pending) > most_pending or self.pending[0][1].done()):
+            most, future = self.pending.popleft()
+            table = future.result()
+            self.under_way -= most
+            self._count(table)
+
+    def _count(self, table: pa.Table) -> None:
+        self.tally.add(table)
+        if self.progress:
+            counts = {kind.value: self.tally.counts[kind] for kind in KINDS}
+            seconds = time.monotonic() - self.started
+            total = self.parts.plan.num_rows
+            self.progress({"done": self.tally.num_rows, "total": total, **counts, "seconds": seconds})
 
 
-def embedder(engine: Engine, name: str) -> Embed | None:
-    """The embedding that `RewriteConfig.embedding` names. Raises UsageError where the engine has none."""
+def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None, str]:
+    """What `config.embedding` names: by the states of scoring or not, by which callable, and its name.
+
+    Raises UsageError where the engine shows no hidden states and `backbone` asks for them.
+    """
+    shows_states = hasattr(engine, "score")
+    name = config.embedding
+    if name == "auto":
+        name = "backbone" if shows_states else "none"
     if name == "none":
-        return None
+        return False, None, name
     if name != "backbone":
-        return sentence_embedder(name)
-    if not hasattr(engine, "score"):
+        return False, sentence_embedder(name), name
+    if not shows_states:
         raise UsageError(
             f"the engine {engine.name!r} shows no hidden states to embed texts by; set rewrite.embedding to "
             "`none` or to a sentence-transformers model."
         )
-    return backbone_embedder(cast("HFEngine", engine))
+    return config.scoring, None if config.scoring else backbone_embedder(cast("HFEngine", engine)), name
 
 
-def _plan(table: pa.Table, engine: Engine, gate: Gate, config: RewriteConfig, agent_id: str | None) -> Plan:
-    digest = hashlib.sha256()
-    lengths = []
-    for batch in table.select(READ).to_batches():
-        for row in batch.to_pylist():
-            digest.update(canonical_json(row).encode("utf-8", "surrogatepass"))
-            lengths.append(len(row["messages"]) + len(row["demonstration"]))
+def _portable(gate: Gate) -> bool:
+    """Whether the gate can live in another process: not if it asks models, which are here."""
+    return not getattr(gate, "models", True)
+
+
+def _plan(
+    source: Source, engine: Engine, gate: Gate, config: RewriteConfig, method: Method, agent_id: str | None
+) -> Plan:
+    survey = source.survey(READ)
+    if not survey.num_rows:
+        raise DataError("there are no rows to rewrite: the version is empty.")
+    if config.targets > 1 and survey.highest_target > 0:
+        raise UsageError(
+            f"the version has rows with several targets (up to {survey.highest_target}) already, so targets: "
+            f"{config.targets} has no room. Rewrite the version it was made from, or set targets to 1."
+        )
     identity = {
-        "rows": digest.hexdigest(),
+        "rows": survey.digest,
         "config": config.model_dump(mode="json"),
+        "method": method.name,
+        "prompts": [prompts.REWRITE_ID, prompts.REPAIR_ID, *(a.template for a in method.attempts)],
         "engine": engine.name,
         "backbone": engine.fingerprint,
         "agent_id": agent_id,
         "gate_id": gate.id,
-        "prompts": [prompts.REWRITE_ID, prompts.REPAIR_ID],
     }
-    return make_plan(identity, lengths, config.batch_rows, config.window_rows)
+    return Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
 
 
-def _row(table: pa.Table, position: int) -> Row:
-    row = table.select(READ).slice(position, 1).to_pylist()[0]
+def _row(table: pa.Table, position: int, offset: int) -> Row:
+    row = table.select(READ).slice(offset, 1).to_pylist()[0]
     return Row(
         position=position,
         row_id=row["row_id"],
@@ -318,37 +326,3 @@ def _row(table: pa.Table, position: int) -> Row:
         answer=row["answer"],
         task=row["task"],
     )
-
-
-def _part(rows: list[Row], decisions: list[Decision]) -> pa.Table:
-    kept = [d.candidate for d in decisions]
-    candidates = schema.candidate_table(
-        (c for row in rows for c in row.candidates),
-        chosen=[(c.row_id, c.target, c.k, c.attempt) for c in kept if c],
-    )
-    offsets = np.cumsum([0, *(len(row.candidates) for row in rows)], dtype=np.int32)
-    structs = pa.StructArray.from_arrays(
-        [column.combine_chunks() for column in candidates.columns], fields=list(CANDIDATE_SCHEMA)
-    )
-    records = [_record(*pair) for pair in zip(rows, decisions, strict=True)]
-    columns = {name: [record[name] for record in records] for name in PART_SCHEMA.names[:-1]}
-    arrays = [pa.array(values, PART_SCHEMA.field(name).type) for name, values in columns.items()]
-    return pa.Table.from_arrays([*arrays, pa.ListArray.from_arrays(offsets, structs)], schema=PART_SCHEMA)
-
-
-def _record(row: Row, decision: Decision) -> dict[str, Any]:
-    kept, expert = decision.candidate, row.demonstration_score
-    return {
-        POSITION: row.position,
-        "row_id": row.row_id,
-        "completion": decision.completion,
-        "decision": decision.decision.value,
-        "reason": decision.reason or None,
-        "nll_demonstration": expert.nll if expert else None,
-        "nll_completion": kept.nll if kept else expert.nll if expert else None,
-        "nll_self": row.nll_self,
-        "num_tokens": int(kept.scores["num_tokens"]) if kept else expert.num_tokens if expert else None,
-        "pass_rate": row.pass_rate,
-        "seed": kept.seed if kept else None,
-        "error": row.error,
-    }

@@ -43,18 +43,16 @@ def job(
     from pipelines.jobs import commits, models
 
     version = store.resolve(name)
-    rows = store.open(version).table()
-    partial = limit is not None and limit < rows.num_rows
-    if partial:
-        rows = rows.slice(0, limit)
+    partial = limit is not None and limit < version.rows
     engine = models.engine(str(model), agent, batch_size=batch_size)
     gate: Any = load_gate(config.general.gate)  # a cached property is no plain attribute to a type checker
     result = rewrite(
-        rows,
+        store.open(version),
         engine,
         gate,
         config.section("rewrite", seed=seed),
         run.folder,
+        limit=limit,
         progress=progress,
         agent_id=identity.model(str(models.adapter_folder(agent))) if agent else None,
         template_id=template_id(engine.tokenizer),
@@ -82,7 +80,7 @@ def job(
         "source": version.ref,
         "rows": result.num_rows,
         "fallback_share": result.counts["fallback"] / result.num_rows,
-        "failed_rows": len(result.errors),
+        "failed_rows": result.num_errors,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
     }
 

@@ -20,8 +20,9 @@ import pytest
 from agent.batch import CANARY
 from agent.choice import aligned, failure_message, fallback_reason, farthest
 from agent.engine import Sample, Score
-from agent.parts import make_plan
-from agent.rewrite import RewriteConfig, RewriteResult, rewrite
+from agent.outcome import RewriteResult
+from agent.parts import Plan
+from agent.rewrite import Budget, RewriteConfig, rewrite
 from curate.errors import BudgetReached, IntegrityError, UsageError
 from curate.fingerprint import seed_of
 from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
@@ -270,10 +271,10 @@ def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
 
 
 def test_batches_hold_rows_of_like_length_within_their_window():
-    plan = make_plan({}, [5, 1, 3, 2, 9, 8], batch_rows=2, window_rows=4)
-    # window 0 is rows 0..3 by falling length: 0, 2, 3, 1; window 1 is rows 4, 5
-    assert plan.batches == ((0, 2), (3, 1), (4, 5))
-    assert plan.windows == ((0, 2), (2, 3))
+    plan = Plan.of({}, 6, batch_rows=2, window_rows=4)
+    # window 0 is rows 0..3 by falling length: 0, 2, 3, 1; window 1 is rows 4, 5 and begins with batch 2
+    assert plan.batches(0, [5, 1, 3, 2]) == [(0, (0, 2)), (1, (3, 1))]
+    assert plan.batches(1, [9, 8]) == [(2, (4, 5))]
 
 
 def test_a_finished_part_stands_and_only_missing_ones_are_made(tmp_path):
@@ -320,7 +321,14 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 
 def test_the_deadline_ends_between_batches_and_the_rest_goes_on(tmp_path):
     with pytest.raises(BudgetReached, match="after 0 of 9 rows"):
-        rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path, deadline=time.monotonic() - 1)
+        rewrite(
+            rows(9),
+            FakeEngine(),
+            FakeGate(),
+            config(),
+            tmp_path,
+            budget=Budget(deadline=time.monotonic() - 1),
+        )
     assert rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path).num_rows == 9
 
 
@@ -391,4 +399,5 @@ def test_a_part_is_readable_by_anything(tmp_path):
     rewrite(rows(3), FakeEngine(), FakeGate(), config(), tmp_path)
     part = pq.read_table(tmp_path / "parts" / "part-000000.parquet")
     assert part.num_rows == 3
-    assert json.loads((tmp_path / "plan.json").read_text())["batches"] == [[2, 1, 0]]
+    assert part["position"].to_pylist() == [2, 1, 0]  # longest first
+    assert json.loads((tmp_path / "plan.json").read_text())["num_rows"] == 3
