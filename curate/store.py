@@ -95,12 +95,19 @@ class Store:
                 return versions.select(con, "v.name = ?", [ref.name])[::-1]
             return versions.chain(con, version)
 
-    def tag(self, ref: str, name: str, *, move: bool = False) -> Version:
-        """Name a version `NAME@TAG`."""
+    def tag(
+        self, ref: str, name: str, *, move: bool = False, author: str | None = None, note: str = ""
+    ) -> Version:
+        """Name a version `NAME@TAG`. `note` stands in the log: a risk that was accepted."""
         with self.catalog.writing() as con:
             version = versions.resolve(con, ref)
-            versions.set_tag(con, version, name, move)
+            versions.set_tag(con, version, name, move, author or default_author(), note)
         return version
+
+    def taggings(self) -> dict[str, list[dict[str, Any]]]:
+        """Every tag that was ever given, by version id, oldest first."""
+        with self.catalog.reading() as con:
+            return versions.taggings(con)
 
     def branch(self, ref: str, name: str) -> Version:
         """Start the branch `NAME/BRANCH` at a version."""
@@ -332,17 +339,35 @@ class Store:
 
 
 def _check_rewriting(staged: Staged, parent: Snapshot | None, mode: str) -> None:
-    """Rows in = rewrites + repairs + fallbacks, and no key comes or goes."""
+    """Rows in = rewrites + repairs + fallbacks, and no row comes or goes; a row may come out with further targets."""
     other = {k: n for k, n in staged.decisions.items() if k not in _REWRITING}
-    given = sum(staged.decisions.values())
+    targets = _further_targets(staged, parent) if staged.counts["add"] and parent is not None else 0
+    given = sum(staged.decisions.values()) - targets
+    new, lost = staged.counts["add"] - targets, staged.counts["remove"]
     rows_in = parent.version.rows if parent is not None else 0
-    if other or staged.counts["add"] or staged.counts["remove"] or (mode == "replace" and given != rows_in):
+    if other or new or lost or (mode == "replace" and given != rows_in):
         fates = ", ".join(f"{n} {k}" for k, n in sorted(staged.decisions.items()))
         raise IntegrityError(
             f"the conservation law does not hold for this rewriting job: {rows_in} rows went in and {given} came out "
-            f"({fates}), {staged.counts['add']} of them new and {staged.counts['remove']} lost. Each row must come out "
+            f"({fates}), {new} of them new and {lost} lost. Each row must come out "
             "as a rewrite, a repair or a fallback; nothing was committed."
         )
+
+
+def _further_targets(staged: Staged, parent: Snapshot) -> int:
+    """Added keys that are a second or further target of a row of the parent."""
+    from curate import changes
+    from curate.catalog import memory
+    from curate.parts import verified
+
+    log = changes.read(str(verified(parent.root, staged.log.id)))
+    with memory(parent.root / "tmp") as con:
+        found = one(
+            con,
+            f"SELECT count(*) FROM ({log}) a WHERE op = 'add' AND target > 0 AND row_id IN "
+            f"(SELECT row_id FROM ({parent.live_sql()}) WHERE target = 0)",
+        )
+    return found[0] if found else 0
 
 
 def default_author() -> str:

@@ -262,6 +262,20 @@ def test_a_rewriting_job_must_account_for_every_row(store: Store) -> None:
     assert store.resolve("b").number == 1
 
 
+def test_a_rewritten_row_may_come_out_with_further_targets_but_no_row_may_be_new(store: Store) -> None:
+    store.commit([row(n) for n in range(2)], "a")
+    fates = [row(0, "one", decision="rewrite"), row(1, decision="fallback")]
+    second = row(0, "two", decision="rewrite", target=1)
+    done = store.commit([*fates, second], "b", parent="a", law="rewrite")
+    assert (done.rows, done.added) == (3, 1)
+    stranger = row(7, "new", decision="rewrite")
+    for added in (stranger, {**stranger, "target": 1}):
+        with pytest.raises(IntegrityError, match="1 of them new and 0 lost"):
+            store.commit([*fates, added], "b", parent="a", law="rewrite")
+    with pytest.raises(IntegrityError, match="2 rows went in and 1 came out"):
+        store.commit([fates[0], second], "b", parent="a", law="rewrite")
+
+
 # what is refused
 
 
