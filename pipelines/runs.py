@@ -127,7 +127,8 @@ def execute(
 
     asked = identity_of(entry, args, config, Path(store))
     identified = fingerprint(asked)
-    run = Run(Path(store) / "runs" / f"{verb}-{identified[:DIGITS]}", identified, fresh)
+    folder = Path(store) / "runs" / f"{verb.replace(' ', '-')}-{identified[:DIGITS]}"
+    run = Run(folder, identified, fresh)
     run.folder.mkdir(parents=True, exist_ok=True)
     with locked(run.folder, patience_s):
         found = None if fresh else run.result()
@@ -243,7 +244,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
     plain, inputs = {}, {}
     for name, value in sorted(args.items()):
         kind = names_of(own[name])
-        if value is None or value == own[name].default:
+        if value is None or value == own[name].default or kind is Names.BUDGET:
             continue
         if kind in (None, Names.OUTPUT):
             plain[name] = _plain(value)

@@ -20,7 +20,9 @@ class Names(Enum):
     MODEL = "model"  # a model folder, a hub id or `pocket`: hashed as its weights, tokenizer and template
     ADAPTER = "adapter"  # an agent's folder: hashed as its weights
     FILE = "file"  # hashed as its bytes
+    NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
+    BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
 
 
 def argument(help: str, **kwargs: Any) -> Any:
@@ -76,3 +78,13 @@ Jobs = Annotated[
 ]
 RowId = Annotated[str, argument("Id of the row, or its beginning.", metavar="ROW")]
 Target = Annotated[int, option("--target", help="Which of a row's several rewrites.", min=0)]
+BudgetMinutes = Annotated[
+    float | None,
+    option(
+        "--budget-minutes",
+        help="Stop after so long (exit code 7); the same command goes on.",
+        min=0,
+        show_default=False,
+    ),
+    Names.BUDGET,
+]
