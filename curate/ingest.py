@@ -10,7 +10,6 @@ Files are streamed. Owns duplicates and the report; parsing files is `sources`, 
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -129,12 +128,12 @@ class Ingest:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield batches of VERSION_SCHEMA. Raises DataError for duplicate keys (naming both lines) and where not one
         row can be read."""
-        with contextlib.ExitStack() as held:
-            self._bad_lines = None
-            if self.bad_file is not None:
-                self.bad_file.parent.mkdir(parents=True, exist_ok=True)
-                self._bad_lines = held.enter_context(self.bad_file.open("w", encoding="utf-8"))
+        try:
             yield from self._batches(sources.Meter())
+        finally:
+            if self._bad_lines is not None:
+                self._bad_lines.close()
+                self._bad_lines = None
 
     def _batches(self, meter: sources.Meter) -> Iterator[pa.RecordBatch]:
         self.report = report = Report()
@@ -240,7 +239,10 @@ class Ingest:
         self.report.num_bad += 1
         if len(self.report.bad) < _KEPT_BAD:
             self.report.bad.append(bad)
-        if self._bad_lines is not None:
+        if self.bad_file is not None:
+            if self._bad_lines is None:
+                self.bad_file.parent.mkdir(parents=True, exist_ok=True)
+                self._bad_lines = self.bad_file.open("w", encoding="utf-8")
             self._bad_lines.write(json.dumps(bad.to_json(), ensure_ascii=False) + "\n")
 
 

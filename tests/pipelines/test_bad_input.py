@@ -40,7 +40,8 @@ def test_wrong_json_on_line_7_is_named_and_the_rest_is_kept(recast, tmp_path):
     file.write_text("\n".join(lines) + "\n")
     said = recast("import", file, "--as", "x")
     assert said.code == 3
-    assert "d.jsonl, line 7, left out" in said.out
+    assert "d.jsonl, line 7: not valid JSON" in said.out
+    assert "bad_rows/x@v1.jsonl" in said.out
     said = recast("import", file, "--as", "y", "--json")
     assert said.code == 3
     assert [bad["line"] for bad in said.json["bad_rows"]] == [7]
