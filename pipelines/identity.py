@@ -38,6 +38,9 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
         return store().resolve(str(value)).id
     if kind in (Names.MODEL, Names.ADAPTER):
         return model(str(value))
+    if kind is Names.NAMED_FILE:
+        name, path = named_file(str(value))
+        return f"{name}={of(Names.FILE, path, store)}"
     if kind is Names.FILE:
         path = Path(value)
         if not path.exists():
@@ -48,6 +51,12 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
             else digest(path)
         )
     return str(value)
+
+
+def named_file(value: str) -> tuple[str, str]:
+    """`NAME=FILE` as name and file; the name of a bare file is empty, `=` in it or not."""
+    name, equals, path = value.partition("=")
+    return (name, path) if equals and not Path(value).exists() else ("", value)
 
 
 def model_path(name: str) -> str:

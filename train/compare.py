@@ -7,13 +7,15 @@ All figures are in points of 100. For a task b with the same items before and af
     forgetting = mean_b F_b                      tasks weigh alike, whatever their size
 
 Net accuracy hides what moves both ways, so items right -> wrong and wrong -> right are counted, too.
-Intervals come from a paired bootstrap over items, drawn within each task; p-values from the exact
-McNemar test. Nothing here knows models; it reads `train.evaluate.EvalResult`.
+An arm may have several runs, one a seed: figures are then means over them. Intervals come from a bootstrap
+that draws items, paired and within each task, and seeds; arms with equally many seeds share the drawn ones, since
+seed i of one and of another were made from the same data. p-values are of the exact McNemar test, for arms of one
+run: answers of several seeds to one question are not independent. Nothing here knows models; it reads
+`train.results.EvalResult`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,37 +23,28 @@ from typing import Any
 import numpy as np
 
 from curate.errors import DataError, UsageError
-from train.evaluate import EvalResult, ItemResult, Outcome
+from train.bootstrap import NUM_RESAMPLES, Interval, interval, mcnemar, resampled_accuracies, resampled_seeds
+from train.results import EvalResult, ItemResult, Outcome
 
-NUM_RESAMPLES = 10_000
 Key = tuple[str, str]  # (suite, task)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure in points with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+Table = Mapping[Key, Mapping[str, ItemResult]]
+MIN_FORGETTING = 0.5
+"""Points that the first of a pair must forget before a ratio to it means anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """One task before and after."""
+    """One task before and after. Counts are means over the runs of the arm."""
 
     suite: str
     task: str
     num: int
     base_accuracy: float  # points
     accuracy: float  # points
-    right_to_wrong: int
-    wrong_to_right: int
-    format_failures: int  # items of the tuned model without any answer
-    p_value: float  # exact McNemar, two-sided
+    right_to_wrong: float
+    wrong_to_right: float
+    format_failures: float  # items of the tuned model without any answer
+    p_value: float | None  # exact McNemar, two-sided; None for several runs
     base_gold_loglik: float | None
     gold_loglik: float | None
 
@@ -70,9 +63,10 @@ class TaskChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One tuned model against the base."""
+    """One tuned arm against the base."""
 
     model: str
+    num_runs: int
     target: tuple[TaskChange, ...]
     general: tuple[TaskChange, ...]
     downstream: float | None  # accuracy on the target, points
@@ -80,22 +74,23 @@ class Change:
     general_accuracy: float | None
     forgetting: Interval | None  # mean over the general tasks; None without any
     worst: TaskChange | None  # the general task that lost most
-    right_to_wrong: int  # over the general tasks
-    wrong_to_right: int
+    right_to_wrong: float  # over the general tasks
+    wrong_to_right: float
     p_value: float | None  # exact McNemar over all general items
     gold_loglik_change: float | None  # nats per token on the general tasks, tuned minus base
+    kl: float | None  # nats per token from the base, on own answers to the target's questions
     verdict: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two tuned models against each other: the second minus the first."""
+    """Two tuned arms against each other: the second minus the first."""
 
     first: str
     second: str
     downstream: Interval | None
     forgetting: Interval | None
-    forgetting_ratio: float | None  # second / first; None where the first forgot nothing
+    forgetting_ratio: Interval | None  # second / first; None where the first forgot less than MIN_FORGETTING
     verdict: str
 
 
@@ -112,96 +107,180 @@ class Comparison:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Arm:
+    """An arm with its resampled accuracies in points, (B,) each; None without such tasks."""
+
+    name: str
+    tables: Sequence[Table]
+    downstream: float | None
+    general: float | None
+    downstream_B: np.ndarray | None
+    general_B: np.ndarray | None
+
+
 def compare(
     base: EvalResult,
-    others: Sequence[EvalResult] | Mapping[str, EvalResult],
+    others: Sequence[EvalResult] | Mapping[str, EvalResult | Sequence[EvalResult]],
     *,
     target: Iterable[str] = (),
     num_resamples: int = NUM_RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """Compare every result of `others` with `base`, and each with every later one.
+    """Compare every arm of `others` with `base`, and with each other in the order given.
 
-    `target` names the suites or tasks that the tuning was for; everything else is general. A mapping
-    renames the models. Raises DataError where two results do not hold the same items, UsageError where
-    `target` names nothing.
+    `others` are evaluations named by their models, or arms by name, each one evaluation or one a seed.
+    `target` names the suites or tasks that tuning was for; all others are general. Every evaluation must
+    hold the same items as the base. Raises DataError where they differ and UsageError for an unknown target.
     """
-    named_results = others.items() if isinstance(others, Mapping) else [(r.model, r) for r in others]
-    results = [EvalResult(name, result.items) for name, result in named_results]
+    arms = _named_runs(others)
     named = frozenset(target)
     known = {name for key in base.groups() for name in key}
     if unknown := named - known:
         names = ", ".join(sorted(unknown))
         raise UsageError(f"no suite or task is called {names}; there are {', '.join(sorted(known))}.")
-    before = _tables(base)
-    after = [_aligned(base, before, r) for r in results]
+    before = _table(base)
+    after = {name: [_aligned(base, before, run) for run in runs] for name, runs in arms.items()}
     targets = [key for key in before if named & set(key)]
     generals = [key for key in before if not named & set(key)]
-    draw = _Bootstrap(num_resamples, seed)
-    changes = [
-        _change(r.model, before, table, targets, generals, draw)
-        for r, table in zip(results, after, strict=True)
-    ]
-    pairs = [
-        _pair(results[i].model, results[j].model, before, after[i], after[j], targets, generals, draw)
-        for i in range(len(results))
-        for j in range(i + 1, len(results))
-    ]
+    origin, *tuned = _resampled(before, after, targets, generals, base.model, num_resamples, seed)
     return Comparison(
         base=base.model,
-        base_downstream=_mean_accuracy(before, targets),
-        base_general=_mean_accuracy(before, generals),
-        changes=tuple(changes),
-        pairs=tuple(pairs),
+        base_downstream=origin.downstream,
+        base_general=origin.general,
+        changes=tuple(_change(origin, arm, targets, generals) for arm in tuned),
+        pairs=tuple(
+            _pair(origin, first, second) for i, first in enumerate(tuned) for second in tuned[i + 1 :]
+        ),
     )
 
 
-def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
-    """Two-sided exact p-value: a binomial test of the discordant items at one half. 1 without any."""
-    n, k = right_to_wrong + wrong_to_right, min(right_to_wrong, wrong_to_right)
-    # log C(n, i) - n log 2: neither factor fits a float where thousands of items disagree
-    terms = (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(k + 1))
-    return min(1.0, 2 * math.fsum(math.exp(term - n * math.log(2)) for term in terms))
+def _named_runs(
+    others: Sequence[EvalResult] | Mapping[str, EvalResult | Sequence[EvalResult]],
+) -> dict[str, list[EvalResult]]:
+    if isinstance(others, Mapping):
+        return {n: [runs] if isinstance(runs, EvalResult) else list(runs) for n, runs in others.items()}
+    # a model compared with itself keeps its name
+    named: dict[str, list[EvalResult]] = {}
+    for result in others:
+        named[result.model if result.model not in named else f"{result.model} ({len(named) + 1})"] = [result]
+    return named
 
 
-class _Bootstrap:
-    """95 % percentile intervals of the mean over tasks of the mean over items of paired differences.
+def _resampled(
+    before: Table,
+    after: Mapping[str, Sequence[Table]],
+    targets: Sequence[Key],
+    generals: Sequence[Key],
+    base: str,
+    num_resamples: int,
+    seed: int,
+) -> list[_Arm]:
+    """The base and every arm, resampled together so that any two can be compared."""
+    rng = np.random.default_rng(seed)
+    arms: list[tuple[str, Sequence[Table]]] = [(base, [before]), *after.items()]
+    runs = [table for _, tables in arms for table in tables]
 
-    Resampling n items with replacement draws, for each distinct difference, how often it occurs: a
-    multinomial. Accuracies differ by -1, 0 or 1, so this is the paired bootstrap over items exactly, at a
-    cost that does not grow with the number of items.
-    """
+    def accuracies(keys: Sequence[Key]) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+        if not keys:
+            return None, None
+        tasks = [np.stack([_right(run[key]) for run in runs]) for key in keys]
+        plain_R = 100 * np.mean([right_RN.mean(axis=1) for right_RN in tasks], axis=0)
+        return plain_R, 100 * resampled_accuracies(tasks, num_resamples, rng)
 
-    def __init__(self, num_resamples: int, seed: int) -> None:
-        self.num_resamples = num_resamples
-        self.seed = seed
+    (down_R, down_BR), (rest_R, rest_BR) = accuracies(targets), accuracies(generals)
+    seeds_of_draw = int(rng.integers(2**32))
+    found, start = [], 0
+    for name, tables in arms:
+        own = slice(start, start + len(tables))
+        start = own.stop
 
-    def interval(self, differences: Sequence[np.ndarray]) -> Interval | None:
-        """`differences`: one array of per-item differences (fractions) a task. None without tasks."""
-        if not differences:
-            return None
-        rng = np.random.default_rng(self.seed)  # the same draws for every figure: repeatable in any order
-        means = np.zeros(self.num_resamples)
-        for task in differences:
-            values, counts = np.unique(task, return_counts=True)
-            draws = rng.multinomial(len(task), counts / len(task), size=self.num_resamples)
-            means += draws @ values / len(task)
-        low, high = np.percentile(100 * means / len(differences), [2.5, 97.5])
-        return Interval(100 * float(np.mean([task.mean() for task in differences])), float(low), float(high))
+        def drawn(means_BR: np.ndarray | None, own: slice = own) -> np.ndarray | None:
+            # the same generator for every arm and figure: arms with equally many seeds draw the same ones
+            again = np.random.default_rng(seeds_of_draw)
+            return None if means_BR is None else resampled_seeds(means_BR[:, own], again)
+
+        found.append(
+            _Arm(
+                name,
+                tables,
+                None if down_R is None else float(down_R[own].mean()),
+                None if rest_R is None else float(rest_R[own].mean()),
+                drawn(down_BR),
+                drawn(rest_BR),
+            )
+        )
+    return found
 
 
-def _tables(result: EvalResult) -> dict[Key, dict[str, ItemResult]]:
-    tables: dict[Key, dict[str, ItemResult]] = {}
+def _change(base: _Arm, arm: _Arm, targets: Sequence[Key], generals: Sequence[Key]) -> Change:
+    target = tuple(_task_change(key, base.tables[0], arm.tables) for key in targets)
+    general = tuple(_task_change(key, base.tables[0], arm.tables) for key in generals)
+    gain = _difference(arm.downstream, base.downstream, arm.downstream_B, base.downstream_B)
+    forgetting = _difference(base.general, arm.general, base.general_B, arm.general_B)
+    lost, won = sum(t.right_to_wrong for t in general), sum(t.wrong_to_right for t in general)
+    golds = [t.gold_loglik_change for t in general if t.gold_loglik_change is not None]
+    drifts = [i.kl for run in arm.tables for key in targets for i in run[key].values() if i.kl is not None]
+    return Change(
+        model=arm.name,
+        num_runs=len(arm.tables),
+        target=target,
+        general=general,
+        downstream=arm.downstream,
+        gain=gain,
+        general_accuracy=arm.general,
+        forgetting=forgetting,
+        worst=min(general, key=lambda t: t.change, default=None),
+        right_to_wrong=lost,
+        wrong_to_right=won,
+        p_value=mcnemar(round(lost), round(won)) if general and len(arm.tables) == 1 else None,
+        gold_loglik_change=float(np.mean(golds)) if golds else None,
+        kl=float(np.mean(drifts)) if drifts else None,
+        verdict=_verdict(arm.name, gain, forgetting),
+    )
+
+
+def _pair(base: _Arm, first: _Arm, second: _Arm) -> Pair:
+    downstream = _difference(second.downstream, first.downstream, second.downstream_B, first.downstream_B)
+    # F(second) - F(first) = acc(first) - acc(second): the base cancels
+    forgetting = _difference(first.general, second.general, first.general_B, second.general_B)
+    verdict = _pair_verdict(first.name, second.name, downstream, forgetting)
+    return Pair(
+        first.name, second.name, downstream, forgetting, _forgetting_ratio(base, first, second), verdict
+    )
+
+
+def _forgetting_ratio(base: _Arm, first: _Arm, second: _Arm) -> Interval | None:
+    """F(second) / F(first), resampled together. Where a resample of the first forgets nothing its ratio is infinite."""
+    if base.general is None or first.general is None or second.general is None:
+        return None
+    if (lost := base.general - first.general) < MIN_FORGETTING:
+        return None
+    assert base.general_B is not None and first.general_B is not None and second.general_B is not None
+    lost_B, other_B = base.general_B - first.general_B, base.general_B - second.general_B
+    ratios_B = np.where(lost_B > 0, other_B / np.where(lost_B > 0, lost_B, 1.0), np.inf)
+    return interval((base.general - second.general) / lost, ratios_B)
+
+
+def _difference(
+    a: float | None, b: float | None, a_B: np.ndarray | None, b_B: np.ndarray | None
+) -> Interval | None:
+    """`a - b` in points; None without tasks."""
+    if a is None or b is None or a_B is None or b_B is None:
+        return None
+    return interval(a - b, a_B - b_B)
+
+
+def _table(result: EvalResult) -> dict[Key, dict[str, ItemResult]]:
+    table: dict[Key, dict[str, ItemResult]] = {}
     for item in result.items:
-        tables.setdefault((item.suite, item.task), {})[item.item_id] = item
-    return tables
+        table.setdefault((item.suite, item.task), {})[item.item_id] = item
+    return table
 
 
-def _aligned(
-    base: EvalResult, before: Mapping[Key, Mapping[str, ItemResult]], result: EvalResult
-) -> dict[Key, dict[str, ItemResult]]:
+def _aligned(base: EvalResult, before: Table, result: EvalResult) -> Table:
     """Items of `result` in the order of the base. Raises DataError where they are not the same items."""
-    after = _tables(result)
+    after = _table(result)
     for key in [*before, *after]:
         missing = before.get(key, {}).keys() ^ after.get(key, {}).keys()
         if missing:
@@ -220,88 +299,34 @@ def _aligned(
     return {key: {item_id: after[key][item_id] for item_id in before[key]} for key in before}
 
 
-def _right(table: Mapping[str, ItemResult]) -> np.ndarray:
-    """(items,) floats, 1 where right."""
-    return np.array([item.outcome is Outcome.RIGHT for item in table.values()], dtype=float)
+def _right(items: Mapping[str, ItemResult]) -> np.ndarray:
+    """(N,) floats, 1 where right."""
+    return np.array([item.outcome is Outcome.RIGHT for item in items.values()], dtype=float)
 
 
-def _mean_accuracy(tables: Mapping[Key, Mapping[str, ItemResult]], keys: Sequence[Key]) -> float | None:
-    return 100 * float(np.mean([_right(tables[key]).mean() for key in keys])) if keys else None
-
-
-def _gold(table: Mapping[str, ItemResult]) -> float | None:
-    values = [item.gold_loglik for item in table.values() if item.gold_loglik is not None]
+def _gold(runs: Sequence[Mapping[str, ItemResult]]) -> float | None:
+    values = [item.gold_loglik for run in runs for item in run.values() if item.gold_loglik is not None]
     return float(np.mean(values)) if values else None
 
 
-def _task_change(key: Key, before: Mapping[str, ItemResult], after: Mapping[str, ItemResult]) -> TaskChange:
-    was, now = _right(before), _right(after)
-    lost, won = int(((was == 1) & (now == 0)).sum()), int(((was == 0) & (now == 1)).sum())
+def _task_change(key: Key, before: Table, after: Sequence[Table]) -> TaskChange:
+    was, now_RN = _right(before[key]), np.stack([_right(run[key]) for run in after])
+    lost = float(((was == 1) & (now_RN == 0)).sum() / len(after))
+    won = float(((was == 0) & (now_RN == 1)).sum() / len(after))
+    failures = [sum(item.outcome is Outcome.FORMAT for item in run[key].values()) for run in after]
     return TaskChange(
         suite=key[0],
         task=key[1],
         num=len(was),
         base_accuracy=100 * float(was.mean()),
-        accuracy=100 * float(now.mean()),
+        accuracy=100 * float(now_RN.mean()),
         right_to_wrong=lost,
         wrong_to_right=won,
-        format_failures=sum(item.outcome is Outcome.FORMAT for item in after.values()),
-        p_value=mcnemar(lost, won),
-        base_gold_loglik=_gold(before),
-        gold_loglik=_gold(after),
+        format_failures=float(np.mean(failures)),
+        p_value=mcnemar(round(lost), round(won)) if len(after) == 1 else None,
+        base_gold_loglik=_gold([before[key]]),
+        gold_loglik=_gold([run[key] for run in after]),
     )
-
-
-def _change(
-    model: str,
-    before: Mapping[Key, Mapping[str, ItemResult]],
-    after: Mapping[Key, Mapping[str, ItemResult]],
-    targets: Sequence[Key],
-    generals: Sequence[Key],
-    draw: _Bootstrap,
-) -> Change:
-    target = tuple(_task_change(key, before[key], after[key]) for key in targets)
-    general = tuple(_task_change(key, before[key], after[key]) for key in generals)
-    gain = draw.interval([_right(after[key]) - _right(before[key]) for key in targets])
-    forgetting = draw.interval([_right(before[key]) - _right(after[key]) for key in generals])
-    lost, won = sum(t.right_to_wrong for t in general), sum(t.wrong_to_right for t in general)
-    golds = [t.gold_loglik_change for t in general if t.gold_loglik_change is not None]
-    return Change(
-        model=model,
-        target=target,
-        general=general,
-        downstream=_mean_accuracy(after, targets),
-        gain=gain,
-        general_accuracy=_mean_accuracy(after, generals),
-        forgetting=forgetting,
-        worst=min(general, key=lambda t: t.change, default=None),
-        right_to_wrong=lost,
-        wrong_to_right=won,
-        p_value=mcnemar(lost, won) if general else None,
-        gold_loglik_change=float(np.mean(golds)) if golds else None,
-        verdict=_verdict(model, gain, forgetting),
-    )
-
-
-def _pair(
-    first: str,
-    second: str,
-    before: Mapping[Key, Mapping[str, ItemResult]],
-    a: Mapping[Key, Mapping[str, ItemResult]],
-    b: Mapping[Key, Mapping[str, ItemResult]],
-    targets: Sequence[Key],
-    generals: Sequence[Key],
-    draw: _Bootstrap,
-) -> Pair:
-    downstream = draw.interval([_right(b[key]) - _right(a[key]) for key in targets])
-    # F(b) - F(a) = acc(a) - acc(b): the base cancels, so the pairing is between the two tuned models
-    forgetting = draw.interval([_right(a[key]) - _right(b[key]) for key in generals])
-    base, acc_a, acc_b = (_mean_accuracy(t, generals) for t in (before, a, b))
-    ratio = None
-    if base is not None and acc_a is not None and acc_b is not None and base - acc_a > 0:
-        ratio = (base - acc_b) / (base - acc_a)
-    verdict = _pair_verdict(first, second, downstream, forgetting)
-    return Pair(first, second, downstream, forgetting, ratio, verdict)
 
 
 def _verdict(model: str, gain: Interval | None, forgetting: Interval | None) -> str:

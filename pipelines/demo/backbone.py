@@ -124,8 +124,7 @@ def measure(folder: Path, work: Path) -> dict[str, Any]:
         files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
         files.write_downstream_suite(work / "craft.jsonl", MEASURED_ITEMS, seed=1),
     ]
-    generate, loglik = answering(engine(str(folder)), max_tokens=192)
-    result = evaluate(suites, generate, loglik, model="pocket")
+    result = evaluate(suites, answering(engine(str(folder)), max_tokens=192), label="pocket")
     tasks = {task: round(100 * f.accuracy, 1) for (_, task), f in result.by_task().items()}
     general = result.figures(suite="general")
     return {

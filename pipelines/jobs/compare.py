@@ -11,7 +11,14 @@ from pipelines.jobs.options import Names, OutFile, argument, option
 
 def job(
     base: Annotated[Path, argument("Evaluation of the model before tuning.", metavar="BASE"), Names.FILE],
-    others: Annotated[list[Path], argument("Evaluations of tuned models.", metavar="TUNED..."), Names.FILE],
+    others: Annotated[
+        list[str],
+        argument(
+            "Evaluations of tuned models: FILE, or ARM=FILE; an arm given several times has a seed each.",
+            metavar="[ARM=]TUNED...",
+        ),
+        Names.NAMED_FILE,
+    ],
     *,
     target: Annotated[
         list[str] | None,
@@ -20,43 +27,81 @@ def job(
         ),
     ] = None,
     out: OutFile = None,
+    picture: Annotated[
+        Path | None,
+        option("--picture", help="SVG of gain against forgetting.", metavar="FILE", show_default=False),
+        Names.OUTPUT,
+    ] = None,
 ) -> dict[str, Any]:
-    """Compare evaluations of the same questions, pairwise, with 95 % intervals in points of 100."""
+    """Compare evaluations of the same questions, pairwise, with 95 % intervals in points of 100.
+
+    Intervals are over questions, and over seeds where an arm has several evaluations.
+    """
     from pipelines.runs import write_whole
     from train.compare import compare
-    from train.evaluate import EvalResult
+    from train.results import EvalResult
 
-    results = [EvalResult.load(path) for path in others]
-    labels = [result.model for result in results]
-    if len(set(labels)) < len(labels):
-        labels = [str(path) for path in others]
-    result = compare(
-        EvalResult.load(base), dict(zip(labels, results, strict=True)), target=target or ()
-    ).to_dict()
+    before = EvalResult.load(base)
+    arms = _arms(others)
+    result = compare(before, arms, target=target or ()).to_dict()
+    if picture:
+        from pipelines.report.from_evals import arms as drawn
+        from pipelines.report.picture import gain_and_forgetting
+
+        write_whole(picture, gain_and_forgetting(drawn({before.model: before, **arms}, target=target or ())))
+        result["picture"] = str(picture)
     if out:
         write_whole(out, json.dumps(result, indent=1) + "\n")
         result["out"] = str(out)
     return result
 
 
+def _arms(others: list[str]) -> dict[str, Any]:
+    """Arm -> its evaluations. A file without a name is an arm by itself, called as its model."""
+    from pipelines.identity import named_file
+    from train.results import EvalResult
+
+    arms: dict[str, list[Any]] = {}
+    for name, path in map(named_file, others):
+        found = EvalResult.load(path)
+        label = name or (found.model if found.model not in arms else path)
+        arms.setdefault(label, []).append(found)
+    return arms
+
+
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("model", "downstream", "gain", "general", "forgetting"):
+    with_kl = any(change["kl"] is not None for change in result["changes"])
+    for head in ("model", "downstream", "gain", "general", "forgetting", *(["KL"] if with_kl else [])):
         table.add_column(head, justify="left" if head == "model" else "right")
     table.add_row(result["base"], _points(result["base_downstream"]), "", _points(result["base_general"]), "")
     for change in result["changes"]:
+        seeds = f" ({change['num_runs']} seeds)" if change["num_runs"] > 1 else ""
         table.add_row(
-            change["model"],
+            change["model"] + seeds,
             _points(change["downstream"]),
             _interval(change["gain"]),
             _points(change["general_accuracy"]),
             _interval(change["forgetting"]),
+            *([] if not with_kl else ["" if change["kl"] is None else f"{change['kl']:.3f}"]),
         )
     console.print(table)
     for change in [*result["changes"], *result["pairs"]]:
         console.print(change["verdict"], markup=False)
+    for change in result["changes"]:
+        if change["worst"] and change["worst"]["accuracy"] < change["worst"]["base_accuracy"]:
+            w = change["worst"]
+            moved = f"{change['right_to_wrong']:.0f} went wrong and {change['wrong_to_right']:.0f} right"
+            lost = f"{w['base_accuracy']:.1f} -> {w['accuracy']:.1f}"
+            console.print(
+                f"{change['model']} lost most on {w['task']}: {lost}; of all general questions {moved}.",
+                markup=False,
+            )
+    for key in ("picture", "out"):
+        if key in result:
+            console.print(result[key], markup=False)
 
 
 def _points(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, OutFile, argument, option
+from pipelines.jobs.options import Names, OutFile, Seed, argument, option
 
 
 def job(
@@ -30,22 +30,46 @@ def job(
     label: Annotated[
         str | None, option("--label", help="How comparisons call the model.", show_default=False)
     ] = None,
+    samples: Annotated[
+        int, option("--samples", help="Answers drawn per question, for pass@k and maj@k.", min=0)
+    ] = 0,
+    temperature: Annotated[float, option("--temperature", help="At which they are drawn.", min=0.01)] = 1.0,
+    kl_to: Annotated[
+        str | None,
+        option(
+            "--kl-to",
+            help="Another model: how far this one has left it, in nats per token of its own answers.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+        Names.MODEL,
+    ] = None,
     out: OutFile = None,
     max_tokens: Annotated[int, option("--max-tokens", help="Longest answer.", min=1)] = 256,
     batch_size: Annotated[int, option("--batch-size", help="Sequences decoded together.", min=1)] = 64,
+    seed: Seed = None,
     run: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
     """Answer every question greedily and measure the likelihood of the reference answers.
 
-    Accuracies are in [0, 1], per suite and task. The items go to `out`, which `recast compare` reads.
+    A suite is JSONL: `prompt` and `answer`, with `choices` where the likeliest of them is the answer; files of
+    MMLU and PubMedQA are read as they come. Accuracies are in [0, 1], per suite and task. The items go to
+    `out`, which `recast compare` reads.
     """
     from pipelines.jobs import models
-    from train.evaluate import evaluate
+    from train.evaluate import drift, evaluate
+    from train.suites import load_suites
 
     engine = models.engine(str(model), agent, batch_size=batch_size)
-    generate, loglik = models.answering(engine, max_tokens)
-    result = evaluate(suite, generate, loglik, model=label or Path(str(model)).name, progress=progress)
+    own = models.answering(engine, max_tokens, temperature=temperature, seed=seed or 0)
+    result = evaluate(suite, own, label=label or Path(str(model)).name, samples=samples, progress=progress)
+    if kl_to:
+        other = models.answering(models.engine(kl_to, batch_size=batch_size), max_tokens)
+        # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
+        plain = models.answering(engine, max_tokens, seed=seed or 0)
+        messages = {(item.suite, item.item_id): item.messages for item in load_suites(suite)}
+        result = drift(result, messages, plain, other)
     file = Path(out or run.folder / "results.jsonl")
     result.save(file)
     return {"out": str(file), **result.to_dict()}
@@ -54,15 +78,29 @@ def job(
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.table import Table
 
+    every = list(result["suites"].values())
+    drawn = max((figures["num_samples"] for figures in every), default=0)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("suite", "task", "questions", "right", "no answer", "gold log-lik."):
         table.add_column(head, justify="left" if head in ("suite", "task") else "right")
+    extra = ([f"pass@{drawn}", f"maj@{drawn}"] if drawn else []) + (
+        ["KL"] if any(figures["kl"] is not None for figures in every) else []
+    )
+    for head in extra:
+        table.add_column(head, justify="right")
     for suite, figures in result["suites"].items():
         rows = [(suite, "", figures), *(("", task, f) for task, f in figures["tasks"].items())]
         for name, task, f in rows if len(rows) > 2 else rows[:1]:
+            passed = (f["pass_at"] or {}).get(drawn)
+            cells = {
+                f"pass@{drawn}": "" if passed is None else f"{passed:.1%}",
+                f"maj@{drawn}": "" if f["majority"] is None else f"{f['majority']:.1%}",
+                "KL": "" if f["kl"] is None else f"{f['kl']:.3f}",
+            }
             gold = "" if f["gold_loglik"] is None else f"{f['gold_loglik']:.3f}"
+            right = f"{f['right'] / f['num']:.1%}"
             table.add_row(
-                name, task, str(f["num"]), f"{f['right'] / f['num']:.1%}", str(f["format_failures"]), gold
+                name, task, str(f["num"]), right, str(f["format_failures"]), gold, *(cells[h] for h in extra)
             )
     console.print(table)
     console.print(result["out"], markup=False)

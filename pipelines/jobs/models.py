@@ -12,6 +12,7 @@ from pipelines.identity import model_path
 
 if TYPE_CHECKING:
     from agent.engine_hf import HFEngine
+    from train.evaluate import Model
 
 
 def load(name: str) -> tuple[Any, Any]:
@@ -48,17 +49,26 @@ def adapter_folder(folder: Path) -> Path:
     )
 
 
-def answering(engine: HFEngine, max_tokens: int) -> tuple[Any, Any]:
-    """`(generate, loglik)` for `train.evaluate`: greedy answers, and mean log p per token of given ones (nats)."""
+def answering(engine: HFEngine, max_tokens: int, *, temperature: float = 1.0, seed: int = 0) -> Model:
+    """What `train.evaluate` asks of a model: greedy answers, mean log p per token (nats), and samples."""
     from agent.engine import Sampling
+    from curate.fingerprint import canonical_json, seed_of
+    from train.evaluate import Model
 
-    greedy = Sampling(temperature=0.0, max_tokens=max_tokens)
+    adapter = engine.has_adapter
 
     def generate(prompts: Sequence[Messages]) -> list[str]:
-        groups = engine.sample(prompts, 1, greedy, seeds=[[0]] * len(prompts), adapter=engine.has_adapter)
+        greedy = Sampling(temperature=0.0, max_tokens=max_tokens)
+        groups = engine.sample(prompts, 1, greedy, seeds=[[0]] * len(prompts), adapter=adapter)
         return [group[0].text for group in groups]
 
     def loglik(prompts: Sequence[Messages], completions: Sequence[str]) -> list[float]:
-        return [-score.nll for score in engine.logprobs(prompts, completions, adapter=engine.has_adapter)]
+        return [-score.nll for score in engine.logprobs(prompts, completions, adapter=adapter)]
 
-    return generate, loglik
+    def draw(prompts: Sequence[Messages], k: int) -> list[list[str]]:
+        sampling = Sampling(temperature=temperature, max_tokens=max_tokens)
+        seeds = [[seed_of(seed, canonical_json(prompt), sample) for sample in range(k)] for prompt in prompts]
+        groups = engine.sample(prompts, k, sampling, seeds=seeds, adapter=adapter)
+        return [[sample.text for sample in group] for group in groups]
+
+    return Model(generate, loglik, draw)

@@ -25,6 +25,7 @@ def job(
         option(
             "--eval", help="An evaluation; the first is the base.", metavar="NAME=FILE", show_default=False
         ),
+        Names.NAMED_FILE,
     ] = None,
     sfts: Annotated[
         list[str] | None,

@@ -18,7 +18,7 @@ import numpy as np
 from curate.errors import DataError, UsageError
 from pipelines.report.data import Arm, Role, finite
 from train.compare import compare
-from train.evaluate import EvalResult
+from train.results import EvalResult
 
 Evaluation = EvalResult | str | Path
 Key = tuple[str, str]  # (suite, task)

@@ -35,6 +35,11 @@ def _assets(names: tuple[str, ...]) -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
+def styles() -> str:
+    """What drawings and text look like."""
+    return _assets(STYLES)
+
+
 def _hash(body: str) -> str:
     return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
 
@@ -54,7 +59,7 @@ def _section(section: Section) -> Markup:
 
 def render(data: ReportData) -> str:
     """The whole page. The same data give the same bytes."""
-    style, script = _assets(STYLES), _assets(SCRIPTS)
+    style, script = styles(), _assets(SCRIPTS)
     policy = (
         f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"

@@ -55,8 +55,7 @@ def test_it_solves_the_general_families_and_guesses_downstream(tmp_path) -> None
         files.write_general_suite(tmp_path / "general.jsonl", 6, seed=7),
         files.write_downstream_suite(tmp_path / "craft.jsonl", 100, seed=7),
     ]
-    generate, loglik = answering(engine("pocket"), max_tokens=160)
-    found = evaluate(suites, generate, loglik)
+    found = evaluate(suites, answering(engine("pocket"), max_tokens=160))
     assert found.figures(suite="general").accuracy >= 0.8
     # the bound on the whole family is 10 %; of 100 questions 18 or more right have a chance below 1 % then
     assert found.figures(suite="craft").accuracy < 0.18
@@ -81,7 +80,7 @@ def test_it_loads_in_vllm_and_says_the_same_as_in_transformers(tmp_path) -> None
     served = LLM(FOLDER, dtype="float32", enforce_eager=True, max_model_len=512)
     greedy = SamplingParams(temperature=0, max_tokens=160)
     texts = [r.outputs[0].text for r in served.chat(asked, greedy, use_tqdm=False)]
-    generate, _ = answering(engine("pocket"), max_tokens=160)
-    same = sum(a == b for a, b in zip(texts, generate(asked), strict=True))
+    ours = answering(engine("pocket"), max_tokens=160).generate(asked)
+    same = sum(a == b for a, b in zip(texts, ours, strict=True))
     assert same >= 6, "bf16 here and float32 there may part at a near tie, but rarely"
     assert sum(text == qa(p) for text, p in zip(texts, drawn, strict=True)) >= 4

@@ -14,7 +14,7 @@ from curate.store import Store
 from pipelines.report import build, collect
 from pipelines.report.from_evals import arms, t_half_width
 from pipelines.report.from_runs import learned
-from train.evaluate import EvalResult, ItemResult, Outcome
+from train.results import EvalResult, ItemResult, Outcome
 
 SUITES = ("craft", "sums", "facts")
 

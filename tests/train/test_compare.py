@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from curate.errors import DataError, UsageError
-from train.compare import _Bootstrap, compare, mcnemar
-from train.evaluate import EvalResult, ItemResult, Outcome
+from train.bootstrap import interval, mcnemar, resampled_accuracies
+from train.compare import compare
+from train.results import EvalResult, ItemResult, Outcome
 
 
 def result(model: str, tables: dict[tuple[str, str], str], gold: float | None = None) -> EvalResult:
@@ -60,7 +61,7 @@ def test_pairs_compare_two_tuned_models_directly():
     (pair,) = compare(BASE, [RAW, OURS], target=["down"]).pairs
     assert pair.downstream.value == pytest.approx(25)  # 100 - 75
     assert pair.forgetting.value == pytest.approx(5 - 25)  # ours forgets 10/2 points
-    assert pair.forgetting_ratio == pytest.approx(0.2)
+    assert pair.forgetting_ratio.value == pytest.approx(0.2)
     assert pair.forgetting.low < 0 < pair.forgetting.high  # so few items show nothing
     assert pair.verdict.startswith("ours does not clearly differ from raw in forgetting")
     many = compare(repeated(BASE, 20), [repeated(RAW, 20), repeated(OURS, 20)], target=["down"])
@@ -125,24 +126,97 @@ def test_mcnemar_is_the_exact_binomial_test():
     assert 0 < mcnemar(3000, 2700) < 0.001 and math.isfinite(mcnemar(30000, 30000))
 
 
+def change(tasks, seed, num_resamples=10_000):
+    """Interval of the mean over tasks of (before - after), in points; a task is a (2, N) array."""
+    drawn_B2 = resampled_accuracies(tasks, num_resamples, np.random.default_rng(seed))
+    value = np.mean([t[0].mean() - t[1].mean() for t in tasks])
+    return interval(100 * value, 100 * (drawn_B2[:, 0] - drawn_B2[:, 1]))
+
+
+def answers(rng, size):
+    """(2, size) right or wrong before and after: 25 % lost, 10 % won, a true change of 15 points."""
+    kinds = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], dtype=float)
+    return kinds[rng.choice(4, p=[0.25, 0.45, 0.20, 0.10], size=size)].T
+
+
 def test_the_interval_is_that_of_resampled_items():
     rng = np.random.default_rng(1)
-    tasks = [rng.choice([-1.0, 0.0, 1.0], p=[0.2, 0.7, 0.1], size=n) for n in (40, 90)]
-    ours = _Bootstrap(10_000, seed=0).interval(tasks)
-    draws = [
-        np.mean([rng.choice(task, size=len(task)).mean() for task in tasks]) for _ in range(4000)
-    ]  # the same thing, item by item
+    tasks = [answers(rng, n) for n in (40, 90)]
+    ours = change(tasks, seed=0)
+    draws = []
+    for _ in range(4000):  # the same thing, item by item
+        picked = [t[:, rng.integers(t.shape[1], size=t.shape[1])] for t in tasks]
+        draws.append(np.mean([p[0].mean() - p[1].mean() for p in picked]))
     low, high = np.percentile(100 * np.array(draws), [2.5, 97.5])
-    assert ours.value == pytest.approx(100 * np.mean([t.mean() for t in tasks]))
+    assert ours.value == pytest.approx(100 * np.mean([t[0].mean() - t[1].mean() for t in tasks]))
     assert ours.low == pytest.approx(low, abs=0.6) and ours.high == pytest.approx(high, abs=0.6)
+
+
+def test_the_interval_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(3)
+    for table in range(50):
+        pair = answers(rng, int(rng.integers(60, 200)))
+        ours = change([pair], seed=table)
+        theirs = stats.bootstrap(
+            (pair[0], pair[1]),
+            lambda a, b, axis=-1: 100 * (a.mean(axis=axis) - b.mean(axis=axis)),
+            paired=True,
+            n_resamples=5000,
+            method="percentile",
+            rng=np.random.default_rng(table),
+        ).confidence_interval
+        # both are percentiles of few thousand draws on a grid of 100 / n points
+        assert ours.low == pytest.approx(theirs.low, abs=2 * 100 / pair.shape[1])
+        assert ours.high == pytest.approx(theirs.high, abs=2 * 100 / pair.shape[1])
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(2)
-    p = [0.25, 0.65, 0.10]  # items lost, kept, won: a true change of 15 points
-    boot = _Bootstrap(1000, seed=0)
     covered = 0
-    for _ in range(400):
-        interval = boot.interval([rng.choice([1.0, 0.0, -1.0], p=p, size=n) for n in (60, 100)])
-        covered += interval.low <= 15 <= interval.high
+    for trial in range(400):
+        found = change([answers(rng, n) for n in (60, 100)], seed=trial, num_resamples=1000)
+        covered += found.low <= 15 <= found.high
     assert 0.92 <= covered / 400 <= 0.98
+
+
+def seeds(name: str, *letters: str) -> list[EvalResult]:
+    return [result(name, {ADD: text, SUB: "rrww", TARGET: "rrrr"}) for text in letters]
+
+
+def test_an_arm_of_several_seeds_is_their_mean():
+    arms = {"ours": seeds("ours", "rrrrrrrrrr", "rrrrrrrrww"), "raw": [RAW]}
+    ours, raw = compare(BASE, arms, target=["down"]).changes
+    assert (ours.num_runs, raw.num_runs) == (2, 1)
+    # add: 100 and 80, so 10 lost on average; sub as before: (10 + 0) / 2
+    assert ours.forgetting.value == pytest.approx(5)
+    assert ours.right_to_wrong == 1 and ours.p_value is None and raw.p_value is not None
+
+
+def test_seeds_that_differ_widen_the_interval():
+    base = repeated(BASE, 40)
+    alike = [repeated(r, 40) for r in seeds("a", "rrrrrrrrww", "rrrrrrrrww", "rrrrrrrrww")]
+    apart = [repeated(r, 40) for r in seeds("b", "rrrrrrrrrr", "rrrrrrwwww", "rrrrrrrrww")]
+    steady, loose = compare(base, {"steady": alike, "loose": apart}, target=["down"]).changes
+    assert steady.forgetting.value == pytest.approx(loose.forgetting.value)
+    assert loose.forgetting.high - loose.forgetting.low > 2 * (steady.forgetting.high - steady.forgetting.low)
+
+
+def test_the_ratio_of_forgetting_has_an_interval_of_its_own():
+    many = compare(repeated(BASE, 40), [repeated(RAW, 40), repeated(OURS, 40)], target=["down"]).pairs[0]
+    assert many.forgetting_ratio.value == pytest.approx(0.2)  # 5 points against 25
+    assert 0.1 < many.forgetting_ratio.low < 0.2 < many.forgetting_ratio.high < 0.3
+
+
+def test_paired_seeds_of_two_arms_share_what_they_have_in_common():
+    # seed i of both arms loses the same items: however seeds and items are drawn, the arms do not differ
+    a, b = seeds("a", "rrrrrrrrrr", "rrrrrrwwww"), seeds("b", "rrrrrrrrrr", "rrrrrrwwww")
+    pair = compare(BASE, {"a": a, "b": b}, target=["down"]).pairs[0]
+    assert (pair.forgetting.low, pair.forgetting.high) == (0, 0)
+    assert pair.forgetting_ratio.low == pytest.approx(1) or pair.forgetting_ratio.low == np.inf
+
+
+def test_kl_is_the_mean_over_the_targets_questions():
+    drifted = EvalResult("ours", tuple(replace(i, kl=0.5 if i.suite == "down" else 9.0) for i in OURS.items))
+    assert compare(BASE, [drifted], target=["down"]).changes[0].kl == 0.5
+    assert compare(BASE, [OURS], target=["down"]).changes[0].kl is None

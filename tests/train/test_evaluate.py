@@ -7,8 +7,10 @@ import math
 
 import pytest
 
-from curate.errors import DataError
-from train.evaluate import EvalResult, Figures, Outcome, evaluate, load_suites
+from curate.errors import DataError, UsageError
+from train.evaluate import Model, drift, evaluate, grade, majority
+from train.results import EvalResult, Figures, Outcome, pass_at, powers_of_two
+from train.suites import Item, load_suites
 
 SUITES = {
     "sums": [
@@ -41,7 +43,7 @@ def loglik(prompts, completions):
 
 
 def result(**kwargs) -> EvalResult:
-    return evaluate(SUITES, generate, loglik, model="m", **kwargs)
+    return evaluate(SUITES, Model(generate, loglik), label="m", **kwargs)
 
 
 def test_every_style_of_answer_counts_and_no_answer_is_a_format_failure():
@@ -58,7 +60,7 @@ def test_figures_come_by_task_and_without_reference_texts_there_is_no_likelihood
     assert list(by_task) == [("sums", "add"), ("sums", "sub"), ("facts", "facts")]
     assert by_task["sums", "add"].accuracy == 0.5
     assert by_task["sums", "sub"].gold_loglik is None
-    assert evaluate(SUITES, generate).figures("sums").gold_loglik is None
+    assert evaluate(SUITES, Model(generate)).figures("sums").gold_loglik is None
     with pytest.raises(DataError, match="it has sums/add, sums/sub, facts/facts"):
         result().figures("nothing")
 
@@ -72,21 +74,24 @@ def test_the_model_gets_short_prompts_first_and_results_keep_the_order_of_the_su
 
     reordered = {"facts": SUITES["facts"], "sums": SUITES["sums"]}
     seen = []
-    out = evaluate(reordered, spy, chunk=2, progress=seen.append)
+    out = evaluate(reordered, Model(spy), chunk=2, progress=seen.append)
     assert asked == [["2+3?", "4+4?"], ["9-2?", "A long question about a capital?"]]
     assert [i.suite for i in out.items] == ["facts", "sums", "sums", "sums"]
     assert seen == [{"done": 2, "total": 4}, {"done": 4, "total": 4}]
 
 
 def test_a_reference_too_long_to_score_has_no_likelihood():
-    out = evaluate(SUITES, generate, lambda prompts, completions: [math.nan, -0.5][: len(completions)])
+    unscored = Model(generate, lambda prompts, completions: [math.nan, -0.5][: len(completions)])
+    out = evaluate(SUITES, unscored)
     assert sorted(i.gold_loglik is None for i in out.items) == [False, True, True, True]
     assert out.figures("sums", "add").gold_loglik == -0.5
 
 
 def test_results_survive_a_file(tmp_path):
-    result().save(tmp_path / "eval" / "m.jsonl")
-    assert EvalResult.load(tmp_path / "eval" / "m.jsonl") == result()
+    drawn = Model(generate, loglik, lambda prompts, k: [["The answer is 5.", ""] for _ in prompts])
+    for found in (result(), evaluate(SUITES, drawn, label="m", samples=2)):
+        found.save(tmp_path / "eval" / "m.jsonl")
+        assert EvalResult.load(tmp_path / "eval" / "m.jsonl") == found
 
 
 def test_a_cut_file_of_results_is_refused(tmp_path):
@@ -149,3 +154,113 @@ def test_missing_and_clashing_suites_are_named(tmp_path):
         (tmp_path / folder / "s.jsonl").write_text('{"prompt": "q", "answer": "1"}')
     with pytest.raises(DataError, match="share a name"):
         load_suites([tmp_path / "a" / "s.jsonl", tmp_path / "b" / "s.jsonl"])
+
+
+CHOICES = ["Paris", "Rome", "Bern"]
+# log p per token of every choice as an answer to any question: Rome is the likeliest
+LIKELY = {"Paris": -1.0, "Rome": -0.5, "Bern": -2.0, "yes": -0.1, "no": -0.2, "maybe": -0.3}
+
+
+def by_choice(prompts, completions):
+    return [LIKELY[c] for c in completions]
+
+
+@pytest.mark.parametrize("answer", ["B", "b", 1, "Rome"])
+def test_the_right_choice_is_named_by_letter_place_or_text(answer):
+    (item,) = load_suites({"s": [{"question": "Capital of Italy?", "choices": CHOICES, "answer": answer}]})
+    assert item.answer == "Rome" and item.choices == ("Paris", "Rome", "Bern")
+
+
+def test_the_likeliest_choice_is_the_answer_and_its_likelihood_the_gold_one():
+    rows = [
+        {"question": "Italy?", "choices": CHOICES, "answer": "B", "subject": "capitals"},
+        {"question": "France?", "choices": CHOICES, "answer": "A", "subject": "capitals"},
+    ]
+    out = evaluate({"s": rows}, Model(generate, by_choice))
+    assert [i.outcome for i in out.items] == [Outcome.RIGHT, Outcome.WRONG]
+    assert [i.extracted for i in out.items] == ["Rome", "Rome"]
+    assert [i.gold_loglik for i in out.items] == [-0.5, -1.0]
+    assert out.by_task()["s", "capitals"].accuracy == 0.5
+
+
+def test_a_choice_too_long_to_score_leaves_the_question_undecided():
+    row = {"question": "Italy?", "choices": CHOICES, "answer": "B"}
+    out = evaluate({"s": [row]}, Model(generate, lambda p, c: [math.nan, -0.5, -1.0]))
+    assert out.items[0].outcome is Outcome.UNDECIDED and out.items[0].gold_loglik == -0.5
+
+
+def test_free_and_several_choice_questions_share_a_suite_and_keep_its_order():
+    rows = [{"prompt": "2+3?", "answer": "5"}, {"question": "Italy?", "choices": CHOICES, "answer": 1}]
+    out = evaluate({"s": rows}, Model(generate, by_choice))
+    assert [i.answer for i in out.items] == ["5", "Rome"]
+    assert [i.outcome for i in out.items] == [Outcome.RIGHT, Outcome.RIGHT]
+
+
+def test_rows_of_pubmedqa_are_read_with_their_passages():
+    row = {"id": "7", "QUESTION": "Does it?", "CONTEXTS": ["One.", "Two."], "final_decision": "no"}
+    (item,) = load_suites({"s": [row]})
+    assert item.messages == [{"role": "user", "content": "One.\n\nTwo.\n\nDoes it?"}]
+    assert (item.answer, item.choices) == ("no", ("yes", "no", "maybe"))
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"choices": CHOICES, "answer": "D"}, "the answer 'D' is none of the 3 choices"),
+        ({"choices": CHOICES, "answer": 3}, "the answer 3 is none of the 3 choices"),
+        ({"choices": ["Rome"], "answer": "A"}, "expected a list of at least two texts"),
+        ({"choices": "Rome", "answer": "A"}, "expected a list of at least two texts"),
+        ({"choices": ["Rome", "Rome"], "answer": "A"}, "two of the choices are the same"),
+    ],
+)
+def test_choices_that_make_no_sense_are_named(row, error):
+    with pytest.raises(DataError, match=f"suite s, row 0: .*{error}"):
+        load_suites({"s": [{"question": "Italy?", **row}]})
+
+
+def test_what_a_suite_needs_and_the_model_has_not_is_said():
+    with pytest.raises(UsageError, match="need the model's log-likelihoods"):
+        evaluate({"s": [{"question": "q", "choices": CHOICES, "answer": 1}]}, Model(generate))
+    with pytest.raises(UsageError, match="4 samples a question are asked for"):
+        evaluate(SUITES, Model(generate), samples=4)
+
+
+def test_pass_at_k_by_hand():
+    # 4 samples, 1 right: a draw of 2 misses it with chance C(3,2)/C(4,2) = 3/6
+    assert pass_at(1, 4, 1) == 0.25 and pass_at(2, 4, 1) == 0.5 and pass_at(4, 4, 1) == 1.0
+    assert pass_at(4, 4, 0) == 0.0 and pass_at(1, 4, 4) == 1.0
+    assert powers_of_two(1) == [1] and powers_of_two(6) == [1, 2, 4, 6] and powers_of_two(8) == [1, 2, 4, 8]
+
+
+def test_samples_give_pass_at_k_and_the_majority_answer():
+    drawn = {
+        "2+3?": ["The answer is 5.", "The answer is 6.", "\\boxed{5}", "no idea"],  # 5 twice: right
+        "4+4?": ["The answer is 9.", "The answer is 9.0.", "The answer is 8.", "The answer is 7."],
+    }
+    rows = SUITES["sums"][:2]
+    out = evaluate(
+        {"s": rows}, Model(generate, None, lambda ps, k: [drawn[p[-1]["content"]] for p in ps]), samples=4
+    )
+    assert out.items[0].samples == (Outcome.RIGHT, Outcome.WRONG, Outcome.RIGHT, Outcome.FORMAT)
+    assert [i.majority for i in out.items] == [Outcome.RIGHT, Outcome.WRONG]  # 9 and 9.0 are one answer
+    figures = out.figures("s")
+    # c = 2 and 1 of 4: pass@1 = (1/2 + 1/4) / 2; pass@2 = (1 - C(2,2)/6 + 1 - C(3,2)/6) / 2
+    assert figures.pass_at == pytest.approx({1: 0.375, 2: (5 / 6 + 0.5) / 2, 4: 1.0})
+    assert figures.majority == 0.5 and figures.num_samples == 4
+
+
+def test_a_majority_of_no_answers_is_none():
+    item = Item("s", "1", "t", [{"role": "user", "content": "q"}], "5")
+    assert majority([grade(item, ""), grade(item, "")]) is Outcome.FORMAT
+    assert majority([grade(item, ""), grade(item, "The answer is 5.")]) is Outcome.RIGHT
+
+
+def test_drift_is_what_own_answers_lose_under_the_other_model():
+    own = Model(generate, lambda p, c: [-0.25, -0.5, math.nan, -1.0], lambda ps, k: [["said"] for _ in ps])
+    other = Model(generate, lambda p, c: [-1.0, -0.25, -1.0, -1.0])
+    before = result()
+    asked = {(i.suite, i.item_id): i.messages for i in load_suites(SUITES)}
+    after = drift(before, asked, own, other)
+    assert [i.kl for i in after.items] == [0.75, -0.25, None, 0.0]
+    assert after.figures("sums").kl == 0.25
+    assert [i.outcome for i in after.items] == [i.outcome for i in before.items]

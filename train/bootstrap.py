@@ -1,0 +1,72 @@
+"""Uncertainty of paired comparisons: the bootstrap over items and seeds, and McNemar's test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NUM_RESAMPLES = 10_000
+CELLS = 1 << 22
+"""Most counts that are drawn at once: 32 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its 95 % interval. Differences are in points, ratios plain."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+
+
+def interval(value: float, resamples_B: np.ndarray) -> Interval:
+    """Percentile interval (Efron 1979) of `value` from its resamples."""
+    # a resample itself and no mean of two: ratios may be infinite
+    low, high = np.percentile(resamples_B, [2.5, 97.5], method="inverted_cdf")
+    return Interval(float(value), float(low), float(high))
+
+
+def resampled_accuracies(
+    tasks: Sequence[np.ndarray], num_resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Mean over tasks of the mean over resampled items, for several runs at once: (B, R), in [0, 1].
+
+    `tasks`: for each an (R, N) array, 1 where run r answers item n rightly. The same items are drawn for
+    all runs, which keeps the comparison paired. Drawing N items with replacement says how often each
+    distinct column occurs: a multinomial, so this is the bootstrap over items exactly, at a cost that
+    grows with the number of distinct columns (at most 2^R) and not with that of the items.
+    """
+    means_BR = np.zeros((num_resamples, len(tasks[0])))
+    for right_RN in tasks:
+        columns_RU, counts_U = np.unique(right_RN, axis=1, return_counts=True)
+        num_items = right_RN.shape[1]
+        for rows in _blocks(num_resamples, len(counts_U)):
+            drawn_BU = rng.multinomial(num_items, counts_U / num_items, size=rows.stop - rows.start)
+            means_BR[rows] += drawn_BU @ columns_RU.T / num_items
+    return means_BR / len(tasks)
+
+
+def resampled_seeds(accuracies_BS: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(B,) means over seeds drawn with replacement, one draw of S seeds a resample."""
+    num_resamples, num_seeds = accuracies_BS.shape
+    drawn_BS = rng.integers(num_seeds, size=(num_resamples, num_seeds))
+    return np.take_along_axis(accuracies_BS, drawn_BS, axis=1).mean(axis=1)
+
+
+def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
+    """Two-sided exact p-value: a binomial test of the discordant items at one half. 1 without any."""
+    n, k = right_to_wrong + wrong_to_right, min(right_to_wrong, wrong_to_right)
+    # log C(n, i) - n log 2: neither factor fits a float where thousands of items disagree
+    terms = (math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) for i in range(k + 1))
+    return min(1.0, 2 * math.fsum(math.exp(term - n * math.log(2)) for term in terms))
+
+
+def _blocks(count: int, width: int) -> Iterator[slice]:
+    step = max(1, CELLS // max(width, 1))
+    yield from (slice(start, min(start + step, count)) for start in range(0, count, step))
