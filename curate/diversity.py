@@ -1,4 +1,4 @@
-"""Diversity: what one candidate adds to its group, and how varied a whole set of texts is.
+"""Diversity: what one candidate adds to its group, and how varied a whole set of texts is (`flattening` compares two).
 
 The group term is on the scale of the alignment term (methods.md 1.6); the published marginal
 (arXiv 2602.11220) is kept for replication, and is too small to matter: at m = 10 with distances of 0.01 to 0.15
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -196,55 +196,3 @@ def cluster_coverage(embeddings_ND: ArrayLike, reference_MD: ArrayLike, *, num_c
         nearest = np.maximum(nearest, reference @ reference[farthest])
     reached = np.unique((ours @ reference[centres].T).argmax(axis=1))
     return len(reached) / len(centres)
-
-
-# --- the flattening alarm -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How varied a set of texts is; larger is more diverse in every field. Embedding fields may be None."""
-
-    distinct_2: float
-    dissimilarity: float
-    """1 - self-BLEU."""
-    opening_entropy: float
-    length_entropy: float
-    vendi: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A field of the profile that fell by more than allowed."""
-
-    field: str
-    before: float
-    after: float
-
-    @property
-    def share(self) -> float:
-        return 1.0 - self.after / self.before
-
-    def __str__(self) -> str:
-        return f"{self.field} fell from {self.before:.3g} to {self.after:.3g} (-{self.share:.0%})"
-
-
-def profile(texts: Sequence[str], embeddings_ND: ArrayLike | None = None, *, seed: int = 0) -> Profile:
-    """Measure a set of texts, with the Vendi score where embeddings are given."""
-    return Profile(
-        distinct_2=distinct_n(texts, 2),
-        dissimilarity=1.0 - self_bleu(texts, seed=seed).mean,
-        opening_entropy=opening_entropy(texts),
-        length_entropy=length_entropy(texts),
-        vendi=None if embeddings_ND is None else vendi(embeddings_ND),
-    )
-
-
-def flattening(before: Profile, after: Profile, max_loss: float = 0.3) -> list[Loss]:
-    """The fields of which `after` keeps less than `1 - max_loss`: reasons not to call a version ready."""
-    losses = [
-        Loss(f.name, getattr(before, f.name), getattr(after, f.name))
-        for f in fields(Profile)
-        if getattr(before, f.name) and getattr(after, f.name) is not None
-    ]
-    return [loss for loss in losses if loss.share > max_loss]

@@ -268,16 +268,51 @@ def ancestors(family: Mapping[str, list[str]], id_: str) -> set[str]:
     return found
 
 
-def set_tag(con: duckdb.DuckDBPyConnection, version: Version, tag: str, move: bool = False) -> None:
-    """Name `version` `NAME@TAG`. Raises RefusedError where the tag names another version and `move` is off."""
+_TAGGINGS = """CREATE TABLE IF NOT EXISTS taggings (
+    name VARCHAR, tag VARCHAR, version VARCHAR, tagged_at TIMESTAMPTZ, author VARCHAR, note VARCHAR)"""
+
+
+def set_tag(
+    con: duckdb.DuckDBPyConnection,
+    version: Version,
+    tag: str,
+    move: bool = False,
+    author: str = "",
+    note: str = "",
+) -> None:
+    """Name `version` `NAME@TAG`. Raises RefusedError where the tag names another version and `move` is off.
+
+    Who did so, when, and `note` (a risk that was accepted) stay in the log though the tag may move on.
+    """
     ref = parse(f"{version.name}@{tag}")
     if ref.number is not None:
         raise UsageError(f"a tag may not look like a version number: {tag!r}.")
     found = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [version.name, tag])
     if found and found[0] != version.id and not move:
         other = select(con, "v.id = ?", [found[0]])[0]
-        raise RefusedError(f"the tag {version.name}@{tag} already names {other.ref}; move it with --force.")
+        raise RefusedError(f"the tag {version.name}@{tag} already names {other.ref}; move it with --move.")
     con.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", [version.name, tag, version.id])
+    con.execute(_TAGGINGS)  # stores made before it was kept lack it
+    con.execute(
+        "INSERT INTO taggings VALUES (?, ?, ?, ?, ?, ?)",
+        [version.name, tag, version.id, datetime.now(UTC).isoformat(), author, note],
+    )
+
+
+def taggings(con: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    """Every tag that was ever given, by version id, oldest first; `current` where it still names that version."""
+    if not one(con, "SELECT 1 FROM information_schema.tables WHERE table_name = 'taggings'"):
+        given = con.execute("SELECT version, tag, NULL, '', '', true FROM tags").fetchall()
+    else:
+        given = con.execute(
+            "SELECT g.version, g.tag, g.tagged_at::VARCHAR, g.author, g.note, t.version IS NOT NULL FROM taggings g "
+            "LEFT JOIN tags t ON t.name = g.name AND t.tag = g.tag AND t.version = g.version ORDER BY g.tagged_at"
+        ).fetchall()
+    found: dict[str, list[dict[str, Any]]] = {}
+    for version, tag, at, author, note, current in given:
+        entry = {"tag": tag, "tagged_at": at, "author": author, "note": note, "current": current}
+        found.setdefault(version, []).append(entry)
+    return found
 
 
 def set_branch(con: duckdb.DuckDBPyConnection, version: Version, branch: str) -> None:

@@ -32,6 +32,8 @@ SECTIONS: dict[str, str] = {
     "rewrite": "agent.rewrite:RewriteConfig",
     "sft": "train.sft:SftConfig",
     "pretrain": "train.pretrain:PretrainConfig",
+    "curate": "curate.curation:CurateConfig",
+    "diversity": "curate.flattening:DiversityConfig",
 }
 
 

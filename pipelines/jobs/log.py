@@ -13,9 +13,13 @@ def job(
     limit: Limit = None,
     store: Any,
 ) -> dict[str, Any]:
-    """List the versions of `name`, newest first; without a name, the newest version of every name."""
+    """List the versions of `name`, newest first, with the tags they were given and the risks that were accepted.
+
+    Without a name, the newest version of every name.
+    """
     versions = store.log(name) if name else [store.resolve(each) for each in store.names()]
-    return {"versions": [v.to_json() for v in versions[:limit]]}
+    tags = store.taggings() if versions else {}
+    return {"versions": [{**v.to_json(), "tags": tags.get(v.id, [])} for v in versions[:limit]]}
 
 
 def show(result: dict[str, Any], console: Any) -> None:
@@ -39,4 +43,8 @@ def show(result: dict[str, Any], console: Any) -> None:
             v["author"],
             v["message"],
         )
+        for given in v["tags"]:
+            risk = f", accepting the risk: {given['note']}" if given["note"] else ""
+            past = "" if given["current"] else " (moved on since)"
+            table.add_row("", "", "", "", given["author"], f"tagged {given['tag']}{past}{risk}")
     console.print(table)

@@ -85,19 +85,6 @@ def test_cluster_coverage_by_hand():
     assert diversity.cluster_coverage(np.zeros((0, 2)), reference) == 0.0
 
 
-def test_the_alarm_names_what_a_template_flattens():
-    random = np.random.default_rng(0)
-    vocabulary = [f"w{i}" for i in range(400)]
-    varied = [" ".join(random.choice(vocabulary, random.integers(10, 60))) for _ in range(80)]
-    template = [f"To solve this we add the numbers and get {i} in total" for i in range(80)]
-    before, after = diversity.profile(varied), diversity.profile(template)
-    assert {loss.field for loss in diversity.flattening(before, after)} == {
-        "distinct_2", "dissimilarity", "opening_entropy", "length_entropy",
-    }  # fmt: skip
-    assert diversity.flattening(before, before) == []
-    assert str(diversity.Loss("vendi", 4.0, 1.0)) == "vendi fell from 4 to 1 (-75%)"
-
-
 def shares_of_variance(spreads) -> list[float]:
     """Share of the diversity term in the variance of the shaping, in groups of 8 that all pass.
 
