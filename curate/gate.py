@@ -12,10 +12,9 @@ first failed check, or, where none failed, of the first undecided one: undecided
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import cached_property
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +36,7 @@ from curate.checks.similarity import SimilarityCheck
 from curate.checks.steps import StepsCheck
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
+from curate.parallel import in_order
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 AnyCheck = Annotated[
@@ -65,8 +65,6 @@ MATH: Checks = (
     CopyCheck(),
     RepetitionCheck(),
 )
-CHUNK_ROWS = 500
-"""Rows that a worker process takes at once."""
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
     FormatCheck(),
@@ -83,6 +81,11 @@ TEXT: Checks = (
     RepetitionCheck(),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
+
+CHUNK_ROWS = 500
+"""Rows that a worker process takes at once."""
+Job = tuple[Mapping[str, Any], str, str]
+"""A row, a completion of it, and why the completion ended."""
 
 
 class GateConfig(BaseModel):
@@ -169,17 +172,25 @@ class Gate:
     ) -> list[Verdict]:
         """One verdict a row, in order. Raises ValueError where the lengths differ.
 
-        With `workers` above 1 the rows are shared among as many processes, which pays from a few thousand rows on;
-        a gate that asks models stays in this process, where they are.
+        With `workers` above 1 the rows are shared among as many processes, which pays from a few thousand rows on.
         """
         reasons = finish_reasons if finish_reasons is not None else ["stop"] * len(rows)
         jobs = list(zip(rows, completions, reasons, strict=True))
-        if workers <= 1 or self.models or len(jobs) < 2 * CHUNK_ROWS:
-            return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
-        chunks = [jobs[i : i + CHUNK_ROWS] for i in range(0, len(jobs), CHUNK_ROWS)]
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            done = pool.map(_verify_chunk, [self.config] * len(chunks), chunks)
-            return [verdict for verdicts in done for verdict in verdicts]
+        if len(jobs) < 2 * CHUNK_ROWS:
+            workers = 1
+        chunks = (jobs[i : i + CHUNK_ROWS] for i in range(0, len(jobs), CHUNK_ROWS))
+        return [verdict for made, _ in self.verify_chunks(chunks, workers=workers) for verdict in made]
+
+    def verify_chunks(
+        self, chunks: Iterable[Sequence[Job]], *, workers: int = 1
+    ) -> Iterator[tuple[list[Verdict], float]]:
+        """For each chunk of a stream, in order, its verdicts and the seconds that they took.
+
+        A gate that asks models stays in this process, where they are.
+        """
+        if self.models:
+            return map(partial(_verify_chunk, self), chunks)
+        return in_order(partial(_verify_chunk, self.config), chunks, workers=workers)
 
 
 def _outcome(check: CheckConfig, case: Case) -> Check:
@@ -192,10 +203,12 @@ def _outcome(check: CheckConfig, case: Case) -> Check:
         )
 
 
-def _verify_chunk(config: GateConfig, jobs: list[tuple[dict[str, Any], str, str]]) -> list[Verdict]:
-    """One chunk in a worker process; building the gate there costs nothing."""
-    gate = Gate(config)
-    return [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+def _verify_chunk(gate: Gate | GateConfig, jobs: Sequence[Job]) -> tuple[list[Verdict], float]:
+    """One chunk, perhaps in a worker process; building the gate there costs nothing."""
+    gate = gate if isinstance(gate, Gate) else Gate(gate)
+    start = time.perf_counter()
+    made = [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+    return made, time.perf_counter() - start
 
 
 def decide(checks: tuple[Check, ...]) -> Verdict:

@@ -1,4 +1,4 @@
-"""SQL over a store: every version by its ref, and `versions`, `changes`, `candidates`, `lineage` as tables.
+"""SQL over a store: every version by its ref, and `versions`, `changes`, `candidates`, `verdicts`, `lineage` as tables.
 
     query(store, 'SELECT decision, count(*) FROM "gsm8k@v3" GROUP BY decision')
 
@@ -12,7 +12,7 @@ import re
 import duckdb
 import pyarrow as pa
 
-from curate import changes, versions
+from curate import changes, gatefiles, versions
 from curate.catalog import MEMORY_LIMIT
 from curate.errors import UsageError
 from curate.parts import verified
@@ -41,14 +41,15 @@ def query(store: Store, sql: str) -> pa.Table:
         for name, version in wanted.items():
             _view(con, name, store.open(version).sql(con))
         _tables(con, store, line, pins, sql)
-        con.execute(f"SET allowed_directories = [{literal(str(store.root / 'parts'))}]")
+        seen = ", ".join(literal(str(store.root / folder)) for folder in ("parts", "gates"))
+        con.execute(f"SET allowed_directories = [{seen}]")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
         return con.sql(sql).to_arrow_table()
     except duckdb.Error as wrong:
         raise UsageError(
             f'{wrong}\nTables: {", ".join(sorted(known))} (or any "NAME@v3", "NAME@TAG", "NAME/BRANCH" in double '
-            "quotes), versions, changes, candidates, lineage."
+            "quotes), versions, changes, candidates, verdicts, lineage."
         ) from wrong
     finally:
         con.close()
@@ -92,6 +93,21 @@ def _tables(
         con.register("no_candidates", empty)
         held = [(v, list(v.candidates_parts)) for v in line if v.candidates_parts]
         _view(con, "candidates", _per_version(store, held, "FROM no_candidates"))
+    if "verdicts" in sql:
+        _view(con, "verdicts", _verdicts(store))
+
+
+def _verdicts(store: Store) -> str:
+    """What gates said about the rows of versions that were audited."""
+    from curate.audit import VERDICT_SCHEMA
+
+    pieces = []
+    for found in gatefiles.audits(store.root):
+        file = gatefiles.folder(store.root, found["gate_id"]) / f"{found['version_id']}.parquet"
+        facts = ", ".join(f"{literal(found[name])} AS {name}" for name in ("version", "gate", "gate_id"))
+        pieces.append(f"SELECT {facts}, * FROM read_parquet({literal(str(file))})")
+    nothing = ", ".join(f"NULL AS {name}" for name in ("version", "gate", "gate_id", *VERDICT_SCHEMA.names))
+    return " UNION ALL BY NAME ".join(pieces) or f"SELECT {nothing} WHERE false"
 
 
 def _per_version(store: Store, held: list[tuple[Version, list[str]]], empty: str) -> str:

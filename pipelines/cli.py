@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from curate.errors import RecastError
-from pipelines.jobs import VERBS, Verb
+from pipelines.jobs import GROUPS, VERBS, Verb
 
 OK, UNEXPECTED, USAGE, FAILED_ROWS, INTERRUPTED = 0, 1, 2, 3, 130
 DISK_FULL = 6  # a machine that lacks what the job needs
@@ -67,7 +67,7 @@ COMMON: dict[str, Any] = {
 }
 
 
-def build(wanted: str | None) -> typer.Typer:
+def build(wanted: str) -> typer.Typer:
     """The application with all verbs listed and only `wanted` imported."""
     rich = sys.stdout.isatty()
     app = typer.Typer(
@@ -87,11 +87,17 @@ def build(wanted: str | None) -> typer.Typer:
         ] = False,
     ) -> None: ...
 
+    groups = {"": app}
     for verb in VERBS.values():
         function = command(verb) if verb.name == wanted else _listed
         text = f"{inspect.getdoc(function)}\n\nExample:\n\n    {verb.example}"
-        app.command(
-            verb.name,
+        first, _, word = verb.name.rpartition(" ")
+        if first not in groups:
+            said, panel = GROUPS[first]
+            groups[first] = typer.Typer(help=said, rich_markup_mode="rich" if rich else None)
+            app.add_typer(groups[first], name=first, rich_help_panel=panel)
+        groups[first].command(
+            word,
             help=text.replace("[", "\\[") if rich else text,
             short_help=verb.help,
             rich_help_panel=verb.panel,
@@ -107,7 +113,11 @@ def command(verb: Verb) -> Any:
     # an option that would have no effect is not offered
     handed_in = inspect.signature(verb.job).parameters
     offered = {"as_json", "quiet"}
-    offered |= {"config_files", "sets"} if verb.sections or "config" in handed_in or "model" in own else set()
+    offered |= (
+        {"config_files", "sets"}
+        if verb.sections or "config" in handed_in or {"model", "gate"} & set(own)
+        else set()
+    )
     offered |= {"store_path"} if verb.has_run or "store" in handed_in else set()
     offered |= {"fresh"} if verb.has_run else set()
     common = {
@@ -256,8 +266,11 @@ def _print_version(asked: bool) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `recast` command."""
-    args = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    wanted = next((a for a in args if not a.startswith("-")), None)
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or (len(args) == 1 and args[0] in GROUPS):
+        args.append("--help")
+    words = [a for a in args if not a.startswith("-")]
+    wanted = " ".join(words[: 2 if words[:1] and words[0] in GROUPS else 1])
     try:
         build(wanted)(args=args, prog_name="recast")
     except KeyboardInterrupt:

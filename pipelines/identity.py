@@ -41,6 +41,10 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
     if kind is Names.NAMED_FILE:
         name, path = named_file(str(value))
         return f"{name}={of(Names.FILE, path, store)}"
+    if kind is Names.GATE:
+        from curate.gate import load_gate
+
+        return load_gate(str(value)).id
     if kind is Names.FILE:
         path = Path(value)
         if not path.exists():

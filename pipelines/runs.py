@@ -209,13 +209,14 @@ def bind(verb: Verb, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]:
-    """`args` in the types of the signature, and the configured model where the job takes one and none was given.
+    """`args` in the types of the signature, with the configured model or gate where the job takes one.
 
     Raises UsageError for a value of the wrong type. A list may be given as its only element.
     """
     own = parameters(verb)
-    if "model" in own and names_of(own["model"]) is Names.MODEL and args.get("model") is None:
-        args = {**args, "model": config.general.model}
+    for name, kind in (("model", Names.MODEL), ("gate", Names.GATE)):
+        if name in own and names_of(own[name]) is kind and args.get(name) is None:
+            args = {**args, name: getattr(config.general, name)}
     return {name: _coerced(verb, own[name], value) for name, value in args.items()}
 
 

@@ -23,7 +23,7 @@ INJECTED = ("store", "config", "run", "progress", "reporter")
 class Verb:
     """One entry of the command line. `recast --help` needs no more than this."""
 
-    name: str
+    name: str  # as it is typed: "import", or "gate run" for a verb of a group
     help: str
     panel: str
     example: str
@@ -33,7 +33,7 @@ class Verb:
 
     def load(self) -> Any:
         """Import the module of the verb: it has a function `job` and, for people, `show`."""
-        return importlib.import_module(f"pipelines.jobs.{self.module or self.name}")
+        return importlib.import_module(f"pipelines.jobs.{self.module or self.name.replace(' ', '_')}")
 
     @property
     def job(self) -> Callable[..., dict[str, Any]]:
@@ -41,6 +41,11 @@ class Verb:
 
 
 DATA, MODELS, PEOPLE, SETUP = "Data", "Models", "Whole jobs and their story", "Setting up"
+
+# verbs that belong together are typed as two words; the first has a help page that lists the second
+GROUPS: dict[str, tuple[str, str]] = {
+    "gate": ("Audit versions with a gate, and measure the gate itself.", DATA),
+}
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -76,6 +81,21 @@ VERBS: dict[str, Verb] = {
             "Write a version as files that trainers read.",
             DATA,
             "recast export craft-rewrites --to trl -o craft.jsonl",
+        ),
+        Verb(
+            "curate",
+            "Remove duplicates, noise, wrong and contaminated rows, with reasons.",
+            DATA,
+            "recast curate craft --as craft-clean --against gsm8k-test.jsonl",
+            has_run=True,
+            sections=("curate",),
+        ),
+        Verb(
+            "gate run",
+            "Judge every row of a version; the verdicts can be queried.",
+            DATA,
+            "recast gate run craft-rewrites",
+            has_run=True,
         ),
         Verb(
             "learn",

@@ -20,6 +20,7 @@ class Names(Enum):
     MODEL = "model"  # a model folder, a hub id or `pocket`: hashed as its weights, tokenizer and template
     ADAPTER = "adapter"  # an agent's folder: hashed as its weights
     FILE = "file"  # hashed as its bytes
+    GATE = "gate"  # a preset or a YAML file: hashed as the gate's id
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
     BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
@@ -50,6 +51,21 @@ ModelPath = Annotated[
         show_default=False,
     ),
     Names.MODEL,
+]
+GateName = Annotated[
+    str | None,
+    option(
+        "--gate",
+        "-g",
+        help="Preset (math, strict, choice, text, code, auto) or YAML file. Default: the config's, else `auto`.",
+        metavar="GATE",
+        show_default=False,
+    ),
+    Names.GATE,
+]
+Workers = Annotated[
+    int | None,
+    option("--workers", "-w", help="Processes. Default: one a core.", min=1, show_default=False),
 ]
 AsName = Annotated[str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)]
 OutFolder = Annotated[

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import Any
 
 import pytest
 import typer
 
 from pipelines import cli, runs
-from pipelines.jobs import INJECTED, VERBS
+from pipelines.jobs import GROUPS, INJECTED, VERBS, Verb
 from tests.conftest import demonstrations
+
+
+def command_of(verb: Verb) -> Any:
+    """What the command line calls for a verb, which may be a word of a group."""
+    command = typer.main.get_command(cli.build(verb.name))
+    for word in verb.name.split():
+        command = command.commands[word]  # type: ignore[attr-defined]
+    return command
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_every_verb_has_an_example_that_parses(recast, verb):
-    said = recast(verb, "--help")
+    said = recast(*verb.split(), "--help")
     assert said.code == 0
     assert "Example:" in said.out
     assert VERBS[verb].example in " ".join(said.out.split())
@@ -24,28 +33,37 @@ def test_help_of_every_verb_has_an_example_that_parses(recast, verb):
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=str)
 def test_the_example_of_every_verb_is_accepted_by_its_parser(verb):
-    command = next(
-        c for n, c in typer.main.get_command(cli.build(verb.name)).commands.items() if n == verb.name
-    )
+    own = verb.name.split()
     words = shlex.split(verb.example)
-    assert words[:2] == ["recast", verb.name]
-    command.make_context(verb.name, words[2:])
+    assert words[: 1 + len(own)] == ["recast", *own]
+    command_of(verb).make_context(verb.name, words[1 + len(own) :])
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_every_option_of_every_verb_is_explained(verb):
-    command = typer.main.get_command(cli.build(verb.name)).commands[verb.name]
-    assert [p.name for p in command.params if not getattr(p, "help", None)] == []
+    assert [p.name for p in command_of(verb).params if not getattr(p, "help", None)] == []
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_parameters_that_are_handed_in_are_no_options(verb):
-    names = {p.name for p in typer.main.get_command(cli.build(verb.name)).commands[verb.name].params}
+    names = {p.name for p in command_of(verb).params}
     assert names & set(INJECTED) == set()
 
 
 def test_no_arguments_show_the_help(recast):
     assert "Usage: recast" in recast().out
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_of_verbs_lists_them(recast, group):
+    own = [verb for verb in VERBS.values() if verb.name.startswith(f"{group} ")]
+    assert own
+    for said in (recast(group), recast(group, "--help")):
+        assert said.code == 0
+        assert all(verb.name.split()[1] in said.out and verb.help[:30] in said.out for verb in own)
+    assert GROUPS[group][0] in recast("--help").out
+    said = recast(group, "nothing-like-it")
+    assert (said.code, "nothing-like-it" in said.err) == (2, True)
 
 
 def test_version_prints_and_exits(recast):
