@@ -1,17 +1,20 @@
 """The engine protocol: where samples and log-probabilities come from.
 
 An engine holds a frozen backbone and, optionally, one adapter. `sample` draws completions, `logprobs`
-scores given completions. Prompts are message lists; engines render them with the model's own chat
-template through `curate.chat`, and nothing else.
+scores given completions. Prompts are message lists; every engine renders and tokenises them here, with the
+model's own chat template (`agent.tokens`), and its model sees token ids: no second template, no second
+tokenisation. `agent.engines` opens one by its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from curate.records import Messages
+
+STOP, LENGTH, PROMPT_TOO_LONG = "stop", "length", "prompt_too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One completion. `token_ids` and `logprobs` (nats) include the end-of-turn token when it was drawn."""
+    """One completion. `token_ids` and `logprobs` (nats) include the end-of-turn token when it was drawn.
+
+    Log-probabilities are those of the untempered model. `finish_reason` is `STOP` (end of turn), `LENGTH` (cut
+    off) or `PROMPT_TOO_LONG`: the prompt left no room in the model, and nothing was drawn.
+    """
 
     text: str
     token_ids: list[int]
     logprobs: list[float]
-    finish_reason: str  # "stop" or "length"
+    finish_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,9 @@ class Score:
     """Likelihood of a completion and its end of turn under a prompt.
 
     `nll` is the mean of -log p per token (nats), `entropy` the mean of the model's entropy at the same
-    positions, `excess` the sum over tokens of (-log p - entropy): 0 in expectation on own samples.
+    positions, `excess` the sum over tokens of (-log p - entropy): 0 in expectation on own samples. `nll` is NaN
+    where prompt and completion are longer than the model; the other two also from engines that show no whole
+    distributions (all but `hf`).
     """
 
     nll: float
@@ -52,6 +61,17 @@ class Engine(Protocol):
     """What the agent needs of a model."""
 
     name: str  # "hf", "vllm", "http"
+    tokenizer: Any
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter sits on the backbone."""
+        ...
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of prompt and completion together, None where nothing says."""
+        ...
 
     @property
     def fingerprint(self) -> str:
@@ -67,7 +87,10 @@ class Engine(Protocol):
         seeds: Sequence[Sequence[int]],
         adapter: bool,
     ) -> list[list[Sample]]:
-        """Draw `k` completions a prompt. `seeds[i][j]` seeds sample j of prompt i. With or without the adapter."""
+        """Draw `k` completions a prompt. `seeds[i][j]` seeds sample j of prompt i. With or without the adapter.
+
+        Raises ModelError where the adapter is asked of an engine that has none.
+        """
         ...
 
     def logprobs(
@@ -75,3 +98,15 @@ class Engine(Protocol):
     ) -> list[Score]:
         """Score `completions[i]` under `prompts[i]`."""
         ...
+
+
+def check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, k: int) -> None:
+    """Raise ValueError unless there is a seed for each of `k` samples of every prompt."""
+    if len(seeds) != num_prompts or any(len(group) != k for group in seeds):
+        found = sorted({len(group) for group in seeds})
+        raise ValueError(f"seeds for {len(seeds)} prompts x {found}, expected {num_prompts} prompts x {k}")
+
+
+def refused(k: int) -> list[Sample]:
+    """The group of a prompt that leaves no room for a completion."""
+    return [Sample("", [], [], PROMPT_TOO_LONG)] * k

@@ -23,11 +23,11 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from agent import tokens
 from agent.attention import cpu_attention
 from agent.decode import decode, left_pad, prefill
-from agent.engine import Sample, Sampling, Score
+from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
 from agent.kv_cache import make_cache
-from curate import chat
 from curate.errors import ModelError
 from curate.records import Messages
 
@@ -42,14 +42,11 @@ class HFEngine:
 
     name = "hf"
 
-    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 64) -> None:
-        chat.require_template(tokenizer)
-        if tokenizer.eos_token_id is None:
-            raise ModelError(
-                f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could end; set "
-                " the token that ends an assistant turn as eos_token in its tokenizer_config.json."
-            )
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+    def __init__(
+        self, model: Any, tokenizer: Any, *, batch_size: int = 64, max_length: int | None = None
+    ) -> None:
+        self.model, self.tokenizer, self.batch_size = model, tokens.checked(tokenizer), batch_size
+        self._longest = max_length
         self._fingerprint: str | None = None
 
     @classmethod
@@ -61,25 +58,31 @@ class HFEngine:
         device: str | None = None,
         *,
         batch_size: int = 64,
+        max_length: int | None = None,
     ) -> HFEngine:
-        """Load a model folder or hub id, and an adapter folder on top. Raises ModelError for what lacks."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        """Load a model folder or hub id, and an adapter folder on top. Raises ModelError for what lacks.
+
+        `max_length` is the most tokens of prompt and completion, where less than the model's own is wanted.
+        """
+        from transformers import AutoModelForCausalLM
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            tokenizer = AutoTokenizer.from_pretrained(path)
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+            model = AutoModelForCausalLM.from_pretrained(
+                path, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
-            raise ModelError(f"{path} holds no causal LM with a tokenizer: {error}") from error
+            raise ModelError(f"{path} holds no causal LM: {tokens.first_line(error)}") from error
+        tokenizer = tokens.load_tokenizer(path)
         if adapter is not None:
             from peft import PeftModel
 
             try:
                 model = PeftModel.from_pretrained(model, str(adapter))
             except (OSError, ValueError, RuntimeError) as error:
-                raise ModelError(f"{adapter} is no adapter for {path}: {error}") from error
+                raise ModelError(f"{adapter} is no adapter for {path}: {tokens.first_line(error)}") from error
         model = cast(Any, model).to(device)
-        return cls(model.eval(), tokenizer, batch_size=batch_size)
+        return cls(model.eval(), tokenizer, batch_size=batch_size, max_length=max_length)
 
     @property
     def has_adapter(self) -> bool:
@@ -92,15 +95,14 @@ class HFEngine:
 
     @property
     def max_length(self) -> int | None:
-        """Most tokens of prompt and completion together, if the model's config says."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        """Most tokens of prompt and completion together, if the model's config or the caller says."""
+        declared = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return min((n for n in (declared, self._longest) if n is not None), default=None)
 
     @property
     def eos_ids(self) -> list[int]:
         """Tokens that end a completion: the tokenizer's, and those the model's generation config adds."""
-        declared = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None) or []
-        declared = [declared] if isinstance(declared, int) else list(declared)
-        return sorted({self.tokenizer.eos_token_id, *declared})
+        return tokens.eos_ids(self.tokenizer, getattr(self.model, "generation_config", None))
 
     @property
     def fingerprint(self) -> str:
@@ -118,8 +120,8 @@ class HFEngine:
         seeds: Sequence[Sequence[int]],
         adapter: bool,
     ) -> list[list[Sample]]:
-        """Draw `k` completions a prompt; a prompt that leaves no room gives empty ones, reason "length"."""
-        ids = [chat.prompt_ids(self.tokenizer, p) for p in prompts]
+        """Draw `k` completions a prompt (`agent.engine.Engine`)."""
+        ids = tokens.prompt_ids(self.tokenizer, prompts)
         return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
 
     def sample_ids(
@@ -132,19 +134,12 @@ class HFEngine:
         adapter: bool,
     ) -> list[list[Sample]]:
         """`sample` for prompts that are token ids already."""
-        if len(seeds) != len(prompts) or any(len(s) != k for s in seeds):
-            found = sorted({len(s) for s in seeds})
-            raise ValueError(
-                f"seeds for {len(seeds)} prompts x {found}, expected {len(prompts)} prompts x {k}"
-            )
-        out: list[list[Sample]] = [[] for _ in prompts]
-        eos = set(self.eos_ids)
+        check_seeds(seeds, len(prompts), k)
+        out: list[list[Sample]] = [refused(k) for _ in prompts]
+        eos = self.eos_ids
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
         longest = self.max_length or math.inf
-        for i, prompt in enumerate(prompts):
-            if len(prompt) >= longest:
-                out[i] = [Sample("", [], [], "length")] * k
         fitting = [i for i, prompt in enumerate(prompts) if len(prompt) < longest]
         order = sorted(fitting, key=lambda i: (-len(prompts[i]), i))
         per_batch = max(1, self.batch_size // k)
@@ -156,17 +151,14 @@ class HFEngine:
                     [prompts[i] for i in batch],
                     [seeds[i] for i in batch],
                     sampling,
-                    eos_ids=self.eos_ids,
+                    eos_ids=eos,
                     pad_id=pad,
                     max_length=self.max_length,
                 )
-                texts = self.tokenizer.batch_decode(
-                    [[t for t in d.token_ids if t not in eos] for group in groups for d in group],
-                    skip_special_tokens=True,
-                )
+                texts = tokens.texts(self.tokenizer, [d.token_ids for group in groups for d in group], eos)
                 for g, (i, group) in enumerate(zip(batch, groups, strict=True)):
                     out[i] = [
-                        Sample(texts[g * k + j], d.token_ids, d.logprobs, "stop" if d.ended else "length")
+                        Sample(texts[g * k + j], d.token_ids, d.logprobs, STOP if d.ended else LENGTH)
                         for j, d in enumerate(group)
                     ]
         return out
@@ -187,13 +179,8 @@ class HFEngine:
 
         Rows that share a prompt share its prefill; positions of the prompt never meet the output layer.
         """
-        cache: dict[int, list[int]] = {}  # by object: K rows of a group usually share one message list
-        prompt_ids = []
-        for messages in prompts:
-            if id(messages) not in cache:
-                cache[id(messages)] = chat.prompt_ids(self.tokenizer, messages)
-            prompt_ids.append(cache[id(messages)])
-        targets = [chat.completion_ids(self.tokenizer, c) for c in completions]
+        prompt_ids = tokens.prompt_ids(self.tokenizer, prompts)
+        targets = tokens.completion_ids(self.tokenizer, completions)
         scores = [Score(math.nan, len(t), math.nan, math.nan) for t in targets]
         pooled: list[np.ndarray | None] = [None] * len(targets)
         with self.mode(adapter):

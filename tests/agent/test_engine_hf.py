@@ -137,7 +137,7 @@ def test_what_does_not_fit_the_model_is_said_and_harms_no_other_row(folders: dic
     drawn = hf.sample([PROMPTS[0], long, nearly], 1, GREEDY, seeds=[[0]] * 3, adapter=False)
     alone = engine(folders["gpt2"]).sample(PROMPTS[:1], 1, GREEDY, seeds=[[0]], adapter=False)
     assert drawn[0][0].token_ids == alone[0][0].token_ids
-    assert (drawn[1][0].token_ids, drawn[1][0].finish_reason) == ([], "length")
+    assert (drawn[1][0].token_ids, drawn[1][0].finish_reason) == ([], "prompt_too_long")
     assert len(drawn[2][0].token_ids) == min(20, 256 - len(chat.prompt_ids(hf.tokenizer, nearly)))
     scores = hf.logprobs([long, PROMPTS[0]], ["24", "24"], adapter=False)
     assert math.isnan(scores[0].nll) and scores[0].num_tokens == 3

@@ -1,0 +1,94 @@
+"""What an engine needs of a tokenizer: prompts and completions to ids, drawn ids to text, the ends of a turn.
+
+Rendering itself is `curate.chat`'s; engines share this module, so that the same prompt is the same ids in all of
+them, and the same ids the same text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from curate import chat
+from curate.errors import ModelError
+from curate.records import Messages
+
+
+def load_tokenizer(path: str | Path) -> Any:
+    """The tokenizer of a model folder or hub id, with a chat template and an end of turn. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} holds no tokenizer: {first_line(error)}") from error
+    return checked(tokenizer)
+
+
+def checked(tokenizer: Any) -> Any:
+    """`tokenizer` itself. Raises ModelError where it has no chat template or no end of turn."""
+    chat.require_template(tokenizer)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could end; set "
+            "the token that ends an assistant turn as eos_token in its tokenizer_config.json."
+        )
+    return tokenizer
+
+
+def prompt_ids(tokenizer: Any, prompts: Sequence[Messages]) -> list[list[int]]:
+    """Ids of every prompt. One list object is rendered once: the K rows of a group usually share theirs."""
+    known: dict[int, list[int]] = {}
+    for messages in prompts:
+        if id(messages) not in known:
+            known[id(messages)] = chat.prompt_ids(tokenizer, messages)
+    return [known[id(messages)] for messages in prompts]
+
+
+def completion_ids(tokenizer: Any, completions: Sequence[str]) -> list[list[int]]:
+    """Ids of every completion with its end of turn."""
+    return [chat.completion_ids(tokenizer, completion) for completion in completions]
+
+
+def texts(tokenizer: Any, drawn: Sequence[Sequence[int]], eos_ids: Sequence[int]) -> list[str]:
+    """The text of drawn tokens, without the end of turn."""
+    ends = set(eos_ids)
+    return tokenizer.batch_decode(
+        [[t for t in ids if t not in ends] for ids in drawn], skip_special_tokens=True
+    )
+
+
+def eos_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
+    """Tokens that end a completion: the tokenizer's, and those that the model's generation config adds."""
+    declared = getattr(generation_config, "eos_token_id", None) or []
+    declared = [declared] if isinstance(declared, int) else list(declared)
+    return sorted({tokenizer.eos_token_id, *declared})
+
+
+def declared_generation(path: str | Path) -> Any:
+    """The generation config of a model whose weights are not loaded here; None where it has none."""
+    from transformers import AutoConfig, GenerationConfig
+
+    for found in (GenerationConfig, AutoConfig):
+        try:
+            return found.from_pretrained(str(path))
+        except OSError:
+            continue
+    return None
+
+
+def declared_length(path: str | Path) -> int | None:
+    """Most tokens that the config of a model at `path` allows, None where it does not say."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+    except (OSError, ValueError, KeyError):
+        return None  # a folder with a tokenizer alone, for a model that only a server has
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, without its traceback-like tail."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
