@@ -162,7 +162,7 @@ def entropy(counts: Sequence[int]) -> float:
     if not len(array):
         return 0.0
     shares = array / array.sum()
-    return float(-(shares * np.log(shares)).sum())
+    return max(0.0, float(-(shares * np.log(shares)).sum()))
 
 
 def opening_entropy(texts: Sequence[str], n: int = 5) -> float:

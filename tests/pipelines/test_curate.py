@@ -1,0 +1,154 @@
+"""`recast curate` and the guard of `recast tag`, end to end on a real store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+WORDS = [f"w{i}" for i in range(97)]
+
+
+def text(i: int) -> str:
+    """Twenty words that no other number shares in order."""
+    return " ".join(WORDS[(i * k * k + 3 * k + i) % 97] for k in range(1, 21))
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Path:
+    """Twelve good rows, then one of each kind that goes: five removed of 17."""
+    rows = [
+        {"id": f"good-{i}", "prompt": f"question {text(i)}", "completion": f"It is {text(i + 50)}."}
+        for i in range(12)
+    ]
+    rows += [
+        {**rows[0], "id": "copy"},
+        {"id": "near", "prompt": rows[1]["prompt"], "completion": rows[1]["completion"] + " So."},
+        {"id": "false", "prompt": "how many?", "completion": "We add 3 + 4 = 8 and stop there"},
+        {"id": "bench", "prompt": f"please, {text(90)}", "completion": "It is what it is, as one says here"},
+        {"id": "short", "prompt": "why?", "completion": "no"},
+    ]
+    path = tmp_path / "demos.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "bench.jsonl").write_text(json.dumps({"question": text(90).title()}) + "\n")
+    return path
+
+
+REMOVED = {"exact_duplicate": 1, "near_duplicate": 1, "false_equality": 1, "contaminated": 1, "too_short": 1}
+
+
+def test_curated_rows_are_a_version_and_the_removed_ones_are_kept_with_their_reason(recast, demos):
+    recast("import", demos, "--as", "d")
+    tried = recast("curate", "d", "--against", "bench.jsonl", "--dry-run", "--json").json
+    assert tried["removed"] == REMOVED and "version" not in tried
+    assert len(recast("log", "d", "--json").json["versions"]) == 1
+
+    made = recast("curate", "d", "--as", "clean", "--against", "bench.jsonl", "--json").json
+    assert (made["kept"], made["removed"], made["version"]) == (12, REMOVED, "clean@v1")
+    clean = recast("sql", 'SELECT row_id FROM "clean" ORDER BY 1', "--json").json["rows"]
+    assert [row["row_id"] for row in clean] == sorted(f"good-{i}" for i in range(12))
+    query = "SELECT row_id, reason, meta->>'$.removed.because' AS why FROM \"clean-removed\" ORDER BY 1"
+    removed = {
+        row["row_id"]: (row["reason"], row["why"]) for row in recast("sql", query, "--json").json["rows"]
+    }
+    assert removed["copy"] == ("exact_duplicate", "of row good-0")
+    assert removed["near"] == ("near_duplicate", "of row good-1")
+    assert removed["false"] == ("false_equality", "3 + 4 = 8 is false")
+    assert removed["bench"][0] == "contaminated" and removed["short"] == ("too_short", "1 words")
+    entry = recast("log", "clean", "--json").json["versions"][0]
+    assert (entry["parent"], entry["rows"], entry["removed"]) == ("d@v1", 12, 5)
+    assert recast("verify").code == 0
+
+
+def test_the_same_command_finds_what_it_made(recast, demos):
+    recast("import", demos, "--as", "d")
+    first = recast("curate", "d", "--as", "clean", "--json").json
+    again = recast("curate", "d", "--as", "clean", "--json")
+    assert again.json == first and "found finished" in again.err
+    recast("curate", "d", "--as", "clean", "--set", "curate.min_words=null", "--json")
+    assert len(recast("log", "clean", "--json").json["versions"]) == 2
+
+
+def test_curating_a_name_makes_its_next_version(recast, demos):
+    recast("import", demos, "--as", "d")
+    assert recast("curate", "d", "--json").json["version"] == "d@v2"
+    said = recast("curate", "d@v1", "--set", "curate.min_words=4")
+    assert said.code == 4 and "d@v2, not d@v1" in said.err, "what v2 holds would be undone"
+
+
+def test_a_budget_keeps_so_many_and_says_who_went(recast, demos):
+    recast("import", demos, "--as", "d")
+    made = recast("curate", "d", "--as", "few", "--budget", 5, "--json").json
+    assert (
+        made["kept"] == 5 and made["removed"]["over_budget"] == 12 - 5 + 1
+    )  # "bench" is not contaminated here
+    said = recast("curate", "d", "--as", "few2", "--budget", 5, "--dry-run").out
+    assert "would keep 5 of 17 rows of d@v1" in said and "over_budget" in said
+
+
+def test_nothing_left_is_refused(recast, demos):
+    recast("import", demos, "--as", "d")
+    said = recast("curate", "d", "--set", "curate.min_words=900")
+    assert said.code == 4 and "17 too short" in said.err
+
+
+def test_a_filter_without_effect_is_said(recast, demos):
+    recast("import", demos, "--as", "d")
+    said = recast("curate", "d", "--set", "curate.max_pass_rate=0.9", "--dry-run").out
+    assert "curate.max_pass_rate had no effect: no row has pass_rate" in said
+
+
+def test_bands_by_hand():
+    import numpy as np
+
+    from pipelines.jobs.curate import bands
+
+    rates = np.array([0.0, 0.25, 0.26, 0.5, 0.9, 1.0, np.nan])
+    assert bands(rates) == {
+        "0": 1, "0-0.25": 1, "0.25-0.5": 2, "0.5-0.75": 0, "0.75-1": 1, "1": 1, "unknown": 1,
+    }  # fmt: skip
+    assert bands(np.array([np.nan])) == {}
+
+
+@pytest.fixture
+def flattened(recast, tmp_path: Path) -> None:
+    """A version whose 40 rewrites follow one template, beside varied demonstrations."""
+    from curate.store import Store
+
+    rows = [
+        {
+            "row_id": f"r{i}",
+            "messages": [{"role": "user", "content": f"question {i}"}],
+            "demonstration": text(i),
+            "completion": f"To solve this we say that it is {i}",
+            "decision": "rewrite",
+        }
+        for i in range(40)
+    ]
+    Store(tmp_path / ".recast").commit(rows, "flat")
+
+
+def test_a_flattened_version_is_not_tagged_ready(recast, flattened):
+    said = recast("tag", "flat", "ready")
+    assert said.code == 4
+    assert "opening_entropy fell from 3.69 to 0 (-100%)" in said.err and "--accept-risk" in said.err
+    assert recast("show", "flat@ready").code == 2, "there is no such tag"
+    assert recast("tag", "flat", "draft").code == 0, "only guarded tags are guarded"
+    assert recast("tag", "flat", "ready", "--set", "diversity.guarded_tags=[]").code == 0
+
+
+def test_an_accepted_risk_stands_in_the_log(recast, flattened):
+    made = recast("tag", "flat", "ready", "--accept-risk", "--json").json
+    assert "opening_entropy fell" in made["accepted_risk"] and made["diversity"]["num_rows"] == 40
+    (tag,) = recast("log", "flat", "--json").json["versions"][0]["tags"]
+    assert tag["tag"] == "ready" and tag["current"] and tag["note"] == made["accepted_risk"]
+    assert "accepting the risk" in recast("log", "flat").out
+
+
+def test_a_varied_version_is_tagged_ready(recast, demos):
+    recast("import", demos, "--as", "d")
+    made = recast("tag", "d", "ready", "--json").json
+    assert made["accepted_risk"] is None and made["diversity"]["losses"] == []
+    (tag,) = recast("log", "d", "--json").json["versions"][0]["tags"]
+    assert tag["note"] == ""
