@@ -76,8 +76,16 @@ class RowDiff:
         return "format" if words.only_format(was, now) else "words"
 
     def words(self, column: str = "completion") -> list[words.Op]:
-        """Word-level diff of a text column; a missing side counts as empty."""
-        return words.diff(_text(self.before, column), _text(self.after, column))
+        """Word-level diff of a column as text; a missing side counts as empty."""
+        return words.diff(*self.texts(column))
+
+    def phrases(self, column: str = "completion", *, fold: bool = True) -> list[words.Op]:
+        """The same as a person would mark it, with `fold` without edits of white space and format."""
+        return words.phrases(*self.texts(column), fold=fold)
+
+    def texts(self, column: str = "completion") -> tuple[str, str]:
+        """A column of both sides as text; a missing side counts as empty."""
+        return _text(self.before, column), _text(self.after, column)
 
 
 def _text(row: dict[str, Any] | None, column: str) -> str:

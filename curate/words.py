@@ -4,6 +4,9 @@ A token is what a reader takes as one: a LaTeX command, a number with its separa
 operator, a run of blanks. Tokens re-join to the exact text, and so do both sides of a diff. The diff is
 deterministic and bounded: common ends are cut off, tokens that occur once on each side anchor the rest
 (patience), and what lies between anchors is aligned by difflib where that is affordable.
+
+`diff` is the shortest account, `phrases` the one to read: signs that only format are folded, and a word or two
+that two long edits happen to share belong to the edit.
 """
 
 from __future__ import annotations
@@ -33,14 +36,9 @@ _AFFORDABLE = 4_000_000  # token pairs that difflib may look at in one stretch
 class Op:
     """A stretch of a diff. Joining `before` over all stretches gives the first text, `after` the second."""
 
-    kind: Literal["equal", "insert", "delete", "replace"]
+    kind: Literal["equal", "insert", "delete", "replace", "fold"]  # fold: the sides differ in format only
     before: str
     after: str
-
-    @property
-    def blank(self) -> bool:
-        """Whether only white space differs."""
-        return "".join(self.before.split()) == "".join(self.after.split())
 
 
 def tokens(text: str) -> list[str]:
@@ -65,16 +63,103 @@ def diff(a: str, b: str) -> list[Op]:
 
 
 def only_blanks(a: str, b: str) -> bool:
-    """Whether two different texts differ in white space only."""
-    return a != b and a.split() == b.split()
-
-
-_FORMAT = re.compile(r"[\s*_`$]+|\\[()\[\]]|\\(?:text|mathrm|left|right|boxed)\b|[{}]|\\[,;! ]")
+    """Whether two different texts differ in white space only. `1 2` and `12` do not."""
+    return a != b and _inked(a) == _inked(b)
 
 
 def only_format(a: str, b: str) -> bool:
-    """Whether two different texts differ only in white space, Markdown emphasis and LaTeX wrapping."""
-    return a != b and _FORMAT.sub("", a) == _FORMAT.sub("", b)
+    """Whether two different texts differ only in white space, Markdown emphasis and LaTeX wrapping.
+
+    A sign counts as format where it comes as one of a pair around words: `**12**`, but neither `2*3` nor `$5`.
+    """
+    return a != b and _inked(_unformatted(a)) == _inked(_unformatted(b))
+
+
+def _inked(text: str) -> list[str]:
+    return [t for t in tokens(text) if not t.isspace()]
+
+
+_GROUP = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*"
+_FORMATS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?<![\w*_`])(?P<open>\*{1,3}|_{1,3}|`{1,2})(?=[^\s*_`])[^\n]{0,400}?(?<=[^\s*_`])(?P<close>(?P=open))"
+        r"(?![\w*_`])",  # emphasis and code of Markdown
+        r"(?<![\w$\\])(?P<open>\${1,2})(?=\S)[^$]{1,400}?(?<=\S)(?P<close>(?P=open))(?![\w$])",  # not $5 and $6
+        rf"(?P<open>\\(?:text|mathrm|mathbf|boxed)\s*\{{){_GROUP}(?P<close>\}})",
+        r"(?P<open>\\[()\[\],;! ]|\\(?:left|right)(?![A-Za-z]))(?P<close>)",
+    )
+)
+
+
+def _formatting(text: str) -> bytearray:
+    """One byte a character, 1 where it only formats."""
+    mask = bytearray(len(text))
+    for pattern in _FORMATS:
+        at = 0
+        while found := pattern.search(text, at):
+            for start, end in (found.span("open"), found.span("close")):
+                mask[start:end] = b"\1" * (end - start)
+            at = found.end("open")  # what is wrapped may wrap something itself
+    return mask
+
+
+def _unformatted(text: str) -> str:
+    mask = _formatting(text)
+    return (
+        "".join(sign for sign, formats in zip(text, mask, strict=True) if not formats) if any(mask) else text
+    )
+
+
+def phrases(a: str, b: str, *, fold: bool = True) -> list[Op]:
+    """The diff as a person would mark it; like that of `diff`, its stretches join to both texts.
+
+    With `fold`, stretches that differ in white space or format only are of the kind "fold".
+    """
+    ops = diff(a, b)
+    return _readable(_folded(ops, a, b) if fold else ops)
+
+
+def _folded(ops: list[Op], a: str, b: str) -> list[Op]:
+    masks = _formatting(a), _formatting(b)
+    out, i, j = [], 0, 0
+    for op in ops:
+        k, m = i + len(op.before), j + len(op.after)
+        if op.kind != "equal":
+            left = "".join(s for s, f in zip(op.before, masks[0][i:k], strict=True) if not f)
+            right = "".join(s for s, f in zip(op.after, masks[1][j:m], strict=True) if not f)
+            if _inked(left) == _inked(right):
+                op = Op("fold", op.before, op.after)
+        out.append(op)
+        i, j = k, m
+    return out
+
+
+def _readable(ops: list[Op]) -> list[Op]:
+    """Join two changes where what they share in between is no longer than either (after Fraser's semantic clean-up)."""
+    runs: list[
+        tuple[bool, int, int, int]
+    ] = []  # changes?, from and to in `ops`, characters that are not blank
+    for at, op in enumerate(ops):
+        runs.append((op.kind not in ("equal", "fold"), at, at + 1, max(_size(op.before), _size(op.after))))
+        while len(runs) > 2 and runs[-1][0] and not runs[-2][0] and runs[-3][0]:
+            (_, start, _, first), (_, _, _, shared), (_, _, end, second) = runs[-3:]
+            if shared > min(first, second):
+                break
+            runs[-3:] = [(True, start, end, first + shared + second)]
+    return [
+        ops[start]
+        if end == start + 1
+        else Op(
+            "replace", "".join(op.before for op in ops[start:end]), "".join(op.after for op in ops[start:end])
+        )
+        for _, start, end, _ in runs
+    ]
+
+
+def _size(text: str) -> int:
+    """Characters that are not blank."""
+    return len(text) - sum(map(str.isspace, text))
 
 
 def distance(a: str, b: str) -> float:

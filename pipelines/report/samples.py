@@ -20,22 +20,14 @@ def clip(text: str) -> str:
 def segments(before: str, after: str) -> list[list[Any]]:
     """[op, text] pairs, op 0 both, -1 only before, 1 only after, as a person would mark them.
 
-    White space between two changes belongs to the change, and a run of changes reads as all that went,
-    then all that came. The parts with op <= 0 join to `before`, those with op >= 0 to `after`.
+    The parts with op <= 0 join to `before`, those with op >= 0 to `after`.
     """
-    ops = words.diff(before, after)
     out: list[list[Any]] = []
-    gone = come = ""
-    for place, op in enumerate(ops):
-        last = place + 1 == len(ops)
-        same = op.kind == "equal" and not (op.before.isspace() and (gone or come) and not last)
-        if not same:
-            gone, come = gone + op.before, come + op.after
-        if same or last:
-            out += [[kind, text] for kind, text in ((-1, gone), (1, come)) if text]
-            gone = come = ""
-        if same:
+    for op in words.phrases(before, after, fold=False):
+        if op.kind == "equal":
             out.append([0, op.before])
+        else:
+            out += [[kind, text] for kind, text in ((-1, op.before), (1, op.after)) if text]
     return out
 
 

@@ -95,11 +95,48 @@ def test_blank_only_and_format_only_edits_are_recognised() -> None:
     assert not words.only_format("12 apples", "13 apples")
 
 
+def test_what_carries_meaning_is_no_format() -> None:
+    assert not words.only_format("2*3", "23") and not words.only_format("a ** b", "a b")
+    assert not words.only_format("$5 and $6", "5 and 6")
+    assert not words.only_format("x_1 or y_2", "x1 or y2")
+    assert not words.only_blanks("1 2", "12") and words.only_blanks("2+2", "2 + 2")
+    assert words.only_format(r"\boxed{\frac{1}{\sqrt{2}}}", r"\frac{1}{\sqrt{2}}")
+    assert words.only_format("**a**, `b` and $x$", "a, b and x")
+
+
+def test_phrases_are_what_a_person_would_mark() -> None:
+    # "is" is shorter than the edits around it, so it belongs to them; "had 29 birds" is not
+    ops = words.phrases("first it is a thing, had 29 birds, see", "second one is of all, had 29 birds, so")
+    assert [(o.kind, o.before, o.after) for o in ops] == [
+        ("replace", "first it is a thing", "second one is of all"),
+        ("equal", ", had 29 birds, ", ", had 29 birds, "),
+        ("replace", "see", "so"),
+    ]
+
+
+def test_format_between_real_edits_is_folded() -> None:
+    ops = words.phrases("It is **4** apples long", "It is 4 apples wide")
+    assert [(o.kind, o.before, o.after) for o in ops if o.kind != "equal"] == [
+        ("fold", "**", ""),
+        ("fold", "**", ""),
+        ("replace", "long", "wide"),
+    ]
+    assert "fold" not in {o.kind for o in words.phrases("**4**", "4", fold=False)}
+
+
+@given(TEXT, TEXT, st.booleans())
+def test_both_sides_of_phrases_rejoin(a: str, b: str, fold: bool) -> None:
+    ops = words.phrases(a, b, fold=fold)
+    assert "".join(o.before for o in ops) == a
+    assert "".join(o.after for o in ops) == b
+
+
 def test_texts_of_a_hundred_thousand_words_are_compared_in_seconds() -> None:
     a = " ".join(f"w{n % 977}" for n in range(100_000))
     b = " ".join(f"w{n % 983}" for n in range(100_000))
     start = time.process_time()
     ops = words.diff(a, b)
     assert "".join(o.after for o in ops) == b
-    assert time.process_time() - start < 10
+    assert "".join(o.before for o in words.phrases(a, b)) == a
+    assert time.process_time() - start < 20
     assert words.diff("x" * 100_000, "x" * 99_999 + "y")[0].kind == "replace"
