@@ -28,6 +28,7 @@ from curate.schema import KEY, VERSION_SCHEMA, decode_row
 from curate.versions import Version
 
 if TYPE_CHECKING:
+    from curate.ingest import Ingest
     from curate.store import Store
 
 _CHUNK_ROWS = 16_384
@@ -186,36 +187,37 @@ def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> 
             ) from wrong
 
 
-def diff(store: Store, a: str | Version, b: str | Version | Path) -> Diff:
+def diff(store: Store, a: str | Version, b: str | Version | Path | Ingest) -> Diff:
     """Compare two versions of `store`, or a version with a file or folder that `ingest` can read.
 
     A `b` that names no version but exists on disk is taken for a file.
     """
+    from curate import ingest
+
     with store.catalog.reading() as con:
         left = a if isinstance(a, Version) else versions.resolve(con, a)
-        if not isinstance(b, Path):
+        if isinstance(b, str | Version):
             try:
                 right = b if isinstance(b, Version) else versions.resolve(con, b)
                 return Diff(store.root, left, right, _log_between(store, con, left, right))
             except UsageError:
                 if not Path(str(b)).exists():
                     raise
-    return _against_file(store, left, Path(str(b)))
+    return _against_file(store, left, b if isinstance(b, ingest.Ingest) else ingest.read(str(b)))
 
 
-def _against_file(store: Store, left: Version, path: Path) -> Diff:
+def _against_file(store: Store, left: Version, file: Ingest) -> Diff:
     """Stage the file as if it were to be committed on `left`: the change log of that is the diff.
 
     What is written for it is named by no version; it goes when the diff does, at the latest with `gc`.
     """
-    from curate import ingest
     from curate.staging import stage
 
     with store.catalog.reading() as con:
         kept = {p for (p,) in con.execute("SELECT id FROM parts").fetchall()}
-    staged = stage(store.root, ingest.read(path).batches(), store.open(left), patch=False)
+    staged = stage(store.root, file.batches(), store.open(left), patch=False)
     right = replace(
-        left, id="", name=path.name, number=0, rows=staged.rows, parents=(left.id,), log=staged.log.id
+        left, id="", name=file.path.name, number=0, rows=staged.rows, parents=(left.id,), log=staged.log.id
     )
     found = Diff(store.root, left, right, changes.read(str(verified(store.root, staged.log.id))))
     files = [part_path(store.root, p.id) for p in (*staged.parts, staged.log) if p.id not in kept]
