@@ -14,16 +14,15 @@ results are records of `train.results`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from curate import answers
 from curate.errors import UsageError
 from curate.records import Messages
 from train.results import EvalResult, ItemResult, Outcome
-from train.suites import Item, load_suites
+from train.suites import Item
 
 # prompts -> completions; greedy for an evaluation that repeats
 Generate = Callable[[Sequence[Messages]], Sequence[str]]
@@ -44,7 +43,7 @@ class Model:
 
 
 def evaluate(
-    suites: Mapping[str, Any] | Iterable[str | Path],
+    items: Sequence[Item],
     model: Model,
     *,
     label: str = "model",
@@ -52,14 +51,13 @@ def evaluate(
     chunk: int = 256,
     progress: Progress | None = None,
 ) -> EvalResult:
-    """Ask every question of `suites` (see `train.suites.load_suites`) and measure its reference answer.
+    """Ask every question of `items` (of `train.suites.load_suites`) and measure its reference answer.
 
     `samples` further answers a question are drawn for pass@k and the majority answer. Questions go to the
     model shortest first, `chunk` at a time, so that batches hold prompts of like length; results come
-    back in the order of the suites. `progress` gets `{"done", "total"}`. Raises DataError for a suite that
-    cannot be read, and UsageError where a question needs what the model has not got.
+    back in the order of the items. `progress` gets `{"done", "total"}`. Raises UsageError where a question needs
+    what the model has not got.
     """
-    items = load_suites(suites)
     if model.loglik is None and any(item.choices for item in items):
         raise UsageError("a suite has questions with choices, which need the model's log-likelihoods.")
     if samples and model.draw is None:
@@ -106,21 +104,30 @@ def majority(graded: Sequence[ItemResult]) -> Outcome:
 
 
 def drift(
-    result: EvalResult, messages: Mapping[tuple[str, str], Messages], own: Model, other: Model
+    result: EvalResult,
+    items: Sequence[Item],
+    own: Model,
+    other: Model,
+    *,
+    chunk: int = 256,
+    progress: Progress | None = None,
 ) -> EvalResult:
     """`result` with `kl`: how far the model has left another one, on an answer of its own to every question.
 
     One answer is drawn for each question; `kl` is the mean over its tokens of log p_own - log p_other (nats), in
-    expectation KL(own || other) per token, and for one question it may be negative. `messages` are keyed by
-    `(suite, item_id)`.
+    expectation KL(own || other) per token, and for one question it may be negative. `items` are those of the result.
     """
     assert own.draw and own.loglik and other.loglik
-    prompts = [messages[item.suite, item.item_id] for item in result.items]
-    drawn = [texts[0] for texts in own.draw(prompts, 1)]
-    pairs = zip(own.loglik(prompts, drawn), other.loglik(prompts, drawn), strict=True)
-    gaps = [p - q for p, q in pairs]
-    items = zip(result.items, gaps, strict=True)
-    return EvalResult(result.model, tuple(replace(i, kl=None if math.isnan(g) else g) for i, g in items))
+    gaps: list[float] = []
+    for first in range(0, len(items), chunk):
+        prompts = [item.messages for item in items[first : first + chunk]]
+        drawn = [texts[0] for texts in own.draw(prompts, 1)]
+        pairs = zip(own.loglik(prompts, drawn), other.loglik(prompts, drawn), strict=True)
+        gaps += [p - q for p, q in pairs]
+        if progress:
+            progress({"done": len(gaps), "total": len(items)})
+    drifted = zip(result.items, gaps, strict=True)
+    return EvalResult(result.model, tuple(replace(i, kl=None if math.isnan(g) else g) for i, g in drifted))
 
 
 def _said(items: Sequence[Item], model: Model, samples: int) -> list[ItemResult]:

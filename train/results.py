@@ -101,7 +101,7 @@ class EvalResult:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = path.with_name(path.name + ".tmp")
-        with tmp.open("w") as file:
+        with tmp.open("w", encoding="utf-8") as file:
             file.write(json.dumps({"model": self.model, "num": len(self.items)}) + "\n")
             for item in self.items:
                 file.write(json.dumps(asdict(item)) + "\n")
@@ -112,9 +112,12 @@ class EvalResult:
     @classmethod
     def load(cls, path: str | Path) -> EvalResult:
         """Read what `save` wrote. Raises DataError for anything else."""
-        lines = Path(path).read_text().splitlines()
         try:
-            header, *rows = [json.loads(line) for line in lines]
+            lines = Path(path).read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            raise DataError(f"there is no evaluation at {path}; `recast eval` writes one.") from None
+        try:
+            header, *rows = [json.loads(line) for line in lines if line]
             items = tuple(_item(row) for row in rows)
             model, num = header["model"], header["num"]
         except (ValueError, TypeError, KeyError) as error:

@@ -130,8 +130,6 @@ def _right_choice(where: str, choices: Any, answer: Any) -> str:
     if not isinstance(choices, Sequence) or isinstance(choices, str) or len(choices) < 2:
         raise DataError(f"{where}: `choices` is {choices!r}; expected a list of at least two texts.")
     texts = [str(choice) for choice in choices]
-    if len(set(texts)) < len(texts):
-        raise DataError(f"{where}: two of the choices are the same text: {texts}.")
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(texts):
         return texts[answer]
     if isinstance(answer, str) and answer in texts:

@@ -119,12 +119,13 @@ def measure(folder: Path, work: Path) -> dict[str, Any]:
     """Accuracy of the saved model on every family's test split, in points of 100, and of rewriting."""
     from pipelines.jobs.models import answering, engine
     from train.evaluate import evaluate
+    from train.suites import load_suites
 
     suites = [
         files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
         files.write_downstream_suite(work / "craft.jsonl", MEASURED_ITEMS, seed=1),
     ]
-    result = evaluate(suites, answering(engine(str(folder)), max_tokens=192), label="pocket")
+    result = evaluate(load_suites(suites), answering(engine(str(folder)), max_tokens=192), label="pocket")
     tasks = {task: round(100 * f.accuracy, 1) for (_, task), f in result.by_task().items()}
     general = result.figures(suite="general")
     return {

@@ -50,12 +50,13 @@ def test_digits_are_single_tokens_and_the_template_marks_what_is_generated() -> 
 def test_it_solves_the_general_families_and_guesses_downstream(tmp_path) -> None:
     from pipelines.jobs.models import answering, engine
     from train.evaluate import evaluate
+    from train.suites import load_suites
 
     suites = [
         files.write_general_suite(tmp_path / "general.jsonl", 6, seed=7),
         files.write_downstream_suite(tmp_path / "craft.jsonl", 100, seed=7),
     ]
-    found = evaluate(suites, answering(engine("pocket"), max_tokens=160))
+    found = evaluate(load_suites(suites), answering(engine("pocket"), max_tokens=160))
     assert found.figures(suite="general").accuracy >= 0.8
     # the bound on the whole family is 10 %; of 100 questions 18 or more right have a chance below 1 % then
     assert found.figures(suite="craft").accuracy < 0.18
