@@ -74,6 +74,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def dtype(self) -> str | None:
+        """What it computes in, such as "bfloat16"; None where it cannot tell."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Identity of backbone weights and dtype (16 hex digits), without the adapter."""
         ...

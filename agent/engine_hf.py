@@ -94,6 +94,11 @@ class HFEngine:
         return next(self.model.parameters()).device
 
     @property
+    def dtype(self) -> str:
+        """Of the backbone; an adapter may be kept in float32 on top of it."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def max_length(self) -> int | None:
         """Most tokens of prompt and completion together, if the model's config or the caller says."""
         declared = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

@@ -37,6 +37,7 @@ class HTTPEngine:
     """An `agent.engine.Engine` over a server. `served_agent` is the name under which it serves the adapter."""
 
     name = "http"
+    dtype: str | None = None  # a server does not say
 
     def __init__(
         self,

@@ -42,11 +42,11 @@ class VLLMEngine:
     name = "vllm"
 
     def __init__(
-        self, llm: Any, tokenizer: Any, *, eos_ids: Sequence[int], identity: str, adapter: Path | None = None
+        self, llm: Any, tokenizer: Any, *, eos_ids: Sequence[int], weights: Any, adapter: Path | None = None
     ) -> None:
         from vllm.lora.request import LoRARequest
 
-        self.llm, self.tokenizer, self.eos_ids, self._fingerprint = llm, tokenizer, list(eos_ids), identity
+        self.llm, self.tokenizer, self.eos_ids, self._weights = llm, tokenizer, list(eos_ids), weights
         self._lora = LoRARequest("agent", 1, str(adapter)) if adapter is not None else None
 
     @classmethod
@@ -111,7 +111,7 @@ class VLLMEngine:
             llm,
             tokenizer,
             eos_ids=tokens.eos_ids(tokenizer, tokens.declared_generation(path)),
-            identity=fingerprint([_weights(path), str(llm.llm_engine.model_config.dtype)])[:16],
+            weights=_weights(path),
             adapter=adapter,
         )
 
@@ -120,13 +120,17 @@ class VLLMEngine:
         return self._lora is not None
 
     @property
+    def dtype(self) -> str:
+        return str(self.llm.llm_engine.model_config.dtype).removeprefix("torch.")
+
+    @property
     def max_length(self) -> int:
         return self.llm.llm_engine.model_config.max_model_len
 
     @property
     def fingerprint(self) -> str:
         """Identity of the backbone's weight files and of the dtype computed in (16 hex digits)."""
-        return self._fingerprint
+        return fingerprint([self._weights, self.dtype])[:16]
 
     def sample(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import UsageError
 
@@ -88,18 +88,6 @@ class EngineConfig(BaseModel):
     concurrency: int = Field(default=256, ge=1)
     """For `http`: most requests in flight. The number adapts to what the server bears."""
 
-    @model_validator(mode="after")
-    def _has_effect(self) -> EngineConfig:
-        for name in sorted(self.model_fields_set & ONLY_FOR.keys()):
-            default = type(self).model_fields[name].default
-            if self.type not in ONLY_FOR[name] and getattr(self, name) != default:
-                raise ValueError(
-                    f"{name} has no effect on the engine {self.type}, only on {' and '.join(ONLY_FOR[name])}"
-                )
-        if self.type == "http" and not self.base_url:
-            raise ValueError("the engine http needs base_url, such as http://localhost:8000/v1")
-        return self
-
 
 def open_engine(
     config: EngineConfig, path: str | Path, adapter: str | Path | None = None, *, cache: Path | None = None
@@ -109,6 +97,7 @@ def open_engine(
     `adapter` is an adapter's folder; a server must serve it already, as `served_agent`. `cache` is the file for a
     server's answers. Raises UsageError, ModelError, MissingDependencyError, and ServerError where none answers.
     """
+    _refuse_what_has_no_effect(config)
     if config.type == "hf":
         from agent.engine_hf import HFEngine
 
@@ -134,7 +123,10 @@ def open_engine(
         )
     from agent.engine_http import HTTPEngine
 
-    assert config.base_url is not None
+    if not config.base_url:
+        raise UsageError(
+            "the engine http needs the server's address: --base-url http://localhost:8000/v1, or engine.base_url."
+        )
     if (adapter is None) != (config.served_agent is None):
         given = f"--agent {adapter}" if adapter else f"--served-agent {config.served_agent}"
         raise UsageError(
@@ -153,3 +145,14 @@ def open_engine(
         concurrency=config.concurrency,
         cache=cache,
     )
+
+
+def _refuse_what_has_no_effect(config: EngineConfig) -> None:
+    """Here and not in the class: files may set up an engine that only a flag chooses."""
+    for name in sorted(config.model_fields_set & ONLY_FOR.keys()):
+        default = type(config).model_fields[name].default
+        if config.type not in ONLY_FOR[name] and getattr(config, name) != default:
+            raise UsageError(
+                f"engine.{name} has no effect on the engine {config.type}, only on {' and '.join(ONLY_FOR[name])}. "
+                f"Leave it out, or choose with --engine {ONLY_FOR[name][0]}."
+            )

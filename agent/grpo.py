@@ -22,7 +22,7 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 from transformers.pytorch_utils import Conv1D
 
-from agent import prompts
+from agent import probe, prompts
 from agent.alignment import AnchorCache
 from agent.attention import cpu_attention
 from agent.embedding import sentence_embedder
@@ -104,6 +104,7 @@ class Session:
             else:
                 self.measure(start)
         save_adapter(trainer.model, self.out / "last")
+        probe.record(self.engine, self.out / "last")
 
     def _trainer(self, progress: Callable[[Mapping[str, Any]], None] | None) -> Any:
         from trl import GRPOConfig
@@ -239,6 +240,7 @@ class Session:
         self.heldout_figures[step] = found
         if better or not (self.out / "adapter").exists():
             save_adapter(self.engine.model, self.out / "adapter")
+            probe.record(self.engine, self.out / "adapter")
             self.best_step = step
         self.metrics.write({"step": step, "heldout": found})
         return found

@@ -30,6 +30,7 @@ from curate.errors import UsageError
 SECTIONS: dict[str, str] = {
     "learn": "agent.learn:LearnConfig",
     "rewrite": "agent.rewrite:RewriteConfig",
+    "engine": "agent.engines:EngineConfig",
     "sft": "train.sft:SftConfig",
     "pretrain": "train.pretrain:PretrainConfig",
     "curate": "curate.curation:CurateConfig",

@@ -245,7 +245,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
     plain, inputs = {}, {}
     for name, value in sorted(args.items()):
         kind = names_of(own[name])
-        if value is None or value == own[name].default or kind is Names.BUDGET:
+        if value is None or value == own[name].default or kind in (Names.BUDGET, Names.ADDRESS):
             continue
         if kind in (None, Names.OUTPUT):
             plain[name] = _plain(value)

@@ -111,7 +111,7 @@ VERBS: dict[str, Verb] = {
             MODELS,
             "recast rewrite craft --agent agents/craft --as craft-rewrites",
             has_run=True,
-            sections=("rewrite",),
+            sections=("rewrite", "engine"),
         ),
         Verb(
             "sft",
@@ -127,6 +127,7 @@ VERBS: dict[str, Verb] = {
             MODELS,
             "recast eval models/craft --suite downstream.jsonl --suite general.jsonl",
             has_run=True,
+            sections=("engine",),
             module="eval_",
         ),
         Verb(

@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, OutFile, Seed, argument, option
+from pipelines.jobs.options import (
+    BaseUrl,
+    BatchSize,
+    EngineType,
+    Names,
+    OutFile,
+    Seed,
+    ServedAgent,
+    ServedModel,
+    argument,
+    option,
+)
 
 
 def job(
@@ -46,8 +57,14 @@ def job(
     ] = None,
     out: OutFile = None,
     max_tokens: Annotated[int, option("--max-tokens", help="Longest answer.", min=1)] = 256,
-    batch_size: Annotated[int, option("--batch-size", help="Sequences decoded together.", min=1)] = 64,
+    engine: EngineType = None,
+    base_url: BaseUrl = None,
+    served_model: ServedModel = None,
+    served_agent: ServedAgent = None,
+    batch_size: BatchSize = None,
     seed: Seed = None,
+    store: Any,
+    config: Any,
     run: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
@@ -61,15 +78,23 @@ def job(
     from train.evaluate import drift, evaluate
     from train.suites import load_suites
 
-    engine = models.engine(str(model), agent, batch_size=batch_size)
-    own = models.answering(engine, max_tokens, temperature=temperature, seed=seed or 0)
-    result = evaluate(suite, own, label=label or Path(str(model)).name, samples=samples, progress=progress)
+    items = load_suites(suite)
+    settings = config.section(
+        "engine",
+        type=engine,
+        base_url=base_url,
+        served_model=served_model,
+        served_agent=served_agent,
+        batch_size=batch_size,
+    )
+    source = models.engine(str(model), agent, settings, store=store)
+    own = models.answering(source, max_tokens, temperature=temperature, seed=seed or 0)
+    result = evaluate(items, own, label=label or Path(str(model)).name, samples=samples, progress=progress)
     if kl_to:
-        other = models.answering(models.engine(kl_to, batch_size=batch_size), max_tokens)
+        other = models.answering(models.engine(kl_to), max_tokens)
         # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
-        plain = models.answering(engine, max_tokens, seed=seed or 0)
-        messages = {(item.suite, item.item_id): item.messages for item in load_suites(suite)}
-        result = drift(result, messages, plain, other)
+        plain = models.answering(source, max_tokens, seed=seed or 0)
+        result = drift(result, items, plain, other, progress=progress)
     file = Path(out or run.folder / "results.jsonl")
     result.save(file)
     return {"out": str(file), **result.to_dict()}

@@ -11,8 +11,12 @@ from curate.records import Messages
 from pipelines.identity import model_path
 
 if TYPE_CHECKING:
-    from agent.engine_hf import HFEngine
+    from agent.engine import Engine
+    from agent.engines import EngineConfig
     from train.evaluate import Model
+
+REQUESTS = "requests.sqlite"
+"""File of a store that keeps what servers answered, for all runs."""
 
 
 def load(name: str) -> tuple[Any, Any]:
@@ -22,16 +26,34 @@ def load(name: str) -> tuple[Any, Any]:
     return model.load(model_path(name))
 
 
-def engine(name: str, agent: str | Path | None = None, *, batch_size: int = 64) -> HFEngine:
-    """An engine over a model's name, with the agent's adapter on it. Raises ModelError before loading weights."""
-    from agent.engine_hf import HFEngine
+def engine(
+    name: str,
+    agent: str | Path | None = None,
+    settings: EngineConfig | None = None,
+    *,
+    store: Any = None,
+) -> Engine:
+    """The engine of `settings` over a model's name, with the agent's adapter, proved to be on.
+
+    `settings` is the configuration's section `engine` (None: its defaults); `store` keeps what a server answered.
+    Raises ModelError before weights are loaded, RefusedError where the adapter is not the agent's (`agent.probe`).
+    """
+    from agent.engines import EngineConfig, open_engine
     from train.model import load_tokenizer
 
     path = model_path(name)
-    load_tokenizer(path)  # refuses what lacks a tokenizer or a template, in the words of `train.model`
-    if agent is not None:
-        agent = adapter_folder(Path(agent))
-    return HFEngine.load(path, adapter=agent, batch_size=batch_size)
+    settings = settings or EngineConfig()
+    if settings.type != "http":
+        # refuses what lacks weights, a tokenizer or a template, in the words of `train.model`
+        load_tokenizer(path)
+    adapter = adapter_folder(Path(agent)) if agent is not None else None
+    cache = Path(store.root) / REQUESTS if store is not None else None
+    opened = open_engine(settings, path, adapter, cache=cache)
+    if adapter is not None:
+        from agent import probe
+
+        probe.check(opened, adapter)
+    return opened
 
 
 def adapter_folder(folder: Path) -> Path:
@@ -49,7 +71,7 @@ def adapter_folder(folder: Path) -> Path:
     )
 
 
-def answering(engine: HFEngine, max_tokens: int, *, temperature: float = 1.0, seed: int = 0) -> Model:
+def answering(engine: Engine, max_tokens: int, *, temperature: float = 1.0, seed: int = 0) -> Model:
     """What `train.evaluate` asks of a model: greedy answers, mean log p per token (nats), and samples."""
     from agent.engine import Sampling
     from curate.fingerprint import canonical_json, seed_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ class Names(Enum):
     GATE = "gate"  # a preset or a YAML file: hashed as the gate's id
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
+    ADDRESS = "address"  # where a server is: it may move
     BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
 
 
@@ -103,4 +104,49 @@ BudgetMinutes = Annotated[
         show_default=False,
     ),
     Names.BUDGET,
+]
+EngineType = Annotated[
+    Literal["hf", "vllm", "http"] | None,
+    option(
+        "--engine",
+        help="hf (transformers), vllm (in this process) or http (a server). Default: the config's, else hf.",
+        show_default=False,
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    option(
+        "--base-url",
+        help="Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
+        metavar="URL",
+        show_default=False,
+    ),
+    Names.ADDRESS,
+]
+ServedModel = Annotated[
+    str | None,
+    option(
+        "--served-model",
+        help="What the server calls the backbone. Default: the only model that it serves.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+ServedAgent = Annotated[
+    str | None,
+    option(
+        "--served-agent",
+        help="What the server calls the agent's adapter.",
+        metavar="NAME",
+        show_default=False,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    option(
+        "--batch-size",
+        help="Sequences decoded together by hf. Default: the config's, else 64.",
+        min=1,
+        show_default=False,
+    ),
 ]

@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import AsName, Limit, ModelPath, Names, Seed, VersionRef, option
+from pipelines.jobs.options import (
+    AsName,
+    BaseUrl,
+    BatchSize,
+    EngineType,
+    Limit,
+    ModelPath,
+    Names,
+    Seed,
+    ServedAgent,
+    ServedModel,
+    VersionRef,
+    option,
+)
 
 
 def job(
@@ -25,7 +38,11 @@ def job(
     ] = None,
     seed: Seed = None,
     limit: Limit = None,
-    batch_size: Annotated[int, option("--batch-size", help="Sequences decoded together.", min=1)] = 64,
+    engine: EngineType = None,
+    base_url: BaseUrl = None,
+    served_model: ServedModel = None,
+    served_agent: ServedAgent = None,
+    batch_size: BatchSize = None,
     store: Any,
     config: Any,
     run: Any,
@@ -44,18 +61,26 @@ def job(
 
     version = store.resolve(name)
     partial = limit is not None and limit < version.rows
-    engine = models.engine(str(model), agent, batch_size=batch_size)
+    settings = config.section(
+        "engine",
+        type=engine,
+        base_url=base_url,
+        served_model=served_model,
+        served_agent=served_agent,
+        batch_size=batch_size,
+    )
+    source = models.engine(str(model), agent, settings, store=store)
     gate: Any = load_gate(config.general.gate)  # a cached property is no plain attribute to a type checker
     result = rewrite(
         store.open(version),
-        engine,
+        source,
         gate,
         config.section("rewrite", seed=seed),
         run.folder,
         limit=limit,
         progress=progress,
         agent_id=identity.model(str(models.adapter_folder(agent))) if agent else None,
-        template_id=template_id(engine.tokenizer),
+        template_id=template_id(source.tokenizer),
     )
     new = commits.once(
         store,
