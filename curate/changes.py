@@ -145,10 +145,7 @@ def check(con: duckdb.DuckDBPyConnection, log: str, parent: str | None) -> None:
         f"SELECT row_id, target, count(*) FROM ({log}) GROUP BY row_id, target HAVING count(*) > 1 LIMIT 1",
     )
     if twice:
-        raise IntegrityError(
-            f"row {twice[0]!r} (target {twice[1]}) occurs {twice[2]} times among the rows committed, but a key may "
-            "occur once. Give the rows distinct ids (or targets), or drop the repetition; nothing was committed."
-        )
+        raise repeated(*twice)
     was = f"({parent})" if parent else f"(SELECT * FROM ({live(None, [nothing()])}))"
     broken = one(
         con,
@@ -166,3 +163,11 @@ def check(con: duckdb.DuckDBPyConnection, log: str, parent: str | None) -> None:
             f"{broken[1]}), whose hash in the parent is {broken[3]}. Parent rows + added must equal rows + removed, "
             "every key once; nothing was committed."
         )
+
+
+def repeated(row_id: str, target: int, times: int) -> IntegrityError:
+    """The error for a key that was given more than once."""
+    return IntegrityError(
+        f"row {row_id!r} (target {target}) occurs {times} times among the rows committed, but a key may occur once. "
+        "Give the rows distinct ids (or targets), or drop the repetition; nothing was committed."
+    )

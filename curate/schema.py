@@ -252,11 +252,25 @@ def _unknown_columns(unknown: Iterable[str]) -> UsageError:
 
 
 def batches(rows: Rows, schema: pa.Schema = VERSION_SCHEMA) -> Iterator[pa.RecordBatch]:
-    """Yield `rows` as conforming batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes."""
+    """Yield `rows` as conforming batches of at most BATCH_ROWS rows and about BATCH_BYTES bytes; small ones together,
+    since every batch is looked up and written by itself."""
+    small: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
     for loose in _pieces(rows):
         for piece in bounded(loose):
-            if piece.num_rows:
-                yield conform(piece, schema)
+            if not piece.num_rows:
+                continue
+            batch = conform(piece, schema)
+            if small and (held_rows + batch.num_rows > BATCH_ROWS or held_bytes + batch.nbytes > BATCH_BYTES):
+                yield pa.concat_batches(small)
+                small, held_rows, held_bytes = [], 0, 0
+            if not small and (batch.num_rows >= BATCH_ROWS // 4 or batch.nbytes >= BATCH_BYTES // 4):
+                yield batch
+                continue
+            small.append(batch)
+            held_rows, held_bytes = held_rows + batch.num_rows, held_bytes + batch.nbytes
+    if small:
+        yield pa.concat_batches(small)
 
 
 def _pieces(rows: Rows) -> Iterator[pa.Table | pa.RecordBatch]:

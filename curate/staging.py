@@ -59,7 +59,6 @@ def stage(
     ):
         index = Index(con, parent, whole=not patch)
         waiting: deque[tuple[int, pa.Table]] = deque()  # log rows whose part is still being written
-        seen: list[np.ndarray] = []
         decisions: Counter[str] = Counter()
         next_order = index.next_order
 
@@ -78,7 +77,6 @@ def stage(
             same_text = pc.fill_null(pc.equal(hashes, before["hash"]), False).to_numpy(zero_copy_only=False)
             same_score = scores == pc.fill_null(before["score"], 0).to_numpy(zero_copy_only=False)
             order = pc.fill_null(before["order"], -1).to_numpy(zero_copy_only=False).copy()
-            seen.append(order[known])
             kept = np.flatnonzero(~(known & same_text & same_score))
             if not len(kept):
                 continue
@@ -101,9 +99,7 @@ def stage(
             write_log()
         parts = rows.close()
         write_log()
-        given = np.concatenate(seen) if seen else np.empty(0, np.int64)
-        index.refuse_twice(given)
-        log.write_table(index.named(remove) if patch else index.unseen(given))
+        log.write_table(index.named(remove) if patch else index.unseen())
         return _sealed(con, root, log.close_one(), index, parts, dict(decisions), next_order)
 
 
