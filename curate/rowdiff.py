@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -86,6 +86,12 @@ class RowDiff:
     def texts(self, column: str = "completion") -> tuple[str, str]:
         """A column of both sides as text; a missing side counts as empty."""
         return _text(self.before, column), _text(self.after, column)
+
+
+def touching(rows: Iterable[RowDiff], columns: Sequence[str]) -> Iterator[RowDiff]:
+    """Those of `rows` that came or went, or in which one of `columns` differs."""
+    wanted = set(columns)
+    return (row for row in rows if row.op in ("add", "remove") or wanted & set(row.columns))
 
 
 def _text(row: dict[str, Any] | None, column: str) -> str:

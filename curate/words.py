@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from os.path import commonprefix
 from typing import Literal
 
 _TOKEN = re.compile(
@@ -30,6 +31,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _AFFORDABLE = 4_000_000  # token pairs that difflib may look at in one stretch
+_LONG = 4_000_000  # characters of both texts, beyond which they are no text that a person compares by words
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ def tokens(text: str) -> list[str]:
 
 
 def diff(a: str, b: str) -> list[Op]:
-    """Word-level diff of two texts."""
+    """Word-level diff of two texts; of very long ones, what lies between their common ends."""
+    if len(a) + len(b) > _LONG:
+        return _ends(a, b)
     left, right = tokens(a), tokens(b)
     ops: list[Op] = []
     for kind, i, k, j, m in _merged(_stretches(left, right, 0, len(left), 0, len(right))):
@@ -60,6 +64,19 @@ def diff(a: str, b: str) -> list[Op]:
             )
         )
     return ops
+
+
+def _ends(a: str, b: str) -> list[Op]:
+    start = len(commonprefix([a, b]))
+    end = len(commonprefix([a[start:][::-1], b[start:][::-1]]))
+    before, after = a[start : len(a) - end], b[start : len(b) - end]
+    kind = "replace" if before and after else "delete" if before else "insert"
+    ops = [
+        Op("equal", a[:start], a[:start]),
+        Op(kind, before, after),
+        Op("equal", a[len(a) - end :], b[len(b) - end :]),
+    ]
+    return [op for op in ops if op.before or op.after]
 
 
 def only_blanks(a: str, b: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
 from curate.errors import UsageError
-from pipelines.jobs.options import AsName, Limit, Names, argument, option
+from pipelines.jobs.options import AsName, Columns, Dedup, Limit, Names, Turn, argument, option
 from pipelines.terminal import counted, histogram, line, visible
 
 SHOWN_PROBLEMS = 5
@@ -24,19 +25,9 @@ def job(
     ],
     *,
     to: AsName,
-    columns: Annotated[
-        list[str] | None,
-        option(
-            "--map",
-            help="Read FIELD from COLUMN, e.g. id=item_id,prompt=text; an empty COLUMN drops the field.",
-            metavar="FIELD=COLUMN",
-        ),
-    ] = None,
-    turn: Annotated[
-        int,
-        option("--turn", help="Which of the assistant's turns is the completion; 0 the first, -1 the last."),
-    ] = -1,
-    dedup: Annotated[bool, option("--dedup", help="Keep the first of rows with the same id.")] = False,
+    columns: Columns = None,
+    turn: Turn = -1,
+    dedup: Dedup = False,
     dry_run: Annotated[
         bool, option("--dry-run", help="Show how it would be read, with three rows, and stop there.")
     ] = False,
@@ -146,16 +137,19 @@ def parse_mapping(columns: list[str] | None) -> dict[str, str] | None:
 
 def preview(plan: dict[str, Any]) -> list[str]:
     """How a file is read, with its first rows as they are stored, for a person to agree with."""
+    width = max(min(shutil.get_terminal_size().columns, 160) - 14, 40)
     lines = [f"{plan['path']} is read as {plan['format']}"]
     lines += [f"  {field:<11} from {column}" for field, column in plan["mapping"].items()]
     if rest := sorted({key for row in plan["sample"] for key in row["meta"] or {}}):
         lines.append(f"  {'meta':<11} from {', '.join(map(visible, rest))}")
     for number, row in enumerate(plan["sample"], 1):
         lines.append(f"\nrow {number}  id {line(row['row_id'], 60)}")
-        lines += [f"  {visible(str(m.get('role'))):<11} {line(_said(m), 140)}" for m in row["messages"]]
-        lines.append(f"  {'completion':<11} {line(row['completion'], 140)}")
+        lines += [f"  {visible(str(m.get('role'))):<11} {line(_said(m), width)}" for m in row["messages"]]
+        lines.append(f"  {'completion':<11} {line(row['completion'], width)}")
         lines += [
-            f"  {field:<11} {line(row[field], 140)}" for field in ("answer", "task") if row[field] is not None
+            f"  {field:<11} {line(row[field], width)}"
+            for field in ("answer", "task")
+            if row[field] is not None
         ]
     return lines
 

@@ -93,6 +93,18 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    option(
+        "--map",
+        help="Read FIELD of a file from COLUMN, e.g. id=item_id,prompt=text; an empty COLUMN drops the field.",
+        metavar="FIELD=COLUMN",
+    ),
+]
+Turn = Annotated[
+    int, option("--turn", help="Which of the assistant's turns is the completion; 0 the first, -1 the last.")
+]
+Dedup = Annotated[bool, option("--dedup", help="Keep the first of a file's rows with the same id.")]
 RowId = Annotated[str, argument("Id of the row, or its beginning.", metavar="ROW")]
 Target = Annotated[int, option("--target", help="Which of a row's several rewrites.", min=0)]
 BudgetMinutes = Annotated[
