@@ -95,6 +95,7 @@ def test_an_agent_is_learnt_and_left_as_safetensors_with_a_manifest(
     assert {p.name for p in (out / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
+        "probe.json",
     }
 
 
