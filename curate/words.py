@@ -16,7 +16,6 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from os.path import commonprefix
 from typing import Literal
 
 _TOKEN = re.compile(
@@ -67,16 +66,24 @@ def diff(a: str, b: str) -> list[Op]:
 
 
 def _ends(a: str, b: str) -> list[Op]:
-    start = len(commonprefix([a, b]))
-    end = len(commonprefix([a[start:][::-1], b[start:][::-1]]))
+    start = common_start(a, b)
+    end = common_start(a[start:][::-1], b[start:][::-1])
     before, after = a[start : len(a) - end], b[start : len(b) - end]
     kind = "replace" if before and after else "delete" if before else "insert"
-    ops = [
-        Op("equal", a[:start], a[:start]),
-        Op(kind, before, after),
-        Op("equal", a[len(a) - end :], b[len(b) - end :]),
-    ]
-    return [op for op in ops if op.before or op.after]
+    same = Op("equal", a[:start], a[:start]), Op("equal", a[len(a) - end :], a[len(a) - end :])
+    return [op for op in (same[0], Op(kind, before, after), same[1]) if op.before or op.after]
+
+
+def common_start(a: str, b: str) -> int:
+    """Number of characters that two texts begin with in common, by bisection: comparing slices is fast."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def only_blanks(a: str, b: str) -> bool:
