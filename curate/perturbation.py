@@ -1,16 +1,16 @@
-"""Labelled data from any dataset with worked answers: right rewrites, and the same with one thing made wrong.
+"""Labelled data from any dataset with stated answers: right rewrites, and the same with one thing made wrong.
 
-The base of every perturbation is `retold`: the demonstration's steps said in another order of words (equation
-first, then its sentence with the result in place of the sum), calculator annotations gone, the answer at the end.
-It must pass the gate; so must its reordered and renotated variants. The wrong ones change one thing each. What
-is made depends on nothing but the row and the seed.
+The base of every perturbation is `retold`. Demonstrations with calculator annotations are said in another order of
+words (equation first, then its sentence with the result in place of the sum); others sentence by sentence with
+another opening each. The answer stands at the end. A retelling must pass the gate; so must its reordered and
+renotated variants. The wrong ones change one thing each. What is made depends on nothing but the row and the seed.
+Programs are not retold.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -18,50 +18,100 @@ from curate.answers import find_answer
 from curate.arithmetic import equalities
 from curate.checks.copying import containment
 from curate.fingerprint import seed_of
-from curate.numerals import exact, literal
+from curate.labels import Labelled
+from curate.numerals import Value, exact, literal
 
 _STEP = re.compile(
     r"(?P<sum>[$€£]?[\d.(][^=<>\n]*?)\s*=\s*(?P<money>[$€£]?)<<(?P<work>[^<>]+)=(?P<value>[^<>=]+)>>\s*[\d.,]*\d"
 )
-_PLAIN_STEP = re.compile(r"(?<![\w.])(\d[\d.]*(?: [-+*/] \d[\d.]*)+) = ([$]?)(\d[\d,.]*\d|\d)")
+_PLAIN_STEP = re.compile(
+    r"(?<![\w.*/+-])(?<![-+*/^(] )(\d[\d.]*(?: [-+*/] \d[\d.]*)+) = ([$]?)(\d[\d,.]*\d|\d)"
+)
+_DENSE_STEP = re.compile(r"(?<![\w.])\d[\d.]*(?:\s*[-+*/×x]\s*\d[\d.]*)+\s*=\s*[$]?\d")
+_OPERATION = re.compile(r"[\d)]\s*[-+*/]")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_OPERAND = re.compile(r"[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\])|\n+")
+_PROGRAM = re.compile(r"```|^\s*(?:def |import |print\(|return\b)", re.MULTILINE)
+_OPENINGS = (
+    "To begin with, ",
+    "Next, ",
+    "After that, ",
+    "Going on from there, ",
+    "With this known, ",
+    "Further, ",
+)
+_CHOICE = re.compile(r"\(?([A-J])\)?")
+_OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 
 MAX_COPIED = 0.7  # of the retelling's 8-grams
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A completion of known worth. `right` is None for kinds about which people differ (a unit left off)."""
-
-    row: Mapping[str, Any]
-    completion: str
-    right: bool | None
-    kind: str
-
-
 def retold(row: Mapping[str, Any]) -> str | None:
-    """A right rewrite of a GSM8K-like demonstration.
+    """A right rewrite of a demonstration.
 
-    None where it states no annotated step or no answer, and where so little could be said differently that the
-    result is a copy.
+    None where it states no answer or is a program, and where so little could be said differently that the result is
+    a copy.
     """
-    answer = find_answer(row["demonstration"], False)
-    if answer is None:
+    parts = _body_and_answer(row)
+    if parts is None:
         return None
+    body, answer = parts
+    lines = _from_annotations(body) if "<<" in body else _sentence_by_sentence(body)
+    text = "\n".join([*lines, f"The answer is {answer}."])
+    return text if lines and containment(text, row["demonstration"]) <= MAX_COPIED else None
+
+
+def _body_and_answer(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    demonstration = row["demonstration"]
+    found = find_answer(demonstration, False)
+    stated = str(row.get("answer") or "").strip()
+    if _PROGRAM.search(demonstration) or not (found or stated):
+        return None
+    if found is None:
+        return demonstration, stated
+    if found.marker == "boxed":
+        return demonstration.replace(f"\\boxed{{{found.text}}}", found.text), found.text
+    body = demonstration[: found.start]
+    if found.marker == "phrase":  # the sentence that says the answer goes with it
+        body = body[: max(body.rfind("\n") + 1, body.rfind(". ") + 2 if ". " in body else 0)]
+    return body, found.text
+
+
+def _from_annotations(body: str) -> list[str]:
+    """`48/2 = 24. In May she sold 24 clips.` for `In May she sold 48/2 = <<48/2=24>>24 clips.`"""
     lines: list[str] = []
     steps = 0
-    for line in row["demonstration"][: answer.start].splitlines():
+    for line in body.splitlines():
         match = _STEP.search(line)
-        if match is None or line.count("<<") > 1:
+        if match is None or line.count("<<") > 1 or not _OPERATION.search(match.group("work")):
             lines.append(re.sub(r"<<[^<>]*>>", "", line).strip())
             continue
         steps += 1
         work = " ".join(re.sub(r"([-+*/])", r" \1 ", match.group("work")).split())
         value = match.group("value").strip()
-        told = f"{line[: match.start()]}{match.group('money')}{value}{line[match.end() :]}"
+        told = f"{line[: _sum_start(match)]}{match.group('money')}{value}{line[match.end() :]}"
         lines.append(f"{work} = {value}. {told.strip()}")
-    text = "\n".join([*(line for line in lines if line), f"The answer is {answer.text}."])
-    return text if steps and containment(text, row["demonstration"]) <= MAX_COPIED else None
+    return [line for line in lines if line] if steps else []
+
+
+def _sum_start(step: re.Match[str]) -> int:
+    """Where the sum of a step begins: with as many numbers as its annotation has."""
+    wanted = len(_OPERAND.findall(step.group("work")))
+    found = list(_OPERAND.finditer(step.string, step.start("sum"), step.end("sum")))
+    return found[-wanted].start() if 0 < wanted <= len(found) else step.start("sum")
+
+
+def _sentence_by_sentence(body: str) -> list[str]:
+    """Every sentence with another opening, its sums with spaces between their signs."""
+    spaced = _DENSE_STEP.sub(
+        lambda m: " ".join(
+            re.sub(r"([-+*/×x=])", r" \1 ", m.group()).replace("×", "*").replace("x", "*").split()
+        ),
+        body,
+    )
+    sentences = [" ".join(sentence.split()) for sentence in _SENTENCE.split(spaced) if sentence.strip()]
+    return [f"{_OPENINGS[n % len(_OPENINGS)]}{sentence}" for n, sentence in enumerate(sentences)]
 
 
 # --- kinds ----------------------------------------------------------------------------------------------
@@ -72,22 +122,33 @@ def _tail(text: str) -> tuple[str, str]:
     return head + "The answer is ", answer.rstrip(".")
 
 
+def _value(answer: str) -> Value | None:
+    return literal(answer.lstrip("-"))[0] if re.fullmatch(r"-?[$€£]?\d[\d,]*(?:\.\d+)?", answer) else None
+
+
 def _answer_changed(text: str, random: Random) -> str | None:
+    """Another number, another choice letter, or the opposite."""
     head, answer = _tail(text)
-    value, decimals = literal(answer)
-    if value is None or decimals:
+    if choice := _CHOICE.fullmatch(answer):
+        return f"{head}{random.choice([c for c in 'ABCD' if c != choice.group(1)])}."
+    if answer.lower() in _OPPOSITE:
+        return f"{head}{_OPPOSITE[answer.lower()]}."
+    value = _value(answer)
+    if not isinstance(value, int):
         return None
-    change = random.choice([1, -1, 2, 10, -10, int(value), 3])
-    return f"{head}{int(value) + (change or 1)}."
+    change = random.choice([1, -1, 2, 10, -10, value, 3])
+    return f"{head}{value + (change or 1)}."
 
 
 def _sign_flipped(text: str, random: Random) -> str | None:
     head, answer = _tail(text)
-    return f"{head}-{answer}." if literal(answer)[0] else None
+    return f"{head}-{answer}." if _value(answer) and answer[0] != "-" else None
 
 
 def _digits_swapped(text: str, random: Random) -> str | None:
     head, answer = _tail(text)
+    if _value(answer) is None:
+        return None
     places = [i for i in range(len(answer) - 1) if answer[i : i + 2].isdigit() and answer[i] != answer[i + 1]]
     if not places:
         return None
@@ -111,7 +172,7 @@ def _false_equality(text: str, random: Random) -> str | None:
 def _number_altered(text: str, random: Random) -> str | None:
     """A step's result is another number wherever it stands, apart from the final answer."""
     head, answer = _tail(text)
-    steps = [s for s in _PLAIN_STEP.finditer(head) if literal(s.group(3))[0] != literal(answer)[0]]
+    steps = [s for s in _PLAIN_STEP.finditer(head) if literal(s.group(3))[0] != _value(answer)]
     if not steps:
         return None
     old = random.choice(steps).group(3)
@@ -135,7 +196,7 @@ def _operand_altered(text: str, random: Random) -> str | None:
 
 def _step_dropped(text: str, random: Random) -> str | None:
     lines = text.split("\n")
-    steps = [i for i, line in enumerate(lines[:-1]) if _PLAIN_STEP.match(line)]
+    steps = [i for i, line in enumerate(lines[:-1]) if _PLAIN_STEP.search(line)]
     if len(steps) < 2:
         return None
     gone = random.choice(steps[:-1])
@@ -154,7 +215,7 @@ def _reordered(text: str, random: Random) -> str | None:
     """Two neighbouring steps change places where the second does not use the first's result."""
     lines = text.split("\n")
     for i in range(len(lines) - 2):
-        first, second = _PLAIN_STEP.match(lines[i]), _PLAIN_STEP.match(lines[i + 1])
+        first, second = _PLAIN_STEP.search(lines[i]), _PLAIN_STEP.search(lines[i + 1])
         if first and second and first.group(3) not in _NUMBER.findall(lines[i + 1]):
             lines[i], lines[i + 1] = lines[i + 1], lines[i]
             return "\n".join(lines)
@@ -189,8 +250,17 @@ def _in_words(text: str, random: Random) -> str | None:
 
 
 def _unit_dropped(text: str, random: Random) -> str | None:
+    """Currency signs gone, everywhere."""
+    return re.sub(r"[$€£](?=\d)", "", text)
+
+
+def _unit_added(text: str, random: Random) -> str | None:
     head, answer = _tail(text)
-    return f"{head}{random.choice(['$', ''])}{answer}{random.choice([' dollars', ' of them', ''])}."
+    if _value(answer) is None:
+        return None
+    return (
+        f"{head}{random.choice(['$', ''])}{answer.lstrip('$')}{random.choice([' dollars', ' of them', ''])}."
+    )
 
 
 Kind = Callable[[str, Random], "str | None"]
@@ -211,7 +281,7 @@ WRONG: dict[str, Kind] = {
     "reasoning_dropped": _reasoning_dropped,
     "told_twice": _told_twice,
 }
-OPEN: dict[str, Kind] = {"unit_changed": _unit_dropped}
+OPEN: dict[str, Kind] = {"unit_dropped": _unit_dropped, "unit_added": _unit_added}
 
 
 def perturb(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> Iterator[Labelled]:

@@ -1,14 +1,15 @@
 """Do the results of the demonstration's steps occur in the completion?
 
 Catches: a dropped step, a number altered mid-way, an answer without its reasoning. A result that the completion
-only goes on to use (`40 - 4 = 36` where nothing says how 40 came about) has not been stated and counts as missing,
-and so does one of two steps that come to the same number.
-Cannot catch: a number that is stated for another reason, and steps whose results the demonstration does not
-compute. Vacuous where the demonstration states no computed result; so it says nothing about text tasks.
+uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as missing, and so does one of two
+steps that come to the same number. Cannot catch: a number that is stated for another reason, a result that prose
+states in passing ahead of its use, and steps whose results the demonstration does not compute. Vacuous where the
+demonstration states no computed result; so it says nothing about text tasks.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
@@ -18,11 +19,18 @@ from pydantic import Field
 
 from curate.arithmetic import equalities, step_results
 from curate.checks.case import Case, CheckConfig, words
-from curate.numerals import Value, count, numbers, spoken
+from curate.notation import plain
+from curate.numerals import Value, literal, numbers, spoken
 from curate.records import Check
 from curate.stretches import ANNOTATION
 
 ANSWER_WORDS = 3  # the answer is
+OPERAND, MENTION = "o", "m"
+
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+")
+_SIGN = r"(?:[-+*/^]|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
+_USED_AFTER = re.compile(rf"[%)]*(?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*[\d.]")
+_USED_BEFORE = re.compile(rf"[\d%)](?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*\Z")
 
 
 class StepsCheck(CheckConfig):
@@ -48,7 +56,7 @@ class StepsCheck(CheckConfig):
         written = numbers(case.completion)
         missing = [r for r in results if r not in written and not _nearly(r, written)]
         if not missing and self.stated:
-            missing = _only_used(results, case) or _once_for_twice(case)
+            missing = _unfounded(results, case) or _once_for_twice(case)
         if missing:
             said = spoken(case.completion)
             missing = [r for r in missing if r not in said]
@@ -74,23 +82,35 @@ class StepsCheck(CheckConfig):
         return told >= self.min_words_per_step * num_steps
 
 
-def _only_used(results: tuple[Value, ...], case: Case) -> list[Value]:
-    """Step results that occur as operands and nowhere else."""
-    operands = _operands(case.completion)
-    suspects = [r for r in results if r in operands]
+def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
+    """Step results that the completion uses as operands without having said them.
+
+    A number that means something else before, in the question or in the demonstration's own sums, may be used at
+    once: it is missing only where it is nothing but used.
+    """
+    operands, stated = _operands(case.completion), set(step_results(case.completion))
+    suspects = [r for r in results if r in operands and not {r, exact100(r)} & stated]
     if not suspects:
         return []
-    stated = set(step_results(case.completion))
-    suspects = [r for r in suspects if r not in stated and exact100(r) not in stated]
-    occurrences = count(case.completion) if suspects else {}
-    return [r for r in suspects if occurrences.get(r, 0) <= operands[r]]
+    places, given = _places(case.completion), _given(case)
+    return [
+        r
+        for r in suspects
+        if (kinds := places.get(r, "")) and (MENTION not in kinds if r in given else kinds[0] == OPERAND)
+    ]
+
+
+def _given(case: Case) -> frozenset[Value]:
+    """Numbers that have a meaning before any step comes to them."""
+    used = {r for r, kinds in _places(case.demonstration).items() if kinds[0] == OPERAND}
+    return numbers(case.prompt) | spoken(case.prompt) | used
 
 
 def _once_for_twice(case: Case) -> list[Value]:
     """Results that several steps of the demonstration come to, and fewer of the completion.
 
-    A step says its result at most twice, in the sum and in its sentence, and the answer is said once more. A number
-    that is said more often than that gets the benefit of the doubt, and so does text that states no sum with it.
+    A step says its result at most twice, in the sum and in its sentence. A number that is said more often than that
+    before it is used gets the benefit of the doubt, and so does text that states no sum with it.
     """
     wanted = {r: times for r, times in _steps_by_result(case.demonstration).items() if times > 1}
     if not wanted:
@@ -99,9 +119,29 @@ def _once_for_twice(case: Case) -> list[Value]:
     suspects = [r for r, times in wanted.items() if 0 < found[r] < times]
     if not suspects:
         return []
-    operands, occurrences = _operands(case.completion), count(case.completion)
-    answer = numbers(case.reference or "")
-    return [r for r in suspects if occurrences.get(r, 0) - operands[r] <= 2 * found[r] + (r in answer)]
+    places, given, answer = _places(case.completion), _given(case), numbers(case.reference or "")
+    missing = []
+    for r in suspects:
+        kinds = places.get(r, "")
+        whole = r in given or OPERAND not in kinds
+        said = kinds.count(MENTION) - (r in answer) if whole else kinds.index(OPERAND)
+        if said <= 2 * found[r]:
+            missing.append(r)
+    return missing
+
+
+@lru_cache(maxsize=1024)
+def _places(text: str) -> dict[Value, str]:
+    """For each number of the text, in the order of its occurrences, whether it stands beside an operator."""
+    text = plain(text)
+    places: dict[Value, str] = {}
+    for match in _FIGURE.finditer(text):
+        value, _ = literal(match.group().rstrip(","))
+        if value is None:
+            continue
+        used = _USED_AFTER.match(text, match.end()) or _USED_BEFORE.search(text[: match.start()][-24:])
+        places[value] = places.get(value, "") + (OPERAND if used else MENTION)
+    return places
 
 
 @lru_cache(maxsize=2048)

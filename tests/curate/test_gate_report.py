@@ -33,8 +33,38 @@ def test_the_retelling_says_equation_then_sentence():
         "48 / 2 = 24. In the month of May Ann sold 24 clips.\n"
         "48 + 24 = 72. In both of these months together she sold 72 clips.\nThe answer is 72."
     )
-    assert retold({**ROW, "demonstration": "Nothing is computed.\n#### 72"}) is None
     assert retold({**ROW, "demonstration": "48/2 = <<48/2=24>>24"}) is None, "no answer"
+
+
+def test_a_sum_begins_with_as_many_numbers_as_its_annotation_has():
+    line = "Of the bike bought for 600 he lost 600-480 = <<600-480=120>>120.\n#### 120"
+    assert retold({"demonstration": line}) == (
+        "600 - 480 = 120. Of the bike bought for 600 he lost 120.\nThe answer is 120."
+    )
+
+
+def test_text_without_annotations_is_retold_sentence_by_sentence():
+    demonstration = (
+        "Tom has 12 red pens and 5 blue pens here. 12+5=17 pens are on the table now. The answer is 17."
+    )
+    assert retold({"demonstration": demonstration}) == (
+        "To begin with, Tom has 12 red pens and 5 blue pens here.\n"
+        "Next, 12 + 5 = 17 pens are on the table now.\nThe answer is 17."
+    )
+    assert retold({"demonstration": "It is the second of the four.", "answer": "B"}) is not None
+    assert retold({"demonstration": "def f():\n    return 17", "answer": "17"}) is None, "a program"
+    assert retold({"demonstration": "It is known."}) is None, "no answer"
+
+
+@pytest.mark.parametrize(
+    ("answer", "changed"), [("B", {"A", "C", "D"}), ("yes", {"no"}), ("17", None), ("\\frac{1}{2}", set())]
+)
+def test_answers_of_other_kinds_are_changed_to_others_of_their_kind(answer, changed):
+    row = {"demonstration": "One looks at the table and finds what it says there.", "answer": answer}
+    made = [item for item in perturb([row]) if item.kind == "answer_changed"]
+    said = {item.completion.rpartition("The answer is ")[2].rstrip(".") for item in made}
+    assert len(said) == (0 if changed == set() else 1)
+    assert answer not in said and (changed is None or said <= changed)
 
 
 def test_every_kind_is_labelled_and_changes_one_thing():
