@@ -26,12 +26,13 @@ _STEP = re.compile(
 )
 _PLAIN_STEP = re.compile(
     r"(?<![\w.*/+-])(?<![-+*/^(] )(\d[\d.]*(?: [-+*/] \d[\d.]*)+) = ([$]?)(\d[\d,.]*\d|\d)"
+    r"(?!\w|\s?[-+*/^]\s?\w)"
 )
 _DENSE_STEP = re.compile(r"(?<![\w.])\d[\d.]*(?:\s*[-+*/×x]\s*\d[\d.]*)+\s*=\s*[$]?\d")
 _OPERATION = re.compile(r"[\d)]\s*[-+*/]")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _OPERAND = re.compile(r"[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z$\\])|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z\d$\\])|\n+")
 _PROGRAM = re.compile(r"```|^\s*(?:def |import |print\(|return\b)", re.MULTILINE)
 _OPENINGS = (
     "To begin with, ",
