@@ -2,7 +2,7 @@
 
 Catches: something left out (the demonstration no longer follows) and something made up (the completion does not
 follow). Cannot catch: arithmetic, which NLI models do not do. Asks the model `entails(premise, hypothesis)`, a
-probability; undecided where none is given.
+probability; undecided where none is given, and where the model says None because the texts are too long for it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ class EntailmentCheck(CheckConfig):
         ask = case.models.get("entails")
         if ask is None:
             return self.undecided("no_entailment_model", "No NLI model was given to the gate.")
-        kept = float(ask(case.completion, case.demonstration))
+        kept = ask(case.completion, case.demonstration)
+        founded = ask(case.demonstration, case.completion)
+        if any(p is None or not 0.0 <= p <= 1.0 for p in (kept, founded)):
+            return self.undecided("unreadable_entailment", "The NLI model cannot compare the two texts.")
         if kept < self.min_probability:
             return self.failed("content_lost", f"The demonstration follows with {kept:.2f} only.", kept)
-        founded = float(ask(case.demonstration, case.completion))
         if founded < self.min_probability:
             return self.failed("content_added", f"The completion follows with {founded:.2f} only.", founded)
         return self.passed(min(kept, founded))

@@ -1,8 +1,8 @@
 """Does the completion mean the same as the demonstration, as an embedding model sees it?
 
 Catches: text about something else. Cannot catch: a changed number or a missing `not`, which barely move a vector.
-Asks the model `similarity(a, b)`, a cosine in [-1, 1]; undecided where none is given. The threshold belongs to one
-model: calibrate it on labels (`curate.reportcard.calibrate`) when the model changes.
+Asks the model `similarity(a, b)`, a cosine in [-1, 1]; undecided where none is given, and where the model says None
+because a text is too long for it. The threshold belongs to one model: calibrate it on labels when the model changes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class SimilarityCheck(CheckConfig):
         ask = case.models.get("similarity")
         if ask is None:
             return self.undecided("no_similarity_model", "No embedding model was given to the gate.")
-        cosine = float(ask(case.completion, case.demonstration))
+        cosine = ask(case.completion, case.demonstration)
+        if cosine is None or not -1.01 <= cosine <= 1.01:
+            return self.undecided(
+                "unreadable_similarity", "The embedding model cannot compare the two texts."
+            )
         if cosine < self.min_cosine:
             said = f"Cosine {cosine:.2f} to the demonstration, below {self.min_cosine}."
             return self.failed("dissimilar", said, cosine)

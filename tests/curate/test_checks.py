@@ -252,6 +252,11 @@ def test_models_that_are_not_there_leave_their_checks_undecided():
 def test_similarity():
     assert reason(SimilarityCheck(), asked({"similarity": lambda a, b: 0.9})) == ""
     assert reason(SimilarityCheck(), asked({"similarity": lambda a, b: 0.1})) == "dissimilar"
+    for unreadable in (None, float("nan")):
+        assert (
+            reason(SimilarityCheck(), asked({"similarity": lambda a, b, u=unreadable: u}))
+            == "unreadable_similarity"
+        )
 
 
 def test_entailment_goes_both_ways():
@@ -259,6 +264,11 @@ def test_entailment_goes_both_ways():
     assert reason(EntailmentCheck(), asked({"entails": lambda p, h: 0.9})) == ""
     assert reason(EntailmentCheck(), asked({"entails": lambda p, h: float(p == "a")})) == "content_lost"
     assert reason(EntailmentCheck(), asked({"entails": lambda p, h: float(p == "b")})) == "content_added"
+    for unreadable in (None, float("nan")):
+        assert (
+            reason(EntailmentCheck(), asked({"entails": lambda p, h, u=unreadable: u}))
+            == "unreadable_entailment"
+        )
 
 
 def test_an_unreadable_judge_is_neither_yes_nor_no():
