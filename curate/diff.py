@@ -7,6 +7,7 @@ the cost follows what changed; two unrelated ones through their indexes.
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,10 +22,11 @@ import pyarrow.compute as pc
 from curate import changes, versions
 from curate.catalog import memory
 from curate.errors import UsageError
+from curate.finalanswers import answers_changed
 from curate.gather import fetch
 from curate.parts import part_path, verified
-from curate.rowdiff import RowDiff, Summary, answers_differ, final_answer
-from curate.schema import KEY, VERSION_SCHEMA, decode_row
+from curate.rowdiff import RowDiff, Summary
+from curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -49,15 +51,13 @@ class Diff:
     def changes(self) -> pa.Table:
         """Keys, ops, hashes and places of every row that differs (changes.LOG_SCHEMA), in row order."""
         with memory(self.root / "tmp") as con:
-            return con.sql(
-                f"{self._log} ORDER BY coalesce(order_after, order_before), row_id, target"
-            ).to_arrow_table()
+            return con.sql(self._ordered()).to_arrow_table()
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """Number of rows added, changed, removed and rescored; reads the change logs only."""
-        ops = pc.value_counts(self.changes.column("op")).to_pylist()
-        found = {"add": 0, "change": 0, "remove": 0, "rescore": 0} | {o["values"]: o["counts"] for o in ops}
+        with memory(self.root / "tmp") as con:
+            found = changes.counts(con, self._log)
         return {
             "added": found["add"], "removed": found["remove"], "changed": found["change"],
             "rescored": found["rescore"],
@@ -66,50 +66,42 @@ class Diff:
     @property
     def empty(self) -> bool:
         """Whether the two versions hold the same rows (scores included)."""
-        return self.changes.num_rows == 0
+        return not any(self.counts.values())
 
     @cached_property
     def summary(self) -> Summary:
         """Counts and means; reads both sides of every changed row once."""
         columns = dict.fromkeys(COMPARED, 0)
-        decisions: dict[str, int] = {}
-        answers_changed = nll_rows = length_rows = 0
+        decisions: Counter[str] = Counter()
+        changed = nll_rows = length_rows = 0
         nll_sum = length_sum = 0.0
-        for keys, before, after in self.batches(COMPARED, ops=("change", "rescore")):
-            for name in COMPARED:
-                columns[name] += int(_different(before.column(name), after.column(name)).sum())
-            flipped = _different(before.column("decision"), after.column("decision"))
-            for old, new in zip(
-                before.column("decision").filter(pa.array(flipped)).to_pylist(),
-                after.column("decision").filter(pa.array(flipped)).to_pylist(),
-                strict=True,
-            ):
-                decisions[f"{old} -> {new}"] = decisions.get(f"{old} -> {new}", 0) + 1
-            nll = pc.subtract(after.column("nll_completion"), before.column("nll_completion"))
-            nll_rows += keys.num_rows - nll.null_count
-            nll_sum += pc.sum(nll).as_py() or 0.0
-            was, now = (
-                pc.sum(pc.utf8_length(side.column("completion"))).as_py() or 0 for side in (before, after)
-            )
-            length_rows += keys.num_rows
-            length_sum += now - was
-            touched = _different(before.column("completion"), after.column("completion"))
-            touched |= _different(before.column("answer"), after.column("answer"))
-            sides = [
-                t.select(["answer", "completion"]).filter(pa.array(touched)).to_pylist()
-                for t in (before, after)
-            ]
-            answers_changed += sum(
-                answers_differ(final_answer(was), final_answer(now)) for was, now in zip(*sides, strict=True)
-            )
+        with memory() as con:
+            for keys, before, after in self.batches(COMPARED, ops=("change", "rescore")):
+                different = {name: _different(before.column(name), after.column(name)) for name in COMPARED}
+                for name in COMPARED:
+                    columns[name] += int(different[name].sum())
+                flipped = pa.array(different["decision"])
+                flips = (side.column("decision").filter(flipped) for side in (before, after))
+                for flip in pc.value_counts(pc.binary_join_element_wise(*flips, " -> ")).to_pylist():
+                    decisions[flip["values"]] += flip["counts"]
+                nll = pc.subtract(after.column("nll_completion"), before.column("nll_completion"))
+                nll_rows += keys.num_rows - nll.null_count
+                nll_sum += pc.sum(nll).as_py() or 0.0
+                was, now = (
+                    pc.sum(pc.utf8_length(side.column("completion"))).as_py() for side in (before, after)
+                )
+                length_rows += keys.num_rows
+                length_sum += now - was
+                touched = pa.array(different["completion"] | different["answer"])
+                changed += answers_changed(con, before.filter(touched), after.filter(touched))
         counts = self.counts
         return Summary(
             counts["added"], counts["removed"], counts["changed"], counts["rescored"],
             unchanged=self.b.rows - counts["added"] - counts["changed"] - counts["rescored"],
             columns={n: c for n, c in columns.items() if c},
-            decisions=dict(sorted(decisions.items(), key=lambda kv: -kv[1])),
-            answers_changed=answers_changed,
-            gate_pass_to_fail=sum(decisions.get(f"{was} -> fallback", 0) for was in ("rewrite", "repair")),
+            decisions=dict(decisions.most_common()),
+            answers_changed=changed,
+            gate_pass_to_fail=sum(decisions[f"{was} -> fallback"] for was in ("rewrite", "repair")),
             nll_change=nll_sum / nll_rows if nll_rows else None,
             length_change=length_sum / length_rows if length_rows else None,
         )  # fmt: skip
@@ -150,18 +142,18 @@ class Diff:
         self, columns: Sequence[str], ops: Sequence[str] | None = None
     ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
         """Yield (change log, before, after) in row order, a piece at a time; the missing side of a row is null."""
-        log = self.changes
-        if ops is not None:
-            log = log.filter(pc.is_in(log.column("op"), pa.array(list(ops), pa.string())))
-        for start in range(0, log.num_rows, _CHUNK_ROWS):
-            piece = log.slice(start, _CHUNK_ROWS)
-            yield (
-                piece,
-                *(
+        with memory(self.root / "tmp") as con:
+            for batch in con.sql(self._ordered(ops)).to_arrow_reader(_CHUNK_ROWS):
+                piece = pa.Table.from_batches([batch])
+                before, after = (
                     fetch(self.root, piece.column(f"part_{side}"), piece.column(f"pos_{side}"), columns)
                     for side in ("before", "after")
-                ),
-            )
+                )
+                yield piece, before, after
+
+    def _ordered(self, ops: Sequence[str] | None = None) -> str:
+        listed = "" if ops is None else f" AND op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
+        return f"{self._log}{listed} ORDER BY coalesce(order_after, order_before), row_id, target"
 
 
 def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:

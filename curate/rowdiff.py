@@ -27,7 +27,7 @@ class Summary:
     decisions: dict[str, int] = field(default_factory=dict)  # "expert -> rewrite" -> rows
     answers_changed: int = 0  # rows whose final answer differs
     gate_pass_to_fail: int = 0  # rows whose rewrite or repair became a fallback
-    nll_change: float | None = None  # mean of nll_completion after - before, nats per token
+    nll_change: float | None = None  # mean change of the completion's NLL, nats per token
     length_change: float | None = None  # mean change of the completion's length, characters
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +60,15 @@ class RowDiff:
     def answer_changed(self) -> bool:
         """Whether the final answer differs. A row that has none on either side has not changed it."""
         return self.before is not None and self.after is not None and answers_differ(*self.answers)
+
+    @property
+    def nll(self) -> tuple[float | None, float | None]:
+        """NLL of each side's completion, nats per token; of an expert's text, as the rewriting measured it."""
+        before, after = self.before or {}, self.after or {}
+        was = before.get("nll_completion")
+        if was is None and before and before.get("completion") == after.get("demonstration"):
+            was = after.get("nll_demonstration")
+        return was, after.get("nll_completion")
 
     @property
     def edit(self) -> Edit:

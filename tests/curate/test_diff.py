@@ -194,6 +194,16 @@ def test_a_rewrite_that_became_a_fallback_is_counted(store: Store) -> None:
     assert summary.decisions["expert -> fallback"] == 1
 
 
+def test_the_nll_of_an_expert_text_is_what_its_rewriting_measured(store: Store) -> None:
+    store.commit([row(1, "expert"), row(2, "other")], "a")
+    rewritten = {"demonstration": "expert", "nll_demonstration": 0.75, "nll_completion": 0.25}
+    store.commit([row(1, "mine", **rewritten), row(2, "kept", **rewritten)], "b", parent="a")
+    change = diff(store, "a", "b")
+    # row 2 was no text that the rewriting read, so nothing is known of its NLL before
+    assert change.summary.nll_change == pytest.approx(0.25 - 0.75)
+    assert [r.nll for r in change.rows()] == [(0.75, 0.25), (None, 0.25)]
+
+
 ROWS = st.dictionaries(
     st.tuples(st.integers(0, 7), st.integers(0, 1)),
     st.tuples(st.sampled_from("abc"), st.sampled_from([None, 0.5, 1.0])),
