@@ -150,6 +150,13 @@ VERBS: dict[str, Verb] = {
         ),
         Verb("demo", "The whole idea on the pocket backbone, in minutes.", PEOPLE, "recast demo"),
         Verb(
+            "effect",
+            "The proof: does SFT on rewrites learn as much and forget less?",
+            PEOPLE,
+            "recast effect --quick",
+            sections=("learn", "rewrite", "sft"),
+        ),
+        Verb(
             "report",
             "One self-contained HTML page about a version.",
             PEOPLE,

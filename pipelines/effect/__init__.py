@@ -1,0 +1,6 @@
+"""`recast effect`: the proof. A grid of data sets, objectives and seeds, trained, measured and compared.
+
+`grid` says what is compared, fixed before any reported seed is run; `subject` what it is measured on; `plan` turns
+cells into stages; `selection` chooses learning rates and the best agent, by one rule for every arm, on questions
+that are not reported; `table` and `picture` say what came out; `effect` runs the whole.
+"""

@@ -1,0 +1,122 @@
+"""What is compared with what. A grid is fixed before the seeds that are reported are run.
+
+An arm is a way to fine-tune: the data, the objective, full weights or a LoRA, with or without rehearsal rows. A cell is
+an arm at one learning rate, with one seed, on one backbone: one SFT and one evaluation. Seeds stand for everything that
+is drawn: the demonstrations (in the pocket world), the agent's learning, the rewriting and the order of SFT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AGENT_MODES = ("anchored", "paper", "typical")
+BEST_AGENT = "agent"
+"""Stands for the reward mode that `selection` finds best."""
+DEMONSTRATIONS, PROMPT, ORACLE = "demonstrations", "prompt", "oracle"
+BASELINES = ("sdft", "mind-the-gap")
+DATA = (DEMONSTRATIONS, PROMPT, *BASELINES, *(f"agent-{mode}" for mode in AGENT_MODES), ORACLE)
+OBJECTIVES = ("dft", "deft", "cayley", "eaft")
+RANKS = (8, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A way to fine-tune."""
+
+    data: str
+    objective: str = "nll"
+    rank: int | None = None
+    rehearsal: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of letters, digits and hyphens, as stages are called."""
+        parts = [self.data, self.objective.replace(":", "-").replace(".", "-")]
+        parts += [f"lora{self.rank}"] if self.rank else []
+        return "-".join([*parts, *(["rehearsal"] if self.rehearsal else [])])
+
+    @property
+    def label(self) -> str:
+        """As tables call it."""
+        words = [self.data.replace("agent-", "agent, ") + (" + rehearsal" if self.rehearsal else "")]
+        words += [self.objective.upper()] if self.objective != "nll" else []
+        return " · ".join([*words, *([f"LoRA {self.rank}"] if self.rank else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One SFT and its evaluation."""
+
+    arm: Arm
+    lr: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name}-lr{self.lr:g}-{self.seed}".replace(".", "-")
+
+
+class Grid(BaseModel):
+    """The size of the proof. Its fingerprint stands in the result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(default=600, ge=16)
+    """Demonstrations drawn in the pocket world."""
+    style: str = "latex"
+    """What they are written in there."""
+    target_items: int = Field(default=300, ge=8)
+    """Questions of the pocket world's target suite; half of them choose, half are reported."""
+    general_items: int = Field(default=64, ge=2)
+    """Questions of each general family, halved alike."""
+    lrs: tuple[float, ...] = (1e-4, 3e-4, 1e-3)
+    """Peak learning rates of SFT: curves are compared, not single points."""
+    seeds: int = Field(default=3, ge=1)
+    """Seeds of every arm."""
+    headline_seeds: int = Field(default=8, ge=1)
+    """Seeds of the two headline arms: demonstrations and best agent, NLL."""
+    slack: float = Field(default=2.0, ge=0)
+    """Points by which a choice may miss the best on the target where it forgets less (`selection`)."""
+    data: tuple[str, ...] = DATA
+    objectives: tuple[str, ...] = OBJECTIVES
+    ranks: tuple[int, ...] = RANKS
+    rehearsal_share: float = Field(default=0.25, gt=0, lt=1)
+    """Rehearsal rows by the side of every other row."""
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return tuple(name for name in self.data if name.startswith("agent-"))
+
+
+QUICK = Grid(
+    target_items=200,
+    general_items=32,
+    lrs=(3e-4,),
+    seeds=1,
+    headline_seeds=1,
+    data=(DEMONSTRATIONS, PROMPT, "agent-anchored", ORACLE),
+    objectives=(),
+    ranks=(),
+)
+"""One seed, one learning rate, the headline arms and what they lie between."""
+
+
+def first_phase(grid: Grid) -> list[Cell]:
+    """All data with NLL: what the best agent is chosen from."""
+    arms = [Arm(data) for data in grid.data]
+    return [Cell(arm, lr, seed) for arm in arms for lr in grid.lrs for seed in range(grid.seeds)]
+
+
+def second_phase(grid: Grid, best: str) -> list[Cell]:
+    """Demonstrations and the best agent's rows crossed with objectives, LoRA, rehearsal, and further seeds."""
+    two = (DEMONSTRATIONS, best)
+    arms = [Arm(data, objective) for data in two for objective in grid.objectives]
+    arms += [Arm(data, rank=rank) for data in two for rank in grid.ranks]
+    if grid.objectives:
+        three = [data for data in (DEMONSTRATIONS, PROMPT, best) if data in grid.data]
+        arms += [Arm(data, objective, rehearsal=True) for data in three for objective in ("nll", "deft")]
+    cells = [Cell(arm, lr, seed) for arm in arms for lr in grid.lrs for seed in range(grid.seeds)]
+    more = range(grid.seeds, grid.headline_seeds)
+    return cells + [Cell(Arm(data), lr, seed) for data in two for lr in grid.lrs for seed in more]

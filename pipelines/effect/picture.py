@@ -1,0 +1,81 @@
+"""Curves with their names beside them: gain against forgetting over learning rates, and SFT losses over steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipelines.report.markup import Markup, described, tag
+from pipelines.report.picture import standalone
+from pipelines.report.scales import Linear, padded, short, ticks
+
+WIDTH, HEIGHT = 640, 420
+LEFT, RIGHT, TOP, BOTTOM = 48, 500, 24, 368
+LINE_HEIGHT = 15.0
+CLASSES = (
+    "arm-reference",
+    "arm-target",
+    "arm-control",
+    "arm-base",
+    "arm-other0",
+    "arm-other1",
+    "arm-other2",
+    "arm-other3",
+)
+
+Points = Sequence[tuple[float, float]]
+
+
+def curves(named: Mapping[str, Points], across_title: str, up_title: str, *, marked: bool) -> str:
+    """An SVG file: a curve a name, in order; `marked` puts a dot at every point. Names stand right of the axes."""
+    points = [point for curve in named.values() for point in curve]
+    across = Linear(*padded([x for x, _ in points] + [0.0]), LEFT, RIGHT)
+    up = Linear(*padded([y for _, y in points] + [0.0]), BOTTOM, TOP)
+    parts = [*_axes(across, up, across_title, up_title)]
+    ends: list[tuple[float, str, str]] = []
+    for number, (name, curve) in enumerate(named.items()):
+        css = CLASSES[number % len(CLASSES)]
+        path = "M" + "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in curve)
+        parts.append(tag("path", d=path, class_=f"whisker {css}", fill="none"))
+        if marked:
+            parts += [tag("circle", cx=across(x), cy=up(y), r=4.0, class_=f"mark {css}") for x, y in curve]
+        ends.append((up(curve[-1][1]), name, css))
+    parts += _names(ends)
+    spoken = "; ".join(f"{name}: {', '.join(f'{x:g}, {y:g}' for x, y in c[:8])}" for name, c in named.items())
+    drawing = tag(
+        "svg",
+        *parts,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        class_="chart plane",
+        role="img",
+        aria_label=described(f"{up_title} over {across_title}", spoken),
+    )
+    return standalone(drawing)
+
+
+def _axes(across: Linear, up: Linear, across_title: str, up_title: str) -> list[Markup]:
+    parts = []
+    for value in ticks(up.low, up.high, 5):
+        parts += [
+            tag("line", x1=LEFT, x2=RIGHT, y1=up(value), y2=up(value), class_="grid"),
+            tag("text", short(value), x=LEFT - 8, y=up(value) + 4, class_="tick end"),
+        ]
+    for value in ticks(across.low, across.high, 6):
+        x = across(value)
+        parts += [
+            tag("line", x1=x, x2=x, y1=TOP, y2=BOTTOM, class_="grid zero" if value == 0 else "grid"),
+            tag("text", short(value), x=x, y=BOTTOM + 18, class_="tick middle"),
+        ]
+    return [
+        *parts,
+        tag("text", up_title, x=LEFT, y=TOP - 8, class_="axis"),
+        tag("text", across_title, x=RIGHT, y=BOTTOM + 40, class_="axis end"),
+    ]
+
+
+def _names(ends: Sequence[tuple[float, str, str]]) -> list[Markup]:
+    """Names in a column, each as near to the end of its curve as the ones above it allow."""
+    placed, parts = TOP - LINE_HEIGHT, []
+    for y, name, css in sorted(ends):
+        placed = max(y, placed + LINE_HEIGHT)
+        parts.append(tag("text", name, x=RIGHT + 8, y=placed + 4, class_=f"label start {css}"))
+    return parts

@@ -1,0 +1,110 @@
+"""`recast effect`: the proof that rewriting learns as much and forgets less, on the pocket or on a model of yours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from curate.errors import UsageError
+from pipelines.jobs.options import Jobs, ModelPath, Names, option
+
+
+def job(
+    *,
+    model: ModelPath = None,
+    demonstrations: Annotated[
+        Path | None,
+        option(
+            "--demonstrations",
+            help="Your own, as `import` reads them. Default: the pocket world's.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        Names.FILE,
+    ] = None,
+    suite: Annotated[
+        list[Path] | None,
+        option(
+            "--suite", help="With your own: questions; repeat for more.", metavar="FILE", show_default=False
+        ),
+        Names.FILE,
+    ] = None,
+    target: Annotated[
+        str | None,
+        option("--target", help="Suite that the demonstrations teach.", metavar="SUITE", show_default=False),
+    ] = None,
+    quick: Annotated[
+        bool, option("--quick", help="One seed, one learning rate, the headline arms: minutes.")
+    ] = False,
+    seeds: Annotated[
+        int | None, option("--seeds", help="Seeds of every arm.", min=1, show_default=False)
+    ] = None,
+    headline_seeds: Annotated[
+        int | None,
+        option("--headline-seeds", help="Seeds of the two headline arms.", min=1, show_default=False),
+    ] = None,
+    out: Annotated[Path, option("--out", "-o", help="Folder for everything it makes."), Names.OUTPUT] = Path(
+        "effect"
+    ),
+    jobs: Jobs = None,
+    config: Any,
+    reporter: Any = None,
+) -> dict[str, Any]:
+    """Fine-tune on demonstrations, on rewrites of every kind and on an oracle; measure what each learned and forgot.
+
+    Learning rates and the best agent are chosen by one rule on half of the questions; the other half is reported,
+    with intervals over questions and seeds. Killed, the same command goes on. With data of your own: --demonstrations,
+    --suite (the target's and at least one general) and --target.
+    """
+    from pipelines.demo import demo
+    from pipelines.effect import effect
+    from pipelines.effect.grid import QUICK, Grid
+    from pipelines.effect.subject import own_data, pocket_world
+    from pipelines.stages import default_jobs
+
+    given = {"seeds": seeds, "headline_seeds": headline_seeds}
+    grid = (QUICK if quick else Grid()).model_copy(update={k: v for k, v in given.items() if v is not None})
+    if demonstrations is None:
+        if suite or target:
+            raise UsageError(
+                "--suite and --target go with --demonstrations FILE; the pocket world has its own."
+            )
+        subject = pocket_world(out / "data", grid)
+        config = type(config).of(demo.CONFIG).over(config.given)
+    else:
+        if not suite or not target:
+            raise UsageError(
+                "--demonstrations needs --suite FILE (two or more) and --target SUITE beside it."
+            )
+        subject = own_data(demonstrations, suite, target, grid)
+    return effect.run(
+        out, subject, grid, model=str(model), config=config, jobs=jobs or default_jobs(), reporter=reporter
+    )
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("SFT data", "lr", "seeds", "start loss", "downstream", "forgetting"):
+        table.add_column(head, justify="left" if head == "SFT data" else "right")
+    base = result["base"]
+    table.add_row("backbone", "", "", "", f"{base['downstream']:.1f}", f"general {base['general']:.1f}")
+    for arm in result["arms"]:
+        f = arm["forgetting"]
+        table.add_row(
+            arm["label"] + (" (best agent)" if arm["agent"] else ""),
+            f"{arm['lr']:g}",
+            str(arm["num_seeds"]),
+            f"{arm['start_loss']:.3f}",
+            f"{arm['downstream']:.1f}",
+            f"{f['value']:.1f} ({f['low']:.1f} to {f['high']:.1f})",
+        )
+    console.print(table)
+    for bound in result["bounds"]:
+        console.print(
+            f"{'held  ' if bound['held'] else 'MISSED'}  {bound['name']}: {bound['found']}", markup=False
+        )
+    console.print(
+        f"{result['seconds']:.0f} s. {result['table']}, {', '.join(result['pictures'])}", markup=False
+    )
