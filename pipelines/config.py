@@ -31,6 +31,7 @@ SECTIONS: dict[str, str] = {
     "learn": "agent.learn:LearnConfig",
     "rewrite": "agent.rewrite:RewriteConfig",
     "engine": "agent.engines:EngineConfig",
+    "judge": "agent.engines:EngineConfig",
     "sft": "train.sft:SftConfig",
     "pretrain": "train.pretrain:PretrainConfig",
     "curate": "curate.curation:CurateConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from curate.errors import RefusedError
-from pipelines.jobs.options import GateName, VersionRef, Workers, option
+from pipelines.jobs.options import GateName, UnsafeExec, VersionRef, Workers, option
 
 SHOWN_REASONS = 12
 
@@ -26,7 +26,9 @@ def job(
             show_default=False,
         ),
     ] = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
+    config: Any,
     run: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
@@ -40,10 +42,10 @@ def job(
 
     from curate import gatefiles
     from curate.audit import audit
-    from curate.gate import load_gate
     from curate.parallel import default_workers
+    from pipelines.gate_models import open_gate
 
-    judge = load_gate(str(gate))
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
     found = audit(
         store.open(name),
         judge,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, VersionRef
+from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
 
 
 def job(
@@ -14,6 +14,7 @@ def job(
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
     config: Any,
     run: Any,
@@ -25,7 +26,7 @@ def job(
     group. The adapter, its curves and its held-out figures before and after go to `out`.
     """
     from agent.learn import learn
-    from curate.gate import load_gate
+    from pipelines.gate_models import open_gate
     from pipelines.jobs import models, outputs
 
     version = store.resolve(name)
@@ -38,7 +39,7 @@ def job(
         rows,
         backbone,
         tokenizer,
-        load_gate(config.general.gate),
+        open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec),
         config.section("learn", seed=seed),
         folder,
         progress=progress,

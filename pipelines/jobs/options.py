@@ -17,6 +17,7 @@ class Names(Enum):
     """What the value of a parameter names."""
 
     VERSION = "version"  # a ref of the store: hashed as the version's id
+    MIXTURE = "mixture"  # a ref, with or without `:WEIGHT`: hashed as the version's id and the weight
     MODEL = "model"  # a model folder, a hub id or `pocket`: hashed as its weights, tokenizer and template
     ADAPTER = "adapter"  # an agent's folder: hashed as its weights
     FILE = "file"  # hashed as its bytes
@@ -63,6 +64,13 @@ GateName = Annotated[
         show_default=False,
     ),
     Names.GATE,
+]
+UnsafeExec = Annotated[
+    bool,
+    option(
+        "--unsafe-exec",
+        help="Run the code of completions without a sandbox where this machine has none. For code you trust.",
+    ),
 ]
 Workers = Annotated[
     int | None,

@@ -16,6 +16,7 @@ from pipelines.jobs.options import (
     Seed,
     ServedAgent,
     ServedModel,
+    UnsafeExec,
     VersionRef,
     option,
 )
@@ -43,6 +44,7 @@ def job(
     served_model: ServedModel = None,
     served_agent: ServedAgent = None,
     batch_size: BatchSize = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
     config: Any,
     run: Any,
@@ -55,8 +57,8 @@ def job(
     """
     from agent.rewrite import rewrite
     from curate.chat import template_id
-    from curate.gate import load_gate
     from pipelines import identity
+    from pipelines.gate_models import open_gate
     from pipelines.jobs import commits, models
 
     version = store.resolve(name)
@@ -70,7 +72,8 @@ def job(
         batch_size=batch_size,
     )
     source = models.engine(str(model), agent, settings, store=store)
-    gate: Any = load_gate(config.general.gate)  # a cached property is no plain attribute to a type checker
+    # Any: a cached property is no plain attribute to a type checker
+    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
     result = rewrite(
         store.open(version),
         source,
