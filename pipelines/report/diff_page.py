@@ -11,12 +11,12 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate.diff import Diff
-from curate.rowdiff import RowDiff, Summary
+from curate.rowdiff import RowDiff, Summary, touching
 from pipelines.report.markup import Markup, json_script, tag
 from pipelines.report.page import _assets, _hash
 from pipelines.report.samples import clip, segments
@@ -28,11 +28,17 @@ _SHOWN_APART = ("completion", "decision", "reason", "messages", "nll_completion"
 KEYS = (("j", "next"), ("k", "previous"), ("/", "search"), ("s", "side by side or inline"))
 
 
-def render(found: Diff, *, where: str | None = None, limit: int = MAX_ROWS) -> str:
-    """The page as HTML. `where`: SQL over row_id, target, op, before, after, as in `Diff.rows`."""
-    rows = list(itertools.islice(found.rows(where=where), limit))
+def render(
+    found: Diff, *, where: str | None = None, columns: Sequence[str] = (), limit: int = MAX_ROWS
+) -> str:
+    """The page as HTML. `where`: SQL over row_id, target, op, before, after, as in `Diff.rows`. `columns`: only rows
+    in which one of them differs."""
+    every = found.rows(where=where)
+    rows = list(itertools.islice(touching(every, columns) if columns else every, limit))
     title = f"{found.a.ref} → {found.b.ref}"
-    return _document(title, _body(found, rows, title, where))
+    chosen = [f"where {where}"] if where else []
+    chosen += [f"with another {' or '.join(columns)}"] if columns else []
+    return _document(title, _body(found, rows, title, " ".join(chosen)))
 
 
 def _document(title: str, content: list[Markup | None]) -> str:
@@ -73,22 +79,24 @@ def _document(title: str, content: list[Markup | None]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def write(found: Diff, out: Path, *, where: str | None = None, limit: int = MAX_ROWS) -> Path:
+def write(
+    found: Diff, out: Path, *, where: str | None = None, columns: Sequence[str] = (), limit: int = MAX_ROWS
+) -> Path:
     """Write the page to `out`, whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     try:
-        temporary.write_text(render(found, where=where, limit=limit), encoding="utf-8")
+        temporary.write_text(render(found, where=where, columns=columns, limit=limit), encoding="utf-8")
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
     return out
 
 
-def _body(found: Diff, rows: list[RowDiff], title: str, where: str | None) -> list[Markup | None]:
+def _body(found: Diff, rows: list[RowDiff], title: str, chosen: str) -> list[Markup | None]:
     summary = found.summary
     total = summary.added + summary.removed + summary.changed + summary.rescored
-    said = f"{len(rows):,} of {total:,} rows that differ" + (f", where {where}" if where else "")
+    said = f"{len(rows):,} of {total:,} rows that differ" + (f", {chosen}" if chosen else "")
     alarm = None
     if summary.answers_changed:
         rows_said = f"{summary.answers_changed:,} row" + ("" if summary.answers_changed == 1 else "s")
@@ -196,7 +204,7 @@ def payload(row: RowDiff) -> dict[str, Any]:
         "decision": [before.get("decision"), after.get("decision")],
         "reason": present.get("reason") or "",
         "answers": list(row.answers),
-        "nll": [before.get("nll_completion"), after.get("nll_completion")],
+        "nll": list(row.nll),
         "prompt": [
             [str(m.get("role")), clip(_shown(m.get("content")))] for m in present.get("messages") or [] if m
         ],

@@ -108,7 +108,7 @@ def test_the_journey_of_a_file(recast, tmp_path):
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert "(1 changed)" in recast("import", file, "--as", "sums").out
     assert [v["ref"] for v in recast("log", "sums", "--json").json["versions"]] == ["sums@v2", "sums@v1"]
-    said = recast("diff", "sums@v1", "sums")
+    said = recast("diff", "sums@v1", "sums", "--words")
     assert "1 changed" in said.out
     assert "[-The-]" in said.out
     assert "{+so the+}" in said.out
@@ -279,3 +279,35 @@ def test_fresh_never_removes_a_folder_that_no_run_has_made(recast, tmp_path, tin
     assert said.code == 2
     assert "which no run of recast has made" in said.err
     assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_several_choice_files_as_published_are_suites(recast, tmp_path, tiny_model, shared_data):
+    for name in ("mmlu/val.jsonl", "pubmedqa/pqal_1000.jsonl"):
+        lines = (shared_data / name).read_text(encoding="utf-8").splitlines()
+        sample = [line for line in lines if len(line) < 1500][:12]
+        (tmp_path / f"{name.partition('/')[0]}.jsonl").write_text("\n".join(sample), encoding="utf-8")
+    said = recast("eval", tiny_model, "--suite", "mmlu.jsonl", "--suite", "pubmedqa.jsonl", "--json")
+    assert said.code == 0, said.err
+    for suite in said.json["suites"].values():
+        assert suite["num"] == 12 and suite["format_failures"] == 0 and suite["gold_loglik"] < 0
+
+
+def test_samples_and_drift_are_measured_and_compared_over_seeds(recast, tmp_path, tiny_model):
+    demonstrations(tmp_path / "d.jsonl", 4)
+    measure = ("--suite", "d.jsonl", "--max-tokens", "8", "--samples", "2", "--kl-to", tiny_model)
+    said = recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl", "--json")
+    assert said.code == 0, said.err
+    figures = said.json["suites"]["d"]
+    assert figures["kl"] == 0 and list(figures["pass_at"]) == [
+        "1",
+        "2",
+    ]  # from itself a model has not drifted
+    assert "pass@2" in recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl").out
+    said = recast(
+        "compare", "base.jsonl", "a=base.jsonl", "a=base.jsonl", "base.jsonl", "--target", "sum", "--json"
+    )
+    assert [(c["model"], c["num_runs"]) for c in said.json["changes"]] == [("a", 2), ("base", 1)]
+    said = recast("compare", "base.jsonl", "a=base.jsonl", "--picture", "plane.svg")
+    assert said.code == 2 and "--target" in said.err
+    said = recast("compare", "nothing.jsonl", "a=base.jsonl")
+    assert said.code == 2 and "there is no evaluation at nothing.jsonl" in said.err
