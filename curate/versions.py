@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -77,6 +77,22 @@ class Version:
             "message": self.message, "created_at": self.created_at.isoformat(), "run_id": self.run_id,
             "meta": self.meta,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A branch or a tag, and the id of the version that it names."""
+
+    kind: Literal["branch", "tag"]
+    name: str  # of the data set
+    word: str
+    version: str
+
+    @property
+    def ref(self) -> str:
+        if self.kind == "tag":
+            return f"{self.name}@{self.word}"
+        return self.name if self.word == MAIN else f"{self.name}/{self.word}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +166,14 @@ def select(con: duckdb.DuckDBPyConnection, where: str, params: list[Any] | None 
 def names(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Every data set in the store."""
     return [n for (n,) in con.execute("SELECT DISTINCT name FROM versions ORDER BY name").fetchall()]
+
+
+def labels(con: duckdb.DuckDBPyConnection) -> list[Label]:
+    """Every branch and tag of the store, by name."""
+    rows = con.execute(
+        "SELECT 'branch', * FROM heads UNION ALL SELECT 'tag', * FROM tags ORDER BY ALL"
+    ).fetchall()
+    return [Label(*row) for row in rows]
 
 
 def head(con: duckdb.DuckDBPyConnection, name: str, branch: str = MAIN) -> Version | None:
