@@ -84,7 +84,7 @@ class Diff:
                 flips = (side.column("decision").filter(flipped) for side in (before, after))
                 for flip in pc.value_counts(pc.binary_join_element_wise(*flips, " -> ")).to_pylist():
                     decisions[flip["values"]] += flip["counts"]
-                nll = pc.subtract(after.column("nll_completion"), before.column("nll_completion"))
+                nll = pc.subtract(after.column("nll_completion"), _nll_before(before, after))
                 nll_rows += keys.num_rows - nll.null_count
                 nll_sum += pc.sum(nll).as_py() or 0.0
                 was, now = (
@@ -154,6 +154,13 @@ class Diff:
     def _ordered(self, ops: Sequence[str] | None = None) -> str:
         listed = "" if ops is None else f" AND op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
         return f"{self._log}{listed} ORDER BY coalesce(order_after, order_before), row_id, target"
+
+
+def _nll_before(before: pa.Table, after: pa.Table) -> pa.ChunkedArray:
+    """NLL of the text that was: its own, else what the rewriting of that very text measured (as RowDiff.nll)."""
+    rewritten = pc.equal(after.column("demonstration"), before.column("completion"))
+    measured = pc.if_else(rewritten, after.column("nll_demonstration"), pa.scalar(None, pa.float32()))
+    return pc.coalesce(before.column("nll_completion"), measured)
 
 
 def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:

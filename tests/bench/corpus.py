@@ -45,7 +45,7 @@ class Corpus:
             batch = self._block(block, 0 if only is not None else revision)
             if only is not None:
                 mine = self._within(block, only)
-                new = self._texts(block, _TEXT, revision, TEXT_WORDS, batch.num_rows).take(pa.array(mine))
+                new = self._completions(block, revision, batch.num_rows).take(pa.array(mine))
                 mask = np.zeros(batch.num_rows, bool)
                 mask[mine] = True
                 text = pc.replace_with_mask(batch.column("completion"), pa.array(mask), new)
@@ -67,16 +67,24 @@ class Corpus:
     def _block(self, block: int, revision: int) -> pa.RecordBatch:
         count = min(BLOCK_ROWS, self.rows - block * BLOCK_ROWS)
         prompt = self._texts(block, _PROMPT, 0, PROMPT_WORDS, count)
-        demonstration = self._texts(block, _TEXT, 0, TEXT_WORDS, count)
-        completion = self._texts(block, _TEXT, revision, TEXT_WORDS, count) if revision else demonstration
-        number = pa.array(np.arange(block * BLOCK_ROWS, block * BLOCK_ROWS + count))
+        demonstration = self._completions(block, 0, count)
+        completion = self._completions(block, revision, count) if revision else demonstration
         return conform(pa.table({
             "row_id": self._ids(block, count),
             "messages": pc.binary_join_element_wise('[{"content":"', prompt, '","role":"user"}]', ""),
             "completion": completion,
             "demonstration": demonstration,
-            "answer": number.cast(pa.string()),
+            "answer": self._answers(block, count),
         }))  # fmt: skip
+
+    def _completions(self, block: int, revision: int, count: int) -> pa.Array:
+        """Texts that end in an answer, stated as GSM8K does in the first revision and in words after that."""
+        text = self._texts(block, _TEXT, revision, TEXT_WORDS, count)
+        stated = ("\n#### ", "") if revision == 0 else (" The answer is ", ".")
+        return pc.binary_join_element_wise(text, stated[0], self._answers(block, count), stated[1], "")
+
+    def _answers(self, block: int, count: int) -> pa.Array:
+        return pa.array(np.arange(block * BLOCK_ROWS, block * BLOCK_ROWS + count)).cast(pa.string())
 
     def _rng(self, block: int, column: int, revision: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, block, column, revision])
@@ -97,4 +105,6 @@ class Corpus:
 
 
 def _with_completion(batch: pa.RecordBatch, text: pa.Array) -> pa.RecordBatch:
-    return batch.set_column(batch.schema.get_field_index("completion"), batch.schema.field("completion"), text)
+    return batch.set_column(
+        batch.schema.get_field_index("completion"), batch.schema.field("completion"), text
+    )
