@@ -9,6 +9,7 @@ the server pushes back, as TCP's window does (RFC 5681).
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import threading
 import time
@@ -186,10 +187,10 @@ class Client:
                     answered = True
                     self._gave_up = False
                     return found
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 pushed_back = isinstance(error, httpx.TimeoutException)
                 problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            except ValueError:
+            except (json.JSONDecodeError, UnicodeDecodeError):
                 problem = "an answer that is no JSON"
             finally:
                 await self._window.leave(epoch, answered=answered, pushed_back=pushed_back)

@@ -73,7 +73,7 @@ def declared_generation(path: str | Path) -> Any:
     for found in (GenerationConfig, AutoConfig):
         try:
             return found.from_pretrained(str(path))
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a folder with a tokenizer alone
             continue
     return None
 
