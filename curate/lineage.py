@@ -6,12 +6,13 @@ import json
 import os
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from curate import versions
+from curate import gatefiles, versions
 from curate.catalog import memory
 from curate.errors import UsageError
 from curate.gather import fetch
@@ -34,11 +35,12 @@ class Event:
     version: Version
     op: str  # add, change, remove, rescore
     row: dict[str, Any] | None
+    row_id: str
 
     def to_json(self) -> dict[str, Any]:
         v = self.version
         return {
-            "version": v.ref, "op": self.op, "author": v.author, "created_at": v.created_at.isoformat(),
+            "row_id": self.row_id, "version": v.ref, "op": self.op, "author": v.author, "created_at": v.created_at.isoformat(),
             "message": v.message, "merge": len(v.parents) > 1, **(self.row or {}),
         }  # fmt: skip
 
@@ -66,7 +68,7 @@ def blame(store: Store, ref: str, row_id: str, target: int = 0) -> list[Event]:
         ).to_arrow_table()
     rows = fetch(store.root, found.column("part_after"), found.column("pos_after"), _TEXT).to_pylist()
     events = [
-        Event(each, op, None if op == "remove" else decode_row(row))
+        Event(each, op, None if op == "remove" else decode_row(row), row_id)
         for log, op, row in zip(
             found.column("log").to_pylist(), found.column("op").to_pylist(), rows, strict=True
         )
@@ -83,18 +85,23 @@ def _whole_id(con: Any, listed: str, row_id: str, target: int, version: Version)
     ids = sorted(r for (r,) in found)
     if row_id in ids:
         return row_id
-    if len(ids) == 1:
-        return ids[0]
     if ids:
-        shown = ", ".join(ids[:5])
-        raise UsageError(f"{row_id!r} is the start of {len(ids)} row ids or more: {shown}. Give more of it.")
+        return _only(ids, row_id)
     raise UsageError(f"no row {row_id!r} (target {target}) in {version.ref} or anything before it.")
+
+
+def _only(ids: list[str], start: str) -> str:
+    if len(ids) > 1:
+        shown = ", ".join(ids[:5])
+        raise UsageError(f"{start!r} is the start of {len(ids)} row ids or more: {shown}. Give more of it.")
+    return ids[0]
 
 
 def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     """One sentence that says why the row reads as it does in the version `ref`."""
     events = blame(store, ref, row_id, target)
     last = next((e for e in events if e.op != "rescore"), events[0])
+    row_id = last.row_id
     made = last.version
     said = f", {made.message!r}" if made.message else ""
     when = f"{made.ref} (by {made.author}, {made.created_at:%Y-%m-%d %H:%M}{said})"
@@ -106,7 +113,11 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     came = f" from {row['source']}" if row["source"] else ""
     if decision in ("rewrite", "repair"):
         by = f"agent {row['agent_id']}" if row["agent_id"] else "the bare backbone"
-        gate = f", and gate {row['gate_id']} accepted it" if row["gate_id"] else ""
+        gate = (
+            f", and gate {row['gate_id']} accepted it{_known(store, row['gate_id'])}"
+            if row["gate_id"]
+            else ""
+        )
         cost = ""
         if row["nll_demonstration"] is not None and row["nll_completion"] is not None:
             cost = f"; its NLL went from {row['nll_demonstration']:.2f} to {row['nll_completion']:.2f} nats per token"
@@ -120,6 +131,12 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     if decision == "generated":
         return f"Row {row_id} was generated in {when}{came}."
     return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}, and nothing has changed it since."
+
+
+def _known(store: Store, gate_id: str) -> str:
+    """How often the gate is wrong, as a clause, where the store knows."""
+    measured = gatefiles.measured(store.root, gate_id)
+    return f" ({measured})" if measured else ""
 
 
 def _tried(store: Store, version: Version, row_id: str, target: int) -> str:
@@ -141,10 +158,18 @@ def _tried(store: Store, version: Version, row_id: str, target: int) -> str:
 # models
 
 
-def pin(store: Store, model: str | Path, ref: str, *, author: str | None = None) -> Path:
+def pin(
+    store: Store,
+    model: str | Path,
+    ref: str,
+    *,
+    mixed: Sequence[tuple[str, float | None]] = (),
+    author: str | None = None,
+) -> Path:
     """Record that the model in folder `model` was trained on the version `ref`.
 
-    Writes `dataset.lock` beside the model and `consumed_by` in the catalog; returns the lock's path.
+    `mixed` are further versions with their weights. Writes `dataset.lock` beside the model and `consumed_by`
+    in the catalog; returns the lock's path.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -154,13 +179,21 @@ def pin(store: Store, model: str | Path, ref: str, *, author: str | None = None)
         "version": version.ref, "id": version.id, "rows": version.rows, "store": str(store.root.absolute()),
         "pinned_at": datetime.now(UTC).isoformat(timespec="seconds"), "author": author or default_author(),
     }  # fmt: skip
+    others = [(store.resolve(other), weight) for other, weight in mixed]
+    if others:
+        lock["mixed"] = [
+            {"version": v.ref, "id": v.id, "rows": v.rows, "weight": weight} for v, weight in others
+        ]
     temporary = folder / f".{LOCK}.{uuid.uuid4().hex[:8]}"
     temporary.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, folder / LOCK)
     with store.catalog.writing() as con:
-        con.execute(
+        con.executemany(
             "INSERT OR REPLACE INTO consumed_by VALUES (?, ?, ?, ?)",
-            [version.id, str(folder.absolute()), lock["pinned_at"], lock["author"]],
+            [
+                [id_, str(folder.absolute()), lock["pinned_at"], lock["author"]]
+                for id_ in {version.id, *(v.id for v, _ in others)}
+            ],
         )
     return folder / LOCK
 
@@ -172,26 +205,45 @@ class Impact:
     model: str
     version: str  # ref
     completion: str  # what it learned for the row
+    row_id: str
 
     def to_json(self) -> dict[str, str]:
-        return {"model": self.model, "version": self.version, "completion": self.completion}
+        return {
+            "row_id": self.row_id,
+            "model": self.model,
+            "version": self.version,
+            "completion": self.completion,
+        }
 
 
 def impact(store: Store, row_id: str, target: int = 0) -> list[Impact]:
-    """The models that trained on a row, with the text that each of them saw. Needs pins."""
+    """The models that trained on a row, with the text that each of them saw. Needs pins.
+
+    `row_id` may be the start of an id that fits one row only of what was pinned.
+    """
     with store.catalog.reading() as con:
         pins = con.execute("SELECT version, model FROM consumed_by ORDER BY pinned_at, model").fetchall()
         pinned = {id_: versions.select(con, "v.id = ?", [id_])[0] for id_, _ in pins}
+    live = {id_: store.open(version).live_sql() for id_, version in pinned.items()}
+    with memory(store.root / "tmp") as con:
+        found = con.execute(
+            "SELECT DISTINCT row_id FROM (" + " UNION ALL ".join(f"({sql})" for sql in live.values()) + ") "
+            "WHERE starts_with(row_id, ?) AND target = ? LIMIT 9",
+            [row_id, target],
+        ).fetchall() if live else []  # fmt: skip
+    ids = sorted(r for (r,) in found)
+    if row_id not in ids:
+        if not ids:
+            return []
+        row_id = _only(ids, row_id)
     seen: dict[str, str | None] = {}
-    for id_, version in pinned.items():
-        snapshot = store.open(version)
+    for id_, sql in live.items():
         with memory(store.root / "tmp") as con:
             place = con.sql(
-                f"SELECT part, pos FROM ({snapshot.live_sql()}) WHERE row_id = ? AND target = ?",
-                params=[row_id, target],
+                f"SELECT part, pos FROM ({sql}) WHERE row_id = ? AND target = ?", params=[row_id, target]
             ).to_arrow_table()
         text = fetch(store.root, place.column("part"), place.column("pos"), ["completion"]).to_pylist()
         seen[id_] = text[0]["completion"] if text else None
     return [
-        Impact(model, pinned[id_].ref, text) for id_, model in pins if (text := seen[id_]) is not None
-    ]  # fmt: skip
+        Impact(model, pinned[id_].ref, text, row_id) for id_, model in pins if (text := seen[id_]) is not None
+    ]

@@ -36,6 +36,11 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
         if not store().has(str(value)) and Path(str(value)).exists():
             return of(Names.FILE, value, store)  # `recast diff NAME FILE`
         return store().resolve(str(value)).id
+    if kind is Names.MIXTURE:
+        from train.mixture import Source
+
+        source = Source.parse(str(value))
+        return str(Source(store().resolve(source.ref).id, source.weight))
     if kind in (Names.MODEL, Names.ADAPTER):
         return model(str(value))
     if kind is Names.NAMED_FILE:

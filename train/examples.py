@@ -1,8 +1,9 @@
 """Rows as training examples: token ids with a trained tail, their order over a run, their batches.
 
 An example is a prompt, never trained, and a completion with its end of turn, always trained, tokenised by
-`curate.chat.encode`. The order of all examples of a run is drawn before training starts, so that it
-belongs to the job and not to a trainer's state: resuming needs only a position in it.
+`curate.chat.encode`. The order of all examples of a run is drawn before training starts (`train.mixture`
+says which, `order` in which batches), so that it belongs to the job and not to a trainer's state: resuming
+needs only a position in it.
 """
 
 from __future__ import annotations
@@ -62,18 +63,17 @@ def tokenize(rows: Any, tokenizer: Any, max_length: int) -> tuple[list[Example],
     return examples, num_rows - len(examples)
 
 
-def order(lengths: Sequence[int], *, epochs: int, batch_size: int, seed: int) -> list[int]:
-    """Return the example index of every training position: each example `epochs` times, batches of like length.
+def order(lengths: Sequence[int], stream: Sequence[int], *, batch_size: int, seed: int) -> list[int]:
+    """Return `stream`, example indices in the order in which they were drawn, as batches of like length.
 
-    Epochs are shuffled one after the other into one stream, so only the very last batch may be partial.
+    `lengths` are those of the examples. Only the very last batch may be partial.
     """
     rng = np.random.default_rng(seed)
-    by_index = np.asarray(lengths)
-    stream = np.concatenate([rng.permutation(len(lengths)) for _ in range(epochs)])
+    by_index, drawn = np.asarray(lengths), np.asarray(stream)
     group = batch_size * GROUPED_BATCHES
     positions: list[int] = []
-    for first in range(0, len(stream), group):
-        block = stream[first : first + group]
+    for first in range(0, len(drawn), group):
+        block = drawn[first : first + group]
         block = block[np.argsort(-by_index[block], kind="stable")]
         batches = [block[i : i + batch_size] for i in range(0, len(block), batch_size)]
         partial = [batches.pop()] if len(batches[-1]) < batch_size else []

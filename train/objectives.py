@@ -39,11 +39,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from curate.errors import UsageError
-
-IGNORED = -100  # the label of a token that is not trained
-SYNTAX = "nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft"
-PLAIN = ("nll", "p", "dft", "cayley", "deft", "eaft")
+from train.examples import IGNORED
+from train.family import CONCENTRATION, ENTROPY, Objective
 
 CAYLEY_EPSILON, DEFT_EPSILON = 1e-8, 1e-6
 CAYLEY_FLOOR, CAYLEY_LEAST = 0.5, 1e-3
@@ -55,45 +52,6 @@ CACHED = 2**19
 """Logits that are worked on at once in float32 on a CPU: few enough to stay in its cache from pass to pass."""
 BLOCK = 128
 """Columns of which only the largest is looked at when the likeliest tokens are sought."""
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A parsed objective. `exponent` is the fixed power of p, where there is one (0: the limit, -log p)."""
-
-    name: str
-    exponent: float | None = None
-
-    @classmethod
-    def parse(cls, text: str | Objective) -> Objective:
-        """Read `SYNTAX`. Raises UsageError."""
-        if isinstance(text, Objective):
-            return text
-        name, colon, value = text.strip().lower().partition(":")
-        if not colon and name in PLAIN:
-            return cls(text.strip().lower(), {"nll": 0.0, "p": 1.0}.get(name))
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if name == "general" and 0 < number < math.inf:
-            return cls(f"general:{number:g}", number)
-        if name == "tsallis" and math.isfinite(number):
-            return cls(f"tsallis:{number:g}", 1.0 - number)
-        if name in ("general", "tsallis"):
-            wanted = (
-                "a number above 0, as in general:0.5" if name == "general" else "a number, as in tsallis:0.5"
-            )
-            raise UsageError(f"the objective {text!r} needs {wanted}.")
-        raise UsageError(f"there is no objective {text!r}; there are {SYNTAX}.")
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """Statistics of the distribution beyond the label's probability."""
-        return frozenset({"deft": ("concentration",), "eaft": ("entropy",)}.get(self.name, ()))
 
 
 class TokenStatistics(NamedTuple):
@@ -274,8 +232,8 @@ class _Measured:
         return cls(
             fresh(num),
             fresh(2, num),
-            fresh(num) if "concentration" in needs else None,
-            fresh(num) if "entropy" in needs else None,
+            fresh(num) if CONCENTRATION in needs else None,
+            fresh(num) if ENTROPY in needs else None,
         )
 
     def measure(self, rows: slice, logits: Tensor, labels: Tensor) -> None:

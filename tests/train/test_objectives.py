@@ -8,11 +8,11 @@ import torch
 
 from curate.errors import UsageError
 from tests import models
+from train.examples import IGNORED
+from train.family import Objective
 from train.model import load
 from train.objectives import (
     EAFT_TOP,
-    IGNORED,
-    Objective,
     apply,
     exponent,
     linear_token_loss,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from curate.chat import encode
 from curate.errors import DataError, UsageError
 from tests import models
 from train.examples import IGNORED, Example, collate, order, tokenize
+from train.mixture import Source, rows_per_epoch, stream
 from train.model import load
+from train.scoring import add_scoring, mean_nll
 from train.sft import SftConfig, SftResult, sft
-from train.trainer import last_checkpoint, mean_nll, read_curve, summed_nll
+from train.trainer import last_checkpoint, read_curve
 
 ROWS = [
     {
@@ -48,6 +51,11 @@ def weights(folder):
     from safetensors.torch import load_file
 
     return load_file(Path(folder) / "model.safetensors")
+
+
+def summed_nll(model, batch):
+    """Sum of -log p over the trained tokens, nats."""
+    return -add_scoring(model)(**batch, needs=frozenset()).logp.sum()
 
 
 def same(a, b) -> bool:
@@ -131,25 +139,54 @@ def test_the_loss_equals_that_of_trl(base, tmp_path):
 
 def test_every_row_is_seen_once_an_epoch_in_batches_of_like_length():
     lengths = [(7 * i) % 50 for i in range(103)]
-    positions = order(lengths, epochs=3, batch_size=4, seed=1)
-    assert sorted(positions) == sorted(list(range(103)) * 3)
-    assert positions == order(lengths, epochs=3, batch_size=4, seed=1)
-    assert positions != order(lengths, epochs=3, batch_size=4, seed=2)
-    batches = [[lengths[i] for i in positions[n : n + 4]] for n in range(0, len(positions), 4)]
+
+    def positions(seed: int) -> list[int]:
+        drawn = stream([103], [None], epochs=3, seed=seed).tolist()
+        assert [sorted(drawn[n : n + 103]) for n in (0, 103, 206)] == [list(range(103))] * 3
+        return order(lengths, drawn, batch_size=4, seed=seed)
+
+    seen = positions(1)
+    assert sorted(seen) == sorted(list(range(103)) * 3)
+    assert seen == positions(1) != positions(2)
+    batches = [[lengths[i] for i in seen[n : n + 4]] for n in range(0, len(seen), 4)]
     padding = sum(max(b) * len(b) - sum(b) for b in batches) / sum(map(sum, batches))
     assert padding < 0.06  # random batches of these lengths pad by about 0.6
     assert [len(b) for b in batches[:-1]] == [4] * (len(batches) - 1)
+
+
+def test_a_weight_is_rows_for_each_row_of_the_first_source_and_all_get_their_turn():
+    # 10 rows, 0.3 x 10 = 3 of the 7 others an epoch, and all 4 of the third; epochs of 17
+    drawn = stream([10, 7, 4], [None, 0.3, None], epochs=7, seed=0).reshape(7, 17)
+    for epoch in drawn:
+        assert sorted(i for i in epoch if i < 10) == list(range(10))
+        assert sum(10 <= i < 17 for i in epoch) == 3
+        assert sorted(i for i in epoch if i >= 17) == list(range(17, 21))
+    dealt = [i for epoch in drawn for i in epoch if 10 <= i < 17]  # 21 = three times through the 7
+    assert sorted(dealt) == sorted(list(range(10, 17)) * 3)
+    assert len(set(dealt[:6])) == 6  # two epochs share none
+    assert rows_per_epoch([10, 7], [None, 2.0]) == [10, 20] and rows_per_epoch([10, 7], [None, 0.01])[1] == 1
+
+
+def test_a_source_is_read_with_or_without_its_weight():
+    assert (
+        Source.parse("general:0.2") == Source("general", 0.2) and str(Source("general", 0.2)) == "general:0.2"
+    )
+    assert Source.parse("craft@v3") == Source("craft@v3", None)
+    for text in ("craft:0", "craft:lots", ":0.5", "craft:-1"):
+        with pytest.raises(UsageError, match=r"a weight above 0, as in general:0\.2"):
+            Source.parse(text)
 
 
 def test_training_lowers_the_loss_from_that_of_the_untouched_model(base, tuned):
     model, tokenizer = load(base)
     examples, _ = tokenize(ROWS, tokenizer, 2048)
     assert tuned.start_loss == pytest.approx(
-        mean_nll(model, examples, pad_id=tokenizer.pad_token_id, batch_size=7, bf16=False), rel=1e-4
+        mean_nll(add_scoring(model), examples, pad_id=tokenizer.pad_token_id, batch_size=7, bf16=False),
+        rel=1e-4,
     )
     assert tuned.final_loss < 0.9 * tuned.start_loss
     after, _ = load(tuned.out)
-    assert mean_nll(after, examples, pad_id=0, batch_size=8, bf16=False) < 0.9 * tuned.start_loss
+    assert mean_nll(add_scoring(after), examples, pad_id=0, batch_size=8, bf16=False) < 0.9 * tuned.start_loss
 
 
 def test_the_manifest_says_what_went_in_and_the_folder_is_a_model(base, tuned):
@@ -279,3 +316,183 @@ def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base
     assert same(out, tuned.out)
     assert [p["step"] for p in read_curve(out / "loss.jsonl")] == list(range(1, 13))
     assert result.start_loss == tuned.start_loss
+
+
+OTHERS = [
+    {
+        "messages": [{"role": "user", "content": f"Is {i} odd or even?"}],
+        "completion": f"{i} ends in {i % 10}. The answer is {'odd' if i % 2 else 'even'}.",
+    }
+    for i in range(10, 50)
+]
+MIXED = {"objective": "deft", "dropout": 0.1, "weight_decay": 0.1}
+
+
+@pytest.fixture(scope="module")
+def mixed(base, tmp_path_factory) -> SftResult:
+    config = SftConfig(**FAST, **MIXED)
+    return sft(ROWS, base, config, tmp_path_factory.mktemp("mixed") / "out", mixed=[(OTHERS, 0.5)])
+
+
+def test_a_mixture_trains_its_share_and_says_so(mixed):
+    # 24 rows and 12 of the others, twice: 72 rows in batches of 4
+    assert (mixed.num_rows, mixed.steps) == (64, 18)
+    assert mixed.config["objective"] == "deft" and mixed.final_loss < mixed.start_loss
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("objective", "cayley"), ("dropout", 0.0), ("weight_decay", 0.0), ("weight", 0.25)],
+)
+def test_every_setting_of_a_mixture_changes_the_weights(setting, value, base, mixed, tmp_path):
+    settings = {**FAST, **MIXED, **({} if setting == "weight" else {setting: value})}
+    share = value if setting == "weight" else 0.5
+    other = sft(ROWS, base, SftConfig(**settings), tmp_path / "out", mixed=[(OTHERS, share)])
+    assert other.fingerprint != mixed.fingerprint and not same(other.out, mixed.out)
+
+
+@pytest.mark.parametrize(
+    "objective", ["nll", "p", "dft", "general:0.5", "tsallis:0.5", "cayley", "deft", "eaft"]
+)
+@pytest.mark.parametrize("rank", [None, 4])
+def test_every_objective_trains_whole_models_and_loras(objective, rank, base, tmp_path):
+    config = SftConfig(**{**FAST, "lr": 1e-2}, objective=objective, lora_rank=rank)
+    result = sft(ROWS, base, config, tmp_path / "out")
+    assert result.final_loss < result.start_loss
+    points = read_curve(tmp_path / "out" / "loss.jsonl")
+    weighs = objective in ("dft", "eaft")
+    assert all(("exponent" in p) is not weighs for p in points)
+    assert all(0 < p["p"] < 1 and 0 < p["concentration"] < 1 and p["gate"] > 0 for p in points)
+
+
+def test_training_stops_where_held_out_rows_stop_improving_and_keeps_the_best(base, tmp_path):
+    # numbers drawn at random can only be learned by heart: the held-out loss falls, then rises
+    draw = random.Random(0)
+    noise = [row | {"completion": str(draw.randrange(10**11, 10**12))} for row in ROWS]
+    settings = {**FAST, "lr": 2e-2, "epochs": 15, "heldout": 0.25, "evaluations": 15}
+    result = sft(noise, base, SftConfig(**settings, patience=2), tmp_path / "out")
+    points = read_curve(tmp_path / "out" / "heldout.jsonl")
+    losses = [p["loss"] for p in points]
+    best = losses.index(min(losses))
+    assert result.num_heldout == 6 and result.steps == points[best + 2]["step"] == points[-1]["step"] < 75
+    assert result.best_step == points[best]["step"] and result.heldout_loss == losses[best]
+    model, tokenizer = load(result.out)
+    examples, _ = tokenize(noise, tokenizer, 512)
+    assert _nll(model, _heldout(examples, result), tokenizer) == pytest.approx(losses[best], rel=1e-3)
+    whole = sft(noise, base, SftConfig(**settings), tmp_path / "whole")  # measured, not stopped
+    assert (whole.steps, whole.best_step) == (75, None) and whole.heldout_loss > result.heldout_loss
+
+
+def _nll(model, examples, tokenizer) -> float:
+    return mean_nll(add_scoring(model), examples, pad_id=tokenizer.pad_token_id, batch_size=4, bf16=False)
+
+
+def _heldout(examples, result):
+    from train.sft import _hold_out
+
+    return _hold_out(examples, SftConfig(**result.config))[1]
+
+
+def test_settings_that_would_have_no_effect_are_refused(base, tmp_path):
+    with pytest.raises(ValueError, match="patience has no effect without heldout"):
+        SftConfig(patience=2)
+    with pytest.raises(ValueError, match="there are nll, p, dft"):
+        SftConfig(objective="hinge")
+    with pytest.raises(DataError, match="cannot be split"):
+        sft(ROWS[:1], base, SftConfig(**FAST, heldout=0.5), tmp_path / "one")
+
+
+RESUMED = textwrap.dedent(
+    """
+    import sys
+    sys.path.insert(0, {root!r})
+    from tests.train.test_sft import FAST, OTHERS, ROWS
+    from train.sft import SftConfig, sft
+
+    def progress(point):
+        print(point["step"], flush=True)
+
+    sft(ROWS, {base!r}, SftConfig(**{settings!r}), {out!r}, progress, mixed=[(OTHERS, 0.5)])
+    """
+)
+STOPPING = {
+    **FAST,
+    "lr": 2e-2,
+    "epochs": 8,
+    "heldout": 0.25,
+    "evaluations": 8,
+    "patience": 1,
+    "objective": "cayley",
+}
+ROUNDS = [
+    ({**FAST, **MIXED, "checkpoints": 5}, 7),
+    ({**FAST, "objective": "eaft", "lora_rank": 4, "dropout": 0.2, "checkpoints": 5}, 11),
+    (STOPPING, 12),
+]
+
+
+def killed_at(step: int, base: Path, out: Path, settings: dict) -> None:
+    root = str(Path(__file__).parents[2])
+    script = RESUMED.format(root=root, base=str(base), out=str(out), settings=settings)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    for line in process.stdout:
+        if int(line) >= step:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+
+
+def goes_on_to_the_same_weights(settings: dict, step: int, base: Path, folder: Path) -> None:
+    config = SftConfig(**settings)
+    whole = sft(ROWS, base, config, folder / "whole", mixed=[(OTHERS, 0.5)])
+    killed_at(step, base, folder / "cut", settings)
+    assert not (folder / "cut" / "manifest.json").exists()
+    result = sft(ROWS, base, config, folder / "cut", mixed=[(OTHERS, 0.5)])
+    assert same(whole.out, result.out)
+    assert (result.steps, result.best_step, result.start_loss) == (
+        whole.steps,
+        whole.best_step,
+        whole.start_loss,
+    )
+    assert (folder / "whole" / "telemetry.json").read_text() == (
+        folder / "cut" / "telemetry.json"
+    ).read_text()
+
+
+@pytest.mark.parametrize(("settings", "step"), ROUNDS)
+def test_objectives_and_mixtures_resume_to_the_same_weights(settings, step, base, tmp_path):
+    goes_on_to_the_same_weights(settings, step, base, tmp_path)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("number", range(12))
+def test_killed_at_any_step_the_weights_are_the_same(number, base, tmp_path):
+    settings, _ = ROUNDS[number % len(ROUNDS)]
+    goes_on_to_the_same_weights(settings, random.Random(number).randint(1, 16), base, tmp_path)
+
+
+def test_a_run_killed_after_it_decided_to_stop_makes_no_further_step(base, tmp_path):
+    config = SftConfig(**STOPPING)
+    whole = sft(ROWS, base, config, tmp_path / "whole")
+    cut = tmp_path / "cut"
+
+    class Killed(Exception):
+        pass
+
+    import train.sft as module
+
+    def die(*args, **kwargs):
+        raise Killed
+
+    kept, module._save = module._save, die  # the moment between the last checkpoint and the weights
+    try:
+        with pytest.raises(Killed):
+            sft(ROWS, base, config, cut)
+    finally:
+        module._save = kept
+    steps: list[int] = []
+    result = sft(ROWS, base, config, cut, lambda p: steps.append(p["step"]))
+    assert not steps and same(cut, whole.out) and result.steps == whole.steps
