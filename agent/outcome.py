@@ -148,6 +148,9 @@ class Tally:
         other_rule = [g for g in by_gate if g is not None]
         self.num_gate_accepted += int(sum(other_rule)) if other_rule else num_accepted
 
+    def progress(self) -> dict[str, int]:
+        return {kind.value: self.counts[kind] for kind in KINDS}
+
     def figures(self) -> dict[str, Any]:
         return {
             "num_rows": self.num_rows,

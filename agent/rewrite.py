@@ -15,12 +15,6 @@ knows no store.
 from __future__ import annotations
 
 import json
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -31,23 +25,19 @@ from agent import prompts
 from agent.batch import Method, Row, Worker, rewriting
 from agent.embedding import Embed, backbone_embedder, sentence_embedder
 from agent.engine import Engine, Sampling
-from agent.gating import Gate, GateProcess, Inline, Verifier
-from agent.outcome import KINDS, RewriteResult, Tally, part_table
-from agent.parts import Batch, Parts, Plan, windows
-from agent.pipeline import Steps, pipelined
+from agent.gating import Gate
+from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from agent.outcome import RewriteResult, Tally, part_table
+from agent.parts import Batch, Parts, Plan, Window
+from agent.pipeline import Steps
 from agent.source import Source
-from curate.errors import BudgetReached, DataError, UsageError
-from curate.records import Decision
+from curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from agent.engine_hf import HFEngine
 
-Progress = Callable[[Mapping[str, Any]], None]
-
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
-BESIDE_CANDIDATES = 512
-"""From so many candidates on, the gate gets a process of its own: starting one takes a second."""
 
 
 class RewriteConfig(BaseModel):
@@ -92,14 +82,6 @@ class RewriteConfig(BaseModel):
         return Sampling(self.temperature, self.top_p, self.max_tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Where a job stops. It stops between batches, and the same call goes on."""
-
-    deadline: float | None = None  # of time.monotonic
-    max_candidates: int | None = None  # sampled by the job in all, earlier calls included
-
-
 def rewrite(
     rows: Any,
     engine: Engine,
@@ -113,7 +95,7 @@ def rewrite(
     embed: Embed | None = None,
     agent_id: str | None = None,
     template_id: str | None = None,
-    budget: Budget = Budget(),  # frozen
+    budget: Budget = UNLIMITED,
     beside: bool | None = None,
 ) -> RewriteResult:
     """Rewrite `rows`, at most `limit` of them, and return the finished job; `run_dir` keeps its parts.
@@ -149,13 +131,16 @@ def rewrite(
         states=states,
         embed=embed,
     )
-    if beside is None:
-        beside = plan.num_rows * max(1, method.most_candidates) >= BESIDE_CANDIDATES and _portable(gate)
     tally = Tally()
-    with ExitStack() as stack:
-        verifier = stack.enter_context(GateProcess(gate)) if beside else Inline(gate)
-        job = _Job(source, parts, worker, verifier, tally, budget, progress)
-        job.run(stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="parts")))
+
+    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
+        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
+        decisions = yield from worker.run(at_work)
+        return lambda: part_table(at_work, decisions)
+
+    work = Work(steps, tally.add, tally.progress, lambda: tally.num_candidates, method.most_candidates)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job.run()
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
     return RewriteResult(
@@ -165,7 +150,7 @@ def rewrite(
         embedding=embedding,
         **tally.figures(),
         part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
-        seconds={stage: round(s, 3) for stage, s in job.seconds.items()},
+        seconds={stage: round(s, 3) for stage, s in {**worker.seconds, **job.seconds}.items()},
         _parts=parts,
         _source=source,
         _constants={
@@ -176,93 +161,6 @@ def rewrite(
             "run_id": plan.fingerprint,
         },
     )
-
-
-class _Job:
-    """One call: the batches that are missing, worked in turns, written beside the work."""
-
-    def __init__(
-        self,
-        source: Source,
-        parts: Parts,
-        worker: Worker,
-        verifier: Verifier,
-        tally: Tally,
-        budget: Budget,
-        progress: Progress | None,
-    ) -> None:
-        self.source, self.parts, self.worker, self.verifier = source, parts, worker, verifier
-        self.tally, self.budget, self.progress = tally, budget, progress
-        self.started = time.monotonic()
-        self.written = 0.0
-        self.under_way = 0  # most candidates that the batches at work can come to
-        self.stopped = ""
-        self.pending: deque[tuple[int, Future[pa.Table]]] = deque()
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        return {**self.worker.seconds, "gate": self.verifier.seconds, "write": self.written}
-
-    def run(self, writer: ThreadPoolExecutor) -> None:
-        for batch, rows, decisions in pipelined(self._missing(), self.verifier):
-            most = len(rows) * self.worker.method.most_candidates
-            self.pending.append((most, writer.submit(self._write, batch, rows, decisions)))
-            self._collect(most_pending=1)
-        self._collect(most_pending=0)
-        if self.stopped:
-            raise BudgetReached(
-                f"{self.stopped} after {self.tally.num_rows} of {self.parts.plan.num_rows} rows. They stand in "
-                f"{self.parts.folder}; the same command goes on from there."
-            )
-
-    def _missing(self) -> Iterator[Steps[tuple[Batch, list[Row], list[list[Decision]]]]]:
-        """The batches to be made; those that stand are counted."""
-        for window in windows(self.source, self.parts.plan):
-            for batch in window.batches:
-                if self.parts.is_done(batch):
-                    self._count(self.parts.read(batch))
-                    continue
-                most = len(batch[1]) * self.worker.method.most_candidates
-                if self.stopped or self._spent(most):
-                    continue  # what stands further on is still counted
-                self.under_way += most
-                rows = [_row(window.rows, position, position - window.start) for position in batch[1]]
-                yield self._steps(batch, rows)
-
-    def _steps(self, batch: Batch, rows: list[Row]) -> Steps[tuple[Batch, list[Row], list[list[Decision]]]]:
-        decisions = yield from self.worker.run(rows)
-        return batch, rows, decisions
-
-    def _spent(self, most: int) -> bool:
-        """Whether the budget has no room for a batch of at most `most` candidates."""
-        if self.budget.deadline is not None and time.monotonic() > self.budget.deadline:
-            self.stopped = "the time budget is used up"
-        limit = self.budget.max_candidates
-        if limit is not None and self.tally.num_candidates + self.under_way + most > limit:
-            self.stopped = f"the next batch may need {most} candidates, more than is left of {limit},"
-        return bool(self.stopped)
-
-    def _write(self, batch: Batch, rows: list[Row], decisions: list[list[Decision]]) -> pa.Table:
-        started = time.monotonic()
-        table = part_table(rows, decisions)
-        self.parts.write(batch, table)
-        self.written += time.monotonic() - started
-        return table
-
-    def _collect(self, most_pending: int) -> None:
-        while self.pending and (len(self.pending) > most_pending or self.pending[0][1].done()):
-            most, future = self.pending.popleft()
-            table = future.result()
-            self.under_way -= most
-            self._count(table)
-
-    def _count(self, table: pa.Table) -> None:
-        self.tally.add(table)
-        if self.progress:
-            counts = {kind.value: self.tally.counts[kind] for kind in KINDS}
-            seconds = time.monotonic() - self.started
-            total = self.parts.plan.num_rows
-            self.progress({"done": self.tally.num_rows, "total": total, **counts, "seconds": seconds})
 
 
 def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None, str]:
@@ -284,11 +182,6 @@ def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None,
             "`none` or to a sentence-transformers model."
         )
     return config.scoring, None if config.scoring else backbone_embedder(cast("HFEngine", engine)), name
-
-
-def _portable(gate: Gate) -> bool:
-    """Whether the gate can live in another process: not if it asks models, which are here."""
-    return not getattr(gate, "models", True)
 
 
 def _plan(

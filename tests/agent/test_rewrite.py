@@ -20,9 +20,10 @@ import pytest
 from agent.batch import CANARY
 from agent.choice import aligned, failure_message, fallback_reason, farthest
 from agent.engine import Sample, Score
+from agent.job import Budget
 from agent.outcome import RewriteResult
 from agent.parts import Plan
-from agent.rewrite import Budget, RewriteConfig, rewrite
+from agent.rewrite import RewriteConfig, rewrite
 from curate.errors import BudgetReached, IntegrityError, UsageError
 from curate.fingerprint import seed_of
 from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
