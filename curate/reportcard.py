@@ -1,22 +1,27 @@
 """How often a gate is wrong, measured on labelled completions: the report card that goes with its id.
 
 A false accept is a wrong completion that was accepted, a false reject a right one that was rejected; a right one
-that stayed unverifiable counts as undecided, not as rejected. Rates come with Wilson intervals.
+that stayed unverifiable counts as undecided, not as rejected. Rates come with Wilson intervals. The card counts for
+the gate as a whole, by task and by kind of label, and for each check alone: what it would have let through.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import Any
 
-from curate.gate import Gate
-from curate.perturbation import Labelled
+from curate.gate import CHUNK_ROWS, Gate, GateConfig
+from curate.labels import Labelled
+from curate.parallel import in_order
 from curate.records import CheckStatus, Verdict, VerdictStatus
 
-NUM_EXAMPLES = 20
+EXAMPLES_PER_KIND = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +135,14 @@ class ReportCard:
             tally.add(labelled.right, outcome)
         for check in verdict.checks:
             self.checks.setdefault(check.name, Tally()).add(labelled.right, _OUTCOME[check.status])
-        judged = VerdictStatus.ACCEPTED if labelled.right else VerdictStatus.REJECTED
         mistaken = verdict.accepted != labelled.right and verdict.status is not VerdictStatus.UNVERIFIABLE
-        if mistaken and len(self.examples) < NUM_EXAMPLES:
-            said = "; ".join(c.message for c in verdict.checks if c.message)
+        if mistaken and sum(e["kind"] == labelled.kind for e in self.examples) < EXAMPLES_PER_KIND:
             self.examples.append(
                 {
+                    "row_id": str(labelled.row.get("row_id") or ""),
                     "kind": labelled.kind,
-                    "expected": judged.value,
-                    "said": said,
+                    "expected": "accepted" if labelled.right else "rejected",
+                    "said": "; ".join(c.message for c in verdict.checks if c.message) or "accepted",
                     "completion": labelled.completion,
                 }
             )
@@ -146,11 +150,12 @@ class ReportCard:
     def to_json(self) -> dict[str, Any]:
         return {
             "gate_id": self.gate_id,
-            "rows": self.rows,
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "completions": self.rows,
             "seconds": self.seconds,
             "ensemble": self.ensemble.to_json(),
             **{
-                name: {key: tally.to_json() for key, tally in sorted(tallies.items())}
+                name: {key: tally.to_json() for key, tally in tallies.items()}
                 for name, tallies in (("kinds", self.kinds), ("tasks", self.tasks), ("checks", self.checks))
             },
             "reasons": self.reasons,
@@ -158,67 +163,44 @@ class ReportCard:
             "examples": self.examples,
         }
 
-    def to_text(self) -> str:
-        """A table for the terminal."""
-        lines = [
-            f"gate {self.gate_id}: {self.rows} completions, {1e3 * self.seconds / max(1, self.rows):.2f} ms each"
-        ]
-        lines.append(f"  false accepts  {self.ensemble.false_accepts}")
-        lines.append(f"  false rejects  {self.ensemble.false_rejects}")
-        lines.append(f"  undecided      {self.ensemble.undecided}")
-        for kind, tally in self.kinds.items():
-            wrong = bool(tally.wrong)
-            rate = tally.false_accepts if wrong else tally.false_rejects
-            reasons = ", ".join(
-                f"{k} {v}" for k, v in sorted(self.reasons[kind].items(), key=lambda r: -r[1])[:4]
-            )
-            lines.append(f"  {kind:18} {'accepted' if wrong else 'rejected'} {rate!s:36} {reasons}")
-        for name, counts in self.open_kinds.items():
-            lines.append(f"  {name:18} {counts}")
-        for name, tally in self.checks.items():
-            lines.append(
-                f"  check {name:12} lets wrong pass {tally.false_accepts}, fails right {tally.false_rejects}"
-            )
-        return "\n".join(lines)
-
 
 _OUTCOME = {CheckStatus.PASS: "accepted", CheckStatus.FAIL: "rejected", CheckStatus.UNDECIDED: "unverifiable"}
 
 
-def report_card(gate: Gate, labelled: Iterable[Labelled]) -> ReportCard:
-    """Judge every labelled completion and count."""
+def report_card(
+    gate: Gate,
+    labelled: Iterable[Labelled],
+    *,
+    workers: int = 1,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> ReportCard:
+    """Judge every labelled completion and count. `seconds` of the card add up over the processes."""
     card = ReportCard(gate.id)
-    for item in labelled:
-        start = time.perf_counter()
-        verdict = gate.verify(item.row, item.completion)
-        card.seconds += time.perf_counter() - start
-        card.rows += 1
-        card.add(item, verdict)
+    for items, verdicts, seconds in judged(gate, labelled, workers=workers):
+        card.seconds += seconds
+        card.rows += len(items)
+        for item, verdict in zip(items, verdicts, strict=True):
+            card.add(item, verdict)
+        if progress:
+            progress({"done": card.rows})
     return card
 
 
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A threshold on a score where higher is better, and what it does to the labels it was chosen on."""
+def judged(
+    gate: Gate, labelled: Iterable[Labelled], *, workers: int = 1
+) -> Iterator[tuple[Sequence[Labelled], list[Verdict], float]]:
+    """Yield labels, their verdicts and the seconds that these took, chunk by chunk, in order."""
+    stream = iter(labelled)
+    chunks = iter(lambda: list(islice(stream, CHUNK_ROWS)), [])
+    if gate.models:
+        return map(partial(_judge, gate), chunks)
+    return in_order(partial(_judge, gate.config), chunks, workers=workers)
 
-    value: float
-    false_accepts: Rate
-    false_rejects: Rate
 
-
-def calibrate(scores: Iterable[tuple[float, bool]], target_false_accept: float = 0.01) -> Threshold | None:
-    """The lowest threshold whose false-accept rate is at most the target by the upper end of its Wilson interval.
-
-    `scores` are `(score, right)`; a completion passes at or above the threshold. None where no threshold that
-    keeps a right completion reaches the target with so few labels.
-    """
-    labels = sorted(scores)
-    rights, wrongs = sum(r for _, r in labels), sum(not r for _, r in labels)
-    best: Threshold | None = None
-    for value in sorted({s for s, r in labels if r}, reverse=True):
-        passed_wrong = sum(not r and s >= value for s, r in labels)
-        if wilson(passed_wrong, wrongs)[1] > target_false_accept:
-            break
-        lost = sum(r and s < value for s, r in labels)
-        best = Threshold(value, Rate(passed_wrong, wrongs), Rate(lost, rights))
-    return best
+def _judge(
+    gate: Gate | GateConfig, items: Sequence[Labelled]
+) -> tuple[Sequence[Labelled], list[Verdict], float]:
+    config, models = (gate.config, gate.models) if isinstance(gate, Gate) else (gate, {})
+    start = time.perf_counter()
+    verdicts = [Gate(config, {**models, **item.models()}).verify(item.row, item.completion) for item in items]
+    return items, verdicts, time.perf_counter() - start

@@ -98,6 +98,24 @@ VERBS: dict[str, Verb] = {
             has_run=True,
         ),
         Verb(
+            "gate report",
+            "How often a gate is wrong, by check, task and kind of mistake.",
+            DATA,
+            "recast gate report gsm8k --gate math",
+        ),
+        Verb(
+            "gate perturb",
+            "Labelled data from a version: right rewrites, and the same made wrong.",
+            DATA,
+            "recast gate perturb gsm8k -o labels.jsonl",
+        ),
+        Verb(
+            "gate calibrate",
+            "Choose a gate's thresholds on labels, for an error rate that you name.",
+            DATA,
+            "recast gate calibrate --labels labels.jsonl --target-false-accept 0.01 -o mine.yaml",
+        ),
+        Verb(
             "learn",
             "Teach a rewriting agent on a version: LoRA, GRPO, gated reward.",
             MODELS,

@@ -40,7 +40,6 @@ def job(
     """
     from dataclasses import asdict
 
-    from curate import gatefiles
     from curate.audit import audit
     from curate.parallel import default_workers
     from pipelines.gate_models import open_gate
@@ -64,7 +63,6 @@ def job(
     return {
         **asdict(found),
         "accepted_share": share,
-        "measured": gatefiles.measured(store.root, found.gate_id),
         "failed_rows": found.reasons.get("check_error", 0),
     }
 
@@ -78,14 +76,8 @@ def show(result: dict[str, Any], console: Any) -> None:
     for reason, count in list(result["reasons"].items())[:SHOWN_REASONS]:
         console.print(f"  {count:>7} {reason}", markup=False)
     console.print(
-        f"  the gate, {result['measured']}"
-        if result["measured"]
-        else f"  how often this gate is wrong has not been measured: recast gate report {result['version']} "
-        f"--gate {result['gate']}",
-        markup=False,
-    )
-    console.print(
         f"look at them: recast sql \"SELECT row_id, reason FROM verdicts WHERE version = '{result['version']}' "
         "AND status <> 'accepted'\"",
         markup=False,
     )
+    console.print(f"how often the gate is wrong: recast gate report --gate {result['gate']}", markup=False)
