@@ -40,8 +40,8 @@ class Event:
     def to_json(self) -> dict[str, Any]:
         v = self.version
         return {
-            "row_id": self.row_id, "version": v.ref, "op": self.op, "author": v.author, "created_at": v.created_at.isoformat(),
-            "message": v.message, "merge": len(v.parents) > 1, **(self.row or {}),
+            "row_id": self.row_id, "version": v.ref, "op": self.op, "author": v.author,
+            "created_at": v.created_at.isoformat(), "message": v.message, "merge": len(v.parents) > 1, **(self.row or {}),
         }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def blame(store: Store, ref: str, row_id: str, target: int = 0) -> list[Event]:
 
 def _whole_id(con: Any, listed: str, row_id: str, target: int, version: Version) -> str:
     found = con.execute(
-        f"SELECT DISTINCT row_id FROM read_parquet([{listed}]) WHERE starts_with(row_id, ?) AND target = ? LIMIT 9",
+        f"SELECT DISTINCT row_id FROM read_parquet([{listed}]) WHERE starts_with(row_id, ?) AND target = ? ORDER BY row_id LIMIT 9",
         [row_id, target],
     ).fetchall()
     ids = sorted(r for (r,) in found)
@@ -228,7 +228,7 @@ def impact(store: Store, row_id: str, target: int = 0) -> list[Impact]:
     with memory(store.root / "tmp") as con:
         found = con.execute(
             "SELECT DISTINCT row_id FROM (" + " UNION ALL ".join(f"({sql})" for sql in live.values()) + ") "
-            "WHERE starts_with(row_id, ?) AND target = ? LIMIT 9",
+            "WHERE starts_with(row_id, ?) AND target = ? ORDER BY row_id LIMIT 9",
             [row_id, target],
         ).fetchall() if live else []  # fmt: skip
     ids = sorted(r for (r,) in found)

@@ -8,10 +8,10 @@ the change log of a merge points at the rows where they lie.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +26,7 @@ from curate.versions import Version
 
 Side = Literal["ours", "theirs"]
 _ATTEMPTS = 50
+_PIECE_ROWS = 1000
 _SHOWN = ("completion", "answer", "decision", "reason")
 
 
@@ -56,10 +57,48 @@ class Merged:
     settled: int  # conflicts settled by a rule or a file
 
 
+class Conflicts(Sequence[Conflict]):
+    """Conflicts in the order of the rows; their texts are read a piece at a time, when they are asked for."""
+
+    def __init__(self, root: Path, places: pa.Table) -> None:
+        self._root, self._places = root, places
+
+    def __len__(self) -> int:
+        return self._places.num_rows
+
+    @overload
+    def __getitem__(self, at: int) -> Conflict: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Conflict]: ...
+    def __getitem__(self, at: int | slice) -> Conflict | list[Conflict]:
+        if isinstance(at, slice):
+            return self._read(self._places.take(list(range(*at.indices(len(self))))))
+        return self._read(self._places.take([range(len(self))[at]]))[0]
+
+    def __iter__(self) -> Iterator[Conflict]:
+        for start in range(0, len(self), _PIECE_ROWS):
+            yield from self._read(self._places.slice(start, _PIECE_ROWS))
+
+    def _read(self, places: pa.Table) -> list[Conflict]:
+        sides = (
+            [
+                row if part is not None else None
+                for part, row in zip(
+                    places.column(part).to_pylist(),
+                    fetch(self._root, places.column(part), places.column(pos), _SHOWN).to_pylist(),
+                    strict=True,
+                )
+            ]
+            for part, pos in (("o_part", "o_pos"), ("ours_part", "ours_pos"), ("part_after", "pos_after"))
+        )
+        keys = (places.column(name).to_pylist() for name in ("row_id", "target"))
+        return [Conflict(*found) for found in zip(*keys, *sides, strict=True)]
+
+
 class ConflictsError(RefusedError):
     """Rows that both sides changed differently, and nothing says which to take."""
 
-    def __init__(self, text: str, conflicts: list[Conflict]) -> None:
+    def __init__(self, text: str, conflicts: Conflicts) -> None:
         super().__init__(text)
         self.conflicts = conflicts
 
@@ -142,12 +181,13 @@ def _apply(
         with memory(store.root / "tmp") as con:
             log, conflicts = _three_way(con, store, base, ours, theirs, take, keep_order)
         if conflicts.num_rows:
-            rows = _with_texts(store, conflicts)
-            keys = ", ".join(repr(c.row_id) for c in rows[:3]) + (" ..." if len(rows) > 3 else "")
+            rows = conflicts.num_rows
+            keys = ", ".join(map(repr, conflicts.column("row_id").slice(0, 3).to_pylist()))
             raise ConflictsError(
-                f"{len(rows)} rows were changed on both sides of {ours.ref} and {theirs.ref} ({keys}). Settle them "
-                "with --ours, --theirs or --conflicts FILE; nothing was committed.",
-                rows,
+                f"{rows} {'row was' if rows == 1 else 'rows were'} changed on both sides of {ours.ref} and "
+                f"{theirs.ref} ({keys}{' ...' * (rows > 3)}). Settle them with --ours, --theirs or --conflicts FILE; "
+                "nothing was committed.",
+                Conflicts(store.root, conflicts),
             )
         settled = log.column("settled").to_pylist().count(True)
         log = log.filter(log.column("op").is_valid()).drop_columns(["settled"])
@@ -212,23 +252,6 @@ def _three_way(
 
 def _from_nothing(store: Store, version: Version) -> str:
     return changes.unrelated(changes.live(None, []), store.open(version).live_sql())
-
-
-def _with_texts(store: Store, open_: pa.Table) -> list[Conflict]:
-    """Conflicts with what each side reads; at most a thousand carry their texts."""
-    piece = open_.slice(0, 1000)
-    sides = [
-        fetch(store.root, piece.column(part), piece.column(pos), _SHOWN).to_pylist()
-        for part, pos in (("o_part", "o_pos"), ("ours_part", "ours_pos"), ("part_after", "pos_after"))
-    ]
-    places = [piece.column(part).to_pylist() for part in ("o_part", "ours_part", "part_after")]
-    found = []
-    for n, (row_id, target) in enumerate(
-        zip(piece.column("row_id").to_pylist(), piece.column("target").to_pylist(), strict=True)
-    ):
-        base, ours, theirs = (sides[i][n] if places[i][n] is not None else None for i in range(3))
-        found.append(Conflict(row_id, target, base, ours, theirs))
-    return found
 
 
 def _is_ancestor(store: Store, older: Version, newer: Version) -> bool:

@@ -57,7 +57,7 @@ VERBS: dict[str, Verb] = {
             "recast import demos.jsonl --as craft",
             module="import_",
         ),
-        Verb("log", "The versions of a name, newest first.", DATA, "recast log craft"),
+        Verb("log", "The versions of a name, newest first.", DATA, "recast log craft --graph"),
         Verb(
             "show", "Rows of a version, with decisions and reasons.", DATA, "recast show craft@v2 --limit 3"
         ),
@@ -65,7 +65,7 @@ VERBS: dict[str, Verb] = {
             "diff",
             "What changed between two versions, word by word.",
             DATA,
-            "recast diff craft craft-rewrites --limit 5",
+            "recast diff craft craft-rewrites --words --limit 5",
         ),
         Verb(
             "why",
@@ -74,8 +74,18 @@ VERBS: dict[str, Verb] = {
             "recast why craft-rewrites craft-00001",
         ),
         Verb("blame", "Every text that a row has had, newest first.", DATA, "recast blame craft craft-00001"),
+        Verb("impact", "The models that trained on a row.", DATA, "recast impact craft-00001"),
         Verb("sql", "Query versions with SQL.", DATA, "recast sql 'SELECT ref, rows FROM versions'"),
         Verb("tag", "Give a version a name of its own.", DATA, "recast tag craft@v3 ready"),
+        Verb("branch", "Start a line of versions of its own.", DATA, "recast branch craft@v2 shorter"),
+        Verb(
+            "merge",
+            "Bring the rows of another version into a branch.",
+            DATA,
+            "recast merge craft craft/shorter",
+        ),
+        Verb("revert", "Undo what one version changed.", DATA, "recast revert craft@v2"),
+        Verb("pin", "Record which version a model was trained on.", DATA, "recast pin models/mine craft@v3"),
         Verb(
             "export",
             "Write a version as files that trainers read.",

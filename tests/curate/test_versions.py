@@ -136,7 +136,7 @@ def test_a_conflict_is_refused_until_somebody_settles_it(store: Store, tmp_path:
     with pytest.raises(DataError, match=r'line 3: take is None; write "ours" or "theirs"'):
         read_choices(file)
     file.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]))
-    with pytest.raises(ConflictsError, match="1 rows"):
+    with pytest.raises(ConflictsError, match="1 row was"):
         merge(store, "d", "d/x", take=read_choices(file))
     merged = merge(store, "d", "d/x", take=read_choices(file) | {("c", 0): "theirs"})
     assert merged.settled == 3
