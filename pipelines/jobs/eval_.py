@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+from curate.errors import UsageError
 from pipelines.jobs.options import (
     BaseUrl,
     BatchSize,
@@ -28,7 +29,11 @@ def job(
     *,
     suite: Annotated[
         list[Path],
-        option("--suite", help="JSONL of questions with answers; repeat for more.", metavar="FILE"),
+        option(
+            "--suite",
+            help="JSONL of questions with answers, or a task file of lm-eval; repeat for more.",
+            metavar="FILE",
+        ),
         Names.FILE,
     ],
     agent: Annotated[
@@ -71,14 +76,14 @@ def job(
     """Answer every question greedily and measure the likelihood of the reference answers.
 
     A suite is JSONL: `prompt` and `answer`, with `choices` where the likeliest of them is the answer; files of
-    MMLU and PubMedQA are read as they come. Accuracies are in [0, 1], per suite and task. The items go to
-    `out`, which `recast compare` reads.
+    MMLU and PubMedQA are read as they come. A suite in YAML is a task of lm-eval, which measures it. Accuracies
+    are in [0, 1], per suite and task. The items go to `out`, which `recast compare` reads.
     """
-    from pipelines.jobs import models
-    from train.evaluate import drift, evaluate
-    from train.suites import load_suites
+    from train import harness
+    from train.results import EvalResult
 
-    items = load_suites(suite)
+    tasks = [path for path in suite if harness.is_task(path)]
+    own_suites = [path for path in suite if path not in tasks]
     settings = config.section(
         "engine",
         type=engine,
@@ -87,14 +92,32 @@ def job(
         served_agent=served_agent,
         batch_size=batch_size,
     )
-    source = models.engine(str(model), agent, settings, store=store)
-    own = models.answering(source, max_tokens, temperature=temperature, seed=seed or 0)
-    result = evaluate(items, own, label=label or Path(str(model)).name, samples=samples, progress=progress)
-    if kl_to:
-        other = models.answering(models.engine(kl_to), max_tokens)
-        # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
-        plain = models.answering(source, max_tokens, seed=seed or 0)
-        result = drift(result, items, plain, other, progress=progress)
+    if tasks and settings.type != "hf":
+        raise UsageError(
+            f"lm-eval loads models itself: {tasks[0]} cannot be asked through --engine {settings.type}."
+        )
+    result = EvalResult(label or Path(str(model)).name, ())
+    if own_suites:
+        from pipelines.jobs import models
+        from train.evaluate import drift, evaluate
+        from train.suites import load_suites
+
+        items = load_suites(own_suites)
+        source = models.engine(str(model), agent, settings, store=store)
+        own = models.answering(source, max_tokens, temperature=temperature, seed=seed or 0)
+        result = evaluate(items, own, label=result.model, samples=samples, progress=progress)
+        if kl_to:
+            other = models.answering(models.engine(kl_to), max_tokens)
+            # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
+            plain = models.answering(source, max_tokens, seed=seed or 0)
+            result = drift(result, items, plain, other, progress=progress)
+    if tasks:
+        from pipelines.identity import model_path
+        from pipelines.jobs.models import adapter_folder
+
+        adapter = None if agent is None else adapter_folder(agent)
+        measured = harness.measure(tasks, model_path(str(model)), adapter=adapter)
+        result = EvalResult(result.model, (*result.items, *measured))
     file = Path(out or run.folder / "results.jsonl")
     result.save(file)
     return {"out": str(file), **result.to_dict()}
