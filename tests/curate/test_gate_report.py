@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from curate.gate import load_gate
-from curate.perturbation import RIGHT, WRONG, Labelled, perturb, retold
-from curate.reportcard import Rate, calibrate, report_card, wilson
+from curate.calibration import calibrate
+from curate.checks.answer import AnswerCheck
+from curate.checks.copying import CopyCheck
+from curate.checks.judge import JudgeCheck
+from curate.errors import DataError, RefusedError, UsageError
+from curate.gate import Gate, GateConfig, load_gate
+from curate.labels import Labelled, read
+from curate.perturbation import RIGHT, WRONG, perturb, retold
+from curate.reportcard import Rate, report_card, wilson
 
 ROW = {
     "row_id": "r1",
@@ -97,7 +104,6 @@ def test_the_default_gate_passes_the_right_ones_and_refuses_the_wrong_ones():
     assert card.tasks["gsm8k"].right["accepted"] >= 3
     assert card.checks["arithmetic"].wrong["rejected"] >= 2
     assert json.loads(json.dumps(card.to_json()))["gate_id"] == load_gate("math").id
-    assert "false accepts" in card.to_text()
 
 
 def test_mistakes_are_kept_as_examples():
@@ -115,20 +121,89 @@ def test_wilson_by_hand():
     assert str(Rate(1, 4)).startswith("1/4 = 25.00%")
 
 
-def test_calibration_takes_the_lowest_threshold_that_keeps_the_target():
-    scores = [(0.9, True)] * 300 + [(0.5, True)] * 10 + [(0.4, False)] * 400 + [(0.6, False)]
-    found = calibrate(scores, 0.02)
-    # above 0.5 one of 401 wrong ones passes: upper end 1.4 %, so 0.5 is allowed; at 0.4 there is no right one
-    assert found is not None and found.value == 0.5
-    assert (found.false_accepts.count, found.false_rejects.count) == (1, 0)
-    assert calibrate([(0.9, True), (0.1, False)], 0.01) is None, "one wrong label proves nothing"
-    strict = calibrate([*scores, *[(0.6, False)] * 40], 0.02)
-    assert strict is not None and strict.value == 0.9
+def test_a_card_made_by_worker_processes_is_the_same():
+    labels = list(perturb([ROW])) * 60  # more than one chunk
+    one, two = (report_card(load_gate("math"), labels, workers=n) for n in (1, 2))
+    assert one.rows == len(labels) > 500
+    for card in (one, two):
+        card.seconds = 0.0
+    assert one == two
 
 
-def test_real_rows_reach_the_bounds_of_the_bench(shared_data):
-    lines = (shared_data / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:150]
-    rows = [
+def test_examples_are_a_few_of_every_kind():
+    text = made()["retold"].completion
+    card = report_card(
+        load_gate("math"), [Labelled(ROW, text, False, kind) for kind in ("a", "b") for _ in range(9)]
+    )
+    assert [e["kind"] for e in card.examples] == ["a"] * 3 + ["b"] * 3
+
+
+JUDGED = GateConfig(name="judged", checks=(AnswerCheck(), JudgeCheck(min_yes=0.5, max_no=0.5)))
+
+
+def opinions(wrong: float = 0.4, right: float = 0.6, odd: int = 0) -> list[Labelled]:
+    """800 right labels that a judge likes with `right`, 1,200 wrong ones with `wrong`, `odd` of them with 0.9."""
+    return [
+        Labelled(
+            {"row_id": f"r{i}", "answer": "7", "demonstration": "3 + 4 = 7"},
+            "The answer is 7.",
+            i % 5 < 2,
+            "opinion",
+            {"judge": right if i % 5 < 2 else 0.9 if i < odd else wrong},
+        )
+        for i in range(2000)
+    ]
+
+
+def test_a_dial_goes_to_where_the_labels_part_and_is_measured_on_the_other_half():
+    found = calibrate(Gate(JUDGED), lambda: opinions(wrong=0.55, right=0.7), 0.01)
+    assert found.turned == {"judge": ("min_yes", 0.5, 0.7)}
+    before, after = found.before.ensemble, found.after.ensemble
+    assert before.false_accepts.share == 1.0 and after.false_accepts.count == 0
+    assert after.false_rejects.count == 0
+    assert 900 < found.after.rows < 1100, "half of the rows"
+    assert Gate(found.config).id != Gate(JUDGED).id
+
+
+def test_a_dial_is_opened_where_labels_that_it_refuses_say_that_it_may_be():
+    found = calibrate(Gate(JUDGED), lambda: opinions(wrong=0.1, right=0.45), 0.01)
+    assert found.turned == {"judge": ("min_yes", 0.5, 0.45)}
+    assert found.after.ensemble.false_rejects.count == 0
+
+
+def test_a_dial_that_no_wrong_label_needs_stays_where_it_is():
+    copied = "Ann has 12 pens and buys 5 more of them in the shop. So she has 12 + 5 = 17 pens now. The answer is 17."
+    row = {"row_id": "a", "demonstration": copied + " Well.", "answer": "17"}
+    rows = [{**row, "row_id": str(i)} for i in range(1000)]
+    labels = [Labelled(r, copied, True, "copied") for r in rows]
+    labels += [Labelled(r, copied.replace("is 17", "is 18"), False, "wrong") for r in rows]
+    gate = Gate(GateConfig(checks=(AnswerCheck(), CopyCheck())))
+    assert report_card(gate, labels).ensemble.false_rejects.share == 1.0, "all copies"
+    found = calibrate(gate, lambda: labels, 0.01)
+    assert found.turned == {}, "the wrong ones are refused by their answer, so they say nothing about copies"
+
+
+def test_calibration_refuses_what_labels_cannot_prove():
+    with pytest.raises(RefusedError, match=r"prove no false-accept rate below 0\.\d+%"):
+        calibrate(Gate(JUDGED), opinions, 0.001)
+    with pytest.raises(RefusedError, match=r"no thresholds of judge bring .* at best"):
+        calibrate(Gate(JUDGED), lambda: opinions(wrong=0.9, right=0.4), 0.01)
+    with pytest.raises(UsageError, match="has no check with a threshold"):
+        calibrate(Gate(GateConfig(checks=(AnswerCheck(),))), opinions)
+    with pytest.raises(UsageError, match="0 wrong"):
+        calibrate(Gate(JUDGED), lambda: [label for label in opinions() if label.right])
+
+
+def test_the_default_gate_calibrated_on_perturbations_keeps_its_id_or_gets_another(shared_data):
+    labels = list(perturb(gsm8k(shared_data, 120)))
+    found = calibrate(load_gate("math"), lambda: labels, 0.03)
+    assert (Gate(found.config).id == load_gate("math").id) == (not found.turned)
+    assert found.after.ensemble.false_rejects.share <= found.before.ensemble.false_rejects.share + 0.01
+
+
+def gsm8k(shared_data: Path, count: int) -> list[dict]:
+    lines = (shared_data / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:count]
+    return [
         {
             "row_id": str(i),
             "messages": [{"role": "user", "content": r["question"]}],
@@ -136,7 +211,52 @@ def test_real_rows_reach_the_bounds_of_the_bench(shared_data):
         }
         for i, r in enumerate(map(json.loads, lines))
     ]
-    card = report_card(load_gate("math"), perturb(rows))
+
+
+def test_real_rows_reach_the_bounds_of_the_bench(shared_data):
+    card = report_card(load_gate("math"), perturb(gsm8k(shared_data, 150)))
     for kind in ("answer_changed", "sign_flipped", "digits_swapped", "false_equality", "operand_altered"):
         assert card.kinds[kind].false_accepts.count == 0, kind
     assert card.ensemble.false_rejects.share <= 0.01, card.examples
+
+
+def test_labels_survive_their_file(tmp_path):
+    labels = [*perturb([ROW]), Labelled({"answer": "7"}, "It is 7.", None, "mine", {"judge": 0.5})]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("".join(json.dumps(label.to_json()) + "\n" for label in labels))
+    again = list(read(path))
+    assert [(a.completion, a.right, a.kind, a.scores) for a in again] == [
+        (a.completion, a.right, a.kind, dict(a.scores)) for a in labels
+    ]
+    assert again[0].row["demonstration"] == ROW["demonstration"]
+    assert again[0].row["messages"] == ROW["messages"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 2 is not JSON"),
+        ("[1]", "line 2 holds a list"),
+        ('{"right": true}', "line 2: `completion` is None"),
+        ('{"completion": "x"}', "line 2: `right` is None"),
+        ('{"completion": "x", "right": "yes"}', "line 2: `right` is 'yes'"),
+        (
+            '{"completion": "x", "right": true, "scores": {"taste": 1}}',
+            "expected numbers for some of similarity",
+        ),
+    ],
+)
+def test_a_bad_line_of_labels_is_named(tmp_path, line, said):
+    path = tmp_path / "labels.jsonl"
+    path.write_text('{"question": "3 + 4?", "completion": "7", "right": true}\n' + line + "\n")
+    with pytest.raises(DataError) as error:
+        list(read(path))
+    assert said in str(error.value)
+
+
+def test_labels_that_are_not_there_say_what_makes_some(tmp_path):
+    with pytest.raises(DataError, match="recast gate perturb"):
+        list(read(tmp_path / "none.jsonl"))
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(DataError, match="holds no labels"):
+        list(read(tmp_path / "empty.jsonl"))
