@@ -10,16 +10,14 @@ for equal. Nothing here knows the question.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
+from fractions import Fraction
 
 from curate import mathworker
 from curate.expressions import parse
 from curate.probing import proportional, same
-from curate.quantities import quantity, same_quantity
+from curate.quantities import Quantity, quantity, same_quantity
 from curate.structures import (
-    EMPTY_SETS,
     Interval,
     Items,
     is_inequality,
@@ -27,11 +25,13 @@ from curate.structures import (
     matrix,
     ratio,
     region,
+    same_time,
     tidy,
     time_of_day,
 )
+from curate.wording import choice, is_words, same_words, words_and_math
+from curate.wrappers import MAX_ANSWER_CHARS, normal
 
-MAX_ANSWER_CHARS = 2_000
 MAX_NESTING = 4
 
 
@@ -45,63 +45,6 @@ def equivalent(a: str, b: str, *, symbolic: bool = True) -> bool | None:
     return _compare(one, two, symbolic, 0)
 
 
-# --- normal form ----------------------------------------------------------------------------------------
-
-_PAIRS = (
-    ("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("__", "__"), ("`", "`"), ('"', '"'),
-    ("“", "”"), ("<", ">"), ("'", "'"),
-)  # fmt: skip
-_WRAP = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|boxed|fbox|mbox)\s{0,4}\{([^{}]*)\}\Z")
-_SPACING = re.compile(r"\\[,;:! ]|\\quad|~")
-
-
-def unwrap(text: str) -> str:
-    """Take off what surrounds an answer without belonging to it: dollars, bold, quotes, `\\text{}`, a full stop."""
-    text = text.strip()[:MAX_ANSWER_CHARS]
-    for _ in range(8):
-        before = text
-        text = text.strip()
-        if not text.endswith(("...", "a.m.", "p.m.")):
-            text = text.rstrip(".;:?").rstrip()
-        for opening, closing in _PAIRS:
-            if (
-                len(text) > len(opening) + len(closing)
-                and text.startswith(opening)
-                and text.endswith(closing)
-            ):
-                inner = text[len(opening) : -len(closing)]
-                if opening not in inner:
-                    text = inner.strip()
-        if text.startswith("$") and text.endswith("$") and len(text) > 2 and "$" not in text[1:-1]:
-            text = text[1:-1].strip()
-        if text.endswith("**") and "**" not in text[:-2]:
-            text = text[:-2].rstrip()
-        match = _WRAP.match(text)
-        if match:
-            text = match.group(1).strip()
-        if text == before:
-            break
-    return text
-
-
-@lru_cache(maxsize=4096)
-def normal(text: str) -> str:
-    """The form in which equal answers are mostly equal strings. Letters keep their case."""
-    text = unwrap(text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.replace("½", " 1/2").replace("⅓", " 1/3").replace("¼", " 1/4")
-                                     .replace("¾", " 3/4").replace("⅔", " 2/3"))  # fmt: skip
-        text = text.replace("\u2212", "-").replace("\u200b", "").replace("\u2044", "/").strip()
-    text = re.sub(r"(?<=\d)\\[,!](?=\d{3})", ",", text) if "\\" in text else text
-    return " ".join(text.split())
-
-
-# --- comparison -----------------------------------------------------------------------------------------
-
-_MATH = re.compile(r"[\\^_=+*/<>|{}0-9√π∞∪∩∫Σ]")
-_LETTERS = re.compile(r"[A-Za-z]")
-
-
 def _compare(a: str, b: str, symbolic: bool, depth: int) -> bool | None:
     if a == b:
         return True
@@ -113,9 +56,9 @@ def _compare(a: str, b: str, symbolic: bool, depth: int) -> bool | None:
         if verdict is not _OPEN:
             return verdict  # type: ignore[return-value]
     if is_words(a) and is_words(b):
-        return _same_words(a, b)
+        return same_words(a, b)
     if is_words(a) or is_words(b):
-        return _words_and_math(a, b)
+        return words_and_math(a, b)
     return _algebra(a, b, symbolic)
 
 
@@ -126,17 +69,47 @@ _OPEN = object()
 def _simple(a: str, b: str) -> object:
     clock = time_of_day(a), time_of_day(b)
     if clock[0] and clock[1]:
-        return clock[0][0] == clock[1][0] if clock[0][1] == clock[1][1] else None
+        return same_time(clock[0], clock[1])
     shares = ratio(a), ratio(b)
     if shares[0] and shares[1]:
         return shares[0] == shares[1]
     x, y = quantity(a), quantity(b)
     if x is not None and y is not None:
         return same_quantity(x, y)
+    for share, other, timed in ((shares[0], y, clock[0]), (shares[1], x, clock[1])):
+        if share is not None and other is not None:
+            return True if _quotient(share) == other.value and not other.unit and not timed else None
+    numerals = based(a), based(b)
+    if any(numerals):
+        return _same_base(a, b, numerals, x or y)
     letters = choice(a), choice(b)
     if letters[0] and letters[1]:
         return letters[0] == letters[1]
     return _OPEN
+
+
+def _quotient(share: tuple[int, ...]) -> Fraction | None:
+    return Fraction(share[0], share[1]) if len(share) == 2 and share[1] else None
+
+
+_BASED = re.compile(r"(\d{1,40})_\{?(\d{1,2})\}?\Z")
+
+
+def based(text: str) -> int | None:
+    """The value of `1010_2`, a numeral with its base (2 to 9); None for anything else."""
+    match = _BASED.match(text)
+    if not match or not 2 <= int(match.group(2)) <= 9 or max(map(int, match.group(1))) >= int(match.group(2)):
+        return None
+    return int(match.group(1), int(match.group(2)))
+
+
+def _same_base(a: str, b: str, values: tuple[int | None, int | None], plain: Quantity | None) -> bool | None:
+    """Numerals by value; where only the base was left off, the question may have named it."""
+    if None not in values:
+        return values[0] == values[1]
+    if plain is None or a.partition("_")[0] == b.partition("_")[0]:
+        return None
+    return plain.value in values
 
 
 def _structured(a: str, b: str, symbolic: bool, depth: int) -> object:
@@ -173,13 +146,19 @@ def _part_and_whole(several: Items, single: str) -> object:
     )
 
 
+_OPTION = re.compile(r"\(?[A-J]\)?\Z")
+
+
 def _same_items(one: Items, two: Items, symbolic: bool, depth: int) -> bool | None:
-    brackets = {one.kind, two.kind} - {"", "set", "{}"}
+    if "named" in (one.kind, two.kind) and (one.unordered or two.unordered):
+        return None  # x = 3 and y = 4 against the set of 3 and 4
+    brackets = {one.kind, two.kind} - {"", "set", "{}", "named"}
     if len(brackets) == 2:
         if brackets == {"()", "[]"}:
             return None  # a tuple and a list, or two different intervals
         return False
-    unordered = one.unordered or two.unordered
+    letters = one.kind == two.kind == "" and all(map(_OPTION.match, (*one.parts, *two.parts)))
+    unordered = one.unordered or two.unordered or letters
     ours, theirs = list(one.parts), list(two.parts)
     if unordered:
         ours, theirs = _distinct(ours, depth), _distinct(theirs, depth)
@@ -240,57 +219,6 @@ def _same_region(
     return None if undecided else True
 
 
-# --- letters and words ----------------------------------------------------------------------------------
-
-_CHOICE = re.compile(r"(?:(?:option|choice|answer)\s+)?\(?([A-Ja-j])(?:\)|[.):](?=\s|$)|$)")
-_OPTION_TEXT = re.compile(r"\\text(?:bf)?\{\s*(\([A-J]\))\s*\}")
-
-
-@lru_cache(maxsize=4096)
-def choice(text: str) -> str | None:
-    """The letter of `B`, `(b)`, `B.`, `(B) blue`, `option B`; None else."""
-    text = _OPTION_TEXT.sub(r"\1", text)
-    match = _CHOICE.match(text)
-    return match.group(1).upper() if match else None
-
-
-@lru_cache(maxsize=4096)
-def is_words(text: str) -> bool:
-    """Plain language: no digit, no mathematical sign, and a word of at least two letters."""
-    return not _MATH.search(text) and any(len(w) > 1 and w.isalpha() for w in re.split(r"[\s'’,.-]+", text))
-
-
-_ARTICLE = re.compile(r"\A(?:the|a|an)\s+(?=\w)")
-_TRUTH = {"yes": True, "true": True, "no": False, "false": False}
-_NEGATIONS = frozenset(("not", "no", "never", "neither", "none", "isn't", "cannot", "can't", "without"))
-
-
-def _same_words(a: str, b: str) -> bool | None:
-    one = re.sub(r"[^\w\s']", " ", _ARTICLE.sub("", a.lower())).split()
-    two = re.sub(r"[^\w\s']", " ", _ARTICLE.sub("", b.lower())).split()
-    if one == two or "".join(one) == "".join(two):
-        return True
-    if one and two and one[0] in _TRUTH and two[0] in _TRUTH:
-        return None if _TRUTH[one[0]] == _TRUTH[two[0]] else False
-    if max(len(a), len(b)) <= 3 and sorted(a) == sorted(b):
-        return None  # ab and ba: a product of letters, or two words
-    ours, theirs = set(one), set(two)
-    if (ours & _NEGATIONS) != (theirs & _NEGATIONS):
-        return False
-    if ours <= theirs or theirs <= ours:
-        return None  # blue, and the colour blue
-    return False
-
-
-def _words_and_math(a: str, b: str) -> bool | None:
-    """Words against a number or formula: different, unless the words may be a letter's text or hold the number."""
-    if {a.lower(), b.lower()} & EMPTY_SETS:
-        return False
-    if len(a.split()) + len(b.split()) > 6 or choice(a) or choice(b):
-        return None
-    return False
-
-
 # --- algebra --------------------------------------------------------------------------------------------
 
 _APPLIED = re.compile(r"\A[A-Za-z]\w?\s*(?:\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\)|'*)\s*=\s*(?=[^=])")
@@ -328,6 +256,8 @@ def _same_equation(a: str, b: str) -> bool | None:
     (left, right), (left_too, right_too) = sides
     if left == left_too and (_NAME.match(left) or _APPLIED.match(a)):
         return _compare(normal(right), normal(right_too), False, MAX_NESTING)
+    if (left, right) == (right_too, left_too):
+        return True
     trees = [parse(text) for text in (left, right, left_too, right_too)]
     if any(tree is None for tree in trees):
         return None

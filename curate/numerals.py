@@ -127,35 +127,17 @@ def count(text: str) -> dict[Value, int]:
 
 
 _SMALL = {
-    w: v
-    for v, w in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
+    word: value
+    for value, word in enumerate(
+        (
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        ).split()
     )
 }
 _TENS = {
-    w: 10 * v
-    for v, w in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+    word: 10 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 }
 _PARTS: dict[str, Value] = {
     "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
@@ -184,7 +166,7 @@ def spoken(text: str) -> frozenset[Value]:
 
 
 def worded(text: str) -> Value | None:
-    """The number that the words of `text` are as a whole: `forty-two`, `two thirds`, `one half`; None else."""
+    """The number that the words of `text` are as a whole: `forty-two`, `two thirds`, `two and a half`; None else."""
     words = text.lower().replace("-", " ").split()
     if not words or words[0] in ("hundred", "thousand", "dozen") or any(
         w not in _SMALL and w not in _TENS and w not in _PARTS and w not in ("and", "a") for w in words
@@ -192,8 +174,10 @@ def worded(text: str) -> Value | None:
         return None
     total: Value = 0
     current: Value = 0
-    for word in words:
-        if word in _SMALL or word in _TENS:
+    for i, word in enumerate(words):
+        if word == "and" and any(isinstance(_PARTS.get(w), Fraction) for w in words[i:]):
+            total, current = total + current, 0  # two and a half
+        elif word in _SMALL or word in _TENS:
             current += _SMALL[word] if word in _SMALL else _TENS[word]
         elif word == "hundred":
             current = (current or 1) * 100

@@ -105,7 +105,7 @@ def float_value(tree: Node, env: dict[str, Fraction], scale: list[float]) -> com
         if kind == "add":
             value = v[0] + v[1]
         elif kind == "neg":
-            value = -v[0]
+            value = 0j - v[0]  # -v would give the imaginary part the sign of the other side of the branch cut
         elif kind == "mul":
             value = v[0] * v[1]
         elif kind == "div":

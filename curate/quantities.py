@@ -15,7 +15,7 @@ from curate.expressions import parse, repeating
 from curate.notation import signs
 from curate.numerals import Value, exact, worded
 from curate.probing import Inexact, exact_value, names
-from curate.units import dimensions, unit
+from curate.units import MULTIPLIERS, dimensions, unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,21 @@ class Quantity:
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+)?\Z")
 _HEAD = re.compile(
-    r"(?P<sign>[-+]?)\s*(?P<money>\\?\$|€|£|USD\s|EUR\s|GBP\s)?\s*(?P<number>[-+]?(?:\d|\\|\(|\.\d|√|\|).*?)"
-    r"\s*(?P<percent>\\?%|\bper\s?cent\b)?\s*(?P<unit>(?:\^?\s?\{?\\circ\}?|°|¢|€|£|\\?\$|(?<![\\A-Za-z])[A-Za-z]).*)?\Z",
+    r"(?P<sign>[-+]?)\s*(?P<money>\\?\$|€|£|₹|USD\s|EUR\s|GBP\s|Rs\.?\s)?\s*(?P<number>[-+]?(?:\d|\\|\(|\.\d|√|\|).*?)"
+    r"\s*(?P<percent>\\?%|\bper\s?cent\b)?\s*(?P<unit>(?:\^?\s?\{?\\circ\}?|°|¢|€|£|\\?\$|(?:/\s?)?(?<![\\A-Za-z])[A-Za-z]).*)?\Z",
     re.DOTALL,
 )
-_MONEY = {"$": "dollars", "€": "euros", "£": "sterling", "USD": "dollars", "EUR": "euros", "GBP": "sterling"}
+_MONEY = {
+    "$": "dollars", "€": "euros", "£": "sterling", "₹": "rupees", "USD": "dollars", "EUR": "euros", "GBP": "sterling",
+    "Rs": "rupees", "Rs.": "rupees",
+}  # fmt: skip
 _ROMAN = re.compile(r"\\(?:text|mathrm|textrm|operatorname|mbox|textbf)\s*\{\s*~?([^{}]*)\}")
 _ABOUT = re.compile(
     r"(?:about|approximately|around|roughly|only|exactly|a total of|total of|≈|\\approx)\s*", re.I
 )
-_UNIT = re.compile(r"[A-Za-z°¢€£$][A-Za-z°¢€£$'\s/.^0-9(){}*·-]{0,60}\Z")
+_UNIT = re.compile(r"(?:/\s?)?[A-Za-z°¢€£$][A-Za-z°¢€£$'\s/.^0-9(){}*·-]{0,60}\Z")
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*([A-Za-z]{1,20})")
+_COMPOUND = re.compile(rf"{_PART.pattern}(?:(?:,|\s+and|,\s*and)?\s+{_PART.pattern}){{1,3}}\.?\Z")
 _VARIABLES = frozenset("x y z n k a b c i e t r d p q u v w X Y Z N".split())
 _REPEATED = re.compile(r"(-?\d*\.\d*?)(\d+?)\2+(?:\.\.\.|…)\Z")
 
@@ -56,9 +61,9 @@ def quantity(text: str) -> Quantity | None:
     if match:
         value = repeating(f"{match.group(1).lstrip('-')}\\overline{{{match.group(2)}}}")
         return Quantity(exact(-value if text.startswith("-") else value))
-    spoken = _spoken(text)
-    if spoken is not None:
-        return spoken
+    told = _spoken(text) or _compound(text)
+    if told is not None:
+        return told
     value = _calculated(text) if "%" not in text else None
     if value is not None:
         return Quantity(value)
@@ -95,6 +100,19 @@ def _spoken(text: str) -> Quantity | None:
     return None
 
 
+def _compound(text: str) -> Quantity | None:
+    """`1 hour 30 minutes`, `5 feet 3 inches`, `3 dollars and 50 cents`: the sum, in the last unit."""
+    parts = _PART.findall(text)
+    if not 2 <= len(parts) <= 4 or not _COMPOUND.match(text):
+        return None
+    units = [unit(word) for _, word in parts]
+    sizes = [size for size, _ in units]
+    if len({dims for _, dims in units}) != 1 or not units[0][1] or sizes != sorted(set(sizes), reverse=True):
+        return None
+    total = sum(Fraction(number) * size for (number, _), size in zip(parts, sizes, strict=True))
+    return Quantity(exact(total / sizes[-1]), unit=parts[-1][1])
+
+
 def _figured(match: re.Match[str]) -> Quantity | None:
     number, written = match.group("number"), (match.group("unit") or "").strip()
     written = re.sub(r"\^?\s?\{?\\circ\}?", "degrees ", written).strip()
@@ -116,14 +134,21 @@ def _figured(match: re.Match[str]) -> Quantity | None:
         written = _MONEY[money]
     elif money:
         rate = written.startswith(("per", "/", "a ", "an ", "each"))
-        written = f"{_MONEY[money]} {written}" if rate else _MONEY[money]
+        counted = written.split()[0].lower() in MULTIPLIERS  # $3 million
+        written = (
+            f"{written} {_MONEY[money]}"
+            if counted
+            else f"{_MONEY[money]} {written}"
+            if rate
+            else _MONEY[money]
+        )
     return Quantity(value, match.group("percent") is not None, written.replace("\\$", "$"), decimals)
 
 
 def _is_unit(text: str) -> bool:
     if not _UNIT.match(text):
         return False
-    first = re.split(r"[\s/^({]", text)[0]
+    first = re.split(r"[\s/^({]", text.lstrip("/ "))[0]
     if first in ("and", "or", "to", "plus", "minus", "times", "with", "over", "then"):
         return False
     return first not in _VARIABLES

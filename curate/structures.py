@@ -1,14 +1,18 @@
 """Answers with parts: lists, tuples, sets, intervals and inequalities, matrices, ratios, times of day.
 
 Each reader turns a text into a small record or says None; `curate.equivalence` compares the parts.
+
+>>> items("x = 3, y = 4").parts, region("x < 2 or x > 5") == region("(-\\infty, 2) \\cup (5, \\infty)")
+(('3', '4'), True)
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
-from math import gcd
+from math import gcd, lcm
 
 MAX_ITEMS = 200
 _OPENERS = {"(": ")", "[": "]", "{": "}"}
@@ -22,7 +26,8 @@ EMPTY_SETS = frozenset(("\\emptyset", "\\varnothing", "\\{\\}", "{}", "∅", "no
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Parts in order. `kind` is the two brackets, `set` where order does not count, or empty for a bare list."""
+    """Parts in order. `kind` is the two brackets, `set` where order does not count, `named` for the values of
+    different names in their order, or empty for a bare list."""
 
     kind: str
     parts: tuple[str, ...]
@@ -46,12 +51,16 @@ def items(text: str) -> Items | None:
     if text in EMPTY_SETS:
         return Items("set", ())
     if "\\pm" in text and text.count("\\pm") == 1 and "," not in text:
-        body = _ASSIGNED.sub("", text, count=1)
-        return Items("set", (body.replace("\\pm", "", 1).strip(), body.replace("\\pm", "-", 1).strip()))
+        body = _ASSIGNED.sub("", text, count=1).strip()
+        plus = "" if body.startswith("\\pm") else "+"
+        return Items("set", (body.replace("\\pm", plus, 1).strip(), body.replace("\\pm", "-", 1).strip()))
     braces = "\\{" in text or (text.startswith("{") and text.endswith("}"))
     if not braces and not any(mark in text for mark in (",", ";", " and ", " or ", "{ and", "{ or")):
         return None
     text = tidy(text)
+    by_name = _named(text)
+    if by_name:
+        return Items("named", by_name)
     kind, assigned = "", _ASSIGNED.match(text)
     if assigned:
         text, kind = text[assigned.end() :], "set"
@@ -70,6 +79,15 @@ def items(text: str) -> Items | None:
     if not all(parts) or len(parts) > MAX_ITEMS or (kind == "" and any(len(p.split()) > 3 for p in parts)):
         return None
     return Items(kind, tuple(part.replace("\u2063", ",") for part in parts))
+
+
+def _named(text: str) -> tuple[str, ...] | None:
+    """The values of `y = 4, x = 3` by name, `(3, 4)`; None where not every part gives another name a value."""
+    matches = [(_ASSIGNED.match(part), part) for part in _split(text)]
+    if len(matches) < 2 or not all(match for match, _ in matches):
+        return None
+    values = {match.group().rstrip("= "): part[match.end() :] for match, part in matches if match}
+    return tuple(values[name] for name in sorted(values)) if len(values) == len(matches) else None
 
 
 def _split(text: str) -> list[str]:
@@ -113,17 +131,27 @@ class Interval:
     high_closed: bool
 
 
+_SET_BUILDER = re.compile(r"\{\s*[A-Za-z]\w?\s*(?::|\||\\mid(?![a-z]))\s*(.*)\}\Z", re.DOTALL)
+_UNEQUAL = re.compile(r"\s*[A-Za-z]\w?\s*(?:\\neq?(?![a-z])|≠|!=)\s*([^=<>\\]+?)\s*\Z")
+_OR = re.compile(r"\s*(?:\bor\b|\\text\{\s*or\s*\})\s*")
+_REALS = frozenset(("\\mathbb{R}", "\\mathbb R", "\\R", "ℝ", "all real numbers", "all reals"))
 _RELATION = re.compile(r"(<=|>=|\\leq?(?![a-z])|\\geq?(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|≤|≥|<|>)")
 _INFINITY = re.compile(r"\A\+?\\?(?:infty|infinity|oo|∞|inf)\Z|\A\\infty\Z")
 
 
 @lru_cache(maxsize=2048)
 def region(text: str) -> tuple[Interval, ...] | None:
-    """Read `(0, 1]`, a union of such, `x \\ge 3`, `1 < x < 2`; None for anything else."""
+    """Read `(0, 1]`, a union of such, `x \\ge 3`, `1 < x < 2`, `{x : x > 3}`, the reals; None for anything else."""
     text = tidy(text)
+    if text in _REALS:
+        return (Interval("-oo", "oo", False, False),)
+    if built := _SET_BUILDER.match(text):
+        text = built.group(1).strip()
+    if apart := _UNEQUAL.match(text):
+        return Interval("-oo", apart.group(1), False, False), Interval(apart.group(1), "oo", False, False)
     if _RELATION.search(text):
-        one = _inequality(text)
-        return (one,) if one else None
+        told = [_inequality(part) for part in _OR.split(text)]
+        return _sorted([one for one in told if one]) if all(told) else None
     parts = re.split(r"\\cup|∪|\bU\b", text)
     found: list[Interval] = []
     for part in parts:
@@ -134,7 +162,11 @@ def region(text: str) -> tuple[Interval, ...] | None:
         if len(ends) != 2:
             return None
         found.append(Interval(_end(ends[0]), _end(ends[1]), part[0] == "[", part[-1] == "]"))
-    return tuple(sorted(found, key=lambda i: (i.low != "-oo", i.low, i.high)))
+    return _sorted(found)
+
+
+def _sorted(intervals: list[Interval]) -> tuple[Interval, ...]:
+    return tuple(sorted(intervals, key=lambda i: (i.low != "-oo", i.low, i.high)))
 
 
 def _end(text: str) -> str:
@@ -173,9 +205,12 @@ def is_inequality(text: str) -> bool:
 # --- matrices, ratios, times ----------------------------------------------------------------------------
 
 _MATRIX = re.compile(
-    r"\s*\\begin\{[pbvBV]?(?:small)?matrix\}(.*?)\\end\{[pbvBV]?(?:small)?matrix\}\s*\Z|", re.DOTALL
+    r"\s*(?:\\left\s*[(\[|])?\s*\\begin\{(?:[pbvBV]?(?:small)?matrix|array)\}(?:\{[clr|\s]*\})?(.*?)"
+    r"\\end\{(?:[pbvBV]?(?:small)?matrix|array)\}\s*(?:\\right\s*[)\]|])?\s*\Z|",
+    re.DOTALL,
 )
-_RATIO = re.compile(r"\s*(\d{1,9}(?:\s*:\s*\d{1,9}){1,4})\s*\Z")
+_RATIO = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?(?:\s*:\s*\d{1,9}(?:\.\d{1,9})?){1,4})\s*\Z")
+_NAMED_TIMES = {"noon": 720, "midnight": 0}
 _RATIO_WORDS = re.compile(r"\s*(\d{1,9})\s+to\s+(\d{1,9})\s*\Z")
 _TIME = re.compile(
     r"\s*(\d{1,2})(?::(\d{2}))?\s*([ap])\.?\s?m\.?\s*\Z|\s*(\d{1,2}):(\d{2})\s*\Z", re.IGNORECASE
@@ -185,6 +220,7 @@ _TIME = re.compile(
 @lru_cache(maxsize=2048)
 def matrix(text: str) -> tuple[tuple[str, ...], ...] | None:
     """Rows of `\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}` or `[[1, 2], [3, 4]]`."""
+    text = _ASSIGNED.sub("", text, count=1) if "matrix" in text or "array" in text else text
     match = _MATRIX.match(text)
     if match and match.group(1) is not None:
         rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match.group(1)) if row.strip()]
@@ -201,17 +237,24 @@ def matrix(text: str) -> tuple[tuple[str, ...], ...] | None:
 
 
 def ratio(text: str) -> tuple[int, ...] | None:
-    """`4:6` and `2 to 3` as (2, 3)."""
+    """`4:6`, `1:1.5` and `2 to 3` as (2, 3)."""
     match, told = _RATIO.match(text), _RATIO_WORDS.match(text)
     if not match and not told:
         return None
-    parts = [int(p) for p in (match.group(1).split(":") if match else told.groups())]  # type: ignore[union-attr]
+    shares = [Fraction(p.strip()) for p in (match.group(1).split(":") if match else told.groups())]  # type: ignore[union-attr]
+    whole = lcm(*(share.denominator for share in shares))
+    parts = [int(share * whole) for share in shares]
     common = gcd(*parts)
     return tuple(p // common for p in parts) if common else tuple(parts)
 
 
-def time_of_day(text: str) -> tuple[int, bool] | None:
-    """`(minutes since midnight, half of the day is known)` of `5:30 pm`, `17:30`, `7 p.m.`."""
+def time_of_day(text: str) -> tuple[int, bool | None] | None:
+    """`(minutes since midnight, whether the half of the day is known)` of `5:30 pm`, `17:30`, `7 p.m.`, `noon`.
+
+    The half is None where it is likely but not said: `02:30` is mostly half past two in the morning.
+    """
+    if (named := _NAMED_TIMES.get(text.lower().removeprefix("12 ").strip())) is not None:
+        return named, True
     match = _TIME.match(text)
     if not match:
         return None
@@ -221,4 +264,16 @@ def time_of_day(text: str) -> tuple[int, bool] | None:
             return None
         return (hour % 12 + (12 if match.group(3).lower() == "p" else 0)) * 60 + minute, True
     hour, minute = int(match.group(4)), int(match.group(5))
-    return (hour * 60 + minute, hour > 12 or hour == 0) if hour < 24 and minute < 60 else None
+    if hour > 23 or minute > 59:
+        return None
+    known = True if hour > 12 or hour == 0 else None if match.group(4)[0] == "0" else False
+    return hour * 60 + minute, known
+
+
+def same_time(one: tuple[int, bool | None], two: tuple[int, bool | None]) -> bool | None:
+    """Whether two times of day are the same; None where one may lie in the other half of the day."""
+    (minutes, known), (minutes_too, known_too) = one, two
+    likely = known is None or known_too is None
+    if minutes == minutes_too:
+        return True if known is known_too or likely else None
+    return False if known is known_too or (likely and False in (known, known_too)) else None

@@ -40,6 +40,7 @@ money       1                cent cents penny pennies ¢
 money       5                nickel nickels
 money       10               dime dimes
 money       100              dollar dollars usd $ bucks
+rupee       1                rupee rupees inr rs ₹
 euro        1                euro euros eur €
 sterling    1                sterling gbp £
 angle       1                degree degrees deg °
@@ -111,7 +112,8 @@ def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
     factor = Fraction(1)
     powers: dict[str, int] = {}
     sign, raised = 1, 1
-    for part in re.findall(r"/|[^\s/]+(?:\s*\^\s*\{?-?\d\}?)?", text):
+    parts = re.findall(r"/|[^\s/]+(?:\s*\^\s*\{?-?\d\}?)?", text)
+    for part in parts:
         word = part.strip(".,'()").lower()
         if part == "/" or word in ("per", "a", "an", "each", "every"):
             sign = -1 if part == "/" or word == "per" else sign
@@ -122,8 +124,8 @@ def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
         if word in ("cubic", "cu"):
             raised = 3
             continue
-        if word in ("of", "the", "in", "total", "and"):
-            continue
+        if word in ("of", "the", "total", "and") or (word == "in" and len(parts) > 1 and raised == 1):
+            continue  # apples in the box, but 60 in, and 5 square in
         if word in MULTIPLIERS and sign > 0:
             factor *= MULTIPLIERS[word]
             continue

@@ -314,3 +314,31 @@ def test_random_answers_of_its_own_alphabet_never_break_the_ensemble():
         assert equivalent(a, b, symbolic=False) in (True, False, None)
         assert equivalent(a, a, symbolic=False) in (True, None)
         final_answer(f"The answer is {a}.\n\\boxed{{{b}")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        ("x = 3, y = 4", "x = 4, y = 3", False),  # not the set of 3 and 4
+        ("x = 3, y = 4", "(3, 4)", True),
+        ("y = 4, x = 3", "(x, y) = (3, 4)", True),
+        ("x = 3, y = 4", "(4, 3)", False),
+        ("x = 3, y = 4", "{3, 4}", None),
+        ("two and a half", "1", False),
+        ("$3 million", "$3", False),
+        ("5 ft", "60 in", True),
+        ("5 in the box", "5 inches", None),
+        ("5 feet 3 inches", "63 in", True),
+        ("1 hour 90 km", "91", False),
+        ("2:30 p.m.", "02:30", None),  # 24 hours mostly, but a clock may show it so
+        ("3:15", "1/5", None),  # a ratio, or a quarter past three
+        ("2516_8", "2516", None),  # the question may have named the base
+        ("1010_2", "12_8", True),
+        ("\\sqrt{-4}", "2i", True),
+        ("(a, b)", "(b, a)", False),
+        ("A, C", "C, B", False),
+    ],
+)
+def test_readings_that_were_once_wrong(a, b, verdict):
+    assert equivalent(a, b) is verdict
+    assert equivalent(b, a) is verdict
