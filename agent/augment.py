@@ -1,13 +1,16 @@
 """Augmenting: new questions from existing rows, answered by the backbone, kept where independent answers agree.
 
     row that the backbone solves ─► new question of its kind ─► two solutions of their own ─► each passes the gate
-    with the other as reference ─► no near duplicate of a known question ─► a row `generated`, linked to its source
+    with the other as reference ─► the question's numbers are found again from the solution ─► no near duplicate of a
+    known question ─► a row `generated`, linked to its source
 
 The question comes from a prompt that shows question and demonstration (`ask`), or from a user turn begun with the
 source question's first words (`continue`, see `agent.userturn`), which needs no instruction-following. There is no
 gold answer: what stands for one is that two samples at temperature agree in the answer and in every step result.
 A model can agree with itself on what it does not know, so only rows whose own question it solves, by their own gold
-answer, give new ones (`known_kind`).
+answer, give new ones (`known_kind`). And it can answer a question that has no answer: asked to write the question
+that its solution answers, it must come upon the same numbers (`round_trip`), which a solution that passed over half
+of an impossible question does not lead to.
 
     result = augment(store.open("gsm8k"), engine, solving_gate(gate), AugmentConfig(), "runs/3")
 """
@@ -15,6 +18,8 @@ answer, give new ones (`known_kind`).
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +45,8 @@ from curate.records import Messages, Verdict
 
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 NO_QUESTION, NO_ANSWER, DISAGREE, ERROR = "no_question", "no_answer", "solutions_disagree", "error"
-UNKNOWN_KIND = "source_not_solved"
+UNKNOWN_KIND, NOT_FOUND_AGAIN = "source_not_solved", "not_found_again"
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class AugmentConfig(BaseModel):
@@ -59,6 +65,8 @@ class AugmentConfig(BaseModel):
     """Independent solutions a question, all of which must agree."""
     known_kind: bool = True
     """Only rows whose own question the backbone solves, in every one of `solutions` samples, give new questions."""
+    round_trip: bool = True
+    """The backbone, shown the solution alone, must write a question with the same numbers."""
     question_temperature: float = Field(0.7, ge=0)
     """Sampling temperature of questions. Higher: more variety, and more questions that have no answer."""
     temperature: float = Field(1.0, gt=0)
@@ -120,7 +128,7 @@ def augment(
         "all_rows": everything.survey(("messages",)).digest,
         "config": config.model_dump(mode="json"),
         "name": name,
-        "prompts": [prompts.ANOTHER_ID, prompts.QUESTION_ID],
+        "prompts": [prompts.ANOTHER_ID, prompts.QUESTION_ID, prompts.WRITE_QUESTION_ID],
         "engine": engine.name,
         "backbone": engine.fingerprint,
         "gate_id": gate.id,
@@ -137,7 +145,7 @@ def augment(
         proposals = yield from worker.run(at_work)
         return lambda: generated.part_table(proposals)
 
-    most = config.per_row * (1 + config.solutions) + config.known_kind * config.solutions
+    most = config.per_row * (1 + config.solutions + config.round_trip) + config.known_kind * config.solutions
     work = Work(steps, count.add, count.progress, lambda: count.num_candidates, most)
     job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
     job.run()
@@ -198,6 +206,8 @@ class _Worker:
         for number, proposal in self._numbered(asked):
             if (proposal.position, number) in solved:
                 _judge(proposal, solved[proposal.position, number], passed[id(proposal)])
+        if self.config.round_trip:
+            self._find_again([p for p in asked if p.reason is None])
         by_position: dict[int, list[Proposal]] = {}
         for proposal in proposals:
             by_position.setdefault(proposal.position, []).append(proposal)
@@ -232,6 +242,25 @@ class _Worker:
         for i, sample in jobs:
             drawn[i] = (drawn[i][0] + 1, drawn[i][1] + len(sample.token_ids))
         return {i for i, _ in jobs} - unsolved, drawn
+
+    def _find_again(self, proposals: list[Proposal]) -> None:
+        """Drop those whose numbers are not those of a question written from their solution."""
+        greedy = Sampling(0.0, 1.0, self.config.max_question_tokens)
+
+        def write(chosen: Any) -> list[list[Sample]]:
+            asked = [prompts.question(proposals[i].completion) for i in chosen]
+            return self.engine.sample(asked, 1, greedy, seeds=[[0]] * len(asked), adapter=False)
+
+        for proposal, group in zip(proposals, each(write, len(proposals), self._probe), strict=True):
+            if isinstance(group, Exception):
+                proposal.reason, proposal.meta["error"] = ERROR, f"{type(group).__name__}: {group}"[:500]
+                continue
+            proposal.drawn, proposal.drawn_tokens = (
+                proposal.drawn + 1,
+                proposal.drawn_tokens + len(group[0].token_ids),
+            )
+            if Counter(_NUMBER.findall(proposal.text)) != Counter(_NUMBER.findall(group[0].text)):
+                proposal.reason = NOT_FOUND_AGAIN
 
     def _solutions(self, asked: list[Messages], seeds: list[list[int]]) -> list[list[Sample] | Exception]:
         """Samples of the bare backbone for each question."""

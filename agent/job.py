@@ -75,6 +75,7 @@ class Job:
         self.beside = beside
         self.seconds = {"gate": 0.0, "write": 0.0}
         self._started = time.monotonic()
+        self.found = 0  # rows that earlier calls had finished
         self._done = 0
         self._under_way = 0  # most candidates that the batches at work can come to
         self._stopped = ""
@@ -103,6 +104,7 @@ class Job:
         for window in windows(self.source, self.parts.plan):
             for batch in window.batches:
                 if self.parts.is_done(batch):
+                    self.found += len(batch[1])
                     self._count(len(batch[1]), self.parts.read(batch))
                 elif not self._stopped and not self._spent(self._most(batch)):
                     self._under_way += self._most(batch)

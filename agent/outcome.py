@@ -77,7 +77,8 @@ class RewriteResult:
     nll_completion: float | None  # of what the new version reads, fallbacks included
     nll_self: float | None
     part_bytes: int
-    seconds: dict[str, float]  # of this call, by stage; `gate` runs beside the others, `wait` is for it
+    num_found: int  # rows that earlier calls had finished
+    seconds: dict[str, float]  # of this call, by stage; `gate` and `write` run beside the others
     _parts: Parts = field(repr=False)
     _source: Source = field(repr=False)
     _constants: dict[str, str | None] = field(repr=False)  # provenance columns, the same for all rows

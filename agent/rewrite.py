@@ -15,6 +15,7 @@ knows no store.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -140,6 +141,7 @@ def rewrite(
 
     work = Work(steps, tally.add, tally.progress, lambda: tally.num_candidates, method.most_candidates)
     job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    started = time.monotonic()
     job.run()
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
@@ -150,7 +152,11 @@ def rewrite(
         embedding=embedding,
         **tally.figures(),
         part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
-        seconds={stage: round(s, 3) for stage, s in {**worker.seconds, **job.seconds}.items()},
+        seconds={
+            stage: round(s, 3)
+            for stage, s in {**worker.seconds, **job.seconds, "total": time.monotonic() - started}.items()
+        },
+        num_found=job.found,
         _parts=parts,
         _source=source,
         _constants={

@@ -39,7 +39,7 @@ _FORM = (
 
 _AGAIN = "recast rewrite {source} --as {to}{flags}"
 _SHOW = "recast show {source} --row {row}"
-_WHY = "recast why {to} {row}"
+_WHY = "recast why {version} {row}"
 
 CAUSES: dict[str, tuple[str, str]] = {
     "demonstration_refused": ("the gate refuses the demonstration itself: it is suspect", _SHOW),
@@ -128,7 +128,7 @@ class Triage:
 def next_command(cause: Mapping[str, Any], names: Mapping[str, Any]) -> str:
     """The command to run next for one entry of `Triage.to_list`.
 
-    `names`: source and to (versions), flags and model (options of the run, each with a leading space), and the
-    values to try: longer (max_tokens), more (candidates), repairs.
+    `names`: source, version (the new one) and to (its name), flags and model (options of the run, each with a
+    leading space), and the values to try: longer (max_tokens), more (candidates), repairs.
     """
     return CAUSES[cause["cause"]][1].format(row=cause["examples"][0], **names)

@@ -30,6 +30,8 @@ from curate.errors import UsageError
 SECTIONS: dict[str, str] = {
     "learn": "agent.learn:LearnConfig",
     "rewrite": "agent.rewrite:RewriteConfig",
+    "augment": "agent.augment:AugmentConfig",
+    "rehearse": "agent.rehearse:RehearseConfig",
     "engine": "agent.engines:EngineConfig",
     "judge": "agent.engines:EngineConfig",
     "sft": "train.sft:SftConfig",

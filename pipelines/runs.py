@@ -253,7 +253,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
             values = value if isinstance(value, list | tuple) else [value]
             inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
     resolved: dict[str, Any] = {name: config.identity(name) for name in verb.sections}
-    if {"learn", "rewrite"} & set(verb.sections):
+    if {"learn", "rewrite", "augment"} & set(verb.sections):
         from curate.gate import load_gate
 
         resolved["gate"] = load_gate(config.general.gate).id

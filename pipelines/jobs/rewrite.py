@@ -9,6 +9,7 @@ from pipelines.jobs.options import (
     AsName,
     BaseUrl,
     BatchSize,
+    BudgetMinutes,
     EngineType,
     Limit,
     ModelPath,
@@ -20,6 +21,9 @@ from pipelines.jobs.options import (
     VersionRef,
     option,
 )
+from pipelines.jobs.rewriting import Agent, MethodName, Paper, Rewriting, Targets
+
+SHOWN_CAUSES = 6
 
 
 def job(
@@ -27,18 +31,23 @@ def job(
     *,
     to: AsName,
     model: ModelPath = None,
-    agent: Annotated[
-        Path | None,
-        option(
-            "--agent",
-            help="Agent of `recast learn`. None: the bare backbone.",
-            metavar="DIR",
-            show_default=False,
-        ),
-        Names.ADAPTER,
-    ] = None,
+    agent: Agent = None,
     seed: Seed = None,
     limit: Limit = None,
+    targets: Targets = None,
+    paper: Paper = False,
+    method: MethodName = None,
+    budget_minutes: BudgetMinutes = None,
+    max_candidates: Annotated[
+        int | None,
+        option(
+            "--max-candidates",
+            help="Sample at most so many in all (exit code 7); the same command goes on.",
+            min=1,
+            show_default=False,
+        ),
+        Names.BUDGET,
+    ] = None,
     engine: EngineType = None,
     base_url: BaseUrl = None,
     served_model: ServedModel = None,
@@ -57,34 +66,44 @@ def job(
     """
     from agent.rewrite import rewrite
     from curate.chat import template_id
-    from pipelines import identity
-    from pipelines.gate_models import open_gate
-    from pipelines.jobs import commits, models
+    from pipelines.jobs import commits
+    from pipelines.jobs.rewriting import prepared
 
-    version = store.resolve(name)
-    partial = limit is not None and limit < version.rows
-    settings = config.section(
-        "engine",
-        type=engine,
-        base_url=base_url,
-        served_model=served_model,
-        served_agent=served_agent,
-        batch_size=batch_size,
+    asked = prepared(
+        name,
+        str(model),
+        agent,
+        seed=seed,
+        limit=limit,
+        targets=targets,
+        paper=paper,
+        method=method,
+        engine={
+            "type": engine,
+            "base_url": base_url,
+            "served_model": served_model,
+            "served_agent": served_agent,
+            "batch_size": batch_size,
+        },
+        unsafe_exec=unsafe_exec,
+        store=store,
+        config=config,
     )
-    source = models.engine(str(model), agent, settings, store=store)
-    # Any: a cached property is no plain attribute to a type checker
-    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    version, partial = asked.version, asked.limit is not None
     result = rewrite(
         store.open(version),
-        source,
-        gate,
-        config.section("rewrite", seed=seed),
+        asked.engine,
+        asked.gate,
+        asked.config,
         run.folder,
-        limit=limit,
+        method=asked.method,
+        limit=asked.limit,
         progress=progress,
-        agent_id=identity.model(str(models.adapter_folder(agent))) if agent else None,
-        template_id=template_id(source.tokenizer),
+        agent_id=asked.agent_id,
+        template_id=template_id(asked.engine.tokenizer),
+        budget=budget(budget_minutes, max_candidates),
     )
+    by = method or agent or "the bare backbone"
     new = commits.once(
         store,
         to,
@@ -95,10 +114,15 @@ def job(
             parent=None if partial else version,
             law="rows" if partial else "rewrite",
             candidates=result.candidates(),
-            message=f"{version.ref} rewritten by {agent or 'the bare backbone'}",
+            message=f"{version.ref} rewritten by {by}",
             author=config.general.author,
             run_id=run_id,
-            meta={"rewritten": version.ref, "model": str(model), "agent": str(agent) if agent else None},
+            meta={
+                "rewritten": version.ref,
+                "model": str(model),
+                "agent": str(agent) if agent else None,
+                "method": result.method,
+            },
         ),
     )
     figures = result.to_dict()
@@ -110,20 +134,91 @@ def job(
         "fallback_share": result.counts["fallback"] / result.num_rows,
         "failed_rows": result.num_errors,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
+        "causes": _with_commands(result.causes, asked, version.ref, new.ref, to, str(model), agent),
+        "predicted": _predicted(asked, result, store),
     }
 
 
+def budget(minutes: float | None, max_candidates: int | None = None) -> Any:
+    import time
+
+    from agent.job import Budget
+
+    deadline = time.monotonic() + 60 * minutes if minutes is not None else None
+    return Budget(deadline, max_candidates)
+
+
+def _with_commands(
+    causes: list[dict[str, Any]],
+    asked: Rewriting,
+    source: str,
+    new: str,
+    to: str,
+    model: str,
+    agent: Path | None,
+) -> list[dict[str, Any]]:
+    """The causes with the command to run next for each."""
+    from agent.triage import next_command
+
+    settings = asked.config
+    with_model = f" --model {model}"
+    names = {
+        "source": source,
+        "to": to,
+        "version": new,
+        "model": with_model,
+        "flags": with_model + (f" --agent {agent}" if agent else ""),
+        "longer": 2 * settings.max_tokens,
+        "more": 2 * settings.candidates,
+        "repairs": settings.repairs + 1,
+    }
+    return [{**cause, "next": next_command(cause, names)} for cause in causes]
+
+
+def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]] | None:
+    """What `recast plan` predicted, beside what came of it; the time only of a job done in one go."""
+    from agent.plan import compare
+
+    prediction = asked.prediction(store)
+    if prediction is None:
+        return None
+    actual = {
+        "tokens": result.num_tokens,
+        "accepted_rows": 1 - result.counts["fallback"] / result.num_rows,
+        "bytes": result.part_bytes,
+    }
+    if not result.num_found:
+        actual["seconds"] = result.seconds["total"]
+    return compare(prediction, actual)
+
+
 def show(result: dict[str, Any], console: Any) -> None:
+    from pipelines.jobs.plan import FIGURES
+
     counts = ", ".join(f"{n} {kind}" for kind, n in result["counts"].items())
     console.print(f"{result['version']}: {result['rows']} rows of {result['source']}: {counts}", markup=False)
     for reason, rows in result["reasons"].items():
         console.print(f"  {rows:>7} fallback ({reason})", markup=False)
     share = result["num_accepted"] / max(1, result["num_candidates"])
-    console.print(f"  {share:.0%} of {result['num_candidates']} candidates passed the gate")
+    console.print(f"  {share:.0%} of {result['num_candidates']} candidates were accepted", markup=False)
+    if result["num_gate_accepted"] != result["num_accepted"]:
+        of_gate = result["num_gate_accepted"] / max(1, result["num_candidates"])
+        console.print(f"  {of_gate:.0%} of them pass the gate", markup=False)
     if result["nll_demonstration"] is not None and result["nll_completion"] is not None:
         console.print(
             f"  mean NLL {result['nll_demonstration']:.3f} -> {result['nll_completion']:.3f} nats per token"
         )
+    for line in result["predicted"] or ():
+        words, shown = FIGURES[line["figure"]]
+        outside = "" if line["inside"] else ", outside"
+        interval = f"{shown(line['low'])} to {shown(line['high'])}{outside}"
+        console.print(
+            f"  {words}: {shown(line['actual'])}, predicted {shown(line['value'])} ({interval})", markup=False
+        )
     for row_id, message in list(result["errors"].items())[:3]:
         console.print(f"  row {row_id} failed: {message}", markup=False)
+    if result["causes"] and result["method"] != "copy":
+        console.print("rows that never passed, and what to do next:")
+        for cause in result["causes"][:SHOWN_CAUSES]:
+            console.print(f"  {cause['rows']:>7} {cause['meaning']}: {cause['next']}", markup=False)
     console.print(f"look at it: recast diff {result['source']} {result['version']}", markup=False)

@@ -1,0 +1,110 @@
+"""`recast augment`: new questions from the rows of a version, answered by the backbone, as a new version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pipelines.jobs.options import (
+    AsName,
+    BaseUrl,
+    BatchSize,
+    BudgetMinutes,
+    EngineType,
+    Limit,
+    ModelPath,
+    Seed,
+    ServedModel,
+    UnsafeExec,
+    VersionRef,
+    option,
+)
+
+
+def job(
+    name: VersionRef,
+    *,
+    to: AsName,
+    model: ModelPath = None,
+    questions: Annotated[
+        Literal["ask", "continue"] | None,
+        option(
+            "--questions",
+            help="ask the backbone for a new question, or let it continue the beginning of an existing one.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    budget_minutes: BudgetMinutes = None,
+    engine: EngineType = None,
+    base_url: BaseUrl = None,
+    served_model: ServedModel = None,
+    batch_size: BatchSize = None,
+    unsafe_exec: UnsafeExec = False,
+    store: Any,
+    config: Any,
+    run: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Make new rows of the kind of those in `name` and commit them as `to`, which holds nothing else.
+
+    A row is kept when independent solutions of the backbone agree and pass the gate, and its question is no near
+    duplicate of one in `name`. Each says in `meta` which row it was made from. Killed at any moment, the same
+    command goes on.
+    """
+    from agent.augment import augment, solving_gate
+    from curate.chat import template_id
+    from pipelines.gate_models import open_gate
+    from pipelines.jobs import commits, models
+    from pipelines.jobs.rewrite import budget
+
+    version = store.resolve(name)
+    settings = config.section(
+        "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
+    )
+    source = models.engine(str(model), None, settings, store=store)
+    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    solving: Any = solving_gate(gate)
+    result = augment(
+        store.open(version),
+        source,
+        solving,
+        config.section("augment", seed=seed, questions=questions),
+        run.folder,
+        name=version.ref,
+        limit=limit,
+        progress=progress,
+        template_id=template_id(source.tokenizer),
+        budget=budget(budget_minutes),
+    )
+    new = commits.once(
+        store,
+        to,
+        run,
+        lambda run_id: store.commit(
+            result.rows(),
+            to,
+            message=f"new questions of the kind of {version.ref}",
+            author=config.general.author,
+            run_id=run_id,
+            meta={"augmented": version.ref, "model": str(model)},
+        ),
+    )
+    return {"version": new.ref, "version_id": new.id, "source": version.ref, **_figures(result)}
+
+
+def _figures(result: Any) -> dict[str, Any]:
+    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
+    return {**figures, "failed_rows": result.reasons.get("error", 0)}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    share = result["num_kept"] / result["num_proposals"]
+    console.print(
+        f"{result['version']}: {result['num_kept']} new rows from {result['num_sources']} of {result['source']} "
+        f"({share:.0%} of {result['num_proposals']} proposals)",
+        markup=False,
+    )
+    for reason, rows in result["reasons"].items():
+        console.print(f"  {rows:>7} dropped ({reason})", markup=False)
+    console.print(f"look at them: recast show {result['version']}", markup=False)

@@ -1,0 +1,146 @@
+"""What `recast rewrite` and `recast plan` share: the options, and the job that they describe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from curate.errors import UsageError
+from curate.fingerprint import fingerprint
+from pipelines.jobs.options import Names, option
+
+Agent = Annotated[
+    Path | None,
+    option(
+        "--agent",
+        help="Agent of `recast learn`. None: the bare backbone.",
+        metavar="DIR",
+        show_default=False,
+    ),
+    Names.ADAPTER,
+]
+Targets = Annotated[
+    int | None,
+    option(
+        "--targets",
+        help="Keep up to this many unlike rewrites a row. Default: the config's, else 1.",
+        min=1,
+        show_default=False,
+    ),
+]
+Paper = Annotated[
+    bool, option("--paper", help="As published: one greedy rewrite, no repair (arXiv 2602.11220).")
+]
+MethodName = Annotated[
+    Literal["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"] | None,
+    option(
+        "--method",
+        help="A baseline in place of this project's method; samples from the bare backbone.",
+        show_default=False,
+    ),
+]
+
+PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1}
+"""The published rewriting step: greedy, one try, then the demonstration (methods.md 1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A rewriting job, ready to run."""
+
+    version: Any
+    limit: int | None  # None: all rows
+    engine: Any
+    gate: Any
+    config: Any  # RewriteConfig
+    method: Any  # agent.batch.Method, None for this project's
+    agent_id: str | None
+    key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
+
+    def prediction_path(self, store: Any) -> Path:
+        return Path(store.root) / "plans" / f"{self.key}.json"
+
+    def prediction(self, store: Any) -> dict[str, Any] | None:
+        """What `recast plan` said about this job, None where it was not asked."""
+        try:
+            return json.loads(self.prediction_path(store).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+
+def prepared(
+    name: str,
+    model: str,
+    agent: Path | None,
+    *,
+    seed: int | None,
+    limit: int | None,
+    targets: int | None,
+    paper: bool,
+    method: str | None,
+    engine: dict[str, Any],
+    unsafe_exec: bool,
+    store: Any,
+    config: Any,
+) -> Rewriting:
+    """Resolve every name and open engine and gate. Raises UsageError for options that exclude each other."""
+    from agent import baselines
+    from pipelines import identity
+    from pipelines.gate_models import open_gate
+    from pipelines.jobs import models
+
+    given = config.given.get("rewrite") or {}
+    _refuse_without_effect(given, agent, targets, paper, method)
+    settings = config.section("rewrite", seed=seed, targets=targets, **(PAPER if paper else {}))
+    chosen = baselines.method(method, settings) if method else None
+    version = store.resolve(name)
+    partial = limit is not None and limit < version.rows
+    engine_config = config.section("engine", **engine)
+    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    agent_id = identity.model(str(models.adapter_folder(agent))) if agent else None
+    key = fingerprint(
+        {
+            "version": version.id,
+            "limit": limit if partial else None,
+            "rewrite": settings.model_dump(mode="json"),
+            "method": method,
+            "model": identity.model(model),
+            "agent": agent_id,
+            "gate": gate.id,
+            "engine": engine_config.model_dump(mode="json"),
+        }
+    )[:16]
+    return Rewriting(
+        version,
+        limit if partial else None,
+        models.engine(model, agent, engine_config, store=store),
+        gate,
+        settings,
+        chosen,
+        agent_id,
+        key,
+    )
+
+
+def _refuse_without_effect(
+    given: dict[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
+) -> None:
+    from agent.baselines import FIXED
+
+    if paper and method:
+        raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
+    if method and agent:
+        raise UsageError(f"--method {method} samples from the bare backbone; leave --agent out.")
+    if not method and "accept" in given:
+        raise UsageError("rewrite.accept has a meaning only with --method; leave it out.")
+    fixed = tuple(PAPER) if paper else FIXED[method] if method else ()
+    named = [f"rewrite.{key}" for key in given if key in fixed]
+    if targets is not None and "targets" in fixed:
+        named.append("--targets")
+    if named:
+        by = "--paper" if paper else f"--method {method}"
+        raise UsageError(
+            f"{by} brings its own settings, so {', '.join(named)} would have no effect; leave it out."
+        )
