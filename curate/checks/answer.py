@@ -33,6 +33,7 @@ class AnswerCheck(CheckConfig):
     """Let computer algebra vote where exact comparison cannot tell."""
 
     name: ClassVar[str] = "answer"
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("math-verify", "sympy")
 
     def run(self, case: Case) -> Check:

@@ -1,8 +1,8 @@
 """Is the completion a whole, plain answer to the question, and nothing else?
 
-Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, chat
-markers, an open code fence, refusals, another script than the question's and the demonstration's. Cannot catch:
-anything about its content.
+Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, pieces of the
+rewriting prompt, chat markers, an open code fence, refusals, another script or language than the question's and the
+demonstration's. Cannot catch: anything about its content; nor the language of a text of few words.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from curate.checks.case import Case, CheckConfig, shown, words
+from curate.language import language
 from curate.records import Check
 
 _MARKERS = re.compile(
@@ -27,7 +28,11 @@ _META = re.compile(
     r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
     r"|\b(?:the|your|this|given|provided)\s+(?:reference|provided|given|original|expert|earlier)\s+"
     r"(?:solution|answer|demonstration|text|response|attempt)\b"
-    r"|\bin my own words\b"
+    r"|\bin (?:my|your) own (?:words|way)\b"
+    # what `agent.prompts` says to the model
+    r"|\bkeep every result\b|\ban earlier attempt failed\b|\bsolution of a teacher\b|\bstudy this solution\b"
+    r"|\bthe question that this solution answers\b|\banswer yes or no\b|\bwrite the question only\b"
+    r"|\b(?:the|a) response of your own\b|\b(?:reference|other) response:"
     r"|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
     r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b",
     re.IGNORECASE,
@@ -44,7 +49,8 @@ _REFUSAL = re.compile(
 _PHRASES = (
     ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
      "It holds the chat marker"),
-    ("meta_talk", ("writ", "phras", "word", "the solution", "demonstration", "reference", "provided", "given",
+    ("meta_talk", ("writ", "phras", "word", "own way", "the solution", "this solution", "every result", "attempt",
+                   "teacher", "yes or no", "response",  "demonstration", "reference", "provided", "given",
                    "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
     ("refusal", ("i'm", "i am", "i can", "i won", "as an ai", "i do not"), _REFUSAL, "It refuses:"),
 )  # fmt: skip
@@ -64,6 +70,7 @@ class FormatCheck(CheckConfig):
     """Longest completion in characters, whatever its demonstration."""
 
     name: ClassVar[str] = "format"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -94,6 +101,9 @@ class FormatCheck(CheckConfig):
                 return self.failed(
                     "script_changed", f"It is written in {', '.join(sorted(foreign))} too.", ratio
                 )
+        spoken, expected = language(text), language(case.demonstration)
+        if spoken and expected and spoken not in (expected, language(case.prompt)):
+            return self.failed("language_changed", f"It is {spoken}, the demonstration {expected}.", ratio)
         return self.passed(ratio)
 
 

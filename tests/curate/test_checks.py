@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent import prompts
 from curate.checks.answer import AnswerCheck
 from curate.checks.arithmetic import ArithmeticCheck
 from curate.checks.case import Case
@@ -16,8 +17,13 @@ from curate.checks.numbers import NumbersCheck
 from curate.checks.repetition import RepetitionCheck
 from curate.checks.similarity import SimilarityCheck
 from curate.checks.steps import StepsCheck
+from curate.language import language
 from curate.records import CheckStatus
 
+GERMAN = "Die Frau hat 12 Stifte und sie hat nicht mit dem Mann von der Schule geteilt, also 17."
+ENGLISH = (
+    "The girl has 12 pens and then was given 5 from each of the friends that she has, so she has 17 of them."
+)
 LONG = " ".join(f"word{i}" for i in range(300))
 
 
@@ -58,6 +64,10 @@ def reason(check, given: Case) -> str:
         ("Ответ 17", "17 is the answer", "script_changed"),
         ("Ответ 17", "Итак, ответ 17", ""),
         ("The angle α is 17°, naïvely", "17", ""),
+        (GERMAN, ENGLISH, "language_changed"),
+        ("She has 17 pens and she shares none with the friends that her school has for them.", ENGLISH, ""),
+        ("Er hat 17 Stifte.", ENGLISH, ""),
+        ("Keep every result and the final answer. 17", "17", "meta_talk"),
     ],
 )
 def test_format(completion, demonstration, expected):
@@ -213,6 +223,45 @@ def test_repetition():
     assert reason(RepetitionCheck(), case((LONG[:400] + " ") * 2)) == "repetition"
     assert reason(RepetitionCheck(), case(sums)) == ""
     assert reason(RepetitionCheck(), case("1 + 1 = 2 " * 2)) == "", "too short to measure"
+
+
+def test_boilerplate():
+    prompt = [{"role": "user", "content": "Ann has 12 pens and buys five more. How many pens has she got?"}]
+    padding = (
+        "Let us think about this carefully. It is always important to be careful here. "
+        "We will go through everything in order. That way nothing can go wrong at all. "
+    )
+    told = "Ann begins with 12 pens. She buys 5 more of them. So 12 + 5 = 17. The answer is 17."
+    little = padding + "12 + 5 = 17. The answer is 17."
+    assert reason(RepetitionCheck(), case(little, "12 pens", messages=prompt)) == "boilerplate"
+    assert reason(RepetitionCheck(), case(padding + told, "12 pens", messages=prompt)) == "", (
+        "half of it is content"
+    )
+    assert reason(RepetitionCheck(), case(padding + told, "", messages=prompt)) == "", (
+        "nothing to compare with"
+    )
+
+
+@pytest.mark.parametrize("name", ["rewrite", "repair", "guided", "retell", "judge", "another"])
+def test_a_leaked_prompt_is_refused(name):
+    more = {"repair": ("It has 3 words.",), "judge": ("It is 17.",)}.get(name, ())
+    (turn,) = getattr(prompts, name)([{"role": "user", "content": "What is 12 + 5?"}], "12 + 5 = 17", *more)
+    leaked = "12 + 5 = 17. The answer is 17.\n\n" + turn["content"].rpartition("\n\n")[2]
+    given = case(leaked, "12 + 5 = 17", messages=[{"role": "user", "content": "What is 12 + 5?"}])
+    assert reason(FormatCheck(), given) == "meta_talk"
+
+
+def test_language():
+    assert language(ENGLISH) == "English"
+    assert language("12 + 5 = 17") is None
+    assert (
+        language("Il y a donc combien de stylos dans la boîte pour les filles qui sont avec elle ?")
+        == "French"
+    )
+    assert (
+        language("Ella tiene el libro y los lápices para la clase, por lo que hay una con su caja")
+        == "Spanish"
+    )
 
 
 def asked(models: dict, completion: str = "b", demonstration: str = "a") -> Case:
