@@ -36,12 +36,14 @@ class Event:
     op: str  # add, change, remove, rescore
     row: dict[str, Any] | None
     row_id: str
+    place: tuple[str, int] | None  # part and position; a merge or a revert takes rows from where they lie
 
     def to_json(self) -> dict[str, Any]:
         v = self.version
         return {
             "row_id": self.row_id, "version": v.ref, "op": self.op, "author": v.author,
-            "created_at": v.created_at.isoformat(), "message": v.message, "merge": len(v.parents) > 1, **(self.row or {}),
+            "created_at": v.created_at.isoformat(), "message": v.message, "merge": len(v.parents) > 1,
+            **(self.row or {}),
         }  # fmt: skip
 
 
@@ -68,9 +70,17 @@ def blame(store: Store, ref: str, row_id: str, target: int = 0) -> list[Event]:
         ).to_arrow_table()
     rows = fetch(store.root, found.column("part_after"), found.column("pos_after"), _TEXT).to_pylist()
     events = [
-        Event(each, op, None if op == "remove" else decode_row(row), row_id)
-        for log, op, row in zip(
-            found.column("log").to_pylist(), found.column("op").to_pylist(), rows, strict=True
+        Event(
+            each,
+            op,
+            None if op == "remove" else decode_row(row),
+            row_id,
+            (part, position) if part is not None else None,
+        )
+        for log, op, part, position, row in zip(
+            *(found.column(name).to_pylist() for name in ("log", "op", "part_after", "pos_after")),
+            rows,
+            strict=True,
         )
         for each in by_log[log]
     ]
@@ -79,7 +89,8 @@ def blame(store: Store, ref: str, row_id: str, target: int = 0) -> list[Event]:
 
 def _whole_id(con: Any, listed: str, row_id: str, target: int, version: Version) -> str:
     found = con.execute(
-        f"SELECT DISTINCT row_id FROM read_parquet([{listed}]) WHERE starts_with(row_id, ?) AND target = ? ORDER BY row_id LIMIT 9",
+        f"SELECT DISTINCT row_id FROM read_parquet([{listed}]) WHERE starts_with(row_id, ?) AND target = ? "
+        "ORDER BY row_id LIMIT 9",
         [row_id, target],
     ).fetchall()
     ids = sorted(r for (r,) in found)
@@ -102,7 +113,8 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     events = blame(store, ref, row_id, target)
     last = next((e for e in events if e.op != "rescore"), events[0])
     row_id = last.row_id
-    made = last.version
+    made = _origin(events, last).version
+    again = "" if made is last.version else _brought(last.version)
     said = f", {made.message!r}" if made.message else ""
     when = f"{made.ref} (by {made.author}, {made.created_at:%Y-%m-%d %H:%M}{said})"
     if last.row is None:
@@ -122,15 +134,28 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
         if row["nll_demonstration"] is not None and row["nll_completion"] is not None:
             cost = f"; its NLL went from {row['nll_demonstration']:.2f} to {row['nll_completion']:.2f} nats per token"
         how = "was repaired" if decision == "repair" else "was rewritten"
-        return f"Row {row_id} {how} by {by} in {when}{gate}{cost}{tried}."
+        return f"Row {row_id} {how} by {by} in {when}{gate}{cost}{tried}{again}."
     if decision == "fallback":
         because = reason or "no reason recorded"
-        return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}."
+        return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{again}."
     if decision == "edited":
-        return f"Row {row_id} was edited by a person in {when}{f', because {reason}' if reason else ''}."
+        return (
+            f"Row {row_id} was edited by a person in {when}{f', because {reason}' if reason else ''}{again}."
+        )
     if decision == "generated":
-        return f"Row {row_id} was generated in {when}{came}."
-    return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}, and nothing has changed it since."
+        return f"Row {row_id} was generated in {when}{came}{again}."
+    since = again or ", and nothing has changed it since"
+    return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}{since}."
+
+
+def _origin(events: list[Event], last: Event) -> Event:
+    """The oldest event that brought the text of `last`, which merges and reverts only point at."""
+    return next((e for e in reversed(events) if e.place == last.place), last) if last.place else last
+
+
+def _brought(version: Version) -> str:
+    how = "merged it in" if len(version.parents) > 1 else "brought it back"
+    return f"; {version.ref} (by {version.author}, {version.created_at:%Y-%m-%d %H:%M}) {how}"
 
 
 def _known(store: Store, gate_id: str) -> str:

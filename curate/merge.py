@@ -98,9 +98,9 @@ class Conflicts(Sequence[Conflict]):
 class ConflictsError(RefusedError):
     """Rows that both sides changed differently, and nothing says which to take."""
 
-    def __init__(self, text: str, conflicts: Conflicts) -> None:
+    def __init__(self, text: str, conflicts: Conflicts, ours: Version, theirs: Version) -> None:
         super().__init__(text)
-        self.conflicts = conflicts
+        self.conflicts, self.ours, self.theirs = conflicts, ours, theirs
 
 
 def merge(
@@ -188,6 +188,8 @@ def _apply(
                 f"{theirs.ref} ({keys}{' ...' * (rows > 3)}). Settle them with --ours, --theirs or --conflicts FILE; "
                 "nothing was committed.",
                 Conflicts(store.root, conflicts),
+                ours,
+                theirs,
             )
         settled = log.column("settled").to_pylist().count(True)
         log = log.filter(log.column("op").is_valid()).drop_columns(["settled"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from typing import Any
 
+PIPED_WIDTH = 200
 _KEPT = "\n\t"
 
 
@@ -41,6 +43,13 @@ def line(text: str, limit: int) -> str:
     """`text` on one line of at most `limit` characters."""
     joined = " ".join(visible(text[: 4 * limit]).split())
     return joined if len(joined) <= limit and len(text) <= 4 * limit else f"{joined[: limit - 1]}\u2026"
+
+
+def unwrapped(console: Any) -> Any:
+    """The rich console, wide enough for a table where it does not go to a terminal."""
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    return console
 
 
 def counted(num: int, noun: str) -> str:

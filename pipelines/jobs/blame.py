@@ -5,20 +5,46 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.jobs.options import RowId, Target, VersionRef
+from pipelines.terminal import line, visible
+
+SHOWN = 4000  # characters of one text
+
+
+PROVENANCE = ("agent_id", "template_id", "gate_id", "engine", "seed", "run_id")
+CALLED = {"agent_id": "agent", "template_id": "prompt", "gate_id": "gate", "run_id": "run"}
 
 
 def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
-    """List every text that row ROW has had on the way to version `name`, with who brought it and when."""
+    """List every text that row ROW has had on the way to VERSION, newest first.
+
+    Each with its decision, agent, prompt, gate, seed, engine, run and author.
+    """
     from curate.lineage import blame
 
-    return {"row_id": row, "events": [event.to_json() for event in blame(store, name, row, target)]}
+    events = [event.to_json() for event in blame(store, name, row, target)]
+    return {"row_id": events[0]["row_id"], "target": target, "events": events}
 
 
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
+    from pipelines import rowtext
+
+    console.print(Text(line(result["row_id"], 100), "bold"))
     for event in result["events"]:
-        said = [event["version"], event["op"], event.get("decision"), event.get("reason"), event["author"]]
-        console.print(Text("  ".join(word for word in said if word), style="bold"))
-        if event.get("completion"):
-            console.print(Text(f"{event['completion']}\n"))
+        fate = "removed" if event["op"] == "remove" else event["decision"]
+        did = {"rescore": " scored again", "remove": ""}.get(event["op"], " merged" if event["merge"] else "")
+        head = Text().append(f"\n{event['version']}", "bold cyan").append(f"  {fate}{did}", "bold")
+        if event.get("reason"):
+            head.append(f" ({visible(event['reason'])})")
+        head.append(f"  by {visible(event['author'])}, {event['created_at'][:16].replace('T', ' ')}", "dim")
+        head.append(f", {visible(event['message'])}" if event["message"] else "", "dim")
+        console.print(head)
+        if event["op"] == "remove":
+            continue
+        made = [f"{CALLED.get(key, key)} {event[key]}" for key in PROVENANCE if event.get(key) is not None]
+        made += [f"NLL {event['nll_completion']:.2f}"] if event.get("nll_completion") is not None else []
+        made += [f"from {event['source']}"] if event.get("source") else []
+        if made:
+            rowtext.indented(Text(visible(", ".join(made)), "dim"), console, "    ")
+        rowtext.indented(Text(visible(event["completion"], SHOWN)), console, "    ")

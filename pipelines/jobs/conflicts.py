@@ -33,11 +33,11 @@ File = Annotated[
 
 
 def settled(
-    act: Callable[[Any], Merged], name: str, *, ours: bool, theirs: bool, file: Path | None, again: str
+    act: Callable[[Any], Merged], *, ours: bool, theirs: bool, file: Path | None, again: str
 ) -> dict[str, Any]:
     """Do `act(take)` with what the user chose, and say how it went; what stays open is written to a file.
 
-    `name`: the branch that is written to. `again`: the command without its options.
+    `again`: the command without its options.
     """
     from curate.merge import ConflictsError, read_choices
 
@@ -51,7 +51,7 @@ def settled(
     try:
         merged = act(take)
     except ConflictsError as open_:
-        path = file or Path(f"{name.replace('/', '-')}.conflicts.jsonl")
+        path = file or Path(f"{open_.ours.ref}+{open_.theirs.ref}.conflicts.jsonl")
         return {**_written(open_, path), "version": None, "again": f"{again} --conflicts {path}"}
     return {
         "version": merged.version.ref if merged.version else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pipelines.jobs.options import Limit, argument, option
+from pipelines.terminal import unwrapped
 
 
 def job(
@@ -64,9 +65,7 @@ def _show_table(versions: list[dict[str, Any]], console: Any) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("version", "rows", "change", "when", "by", "message"):
-        table.add_column(
-            head, justify="right" if head == "rows" else "left", no_wrap=head in ("version", "rows")
-        )
+        table.add_column(head, justify="right" if head == "rows" else "left", no_wrap=head != "message")
     for v in versions:
         apart = [b for b in v["branches"] if b != v["name"]]
         ref = Text(v["ref"]).append("".join(f" {b}" for b in apart), "cyan")
@@ -76,7 +75,7 @@ def _show_table(versions: list[dict[str, Any]], console: Any) -> None:
             past = "" if given["current"] else " (moved on since)"
             said = Text(f"tagged {given['tag']}{past}{risk}", "red" if risk else "")
             table.add_row("", "", "", "", Text(given["author"]), said)
-    console.print(table)
+    unwrapped(console).print(table)
     for v in versions:
         for audit in v["audits"]:
             counts = ", ".join(f"{audit[key]} {key}" for key in ("accepted", "rejected", "unverifiable"))

@@ -34,7 +34,6 @@ def job(
         lambda take: merge(
             store, into, other, take=take, message=message or "", author=config.general.author
         ),
-        into,
         ours=ours,
         theirs=theirs,
         file=conflicts_file,

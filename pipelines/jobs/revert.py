@@ -43,7 +43,6 @@ def job(
         lambda take: revert(
             store, ref, into=into, take=take, message=message or "", author=config.general.author
         ),
-        target,
         ours=ours,
         theirs=theirs,
         file=conflicts_file,

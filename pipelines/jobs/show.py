@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Annotated, Any
 
 from pipelines.jobs.options import VersionRef, option
+from pipelines.terminal import counted, line, visible
+
+SHOWN = 4000  # characters of one text
 
 COLUMNS = ("row_id", "target", "messages", "completion", "demonstration", "answer", "task", "decision", "reason",
            "nll_demonstration", "nll_completion")  # fmt: skip
@@ -44,14 +48,25 @@ def job(
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
+    from pipelines import rowtext
+
     version = result["version"]
-    console.print(Text(f"{version['ref']}  {version['rows']} rows  {version['message']}", style="bold"))
+    head = Text().append(version["ref"], "bold").append(f"  {counted(version['rows'], 'row')}  ")
+    console.print(head.append(visible(version["message"]), "dim"))
     for fate in result["fates"]:
-        reason = f" ({fate['reason']})" if fate["reason"] else ""
-        console.print(f"  {fate['rows']:>7} {fate['decision']}{reason}", markup=False)
+        reason = f" ({visible(fate['reason'])})" if fate["reason"] else ""
+        console.print(Text(f"  {fate['rows']:>9,} {fate['decision']}{reason}"))
     for row in result["rows"]:
-        reason = f", {row['reason']}" if row["reason"] else ""
-        console.print(Text(f"\n{row['row_id']}  {row['decision']}{reason}", style="bold"))
+        said = [row["decision"], row["reason"], row["task"], row["answer"] and f"answer {row['answer']}"]
+        head = Text().append(f"\n{line(row['row_id'], 80)}", "bold")
+        console.print(head.append("".join(f"   {line(word, 80)}" for word in said if word), "dim"))
         for message in row["messages"]:
-            console.print(Text(f"{message['role']}: {message.get('content')}", style="dim"))
-        console.print(Text(row["completion"]))
+            content = message.get("content")
+            text = content if isinstance(content, str) else json.dumps(content or message, ensure_ascii=False)
+            shown = (
+                Text()
+                .append(f"{visible(str(message.get('role')))}: ", "dim")
+                .append(visible(text, SHOWN), "dim")
+            )
+            rowtext.indented(shown, console, "    ")
+        rowtext.indented(Text(visible(row["completion"], SHOWN)), console, "    ")

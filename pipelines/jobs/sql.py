@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pipelines.jobs.options import argument
+from pipelines.terminal import unwrapped, visible
+
+SHOWN = 1000  # characters of one value
 
 
 def job(
@@ -26,7 +29,7 @@ def show(result: dict[str, Any], console: Any) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in result["columns"]:
-        table.add_column(name)
+        table.add_column(visible(name))
     for row in result["rows"]:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    console.print(table)
+        table.add_row(*(Text("" if value is None else visible(str(value), SHOWN)) for value in row.values()))
+    unwrapped(console).print(table)

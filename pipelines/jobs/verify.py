@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pipelines.jobs.options import option
+from pipelines.terminal import counted, visible
 
 DAMAGED = 5
 
@@ -25,8 +26,13 @@ def exit_code(result: dict[str, Any]) -> int:
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    words = f"{result['versions']} versions, {result['parts']} parts, {result['bytes'] / 1e6:.1f} MB"
+    words = f"{counted(result['versions'], 'version')}, {counted(result['parts'], 'part')}, "
+    words += f"{result['bytes'] / 1e6:,.1f} MB"
+    if result["rows_hashed"]:
+        words += f", {counted(result['rows_hashed'], 'row')} hashed"
     console.print(f"{words}: {'whole' if result['ok'] else 'DAMAGED'}")
     for problem in result["problems"]:
         touched = f"; touches {', '.join(problem['versions'])}" if problem["versions"] else ""
-        console.print(f"  {problem['what']}{touched}", markup=False)
+        if problem["rows"]:
+            touched += f" ({counted(problem['rows'], 'row')}, such as {', '.join(problem['examples'])})"
+        console.print(f"  {visible(problem['what'] + touched)}", markup=False)

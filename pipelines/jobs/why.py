@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.jobs.options import RowId, Target, VersionRef
+from pipelines.terminal import visible
 
 
 def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
@@ -15,4 +16,4 @@ def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    console.print(result["why"], markup=False)
+    console.print(visible(result["why"]), markup=False)
