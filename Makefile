@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test lint types torture bench install install-test clean help
+.PHONY: demo test lint types torture bench bench-text install install-test clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -36,7 +36,10 @@ types: $(VENV)/.installed-test  ## pyright
 torture: $(VENV)/.installed-test  ## long fault and soak runs
 	$(PYTEST) -m torture
 
-bench: $(VENV)/.installed-test  ## real input end to end, judged by code that shares nothing with the gate
+bench: $(VENV)/.installed-bench  ## what versions and diffs cost, with bounds, beside Lance and Delta Lake (half an hour)
+	$(BIN)/python -m tests.bench.store
+
+bench-text: $(VENV)/.installed-test  ## real input end to end, judged by code that shares nothing with the gate
 	$(BIN)/python tests/bench/real_input.py --data $(DATA) --out out/bench
 
 install: $(VENV)/.installed  ## .venv with recast
@@ -56,6 +59,11 @@ $(VENV)/.installed: pyproject.toml pins-cpu.txt | $(BIN)/python
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing the test tools into $(VENV)"
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	@echo "installing what the benchmark compares with into $(VENV)"
+	$(PIP) -e '.[bench]'
 	@touch $@
 
 clean:  ## remove .venv and caches, not the store
