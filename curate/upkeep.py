@@ -167,7 +167,8 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
     for version in line:
         _check_version(store, version, whole, found, deep)
     if deep:
-        _check_rows(store, line, [p for p, kind, *_ in facts if kind == "rows" and p in whole], found)
+        logs = [v.log for v in line if v.log in whole]
+        _check_rows(store, logs, [p for p, kind, *_ in facts if kind == "rows" and p in whole], found)
     return found
 
 
@@ -272,36 +273,30 @@ def _check_version(store: Store, version: Version, whole: set[str], found: Verif
             )
 
 
-def _check_rows(store: Store, line: list[Version], parts: list[str], found: Verified) -> None:
-    """Hash the rows of every whole part and compare with what the logs recorded of them."""
-    logs = [str(part_path(store.root, v.log)) for v in line]
+def _check_rows(store: Store, logs: list[str], parts: list[str], found: Verified) -> None:
+    """Hash the rows of every whole part and compare with what the whole logs recorded of them."""
+    if not logs:
+        return
     with memory(store.root / "tmp") as con:
-        listed = ", ".join(literal(p) for p in logs if Path(p).exists())
-        if not listed:
-            return
+        listed = ", ".join(literal(str(part_path(store.root, log))) for log in logs)
+        con.execute(
+            "CREATE TEMP TABLE recorded AS SELECT DISTINCT part_after AS part, pos_after AS pos, hash_after AS hash, "
+            f"row_id FROM read_parquet([{listed}]) WHERE part_after IS NOT NULL ORDER BY part"
+        )
         for part in parts:
             path = literal(str(part_path(store.root, part)))
-            con.execute(
-                "CREATE OR REPLACE TEMP TABLE recorded AS SELECT DISTINCT pos_after AS pos, hash_after AS hash, row_id "
-                f"FROM read_parquet([{listed}]) WHERE part_after = {literal(part)}"
-            )
+            recorded = f"SELECT * FROM recorded WHERE part = {literal(part)}"
             wrong = con.execute(
                 f"SELECT r.row_id FROM (SELECT file_row_number AS pos, row_id, {HASH_SQL} AS hash "
-                f"FROM read_parquet({path}, file_row_number = true)) p JOIN recorded r ON p.pos = r.pos "
+                f"FROM read_parquet({path}, file_row_number = true)) p JOIN ({recorded}) r ON p.pos = r.pos "
                 "WHERE p.hash <> r.hash OR p.row_id <> r.row_id ORDER BY r.row_id"
             ).fetchall()
-            (rows,) = one(con, "SELECT count(*) FROM recorded") or (0,)
+            (rows,) = one(con, f"SELECT count(*) FROM ({recorded})") or (0,)
             found.rows_hashed += rows
             if wrong:
                 examples = tuple(repr(r) for (r,) in wrong[:3])
-                found.problems.append(
-                    Problem(
-                        f"part {part} holds rows whose content does not give their hash",
-                        (),
-                        len(wrong),
-                        examples,
-                    )
-                )
+                what = f"part {part} holds rows whose content does not give their hash"
+                found.problems.append(Problem(what, (), len(wrong), examples))
 
 
 def _touched(store: Store, line: list[Version], part: str) -> tuple[int, tuple[str, ...]]:

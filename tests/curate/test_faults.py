@@ -9,11 +9,14 @@ import random
 import signal
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from curate import upkeep
+from curate import schema, upkeep
+from curate.errors import IntegrityError
+from curate.merge import merge
 from curate.store import Store
 from tests.curate.store_workers import KEYS, committer, reader, row, said, texts, work
 
@@ -86,6 +89,44 @@ def contention(writers: int, commits: int, readers: int) -> dict[str, int]:
         return {"commits": writers * commits, "reads": sum(int(out.read_text()) for out in outs)}
 
 
+def damaged_rounds(rounds: int) -> Counter[str]:
+    """Flip one bit of a random part, or cut the catalog short: `verify` names it and no reader is misled."""
+    rng, counts = random.Random(11), Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "home")
+        store.commit([row(k, f"text of {k} " * 30) for k in KEYS], "d")
+        store.branch("d", "side")
+        candidates = schema.CANDIDATE_SCHEMA.empty_table()
+        store.commit(
+            [row(KEYS[0], "changed")], "d", mode="patch", remove=[(KEYS[1], 0)], candidates=candidates
+        )
+        store.commit([row(KEYS[2], "aside"), row("new", "x")], "d/side", mode="patch")
+        merge(store, "d", "d/side")
+        expected = {v.ref: texts(store, v.ref) for v in store.log("d")}
+        files = sorted((store.root / "parts").rglob("*.parquet"))
+        for number in range(rounds):
+            file = store.catalog.path if number % 5 == 4 else rng.choice(files)
+            whole = file.read_bytes()
+            if file == store.catalog.path:
+                file.write_bytes(whole[: rng.randrange(len(whole))])
+            else:
+                at = rng.randrange(len(whole))
+                file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
+            problems = [str(p) for p in upkeep.verify(store, deep=number % 2 == 1).problems]
+            name = file.name if file == store.catalog.path else file.stem
+            assert any(name in problem for problem in problems), (number, name, problems)
+            for ref, rows in expected.items():
+                try:
+                    assert texts(store, ref) == rows, (number, name, ref)
+                    counts["reads that the damage did not touch"] += 1
+                except IntegrityError:
+                    counts["reads refused"] += 1
+            counts["catalogs cut" if file == store.catalog.path else "bits flipped"] += 1
+            file.write_bytes(whole)
+        assert upkeep.verify(store, deep=True).ok
+    return counts
+
+
 def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(capsys: pytest.CaptureFixture[str]) -> None:
     counts = killed_rounds(10)
     with capsys.disabled():
@@ -96,6 +137,21 @@ def test_many_processes_lose_and_double_nothing(capsys: pytest.CaptureFixture[st
     counts = contention(writers=3, commits=4, readers=2)
     with capsys.disabled():
         print(f"\nmany processes: {counts}")
+
+
+def test_a_flipped_bit_or_a_cut_catalog_is_found_and_misleads_no_reader(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    counts = damaged_rounds(10)
+    with capsys.disabled():
+        print(f"\ndamage: {dict(counts)}")
+
+
+@pytest.mark.torture
+def test_two_hundred_damages(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = damaged_rounds(200)
+    with capsys.disabled():
+        print(f"\ndamage: {dict(counts)}")
 
 
 @pytest.mark.torture

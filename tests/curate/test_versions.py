@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from curate import upkeep
 from curate.catalog import Catalog
@@ -378,8 +384,22 @@ class History(RuleBasedStateMachine):
             assert self.store.resolve(name).ref == ref
 
 
-History.TestCase.settings = settings(
-    max_examples=4, stateful_step_count=6, deadline=None, phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck), print_blob=True,
-)  # fmt: skip
-test_any_history_equals_a_dictionary = History.TestCase
+_ANY_HISTORY = {
+    "deadline": None, "phases": [Phase.generate], "suppress_health_check": list(HealthCheck), "print_blob": True,
+}  # fmt: skip
+
+
+def test_any_history_equals_a_dictionary() -> None:
+    run_state_machine_as_test(
+        History, settings=settings(max_examples=4, stateful_step_count=6, **_ANY_HISTORY)
+    )
+
+
+@pytest.mark.torture
+def test_any_long_history_equals_a_dictionary(capsys: pytest.CaptureFixture[str]) -> None:
+    histories, steps = 200, 20
+    run_state_machine_as_test(
+        History, settings=settings(max_examples=histories, stateful_step_count=steps, **_ANY_HISTORY)
+    )
+    with capsys.disabled():
+        print(f"\nhistories of up to {steps} steps: {histories}")
