@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from curate import words
 
+READ = ("messages", "completion", "answer", "task", "demonstration", "decision", "reason", "meta")
+"""Columns that people read; the others are scores and provenance."""
+
 Edit = Literal["row", "answer", "words", "format", "blanks", "other columns"]
 
 

@@ -12,16 +12,6 @@ from pipelines.terminal import counted, line, visible
 
 DIFFERENT, FAILED_ROWS = 1, 3
 ROWS, ROWS_OF_WORDS = 10, 3
-READ = (
-    "messages",
-    "completion",
-    "answer",
-    "task",
-    "demonstration",
-    "decision",
-    "reason",
-    "meta",
-)  # columns, by people
 SIGNS = {"add": ("+", "green"), "remove": ("-", "red"), "change": ("~", "yellow"), "rescore": ("=", "blue")}
 
 
@@ -191,6 +181,8 @@ def show(result: dict[str, Any], console: Any) -> None:
 
 def _show_summary(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
+
+    from curate.rowdiff import READ
 
     s = result["summary"]
     console.print(Text(f"{result['a']} \u2192 {result['b']}", "bold"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.diff import Diff
-from curate.rowdiff import RowDiff, Summary, touching
+from curate.rowdiff import READ, RowDiff, Summary, touching
 from pipelines.report.markup import Markup, json_script, tag
 from pipelines.report.page import _assets, _hash
 from pipelines.report.samples import clip, segments
@@ -148,15 +148,24 @@ def _cards(s: Summary) -> Markup:
 
 
 def _details(s: Summary) -> Markup:
-    """Decisions flipped and columns touched, as two short lists."""
+    """Decisions flipped, rewrites lost and columns touched, as short lists."""
 
     def listed(title: str, counts: Iterable[tuple[str, int]]) -> Markup | None:
         items = [tag("li", tag("b", f"{n:,}"), f" {name}") for name, n in counts]
         return tag("div", tag("h3", title), tag("ul", *items)) if items else None
 
     decisions = ((flip.replace("->", "→"), n) for flip, n in s.decisions.items())
-    columns = sorted(s.columns.items(), key=lambda kv: -kv[1])
-    return tag("div", listed("Decisions", decisions), listed("Columns", columns), class_="tallies")
+    columns = [(name, s.columns[name]) for name in READ if name in s.columns]
+    if rest := len(s.columns) - len(columns):
+        columns.append((f"more column{'' if rest == 1 else 's'} of scores and provenance", rest))
+    lost = [("passed the gate before and no longer", s.gate_pass_to_fail)] if s.gate_pass_to_fail else []
+    return tag(
+        "div",
+        listed("Decisions", decisions),
+        listed("Gate", lost),
+        listed("Columns", columns),
+        class_="tallies",
+    )
 
 
 def _browser(rows: list[RowDiff]) -> Markup:
@@ -225,4 +234,6 @@ def _expert(row: RowDiff) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return "" if value is None else value if isinstance(value, str) else str(value)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pytest
 from curate.diff import diff
 from curate.store import Store
 from pipelines.report import diff_page
+from tests.conftest import Said
 
+ROWS = Path(__file__).parent / "diff_rows"
 EVIL = '</script><img src=x onerror="window.hit=1"><script>window.hit=2</script>'
 
 
@@ -147,8 +149,33 @@ def test_markup_in_rows_stays_text(opened: Any) -> None:
     assert EVIL in opened.locator("#sample-view").inner_text()
 
 
-def test_diff_screenshot(opened: Any, tmp_path: Path) -> None:
-    """RECAST_DIFF_SCREENSHOT=diff.png keeps the picture for the README."""
+def test_the_page_of_a_real_diff_is_read_from_end_to_end(
+    browser: Any, tmp_path: Path, recast: Callable[..., Said]
+) -> None:
+    """30 rows of the pocket world and what an agent made of them, as `recast export` wrote them.
+
+    RECAST_DIFF_SCREENSHOT=diff.png keeps the picture for the README.
+    """
+    for name in ("craft", "craft-rewrites"):
+        assert recast("import", ROWS / f"{name}.jsonl", "--as", name).code == 0
+    said = recast("diff", "craft", "craft-rewrites", "--html", "diff.html", "-n", "100", "--json")
+    assert (said.json["summary"]["changed"], said.json["html"]) == (30, "diff.html")
+    tab = browser.new_page(viewport={"width": 1240, "height": 900})
+    tab.goto((tmp_path / "diff.html").as_uri())
+    body = tab.locator("body").inner_text()
+    assert "craft@v1 → craft-rewrites@v1" in body and "expert → rewrite" in body
+    assert tab.locator("#sample-list li").count() == 30
+    asked = []
+    for place in range(30):
+        assert tab.locator("#diff-count").inner_text() == f"{place + 1} of 30"
+        asked.append(tab.locator("#sample-view code").inner_text())
+        tab.keyboard.press("j")
+    assert asked == [f"craft-{n:05d}" for n in range(106, 136)]
+    tab.locator("#diff-search").fill("fallback")
+    assert tab.locator("#sample-list li").count() == 2
+    tab.locator("#diff-search").fill("")
     target = Path(os.environ.get("RECAST_DIFF_SCREENSHOT") or tmp_path / "diff.png")
-    opened.screenshot(path=str(target))
+    tab.evaluate("document.activeElement.blur()")
+    tab.screenshot(path=str(target))
     assert target.stat().st_size > 10_000
+    tab.close()
