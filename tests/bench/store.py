@@ -35,6 +35,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.diff import Diff, diff
+from curate.schema import VERSION_SCHEMA
 from curate.store import Store
 from tests.bench.corpus import Corpus
 
@@ -100,9 +101,9 @@ def resident_gib() -> float:
 class Spool:
     """Rows that wait in an uncompressed Arrow file."""
 
-    def __init__(self, path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> None:
+    def __init__(self, path: Path, batches: Iterator[pa.RecordBatch]) -> None:
         self.path = path
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, VERSION_SCHEMA) as stream:
             for batch in batches:
                 stream.write_batch(batch)
 
@@ -129,17 +130,17 @@ class Workload:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.schema = next(self.corpus.batches()).schema
-        self.one_percent = self.corpus.picked(self.corpus.rows // 100, 1)
-        self.ten_thousand = self.corpus.picked(min(TEN_THOUSAND, self.corpus.rows // 20), 2)
-        self.first = self._spool("first", self.corpus.batches())
-        self.patch = self._spool("patch", self.corpus.chosen(self.one_percent, 1))
-        self.whole = self._spool("whole", self.corpus.batches(2, self.one_percent))
-        self.few = self._spool("few", self.corpus.chosen(self.ten_thousand, 3))
-        self.full = self._spool("full", self.corpus.batches(4))
+        corpus = self.corpus
+        self.one_percent = corpus.picked(corpus.rows // 100, 1)
+        self.ten_thousand = corpus.picked(min(TEN_THOUSAND, corpus.rows // 20), 2)
+        self.first = first = self._spool("first", corpus.batches())
+        self.patch = self._spool("patch", corpus.chosen(first.reader(), self.one_percent, 1))
+        self.whole = self._spool("whole", corpus.touched(first.reader(), self.one_percent, 2))
+        self.few = self._spool("few", corpus.chosen(first.reader(), self.ten_thousand, 3))
+        self.full = self._spool("full", corpus.revised(first.reader(), 4))
 
     def _spool(self, name: str, batches: Iterator[pa.RecordBatch]) -> Spool:
-        return Spool(self.folder / f"{name}.arrow", batches, self.schema)
+        return Spool(self.folder / f"{name}.arrow", batches)
 
 
 def one_size(figures: Figures, rows: int, folder: Path, repeats: int) -> None:
