@@ -59,11 +59,12 @@ _ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost
 _PROGRAM = re.compile(r"^\s*(?:def |return\b|print\(|import |from \w+ import|while .*:$|for .*:$)", re.M)
 _DOCSTRING = re.compile(r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'')
 
-# one operation on two plain numbers, and signs that make its sentence say more than that
+# operations on plain numbers, and signs that make its sentence say more than that
+_PLAIN = r"\$?(?:\d{1,3}(?:,\d{3}){1,3}(?!\d)|\d{1,9})(?:\.\d{1,4})?|\.\d{1,4}"
 _SIMPLE = re.compile(
-    r"(?<![\w.,])\$?(\d{1,9}(?:\.\d{1,4})?) ?([-+*/]) ?\$?(\d{1,9}(?:\.\d{1,4})?) ?= ?"
-    r"\$?(\d{1,9}(?:\.\d{1,4})?)(?![\w.,%/:¢]| ?[-+*/^=%(])"
+    rf"(?<![\w.,])((?:{_PLAIN})(?: ?[-+*/] ?(?:{_PLAIN})){{1,9}}) ?= ?({_PLAIN})(?![\w.,%/:¢]| ?[-+*/^=%(])"
 )
+_SIMPLE_TOKEN = re.compile(rf"({_PLAIN})|[-+*/]")
 _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 _LEADING_VERBS = frozenset(
     [
@@ -158,19 +159,35 @@ def _analyse(text: str) -> _Analysis:
 
 
 def _simple(segment: str) -> Equality | None:
-    """The common case without tokens: `she has 12 + 5 = 17 eggs`, exactly true. Anything else is None."""
+    """The common case without a parser: `she has 12 + 5 * 2 = 22 eggs`, exactly true. Anything else is None."""
     match = _SIMPLE.search(segment)
     if match is None or _MORE.search(segment, 0, match.start()) or _MORE.search(segment, match.end()):
         return None
-    one, operator, two, stated = match.groups()
-    a, b, c = literal(one)[0], literal(two)[0], literal(stated)[0]
-    if a is None or b is None or c is None:
+    work, stated = match.groups()
+    if work.count("/") > 1:
+        return None  # 28 / 1/5 is a matter of spaces
+    operands: list[Value] = []
+    terms: list[Value] = []
+    operator = "+"
+    for token in _SIMPLE_TOKEN.finditer(work):
+        if token.group(1) is None:
+            operator = token.group()
+            continue
+        value = literal(token.group())[0]
+        if value is None:
+            return None
+        operands.append(value)
+        if operator in "+-":
+            terms.append(value if operator == "+" else -value)
+        else:
+            value = terms[-1] * value if operator == "*" else divide(terms[-1], value)
+            if value is None:
+                return None
+            terms[-1] = value
+    result = literal(stated)[0]
+    if result is None or sum(terms) != result:
         return None
-    if operator == "/":
-        true = b != 0 and a == c * b
-    else:
-        true = c == (a + b if operator == "+" else a - b if operator == "-" else a * b)
-    return Equality(match.group(), c, c, True, True, c, (a, b)) if true else None
+    return Equality(match.group(), result, result, True, True, result, tuple(operands))
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]

@@ -28,6 +28,7 @@ ANSWER_WORDS = 3  # the answer is
 OPERAND, MENTION = "o", "m"
 
 _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+")
+_NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 _SIGN = r"(?:[-+*/^]|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
 _USED_AFTER = re.compile(rf"[%)]*(?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*[\d.]")
 _USED_BEFORE = re.compile(rf"[\d%)](?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*\Z")
@@ -146,8 +147,14 @@ def _places(text: str) -> dict[Value, str]:
 
 @lru_cache(maxsize=2048)
 def _steps_by_result(demonstration: str) -> Counter[Value]:
-    """How many steps come to each result: one a line, which calculator annotations state best where it has any."""
+    """How many steps come to each result: one a line, which calculator annotations state best where it has any.
+
+    Empty where no result occurs twice.
+    """
     steps: Counter[Value] = Counter()
+    noted = [said.rstrip(" 0").rstrip(".") for said in _NOTED.findall(demonstration)]
+    if noted and len(set(noted)) == len(noted):
+        return steps  # the usual case, for a fifth of the gate's time: no two annotations end alike
     seen: set[tuple[Value, ...]] = set()
     for line in demonstration.splitlines():
         annotated = ANNOTATION.findall(line)
