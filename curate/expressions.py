@@ -1,110 +1,25 @@
-"""Algebra read from LaTeX or plain notation, and its comparison by numbers put in for its names.
+"""Algebra read from LaTeX or plain notation into small trees. `curate.probing` compares them.
 
-`parse` makes a small tree or says None; nothing is ever handed to `eval`. `same` compares two trees at random
-points that depend on nothing but a fixed seed: exactly, with fractions, where both sides allow it (two unequal
-polynomials then agree with negligible probability, Schwartz-Zippel), else in floating point with a tolerance that
-knows how large the intermediate values were. Sizes, depths and exponents are bounded.
+`parse` makes a tree or says None; nothing is ever handed to `eval`. Sizes, depths and exponents are bounded.
 
->>> same(parse("(x+1)^2"), parse("x^2 + 2x + 1"))
-True
->>> same(parse("1 - \\\\frac{1}{e}"), parse("1 + 1/e"))
-False
+>>> parse("2x + 1")
+('add', ('mul', ('num', 2), ('var', 'x')), ('num', 1))
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from curate.notation import signs
 from curate.numerals import exact
+from curate.symbols import MAX_CHARS, UnreadableError, tokens_of
 
-MAX_CHARS = 1_000
 MAX_NODES = 400
 MAX_DEPTH = 40
 
 Node = tuple
 """`(kind, *children)`: num, var, const, add, mul, div, pow, neg, abs, fn, fact, binom, root, log."""
-
-FUNCTIONS = frozenset(
-    (
-        "sin",
-        "cos",
-        "tan",
-        "exp",
-        "ln",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "asin",
-        "acos",
-        "atan",
-        "sec",
-        "csc",
-        "cot",
-    )
-)
-_GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "varphi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-    ]
-)
-_SKIPPED = frozenset(
-    "left right big Big bigl bigr Bigl Bigr displaystyle textstyle limits quad qquad".split()
-)
-_TOKEN = re.compile(
-    r"(?P<rep>\d*\.\d*\\overline\s*\{\d{1,20}\})"
-    r"|(?P<num>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3}(?![\w.]))?|\.\d+)"
-    r"|\\(?P<cmd>[A-Za-z]+)"
-    r"|(?P<skip>\\[,;:! ]|\s+|~)"
-    r"|(?P<fn>(?:arc)?(?:sin|cos|tan)h?|sec|csc|cot|log|ln|exp|sqrt|abs|pi)(?![a-z])"
-    r"|(?P<var>[A-Za-z])(?:_(?:\{(?P<sub>\w{1,8})\}|(?P<sub1>\w)))?"
-    r"|_\{(?P<low>[^{}]{1,20})\}|_(?P<low1>\w)"
-    r"|(?P<op>[-+*/^!|()\[\]{}°%])"
-)
-_WORD = re.compile(
-    r"(?<![A-Za-z\\])(?!(?:arc)?(?:sin|cos|tan)h?(?![a-z])|sec|csc|cot|log|exp|sqrt|abs)[A-Za-z]{3,}"
-)
-_LETTER_PRODUCTS = tuple(frozenset(letters) for letters in ("xyz", "abc", "uvw", "pqr", "mnk"))
-
-
-class _Unreadable(Exception):
-    """The text is no expression that this module reads."""
 
 
 @dataclass(slots=True)
@@ -127,12 +42,12 @@ class _Reader:
 
     def need(self, text: str) -> None:
         if not self.take(text):
-            raise _Unreadable
+            raise UnreadableError
 
     def node(self, *parts: object) -> Node:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise _Unreadable
+            raise UnreadableError
         return parts
 
 
@@ -142,63 +57,19 @@ def parse(text: str) -> Node | None:
     if len(text) > MAX_CHARS:
         return None
     try:
-        reader = _Reader(_tokens(text))
+        reader = _Reader(tokens_of(text))
         if not reader.tokens:
             return None
         tree = _sum(reader)
         return tree if reader.i == len(reader.tokens) else None
-    except (_Unreadable, RecursionError):
+    except (UnreadableError, RecursionError):
         return None
-
-
-def _tokens(text: str) -> list[tuple[str, str]]:
-    text = signs(text).replace("π", "\\pi ").replace("√", "\\sqrt ").replace("{,}", ",").replace("**", "^")
-    text = re.sub(r"\\(?:mathrm|mathit|mathbf|text)\s*\{\s*(e|i|d|[A-Z])\s*\}", r"\1", text)
-    text = re.sub(r"\^\s*\{?\s*\\circ\s*\}?", "°", text).replace("\\degree", "°")
-    for word in _WORD.findall(text):
-        if len(word) > 3 or not any(set(word) <= letters for letters in _LETTER_PRODUCTS):
-            raise _Unreadable  # a word, not a product of its letters
-    tokens: list[tuple[str, str]] = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        if match is None:
-            raise _Unreadable
-        place = match.end()
-        kind = match.lastgroup or ""
-        if kind in ("sub", "sub1"):
-            tokens.append(("var", f"{match.group('var')}_{match.group(kind)}"))
-        elif kind in ("low", "low1"):
-            tokens.append(("sub", match.group(kind)))
-        elif kind == "cmd":
-            name = match.group("cmd")
-            if name in _SKIPPED:
-                continue
-            if name in ("cdot", "times", "ast"):
-                tokens.append(("op", "*"))
-            elif name == "div":
-                tokens.append(("op", "/"))
-            elif name in ("lvert", "rvert", "vert", "mid"):
-                tokens.append(("op", "|"))
-            elif name in _GREEK:
-                tokens.append(("var", name))
-            elif name in FUNCTIONS or name in ("log", "sqrt", "pi"):
-                tokens.append(("fn", name))
-            elif name in ("frac", "dfrac", "tfrac", "cfrac", "binom", "dbinom", "tbinom"):
-                tokens.append(("cmd", "binom" if "binom" in name else "frac"))
-            else:
-                raise _Unreadable
-        elif kind != "skip":
-            tokens.append((kind, match.group()))
-        if len(tokens) > MAX_CHARS:
-            raise _Unreadable
-    return tokens
 
 
 def _sum(r: _Reader) -> Node:
     r.depth += 1
     if r.depth > MAX_DEPTH:
-        raise _Unreadable
+        raise UnreadableError
     value = _product(r)
     while r.peek() in (("op", "+"), ("op", "-")):
         minus = r.peek()[1] == "-"
@@ -223,7 +94,7 @@ def _product(r: _Reader) -> Node:
             value = r.node("div", value, _signed(r))
         elif _starts_factor(r):
             if r.peek()[0] in ("num", "rep") and value[0] in ("num",):
-                raise _Unreadable  # 3 4 is no product
+                raise UnreadableError  # 3 4 is no product
             value = r.node("mul", value, _powered(r))
         else:
             return value
@@ -257,7 +128,7 @@ def _exponent(r: _Reader) -> Node:
     """What is raised: `{...}`, `-1`, `(...)`, or a single factor; powers associate to the right."""
     r.depth += 1
     if r.depth > MAX_DEPTH:
-        raise _Unreadable
+        raise UnreadableError
     value = _group(r) if r.peek() == ("op", "{") else _signed(r)
     if r.take("^"):
         value = r.node("pow", value, _exponent(r))
@@ -300,7 +171,7 @@ def _primary(r: _Reader) -> Node:
         value = _sum(r)
         r.need("|")
         return r.node("abs", value)
-    raise _Unreadable
+    raise UnreadableError
 
 
 def _number(r: _Reader, text: str) -> Node:
@@ -358,7 +229,7 @@ def _function(r: _Reader, name: str) -> Node:
     if exponent is None:
         return value
     if exponent == ("neg", ("num", 1)):
-        raise _Unreadable  # \sin^{-1}: inverse or reciprocal
+        raise UnreadableError  # \sin^{-1}: inverse or reciprocal
     return r.node("pow", value, exponent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from curate.sums import TIMES_X
+from curate.tokens import TIMES_X
 
 MAX_SEGMENT_CHARS = 4000
 

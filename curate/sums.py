@@ -1,4 +1,4 @@
-"""Arithmetic inside running text: tokens, and a parser for what stands between two relations.
+"""Arithmetic inside running text: a parser for what stands between two relations.
 
 Made for prose: unit words stand inside (`29 species * 7 pairs per species`), names refer to earlier results, and
 an expression ends where the sentence goes on. `curate.arithmetic` decides which stretches to read and what they
@@ -7,77 +7,16 @@ state; algebra proper is `curate.expressions`.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from curate.notation import plain
 from curate.numerals import Value, divide, exact, literal, power, square_root
+from curate.tokens import TIMES_X, Tokens, is_symbol, tokenise
 from curate.units import dimensions
 
 MAX_DEPTH = 40
 MAX_UNIT_WORDS = 6
-
-_TOKEN = re.compile(
-    r"(?P<t>\d{1,2}:\d{2}(?![\d.]))"
-    r"|(?P<h>\d+(?:\.\d+)?-[A-Za-z]{2,}[A-Za-z-]*)"
-    r"|(?P<n>(?:[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?![\w.]))?|[$€£]?\.\d+)"
-    r"|(?P<w>[^\W\d]\w*(?:'[a-z]+)?)"
-    r"|(?P<r>==|[!<>]=|[-+*/]=(?!=)|=>|->|[=≈⇒→])"
-    r"|(?P<o>\*\*|//|[-+*/^])"
-    r"|(?P<p>[()\[\]{}])"
-    r"|(?P<c>%|¢)"
-    r"|(?P<b>[^\s$])"
-)
-TIMES_X = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[$\d(.])|(?<=[\d)%])\s+[xX]\s+(?=\w)|(?<=\w\w) [xX] (?=[$\d])")
-_WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
-_WEAK_RELATIONS = frozenset(("is", "are", "makes", "make", "gives", "give", "leaves", "leave", "get"))
-_CONJUNCTIONS = frozenset(("then", "because", "since", "so", "while", "therefore", "thus", "hence", "where"))
-_NOT_NAMES = frozenset(("a", "A", "I"))
-
-
-@dataclass(slots=True)
-class Tokens:
-    kinds: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-
-    def add(self, kind: str, text: str, start: int, end: int) -> None:
-        self.kinds.append(kind)
-        self.texts.append(text)
-        self.starts.append(start)
-        self.ends.append(end)
-
-
-def tokenise(segment: str) -> Tokens:
-    tokens = Tokens()
-    skip_by = False
-    for match in _TOKEN.finditer(segment):
-        kind = match.lastgroup or "b"
-        text = match.group()
-        if kind == "w":
-            lower = text.lower()
-            if skip_by and lower == "by":
-                skip_by = False
-                continue
-            if lower in _WORD_OPERATORS:
-                skip_by = lower in ("divided", "multiplied")
-                kind, text = "o", _WORD_OPERATORS[lower] + "w"
-            elif lower in _WEAK_RELATIONS:
-                kind = "k"
-            elif lower in _CONJUNCTIONS:
-                kind = "b"
-        elif kind == "h":
-            kind = "w"
-        elif kind == "p":
-            kind, text = ("(", "(") if text in "([{" else (")", ")")
-        elif kind == "o" and text == "**":
-            text = "^"
-        elif kind == "r" and text in ("!=", "<=", ">="):
-            kind = "b"
-        tokens.add(kind, text, match.start(), match.end())
-    return tokens
 
 
 @dataclass(slots=True)
@@ -344,15 +283,6 @@ class Parser:
             self.words = True
             return j
         return i
-
-
-def is_symbol(word: str) -> bool:
-    """A variable rather than a word of prose: one letter, a subscript, an underscore."""
-    return (
-        (len(word) == 1 and word not in _NOT_NAMES)
-        or "_" in word
-        or (word[-1].isdigit() and word[0].isalpha())
-    )
 
 
 def evaluate(text: str) -> Value | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from curate.numerals import Value, agrees, literal
-from curate.sums import Parser, Side, Tokens
+from curate.sums import Parser, Side
+from curate.tokens import Tokens
 from curate.units import conversions
 
 
