@@ -20,7 +20,8 @@ from itertools import pairwise
 from curate.notation import plain
 from curate.numerals import Value, divide, literal
 from curate.stretches import segments, states, straight_line
-from curate.sums import Parser, Side, Tokens, is_symbol, tokenise
+from curate.sums import Parser, Side
+from curate.tokens import Tokens, is_symbol, tokenise
 from curate.truth import left_side, like_terms, truth_of
 
 
@@ -67,35 +68,10 @@ _SIMPLE = re.compile(
 _SIMPLE_TOKEN = re.compile(rf"({_PLAIN})|[-+*/]")
 _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 _LEADING_VERBS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "equals",
-        "get",
-        "gets",
-        "got",
-        "gives",
-        "give",
-        "has",
-        "have",
-        "had",
-        "makes",
-        "make",
-        "so",
-        "then",
-        "that",
-        "total",
-        "thus",
-        "hence",
-        "left",
-        "leaves",
-        "need",
-        "needs",
-        "costs",
-        "cost",
-    ]
+    (
+        "is are was were equals get gets got gives give has have had makes make so then that total thus "
+        "hence left leaves need needs costs cost"
+    ).split()
 )
 
 
