@@ -19,26 +19,11 @@ from itertools import pairwise
 
 from curate.notation import plain
 from curate.numerals import Value, divide, literal
+from curate.plainsums import Equality, plain_sum
 from curate.stretches import segments, states, straight_line
 from curate.sums import Parser, Side
 from curate.tokens import Tokens, is_symbol, tokenise
 from curate.truth import left_side, like_terms, truth_of
-
-
-@dataclass(frozen=True, slots=True)
-class Equality:
-    """One stated relation `left = right`; `truth` is None where it cannot be decided."""
-
-    text: str
-    left: Value | None
-    right: Value | None
-    truth: bool | None
-    computed: bool
-    """True where a side holds an operation, False for `x = 5` or `2 hours = 120 minutes`."""
-    result: Value | None
-    """The value stated as the outcome of the operation, None where nothing was computed."""
-    operands: tuple[Value, ...] = ()
-    """The numbers that go into the operation."""
 
 
 def equalities(text: str) -> list[Equality]:
@@ -60,13 +45,6 @@ _ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost
 _PROGRAM = re.compile(r"^\s*(?:def |return\b|print\(|import |from \w+ import|while .*:$|for .*:$)", re.M)
 _DOCSTRING = re.compile(r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'')
 
-# operations on plain numbers, and signs that make its sentence say more than that
-_PLAIN = r"\$?(?:\d{1,3}(?:,\d{3}){1,3}(?!\d)|\d{1,9})(?:\.\d{1,4})?|\.\d{1,4}"
-_SIMPLE = re.compile(
-    rf"(?<![\w.,])((?:{_PLAIN})(?: ?[-+*/] ?(?:{_PLAIN})){{1,9}}) ?= ?({_PLAIN})(?![\w.,%/:¢]| ?[-+*/^=%(])"
-)
-_SIMPLE_TOKEN = re.compile(rf"({_PLAIN})|[-+*/]")
-_MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 _LEADING_VERBS = frozenset(
     (
         "is are was were equals get gets got gives give has have had makes make so then that total thus "
@@ -114,7 +92,7 @@ def _analyse(text: str) -> _Analysis:
     if program:
         text = straight_line(_DOCSTRING.sub("", text))
     for segment in segments(plain(text)):
-        simple = _simple(segment)
+        simple = plain_sum(segment)
         if simple is not None:
             found.append(simple)
             page.results[simple.result] = None  # type: ignore[index]
@@ -132,38 +110,6 @@ def _analyse(text: str) -> _Analysis:
             found.append(equality)
     _second_pass(found, later, page)
     return _Analysis(tuple(found), tuple(page.results))
-
-
-def _simple(segment: str) -> Equality | None:
-    """The common case without a parser: `she has 12 + 5 * 2 = 22 eggs`, exactly true. Anything else is None."""
-    match = _SIMPLE.search(segment)
-    if match is None or _MORE.search(segment, 0, match.start()) or _MORE.search(segment, match.end()):
-        return None
-    work, stated = match.groups()
-    if work.count("/") > 1:
-        return None  # 28 / 1/5 is a matter of spaces
-    operands: list[Value] = []
-    terms: list[Value] = []
-    operator = "+"
-    for token in _SIMPLE_TOKEN.finditer(work):
-        if token.group(1) is None:
-            operator = token.group()
-            continue
-        value = literal(token.group())[0]
-        if value is None:
-            return None
-        operands.append(value)
-        if operator in "+-":
-            terms.append(value if operator == "+" else -value)
-        else:
-            value = terms[-1] * value if operator == "*" else divide(terms[-1], value)
-            if value is None:
-                return None
-            terms[-1] = value
-    result = literal(stated)[0]
-    if result is None or sum(terms) != result:
-        return None
-    return Equality(match.group(), result, result, True, True, result, tuple(operands))
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]
