@@ -186,10 +186,8 @@ class Worker:
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
             if isinstance(group, Exception):
                 row.fail(group)
-            elif attempt.given is None and all(
-                not s.token_ids and s.finish_reason == "length" for s in group
-            ):
-                if number == 0:  # what an engine returns for a prompt that fills the whole context
+            elif all(sample.finish_reason == PROMPT_TOO_LONG for sample in group):
+                if not row.candidates:  # a repair prompt is longer than the first one
                     row.fault = PROMPT_TOO_LONG
             else:
                 drawn.extend((row, j, s, group_seeds[j]) for j, s in enumerate(group))

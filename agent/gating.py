@@ -139,6 +139,8 @@ class GateProcess:
             answer = self._ask(job, START_S + self._text_s * len(job.texts))
             if not isinstance(answer, str):
                 return answer
+            if len(job.texts) == 1:
+                return [unverifiable(answer)]
             alone = [self._ask(job.only(i), START_S + self._text_s) for i in range(len(job.texts))]
             return [unverifiable(a) if isinstance(a, str) else a[0] for a in alone]
         finally:

@@ -3,7 +3,7 @@
 `predict` draws rows by the hash of their ids, rewrites them as the job would, and scales up. Tokens, and with them
 the engine's time, follow the length of a row, which is known for all of them: the ratio estimator (Cochran,
 Sampling Techniques, 6.1-6.4), whose error is that of the residuals. Intervals are 95 % and cover the choice of
-rows, not a machine that is busier later.
+rows and, for time and disk, an allowance for what a few rows cannot show (`SPEED`, `PACKING`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from agent.batch import Method
 from agent.engine import Engine, Sampling
 from agent.gating import Gate
 from agent.job import BESIDE_CANDIDATES
+from agent.outcome import PART_SCHEMA
 from agent.rewrite import RewriteConfig, rewrite
 from agent.source import Source, lengths
 from curate.errors import DataError
@@ -31,6 +32,8 @@ from curate.schema import VERSION_SCHEMA
 
 SAMPLED_ROWS = 32
 Z = 1.96
+SPEED, PACKING = 0.2, 0.15
+"""Shares by which a machine's speed from minute to minute, and compression from batch to batch, may differ."""
 # Two-sided 97.5 % quantiles of Student's t by degrees of freedom; between them the lower one's is used.
 T_QUANTILE = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 7: 2.36, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
 
@@ -94,14 +97,16 @@ def predict(
     beside = result.num_candidates * share >= BESIDE_CANDIDATES and not getattr(gate, "models", True)
     seconds = max(engine_s * grown, gate_s * share) if beside else engine_s * grown + gate_s * share
     spread = (tokens.high - tokens.value) / tokens.value if tokens.value else 0.0
-    size = result.part_bytes * share
+    empty = _parquet_bytes(PART_SCHEMA.empty_table())  # of every part, whatever it holds
+    num_parts = math.ceil(total / config.batch_rows)
+    size = num_parts * empty + max(0, result.part_bytes - empty) * share
     return Prediction(
         rows=total,
         sampled=sample.num_rows,
-        seconds=Interval(seconds * (1 - spread), seconds, seconds * (1 + spread)),
+        seconds=_around(seconds, spread + SPEED),
         tokens=tokens,
         accepted_rows=wilson(sample.num_rows - result.counts["fallback"], sample.num_rows),
-        bytes=Interval(size * (1 - spread), size, size * (1 + spread)),
+        bytes=_around(size, spread + PACKING),
         version_bytes=round((_parquet_bytes(result.rows().read_all()) + _parquet_bytes(candidates)) * share),
     )
 
@@ -171,6 +176,10 @@ def compare(prediction: Mapping[str, Any], actual: Mapping[str, float]) -> list[
                 }
             )
     return lines
+
+
+def _around(value: float, share: float) -> Interval:
+    return Interval(value * max(0.0, 1 - share), value, value * (1 + share))
 
 
 def _warm_up(engine: Engine) -> None:

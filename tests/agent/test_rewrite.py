@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import resource
+import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import pytest
 
 from agent.batch import CANARY
 from agent.choice import aligned, failure_message, fallback_reason, farthest
-from agent.engine import Sample, Score
+from agent.engine import PROMPT_TOO_LONG, Sample, Score
 from agent.job import Budget
 from agent.outcome import RewriteResult
 from agent.parts import Plan
@@ -343,6 +342,96 @@ def test_greedy_candidates_would_all_be_the_same(tmp_path):
         rewrite(rows(1), FakeEngine(), FakeGate(), config(temperature=0), tmp_path)
 
 
+def test_several_targets_are_unlike_each_other_and_a_row_never_has_more_than_it_may(tmp_path):
+    result = rewrite(
+        rows(20), FakeEngine(), FakeGate(), config(candidates=6, targets=3, tie_nats=9), tmp_path
+    )
+    by_row: dict[str, list] = {}
+    for r in table(result):
+        by_row.setdefault(r["row_id"], []).append(r)
+    assert len(by_row) == result.num_rows == 20
+    assert result.num_targets == sum(map(len, by_row.values())) > 20
+    for group in by_row.values():
+        assert [r["target"] for r in group] == list(range(len(group))) and len(group) <= 3
+        assert len({r["completion"] for r in group}) == len(group)
+        assert {r["decision"] for r in group} in ({"rewrite"}, {"fallback"})
+    candidates = result.candidates().read_all().to_pylist()
+    assert len(candidates) == 20 * 6, "candidates of a row with several targets are kept once"
+    assert sum(c["chosen"] for c in candidates) == result.counts["rewrite"]
+
+
+def test_a_version_that_has_several_targets_already_has_no_room_for_more(tmp_path):
+    given = [rows(1)[0], {**rows(1)[0], "target": 1}]
+    with pytest.raises(UsageError, match="several targets"):
+        rewrite(given, FakeEngine(), FakeGate(), config(targets=2), tmp_path)
+    result = rewrite(given, FakeEngine(words=("good",)), FakeGate(), config(), tmp_path / "one")
+    assert [r["target"] for r in table(result)] == [0, 1]
+
+
+def test_a_budget_of_candidates_is_never_overdrawn_and_the_same_call_goes_on(tmp_path):
+    engine = FakeEngine()
+    with pytest.raises(BudgetReached, match="after 6 of 9 rows"):
+        # batches of 3 rows with 2 candidates each: two fit into 13
+        rewrite(rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=13))
+    assert sum(len(prompts) for prompts, _ in engine.calls) * 2 == 12
+    with pytest.raises(BudgetReached, match="after 6 of 9 rows"):
+        rewrite(rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=13))
+    result = rewrite(
+        rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=18)
+    )
+    assert (result.num_rows, result.num_candidates, result.num_found) == (9, 18, 6)
+
+
+def test_a_prompt_that_leaves_no_room_falls_back_with_its_own_reason(tmp_path):
+    class Small(FakeEngine):
+        def sample(self, prompts, k, sampling, *, seeds, adapter):
+            drawn = super().sample(prompts, k, sampling, seeds=seeds, adapter=adapter)
+            return [
+                [Sample("", [], [], PROMPT_TOO_LONG)] * k if "question 3 " in p[-1]["content"] else group
+                for p, group in zip(prompts, drawn, strict=True)
+            ]
+
+    result = rewrite(rows(5), Small(words=("good",)), FakeGate(), config(repairs=1), tmp_path)
+    assert result.reasons == {"prompt_too_long": 1} and result.num_errors == 0
+    assert [cause["cause"] for cause in result.causes] == ["prompt_too_long"]
+    assert table(result)[3]["pass_rate"] is None
+
+
+def test_an_accepted_candidate_that_cannot_be_scored_falls_back_with_its_own_reason(tmp_path):
+    class Short(FakeEngine):
+        def logprobs(self, prompts, completions, *, adapter):
+            return [Score(float("nan"), len(c), float("nan"), float("nan")) for c in completions]
+
+    result = rewrite(rows(2), Short(words=("good",)), FakeGate(), config(), tmp_path)
+    assert result.reasons == {"too_long_to_score": 2}
+
+
+def test_without_scoring_the_first_accepted_candidate_is_kept(tmp_path):
+    class Mute(FakeEngine):
+        def logprobs(self, prompts, completions, *, adapter):
+            raise AssertionError("asked to score")
+
+    result = rewrite(rows(6), Mute(), FakeGate(), config(candidates=4, scoring=False), tmp_path)
+    first: dict[str, str] = {}
+    for c in result.candidates().read_all().to_pylist():
+        if c["status"] == "accepted":
+            first.setdefault(c["row_id"], c["text"])
+    assert {r["row_id"]: r["completion"] for r in table(result) if r["decision"] == "rewrite"} == first
+    assert result.nll_completion is None
+
+
+def test_a_job_does_not_hang_on_how_its_rows_are_delivered(tmp_path):
+    from curate import schema
+
+    whole = schema.table(rows(20))
+    cut = [whole.slice(i, n) for i, n in ((0, 1), (1, 12), (13, 7))]
+    first = rewrite(whole, FakeEngine(), FakeGate(), config(), tmp_path / "a")
+    second = rewrite(iter(cut), FakeEngine(), FakeGate(), config(), tmp_path / "b")
+    assert first.fingerprint == second.fingerprint and digest(tmp_path / "a") == digest(tmp_path / "b")
+    limited = rewrite(whole, FakeEngine(), FakeGate(), config(), tmp_path / "c", limit=8)
+    assert limited.num_rows == 8 and limited.fingerprint != first.fingerprint
+
+
 def test_progress_counts_rows_up_to_the_total(tmp_path):
     seen = []
     rewrite(rows(9), FakeEngine(), FakeGate(), config(), tmp_path, progress=seen.append)
@@ -354,40 +443,54 @@ def test_the_canary_is_a_plain_prompt():
     assert CANARY[-1]["role"] == "user"
 
 
-KILLED = textwrap.dedent(
-    """
-    import sys, time
-    sys.path[:0] = [{root!r}, {here!r}]
-    import test_rewrite as t
+NUM_KILLS = 10
 
-    class Slow(t.FakeEngine):
-        def sample(self, *args, **kwargs):
-            time.sleep(0.01)
-            return super().sample(*args, **kwargs)
 
-    t.rewrite(t.rows(60), Slow(), t.FakeGate(), t.config(), {folder!r})
-    print("finished")
-    """
+class Slow(FakeEngine):
+    """Takes its time, so that a kill can hit anything."""
+
+    def sample(self, *args, **kwargs):
+        time.sleep(0.002)
+        return super().sample(*args, **kwargs)
+
+
+def killed_again_and_again(work, folder, num_kills, rng, longest_s):
+    """Run `work` in forked processes that die at random moments, then to its end; return how many died."""
+    died = 0
+    while died < num_kills:
+        child = os.fork()
+        if child == 0:
+            try:
+                work(folder)
+            finally:
+                os._exit(0)
+        time.sleep(rng.uniform(0, longest_s))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        died += os.WIFSIGNALED(status)
+        if os.WIFEXITED(status):  # it was faster: begin anew, there are kills left
+            shutil.rmtree(folder)
+    work(folder)
+    return died
+
+
+@pytest.mark.parametrize(
+    "num_rows, num_kills", [(2000, NUM_KILLS), pytest.param(2000, 100, marks=pytest.mark.torture)]
 )
+def test_killed_at_random_moments_the_bytes_equal_those_of_an_uninterrupted_run(
+    tmp_path, num_rows, num_kills
+):
+    settings = config(candidates=2, repairs=1, targets=2, batch_rows=64, window_rows=512)
 
+    def work(folder):
+        rewrite(rows(num_rows), Slow(words=("good", "bad", "bad")), FakeGate(), settings, folder)
 
-def test_killed_and_resumed_the_bytes_equal_those_of_an_uninterrupted_run(tmp_path):
-    rewrite(rows(60), FakeEngine(), FakeGate(), config(), tmp_path / "whole")
-    folder, here = tmp_path / "killed", Path(__file__).parent
-    script = KILLED.format(root=str(here.parents[1]), here=str(here), folder=str(folder))
-    kills = 0
-    for wanted in (1, 4, 9, 15):  # parts after which the process is killed
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ)
-        while process.poll() is None and len(list(folder.glob("parts/*.parquet"))) < wanted:
-            time.sleep(0.002)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills >= 2
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "finished" in done.stdout
-    assert digest(folder) == digest(tmp_path / "whole")
+    started = time.monotonic()
+    work(tmp_path / "whole")
+    whole_s = time.monotonic() - started
+    died = killed_again_and_again(work, tmp_path / "killed", num_kills, random.Random(0), 0.5 * whole_s)
+    assert died == num_kills
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
 
 
 def digest(folder: Path) -> dict[str, str]:
