@@ -23,7 +23,7 @@ def job(
     *,
     words: Annotated[bool, option("--words", help="Show the rows word by word.")] = False,
     unfold: Annotated[bool, option("--unfold", help="Show edits of white space and format, too.")] = False,
-    chosen: Annotated[
+    columns: Annotated[
         str | None,
         option(
             "--columns",
@@ -58,7 +58,7 @@ def job(
         Names.OUTPUT,
     ] = None,
     exit_code: Annotated[bool, option("--exit-code", help="Exit 1 where they differ, as git does.")] = False,
-    columns: Columns = None,
+    mapping: Columns = None,
     turn: Turn = -1,
     dedup: Dedup = False,
     store: Any,
@@ -74,10 +74,10 @@ def job(
     from curate.rowdiff import touching
     from curate.schema import SCORES
 
-    names = [name.strip() for name in chosen.split(",")] if chosen else []
+    names = [name.strip() for name in columns.split(",")] if columns else []
     if unknown := [name for name in names if name not in COMPARED]:
         raise UsageError(f"--columns: there is no column {unknown[0]!r}; a row has {', '.join(COMPARED)}.")
-    other = _other(store, b, columns, turn, dedup)
+    other = _other(store, b, mapping, turn, dedup)
     if other is not None:
         other.progress = progress
     found = diff(store, a, b if other is None else other)
@@ -111,10 +111,10 @@ def job(
     }
 
 
-def _other(store: Any, b: str, columns: list[str] | None, turn: int, dedup: bool) -> Any:
+def _other(store: Any, b: str, mapping: list[str] | None, turn: int, dedup: bool) -> Any:
     """The file that `b` is, ready to be read; None where it is a version."""
     if store.has(b):
-        if columns or dedup or turn != -1:
+        if mapping or dedup or turn != -1:
             raise UsageError(f"{b} is a version; --map, --turn and --dedup say how a file is read.")
         return None
     if not Path(b).exists():
@@ -122,7 +122,7 @@ def _other(store: Any, b: str, columns: list[str] | None, turn: int, dedup: bool
     from curate import ingest
     from pipelines.jobs.import_ import parse_mapping
 
-    return ingest.read(b, mapping=parse_mapping(columns), turn=turn, dedup=dedup)
+    return ingest.read(b, mapping=parse_mapping(mapping), turn=turn, dedup=dedup)
 
 
 def _row(row: Any, names: list[str], words: bool, unfold: bool) -> dict[str, Any]:
