@@ -8,7 +8,6 @@ through `agent.engine_hf` (K samples share a prefill, cache written in place, a 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,18 +17,18 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import TrainerCallback
-from transformers.pytorch_utils import Conv1D
 
-from agent import probe, prompts
+from agent import heldout, probe, prompts
 from agent.alignment import AnchorCache
 from agent.attention import cpu_attention
 from agent.embedding import sentence_embedder
 from agent.engine import Sampling
 from agent.engine_hf import HFEngine
-from agent.learn import METRICS, LearnConfig, write_json
-from agent.ledger import alarms, mean_or_none
+from agent.learn import COLUMNS, METRICS, LearnConfig
+from agent.ledger import STOPS, alarms
+from agent.lora import lora_config
+from agent.processes import Processes
 from agent.runlog import Metrics, last_checkpoint, save_adapter
 from agent.scorer import ScoredGroup, Scorer, Weights
 from agent.trainer import arguments, order, trainer_class
@@ -38,10 +37,18 @@ from curate.fingerprint import prompt_hash, seed_of
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 
-ANCHORS = "anchors.json"
+ANCHORS = "anchors.jsonl"
 ANCHORS_AHEAD = 256
 """Own samples drawn together."""
-LOGGED = {"loss": "loss", "grad_norm": "grad_norm", "kl": "kl", "entropy": "entropy", "learning_rate": "lr"}
+LOGGED = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "kl": "kl",
+    "entropy": "entropy",
+    "learning_rate": "lr",
+    "completions/mean_length": "mean_tokens",
+    "completions/clipped_ratio": "truncated_frac",
+}
 """What is taken over from TRL's own log, and under which name."""
 
 
@@ -57,8 +64,10 @@ class Session:
         train: Sequence[dict[str, Any]],
         heldout: Sequence[dict[str, Any]],
         out: Path,
+        processes: Processes,
     ) -> None:
         self.tokenizer, self.gate, self.config, self.out = tokenizer, gate, config, out
+        self.processes = processes
         self.train, self.heldout = list(train), list(heldout)
         self.metrics = Metrics(out / METRICS)
         self.heldout_figures: dict[int, dict[str, Any]] = {}
@@ -69,8 +78,8 @@ class Session:
         self.seconds_before = 0.0
         self.order = order(len(self.train), config)
         self._backbone = model
-        self._last_scored: list[ScoredGroup] = []
-        self._generation: dict[str, float] = {}
+        self._scored: list[ScoredGroup] = []  # this process's groups of the step
+        self._step_figures: dict[str, Any] = {}
         self.engine = HFEngine(model, tokenizer, batch_size=config.engine_batch)
 
     def __enter__(self) -> Session:
@@ -87,9 +96,10 @@ class Session:
 
     def run(self, progress: Callable[[Mapping[str, Any]], None] | None) -> None:
         """Train from where the folder stands to the last step, measuring on schedule."""
-        checkpoint = last_checkpoint(self.out / "checkpoints")
-        start = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
-        self._read_back(start)
+        with self.processes.first_alone():
+            checkpoint = last_checkpoint(self.out / "checkpoints")
+            start = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+            self._read_back(start)
         config = self.config
         fingerprint = self.engine.fingerprint  # before the trainer wraps the weights
         trainer = self._trainer(progress)
@@ -98,13 +108,14 @@ class Session:
         self.anchors.engine = self.scorer.engine = self.engine
         with cpu_attention(self._backbone):
             if start == 0:
+                if progress:
+                    progress({"step": 0, "total": config.steps, "phase": "measuring held-out rows"})
                 self.measure(0)
             if start < config.steps:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             else:
                 self.measure(start)
-        save_adapter(trainer.model, self.out / "last")
-        probe.record(self.engine, self.out / "last")
+        self._save("last")
 
     def _trainer(self, progress: Callable[[Mapping[str, Any]], None] | None) -> Any:
         from trl import GRPOConfig
@@ -116,37 +127,31 @@ class Session:
             own_samples=config.own_samples if config.mode == "anchored" else 0,
             max_tokens=config.max_tokens,
             seed=config.seed,
+            path=self.out / ANCHORS,
         )
-        if (self.out / ANCHORS).exists():
-            self.anchors.restore(json.loads((self.out / ANCHORS).read_text()))
-        weights = Weights(config.mode, config.lambda_dist, config.diversity_weight, config.lambda_copy)
+        weights = Weights(config.mode, config.alignment_weight, config.diversity_weight, config.lambda_copy)
         embed = sentence_embedder(config.embedding) if config.embedding else None
-        self.scorer = Scorer(self.engine, self.gate, self.anchors, weights, embed=embed)
-
+        self.scorer = Scorer(
+            self.engine, self.gate, self.anchors, weights, embed=embed, scale=config.scale_rewards
+        )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
-        args = GRPOConfig(**arguments(config, self.out / "checkpoints", device=device, bf16=bf16))
-        data = Dataset.from_dict({"row": self.order}).with_transform(self._examples)
-        lora = LoraConfig(
-            r=config.lora_rank,
-            lora_alpha=config.lora_alpha,
-            lora_dropout=0.0,
-            target_modules="all-linear",
-            fan_in_fan_out=any(isinstance(m, Conv1D) for m in self._backbone.modules()),  # GPT-2's layers
-            task_type="CAUSAL_LM",
+        if "tensorboard" in config.trackers:  # beside the checkpoints, which are removed in the end
+            os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self.out / "tensorboard"))
+        given = arguments(
+            config, self.out / "checkpoints", device=device, bf16=bf16, processes=self.processes.count
         )
         trainer = trainer_class()(
             model=self._backbone,
-            reward_funcs=self.scorer.reward_func(
-                self.train, group_size=config.candidates, on_scored=self._remember
-            ),
-            args=args,
-            train_dataset=data,
+            reward_funcs=self.scorer.reward_func(group_size=config.candidates, on_scored=self._remember),
+            args=GRPOConfig(**given),
+            train_dataset=Dataset.from_dict({"row": self.order}).with_transform(self._examples),
             processing_class=self.tokenizer,
-            peft_config=lora,
+            peft_config=lora_config(self._backbone, config.lora_rank, config.lora_alpha),
             rollout_func=self._rollout if config.vllm == "off" else None,
             callbacks=[Recorder(self, progress)],
         )
+        trainer.on_advantages = self._check_advantages
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
                 trainer.remove_callback(callback)
@@ -154,10 +159,8 @@ class Session:
 
     def _examples(self, batch: Mapping[str, list[int]]) -> dict[str, list[Any]]:
         rows = [self.train[i] for i in batch["row"]]
-        return {
-            "row": batch["row"],
-            "prompt": [prompts.rewrite(r["messages"], r["demonstration"]) for r in rows],
-        }
+        asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in rows]
+        return {"prompt": asked, **{name: [r[name] for r in rows] for name in COLUMNS}}
 
     def _rollout(self, asked: list[Any], trainer: Any) -> dict[str, Any]:
         """TRL's hook: `asked` holds every prompt K times in a row; the same order comes back."""
@@ -173,12 +176,7 @@ class Session:
         sampling = Sampling(temperature=self.config.temperature, max_tokens=self.config.max_tokens)
         started = time.perf_counter()
         drawn = [s for g in self.engine.sample(groups, k, sampling, seeds=seeds, adapter=True) for s in g]
-        self._generation = {
-            "generate_seconds": time.perf_counter() - started,
-            "num_tokens": float(sum(len(s.token_ids) for s in drawn)),
-            "mean_tokens": sum(len(s.token_ids) for s in drawn) / len(drawn),
-            "truncated_frac": sum(s.finish_reason == "length" for s in drawn) / len(drawn),
-        }
+        self._step_figures = {"generate_seconds": round(time.perf_counter() - started, 4)}
         ids = [chat.prompt_ids(self.tokenizer, p) for p in groups]
         return {
             "prompt_ids": [ids[i // k] for i in range(len(asked))],
@@ -190,64 +188,79 @@ class Session:
     def _anchor_ahead(self, step: int) -> None:
         """Measure the anchors of this step and the next ones together: small batches decode slowly."""
         size = self.config.prompts_per_step
+        ours = size // self.processes.count
         steps = max(1, ANCHORS_AHEAD // (size * self.config.own_samples))
-        coming = [self.train[i] for i in self.order[step * size : (step + steps) * size]]
-        if not all(self.anchors.knows(row) for row in coming[:size]):
+        coming = [
+            self.train[i]
+            for begin in range(step * size, min((step + steps) * size, len(self.order)), size)
+            for i in self.order[begin:][self.processes.rank * ours : (self.processes.rank + 1) * ours]
+        ]
+        if not all(self.anchors.knows(row) for row in coming[:ours]):
             self.anchors.of(coming)
 
     def _remember(self, scored: list[ScoredGroup]) -> None:
-        self._last_scored = scored
+        self._scored = scored
+
+    def _check_advantages(self, advantages: Sequence[float]) -> None:
+        """Figures of the step, once TRL has made advantages of the rewards; those of this process come in."""
+        k = self.config.candidates
+        leaked = max(
+            (
+                abs(advantages[g * k + j])
+                for g, s in enumerate(self._scored)
+                if not any(s.accepted)
+                for j in range(k)
+            ),
+            default=0.0,
+        )
+        self._step_figures = {
+            **self.scorer.figures(self.processes.gathered(self._scored)),
+            **self._step_figures,
+            "advantage_all_fail": max(self.processes.gathered([leaked])),
+        }
 
     def step_figures(self) -> dict[str, Any]:
         """What the last rollout and its reward were made of."""
-        return {**self.scorer.figures(self._last_scored), **self._generation}
+        return self._step_figures
 
     def record(self, entry: dict[str, Any]) -> None:
-        """Write a step's line, with the alarms that it is the first to raise."""
+        """Keep a step's line, with the alarms that it is the first to raise."""
         self.steps.append(entry)
         raised = alarms(self.steps, self.scorer.weights.signed)
         fresh = {name: words for name, words in raised.items() if name not in self.alarms}
         self.alarms |= fresh
-        self.metrics.write({**entry, "alarms": fresh} if fresh else entry)
+        self._write({**entry, "alarms": fresh} if fresh else entry)
+
+    def reason_to_stop(self) -> str | None:
+        """Why the run should end before its last step, if it should."""
+        ringing = [name for name in STOPS if name in self.alarms]
+        if ringing:
+            return f"alarm_{ringing[0]}"
+        fallen = heldout.has_fallen(self.heldout_figures, self.config.patience)
+        return "heldout_reward_fell" if fallen else None
 
     def measure(self, step: int) -> dict[str, Any]:
-        """Greedy rewrites of the held-out rows, gated and scored; keeps the adapter if it is the best so far."""
+        """Held-out figures after `step`, measured once; keeps the adapter if it is the best so far."""
         if step in self.heldout_figures:
             return self.heldout_figures[step]
-        asked = [prompts.rewrite(row["messages"], row["demonstration"]) for row in self.heldout]
-        greedy = Sampling(temperature=0.0, max_tokens=self.config.max_tokens)
-        drawn = self.engine.sample(asked, 1, greedy, seeds=[[0]] * len(asked), adapter=True)
-        scored = self.scorer.score(
-            self.heldout,
-            [[g[0].text] for g in drawn],
-            [[g[0].finish_reason] for g in drawn],
-            score_rejected=True,
+        found = heldout.figures(
+            self.scorer, self.heldout, max_tokens=self.config.max_tokens, processes=self.processes
         )
-        figures = self.scorer.figures(scored)
-        levels = self.anchors.of(self.heldout)
-        found = {
-            **{
-                name: figures[name]
-                for name in ("reward", "pass_rate", "unverifiable_frac", "nll", "alignment")
-            },
-            "nll_accepted": mean_or_none([g.nll[0] for g in scored if g.accepted[0]]),
-            "nll_demonstration": mean_or_none([a.nll_demonstration for a in levels]),
-            "nll_self": mean_or_none([a.nll_self for a in levels]),
-            "mean_tokens": mean_or_none([len(g[0].token_ids) for g in drawn]),
-            "truncated_frac": mean_or_none([g[0].finish_reason == "length" for g in drawn]),
-        }
-        better = not self.heldout_figures or found["reward"] > self.heldout_figures[self.best_step]["reward"]
         self.heldout_figures[step] = found
-        if better or not (self.out / "adapter").exists():
-            save_adapter(self.engine.model, self.out / "adapter")
-            probe.record(self.engine, self.out / "adapter")
-            self.best_step = step
-        self.metrics.write({"step": step, "heldout": found})
+        self.best_step = heldout.best_step(self.heldout_figures)
+        if self.best_step == step:
+            self._save("adapter")
+        self._write({"step": step, "heldout": found})
         return found
 
-    def keep_anchors(self) -> None:
-        """Write the anchors measured so far, so that a resumed run measures none twice."""
-        write_json(self.out / ANCHORS, self.anchors.state())
+    def _save(self, name: str) -> None:
+        if self.processes.first:
+            save_adapter(self.engine.model, self.out / name)
+            probe.record(self.engine, self.out / name)
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        if self.processes.first:
+            self.metrics.write(entry)
 
     def _read_back(self, step: int) -> None:
         """Take over what an interrupted run recorded up to `step`, and forget what came after."""
@@ -259,10 +272,7 @@ class Session:
                 self.alarms |= entry.get("alarms", {})
                 self.seconds_before += entry.get("seconds", 0.0)
         if self.heldout_figures:
-            # the first of the best, as `measure` keeps it
-            self.best_step = max(
-                sorted(self.heldout_figures), key=lambda s: self.heldout_figures[s]["reward"]
-            )
+            self.best_step = heldout.best_step(self.heldout_figures)
 
 
 class Recorder(TrainerCallback):
@@ -286,18 +296,18 @@ class Recorder(TrainerCallback):
         taken = {ours: logs[theirs] for theirs, ours in LOGGED.items() if logs.get(theirs) is not None}
         seconds = time.perf_counter() - self._step_began
         session.record({"step": step, **figures, **taken, "seconds": round(seconds, 4)})
-        if self.progress:
-            shown = {name: figures[name] for name in ("reward", "pass_rate", "nll")}
-            self.progress(
-                {"step": step, "total": config.steps, **{k: v for k, v in shown.items() if v is not None}}
-            )
+        self._report(step, {name: figures.get(name) for name in ("reward", "pass_rate", "nll")})
         if step % config.eval_every == 0 or step >= config.steps:
+            self._report(step, {"phase": "measuring held-out rows"})
             session.measure(step)
-            since = [s for s in session.heldout_figures if s > session.best_step]
-            if config.patience is not None and len(since) >= config.patience:
-                session.stopped = "heldout_reward_fell"
-                control.should_training_stop = True
+        reason = session.reason_to_stop()
+        if reason and step < config.steps:
+            session.stopped = reason
+            control.should_training_stop = True
+            session.measure(step)
         return control
 
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.session.keep_anchors()
+    def _report(self, step: int, shown: Mapping[str, Any]) -> None:
+        if self.progress:
+            said = {name: value for name, value in shown.items() if value is not None}
+            self.progress({"step": step, "total": self.session.config.steps, **said})

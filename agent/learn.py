@@ -16,6 +16,7 @@ moment, the same call goes on from the last complete checkpoint.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -30,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agent import prompts
 from curate import chat
-from curate.errors import DataError, UsageError
+from curate.errors import DataError, MissingDependencyError, UsageError
 from curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ NOT_IDENTITY = {
     "micro_batch": "gradients are summed over the batch, whatever the pieces",
     "trackers": "where figures are shown as well changes none",
     "vllm_server": "the same server may move",
+    "vllm_memory": "how much is cached changes no sample",
 }
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -75,9 +77,10 @@ class LearnConfig(BaseModel):
     """Sampling temperature of the candidates."""
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike."""
-    scale_rewards: Literal["batch", "group", "none"] = "batch"
-    """What advantages are divided by. `group` would blow a small bonus up to unit variance in every group where
-    all pass; `batch` keeps the gate's weight while some fail, and lets the shaping count once all pass."""
+    scale_rewards: Literal["batch", "group", "none"] = "none"
+    """What advantages are divided by (methods.md 9 leaves `batch` or `none`). `group` blows a small bonus up to
+    unit variance in every group where all pass, `batch` does so once all pass everywhere: the pocket's
+    gradients then grew fivefold and undid what the gate had taught. `none` is Dr. GRPO's choice."""
     epsilon: float = Field(default=0.2, gt=0)
     """Clip range of the probability ratio."""
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -90,12 +93,14 @@ class LearnConfig(BaseModel):
 
     mode: Literal["anchored", "paper", "typical"] = "anchored"
     """Reward mode (`agent.reward`)."""
-    lambda_dist: float = Field(default=0.35, ge=0)
-    """Weight of alignment (paper: 0.35)."""
+    lambda_dist: float | None = Field(default=None, ge=0)
+    """Weight of alignment. None: 0.35 as in the paper; 1 in mode `typical`, whose term is meant to decide between
+    styles and at 0.35 had a twentieth of the advantage variance while some candidates failed."""
     lambda_div: float | None = Field(default=None, ge=0)
     """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
-    lambda_copy: float = Field(default=0.1, ge=0)
-    """Weight of the copy penalty; unused in mode `paper`."""
+    lambda_copy: float = Field(default=0.1, ge=0, le=2)
+    """Weight of the copy penalty (above 2.5 a copy that passed would be worse than one refused); unused in mode
+    `paper`."""
     own_samples: int = Field(default=2, ge=1)
     """Backbone's own answers a prompt, the upper anchor of mode `anchored`."""
     embedding: str | None = None
@@ -107,8 +112,8 @@ class LearnConfig(BaseModel):
     """Most held-out rows that are measured."""
     eval_every: int = Field(default=20, ge=1)
     """Steps between held-out measurements; before the first and after the last step there is always one."""
-    patience: int | None = Field(default=None, ge=1)
-    """Stop after this many held-out measurements in a row below the best. None: never."""
+    patience: int | None = Field(default=3, ge=1)
+    """Stop when the held-out reward lay below its best this many measurements in a row. None: never."""
     save_every: int = Field(default=10, ge=1)
     """Steps between checkpoints."""
     seed: int = 0
@@ -120,6 +125,8 @@ class LearnConfig(BaseModel):
     """Generate candidates with vLLM inside TRL, on the training GPU or on a server (`trl vllm-serve`)."""
     vllm_server: str | None = None
     """Address of that server."""
+    vllm_memory: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the GPU's memory that vLLM takes when it generates on the training GPU."""
 
     @model_validator(mode="after")
     def _divides(self) -> LearnConfig:
@@ -129,6 +136,11 @@ class LearnConfig(BaseModel):
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
             )
         return self
+
+    @property
+    def alignment_weight(self) -> float:
+        """`lambda_dist`, or the default of the mode."""
+        return (1.0 if self.mode == "typical" else 0.35) if self.lambda_dist is None else self.lambda_dist
 
     @property
     def diversity_weight(self) -> float:
@@ -168,13 +180,22 @@ def learn(
     config: LearnConfig,
     out: Path | str,
     *,
+    source: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> LearnResult:
     """Train a rewriting agent on `rows` (mappings with at least row_id, messages, demonstration).
 
-    `model` is the plain backbone; it comes back as it was. Raises UsageError where `out` holds another run or
-    the model has an adapter already, DataError where too few rows can be used.
+    `model` is the plain backbone; it comes back as it was. `source` says where the rows come from (a version's
+    name and id) and stands in the manifest. In several processes (`accelerate launch`, `torchrun`) every one
+    makes the same call. Raises UsageError where `out` holds another run or the model has an adapter already,
+    DataError where too few rows can be used, MissingDependencyError for a tracker that is not installed.
     """
+    for tracker in config.trackers:
+        if importlib.util.find_spec(tracker) is None:
+            raise MissingDependencyError(
+                f"learn.trackers names {tracker}, which is not installed; run `pip install {tracker}`, or leave it "
+                f"out: all figures are in {METRICS} anyway."
+            )
     if hasattr(model, "peft_config"):
         raise UsageError("the backbone given to learn has an adapter already; pass the plain model.")
     chat.require_template(tokenizer)
@@ -188,16 +209,24 @@ def learn(
             "learn.prompts_per_step lower."
         )
     from agent.grpo import Session
+    from agent.processes import Processes
 
+    processes = Processes()
     out.mkdir(parents=True, exist_ok=True)
-    with Session(model, tokenizer, gate, config, train, heldout[: config.heldout_rows], out) as session:
+    kept = heldout[: config.heldout_rows]
+    with Session(model, tokenizer, gate, config, train, kept, out, processes) as session:
         job = _job(session, usable, config)
-        finished = _claim(out, job)
+        with processes.first_alone():
+            finished = _claim(out, job)
         if finished is not None:
             return LearnResult(**finished)
         started = time.monotonic()
         session.run(progress)
-        return _finish(session, config, out, job, skipped, len(train), time.monotonic() - started)
+        result = _result(session, job, skipped, len(train), time.monotonic() - started)
+        if processes.first:
+            _finish(out, {**job, "source": dict(source or {})}, result)
+        processes.wait()
+        return result
 
 
 def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -266,18 +295,12 @@ def _claim(out: Path, job: dict[str, Any]) -> dict[str, Any] | None:
     return json.loads(manifest.read_text())["result"] if manifest.exists() else None
 
 
-def _finish(
-    session: Session,
-    config: LearnConfig,
-    out: Path,
-    job: dict[str, Any],
-    skipped: dict[str, int],
-    num_train: int,
-    seconds: float,
+def _result(
+    session: Session, job: dict[str, Any], skipped: dict[str, int], num_train: int, seconds: float
 ) -> LearnResult:
     measured = session.heldout_figures
     first, last, best = min(measured), max(measured), session.best_step
-    result = LearnResult(
+    return LearnResult(
         steps=last,
         best_step=best,
         before=measured[first],
@@ -294,13 +317,16 @@ def _finish(
         template_id=job["template_id"],
         alarms=session.alarms,
     )
+
+
+def _finish(out: Path, job: dict[str, Any], result: LearnResult) -> None:
+    """Write the manifest; what only a resume needs goes."""
     adapters = {
-        "best": {"folder": "adapter", "step": best, "heldout": measured[best]},
-        "last": {"folder": "last", "step": last, "heldout": measured[last]},
+        "best": {"folder": "adapter", "step": result.best_step, "heldout": result.best},
+        "last": {"folder": "last", "step": result.steps, "heldout": result.after},
     }
     write_json(out / MANIFEST, {**job, "result": result.to_dict(), "adapters": adapters})
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
-    return result
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,17 +1,18 @@
 """What a step's reward was made of: group fates, and which term moved the candidates apart. Pure numpy.
 
 A term can have weight and no say: in a prototype the diversity term was too small to stop pair diversity from
-falling by half. The ledger shows it at every step.
+falling by half. The ledger shows it at every step, and `alarms` says what went wrong over the steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from agent.reward import GroupReward
+from curate.records import CheckStatus, Verdict
 
 WINDOW = 5
 """Steps averaged at each end of a run, for the alarms."""
@@ -23,9 +24,22 @@ ALARM_LENGTH_FALL = 0.6
 """Mean length that is left of the first steps', likewise the next two."""
 ALARM_DIVERSITY_FALL = 0.5
 ALARM_OPENING_FALL = 0.5
+ALARM_MIN_DISTANCE = 0.005
+"""Pair distance below which candidates were alike from the start: half of `curate.diversity.STD_FLOOR`, as pair
+distances are (1 - cos) / 2."""
+ALARM_JUDGE = 0.2
+"""Share of judged candidates on which the judge contradicts the other checks."""
+ALARM_KL = 0.5
+"""Mean KL from the backbone in nats per token: about e^0.5 = 1.6 times as likely as before, token after token."""
+ALARM_ADVANTAGE = 1e-6
+"""Advantage above which a candidate of a group in which none passed counts as rewarded."""
+STOPS = ("kl", "repetition")
+"""Alarms that end a run: what follows them is text that nobody wants."""
+
+Rewards = Sequence[Sequence[float | None]]
 
 
-def shaping_shares(groups: Sequence[GroupReward], weights: dict[str, float]) -> dict[str, float]:
+def shaping_shares(groups: Sequence[GroupReward], weights: Mapping[str, float]) -> dict[str, float]:
     """Share of the within-group variance of the shaping that each term brings, over feasible candidates.
 
     `weights` maps `alignment`, `diversity`, `copy` to their signed factors. The share of a term t in the sum
@@ -48,17 +62,24 @@ def shaping_shares(groups: Sequence[GroupReward], weights: dict[str, float]) -> 
     return {name: float(np.dot(term, total)) / variance for name, term in terms.items()}
 
 
-def gate_share(groups: Sequence[GroupReward]) -> float:
-    """Share of the within-group variance of the whole reward that the gate brings (0 to 1)."""
+def gate_share(groups: Rewards, scale: Literal["batch", "group", "none"] = "none") -> float:
+    """Share of the variance of the advantages that the gate brings (0 to 1); the shaping brings the rest.
+
+    `groups` holds the rewards of each group: 0 where the gate refused, None where there is none; a group in
+    which none passed has no advantage and is left out. The advantages of a group vary between its passed and
+    its failed candidates (the gate's part) and among the passed ones (the shaping's). `scale` is TRL's
+    `scale_rewards`: `group` weighs groups by the inverse of their variance, the others weigh all alike.
+    """
     gate, total = 0.0, 0.0
     for group in groups:
-        g = (group.reward > 0).astype(float)
-        r = group.reward - group.reward.mean()
-        total += float(np.dot(r, r))
-        # the gate's part: what the reward would vary by if every feasible candidate had the same shaping
-        level = group.reward[g > 0].mean() if g.any() else 0.0
-        between = level * g - (level * g).mean()
-        gate += float(np.dot(between, between))
+        r = np.array([value for value in group if value is not None], dtype=np.float64)
+        passed = r > 0
+        if not passed.any():
+            continue
+        whole = float(np.square(r - r.mean()).sum())
+        shaping = float(np.square(r[passed] - r[passed].mean()).sum())
+        weight = len(r) / whole if scale == "group" and whole > 1e-12 else 1.0
+        gate, total = gate + weight * (whole - shaping), total + weight * whole
     return gate / total if total > 1e-12 else 0.0
 
 
@@ -74,6 +95,24 @@ def group_fates(accepted: Sequence[Sequence[bool]]) -> dict[str, float]:
     }
 
 
+def judge_disagreement(verdicts: Sequence[Verdict]) -> float | None:
+    """Share of the candidates on which a judge contradicts the checks that need no judge; None without a judge.
+
+    It contradicts where it says YES to an answer that is checked to be wrong, or NO where all else passes.
+    """
+    judged, against = 0, 0
+    for verdict in verdicts:
+        said = {check.name: check.status for check in verdict.checks}
+        judge = said.pop("judge", CheckStatus.UNDECIDED)
+        if judge is CheckStatus.UNDECIDED:
+            continue
+        judged += 1
+        fooled = judge is CheckStatus.PASS and said.get("answer") is CheckStatus.FAIL
+        strict = judge is CheckStatus.FAIL and all(s is CheckStatus.PASS for s in said.values())
+        against += fooled or strict
+    return against / judged if judged else None
+
+
 def mean_or_none(values: Sequence[float] | np.ndarray) -> Any:
     """Mean of the finite values, None where there are none (JSON holds no NaN)."""
     array = np.asarray(values, dtype=np.float64)
@@ -84,9 +123,15 @@ def mean_or_none(values: Sequence[float] | np.ndarray) -> Any:
 def alarms(steps: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> dict[str, str]:
     """What is wrong with a run so far, by name, each with its figures. `steps` are the lines of metrics.jsonl.
 
-    Compares the last `WINDOW` steps with the first ones; says nothing before there are twice as many.
+    What must never happen is said at once; for the rest the last `WINDOW` steps are compared with the first
+    ones, so nothing is said before there are twice as many.
     """
     found: dict[str, str] = {}
+    leaked = [line["step"] for line in steps if (line.get("advantage_all_fail") or 0.0) > ALARM_ADVANTAGE]
+    if leaked:
+        found["advantage_all_fail"] = (
+            f"candidates of a group in which none passed had an advantage, first at step {leaked[0]}"
+        )
     if len(steps) < 2 * WINDOW:
         return found
     before, now = steps[:WINDOW], steps[-WINDOW:]
@@ -100,10 +145,26 @@ def alarms(steps: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> 
         # a copy term that never acts is what one hopes for
         if weight and name != "copy" and shares and max(shares) < ALARM_MIN_SHARE:
             found[f"weak_{name}"] = f"{name} brings under 1 % of the shaping variance"
+    limits = (
+        ("kl", ALARM_KL, "the agent is far from the backbone: KL of {0:.3g} nats a token, limit {1:g}"),
+        (
+            "judge_disagreement",
+            ALARM_JUDGE,
+            "the judge contradicts the other checks on {0:.0%}, limit {1:.0%}",
+        ),
+    )
+    for name, limit, words in limits:
+        last = mean(now, name)
+        if last is not None and last > limit:
+            found[name] = words.format(last, limit)
     changes = (
         ("repetition", lambda a, b: b > a + ALARM_REPETITION_RISE, "repeated 4-grams rose"),
         ("mean_tokens", lambda a, b: b < a * ALARM_LENGTH_FALL, "rewrites became shorter"),
-        ("pair_distance", lambda a, b: b < a * ALARM_DIVERSITY_FALL, "candidates of a prompt grew alike"),
+        (
+            "pair_distance",
+            lambda a, b: a >= ALARM_MIN_DISTANCE and b < a * ALARM_DIVERSITY_FALL,
+            "candidates of a prompt grew alike",
+        ),
         ("opening_entropy", lambda a, b: b < a * ALARM_OPENING_FALL, "one opening takes over"),
     )
     for name, wrong, words in changes:

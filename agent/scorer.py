@@ -3,6 +3,16 @@
 One object serves the GRPO reward, the held-out measurement and whoever wants the same reward elsewhere. The
 gate decides first; only candidates that it accepts are scored. An unverifiable candidate, or one too long to
 score, has no reward at all (None), which TRL turns into no advantage.
+
+In a GRPO run of your own, on one copy of the weights (the engine switches the adapter off to score):
+
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(path), LoraConfig(...))
+    engine = HFEngine(model, tokenizer)
+    scorer = Scorer(engine, load_gate("math"), AnchorCache(engine, tokenizer), Weights(mode="anchored"))
+    GRPOTrainer(model, reward_funcs=scorer.reward_func(), train_dataset=rows, processing_class=tokenizer, ...)
+
+where the rows have the columns `prompt` (the rewriting prompt), `messages` (the plain question), `demonstration`
+and, for the gate, `answer` and `task`.
 """
 
 from __future__ import annotations
@@ -10,13 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from agent.alignment import AnchorCache, Anchors
 from agent.embedding import Embed, unit_rows
-from agent.ledger import gate_share, group_fates, mean_or_none, shaping_shares
+from agent.ledger import gate_share, group_fates, judge_disagreement, mean_or_none, shaping_shares
 from agent.reward import GroupReward, Mode, group_reward
 from curate.checks.case import ngrams, words
 from curate.checks.copying import containment
@@ -72,12 +82,23 @@ class ScoredGroup:
 
 
 class Scorer:
-    """Scores groups of candidates. `embed` None takes the states of the scoring pass itself: no second one."""
+    """Scores groups of candidates. `embed` None takes the states of the scoring pass itself: no second one.
+
+    `scale` is the trainer's `scale_rewards`, for the ledger's share of the gate in the advantages.
+    """
 
     def __init__(
-        self, engine: Any, gate: Gate, anchors: AnchorCache, weights: Weights, *, embed: Embed | None = None
+        self,
+        engine: Any,
+        gate: Gate,
+        anchors: AnchorCache,
+        weights: Weights,
+        *,
+        embed: Embed | None = None,
+        scale: Literal["batch", "group", "none"] = "none",
     ) -> None:
         self.engine, self.gate, self.anchors, self.weights, self.embed = engine, gate, anchors, weights, embed
+        self.scale: Literal["batch", "group", "none"] = scale
 
     def score(
         self,
@@ -161,60 +182,71 @@ class Scorer:
 
     def figures(self, scored: Sequence[ScoredGroup]) -> dict[str, float | None]:
         """Means over candidates and the ledger of one step; None where nothing was measured."""
-        accepted = [a for g in scored for a in g.accepted]
         shares = shaping_shares([g.terms for g in scored], self.weights.signed)
+        verdicts = [v for g in scored for v in g.verdicts]
+        texts = [t for g in scored for t in g.texts]
 
         def over_passed(name: str) -> float | None:
             return mean_or_none(np.concatenate([getattr(g.terms, name)[g.terms.reward > 0] for g in scored]))
 
-        unverifiable = [v.status is VerdictStatus.UNVERIFIABLE for g in scored for v in g.verdicts]
         return {
             "reward": mean_or_none([0.0 if r is None else r for g in scored for r in g.rewards]),
-            "pass_rate": mean_or_none(accepted),
-            "unverifiable_frac": mean_or_none(unverifiable),
+            "pass_rate": mean_or_none([v.accepted for v in verdicts]),
+            "unverifiable_frac": mean_or_none([v.status is VerdictStatus.UNVERIFIABLE for v in verdicts]),
+            "judge_disagreement": judge_disagreement(verdicts),
             "nll": mean_or_none(np.concatenate([g.nll for g in scored])),
             "alignment": over_passed("alignment"),
             "diversity": over_passed("diversity"),
             "copy": over_passed("copy"),
             "pair_distance": mean_or_none([g.pair_distance for g in scored]),
             "unique_frac": mean_or_none([len(set(g.texts)) / len(g.texts) for g in scored]),
-            "repetition": mean_or_none([_repetition(t) for g in scored for t in g.texts]),
-            "opening_entropy": opening_entropy([t for g in scored for t in g.texts]),
-            "share_gate": gate_share([g.terms for g in scored]),
+            "repetition": mean_or_none([_repetition(t) for t in texts]),
+            "opening_entropy": opening_entropy(texts),
+            "share_gate": gate_share([g.rewards for g in scored], self.scale),
             **{f"share_{name}": share for name, share in shares.items()},
             **group_fates([g.accepted for g in scored]),
         }
 
     def reward_func(
         self,
-        rows: Sequence[Row],
         *,
         group_size: int | None = None,
         on_scored: Callable[[list[ScoredGroup]], None] | None = None,
     ) -> Callable[..., list[float | None]]:
-        """A TRL reward function over `rows`; the data set's column `row` holds positions in it.
+        """A TRL reward function. The data set's columns `messages` and `demonstration` are needed, `answer`, `task`
+        and `row_id` taken where they are.
 
-        The candidates of a prompt must come next to each other, as TRL passes them; `group_size` tells apart
-        a prompt that comes twice in a row. A group in which none
-        passed gets no reward at all rather than K zeros: it carries no signal, and zeros would count in the
-        batch's standard deviation.
+        The candidates of a prompt must come next to each other, as TRL passes them; `group_size` (TRL's
+        `num_generations`) tells apart a row that comes twice in succession. A completion whose `completion_ids`
+        do not end in an end-of-turn token was cut and fails. A group in which none passed gets no reward at all
+        rather than K zeros: it carries no signal, and zeros would count in the batch's standard deviation.
         """
 
         def gated_reward(
             completions: Sequence[Any],
-            row: Sequence[int],
+            messages: Sequence[Any],
+            demonstration: Sequence[str],
+            completion_ids: Sequence[Sequence[int]] | None = None,
             finish_reason: Sequence[str] | None = None,
-            **_: Any,
+            **columns: Any,
         ) -> list[float | None]:
             texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
-            reasons = ["stop"] * len(texts) if finish_reason is None else list(finish_reason)
-            k = group_size or len(row)
-            starts = [n for n in range(len(row)) if n % k == 0 or row[n] != row[n - 1]]
-            if group_size and len(starts) * group_size != len(row):
-                raise ValueError(f"{len(row)} completions are not whole groups of {group_size}")
-            bounds = list(zip(starts, [*starts[1:], len(row)], strict=True))
+            reasons = finish_reason or self._finish_reasons(completion_ids, len(texts))
+            optional = {
+                name: columns.get(name) or [None] * len(texts) for name in ("row_id", "answer", "task")
+            }
+            rows = [
+                {"messages": messages[n], "demonstration": demonstration[n]}
+                | {name: values[n] for name, values in optional.items()}
+                for n in range(len(texts))
+            ]
+            k = group_size or len(rows)
+            starts = [n for n in range(len(rows)) if n % k == 0 or rows[n] != rows[n - 1]]
+            if group_size and len(starts) * group_size != len(rows):
+                raise ValueError(f"{len(rows)} completions are not whole groups of {group_size}")
+            bounds = list(zip(starts, [*starts[1:], len(rows)], strict=True))
             scored = self.score(
-                [rows[row[a]] for a, _ in bounds],
+                [rows[a] for a, _ in bounds],
                 [texts[a:b] for a, b in bounds],
                 [reasons[a:b] for a, b in bounds],
             )
@@ -223,6 +255,12 @@ class Scorer:
             return [r if any(g.accepted) else None for g in scored for r in g.rewards]
 
         return gated_reward
+
+    def _finish_reasons(self, ids: Sequence[Sequence[int]] | None, num: int) -> list[str]:
+        if ids is None:
+            return ["stop"] * num
+        ends = set(self.engine.eos_ids)
+        return ["stop" if len(i) and i[-1] in ends else "length" for i in ids]
 
 
 def _repetition(text: str, n: int = 4) -> float:

@@ -7,6 +7,7 @@ given can be tested where there is none.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,33 @@ import torch
 from agent.kv_cache import attends_to_all
 from agent.learn import LearnConfig
 from agent.shared_prefix import completion_logprobs
+from curate.errors import UsageError
 
 LOGITS = 2**28
 """Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""
 
 
-def arguments(config: LearnConfig, out: Path, *, device: str, bf16: bool) -> dict[str, Any]:
-    """Keyword arguments of TRL's GRPOConfig for a run on `device`, whose checkpoints go to `out`."""
+def arguments(
+    config: LearnConfig, out: Path, *, device: str, bf16: bool, processes: int = 1
+) -> dict[str, Any]:
+    """Keyword arguments of TRL's GRPOConfig for a run on `device`, whose checkpoints go to `out`.
+
+    The prompts of a step are shared among `processes`. Raises UsageError where that would cut a group apart:
+    group rewards need all candidates of a prompt in one process.
+    """
     cuda = device == "cuda"
-    rows = config.prompts_per_step * config.candidates
+    if config.prompts_per_step % processes:
+        raise UsageError(
+            f"learn.prompts_per_step {config.prompts_per_step} cannot be shared among {processes} processes; set a "
+            "multiple of their number."
+        )
+    rows = config.prompts_per_step * config.candidates // processes
     micro = config.micro_batch or (config.candidates if cuda else rows)
+    if rows % micro:
+        raise UsageError(
+            f"learn.micro_batch {micro} does not divide the {rows} candidates of a process "
+            f"({config.prompts_per_step} prompts x {config.candidates} / {processes} processes)."
+        )
     found: dict[str, Any] = {
         "output_dir": str(out),
         "max_steps": config.steps,
@@ -48,6 +66,8 @@ def arguments(config: LearnConfig, out: Path, *, device: str, bf16: bool) -> dic
         "use_cpu": not cuda,
         "bf16": cuda and bf16,
         "gradient_checkpointing": cuda,
+        # the adapter leaves no parameter unused, and looking for one costs a pass over the graph
+        "ddp_find_unused_parameters": False,
         "disable_dropout": True,
         "shuffle_dataset": False,  # `order` has shuffled
         "seed": config.seed,
@@ -61,7 +81,14 @@ def arguments(config: LearnConfig, out: Path, *, device: str, bf16: bool) -> dic
         "dataloader_pin_memory": cuda,
     }
     if config.vllm != "off":
-        found |= {"use_vllm": True, "vllm_mode": config.vllm, "vllm_server_base_url": config.vllm_server}
+        found |= {
+            "use_vllm": True,
+            "vllm_mode": config.vllm,
+            "vllm_server_base_url": config.vllm_server,
+            "vllm_gpu_memory_utilization": config.vllm_memory,
+            # weights and cache leave the GPU while it trains
+            "vllm_enable_sleep_mode": config.vllm == "colocate",
+        }
     return found
 
 
@@ -96,6 +123,15 @@ def trainer_class() -> type:
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(not_about_unrewarded)
 
     class SharedPrefixTrainer(GRPOTrainer):
+        on_advantages: Callable[[list[float]], None] | None = None
+        """Called with the advantages of this process's candidates, in their order."""
+
+        def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+            found = super()._generate_and_score_completions(inputs)
+            if self.on_advantages is not None:
+                self.on_advantages(found["advantages"].tolist())
+            return found
+
         def _get_per_token_logps_and_entropies(
             self,
             model: Any,

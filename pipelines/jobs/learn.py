@@ -6,6 +6,13 @@ from typing import Any
 
 from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
 
+STOPPED = {
+    "heldout_reward_fell": "the held-out reward fell for long; the best adapter is from before",
+    "alarm_kl": "the agent went too far from its backbone",
+    "alarm_repetition": "the rewrites began to repeat themselves",
+}
+"""What ends a run before its last step, in words."""
+
 
 def job(
     name: VersionRef,
@@ -42,6 +49,7 @@ def job(
         open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec),
         config.section("learn", seed=seed),
         folder,
+        source={"version": version.ref, "version_id": version.id},
         progress=progress,
     )
     return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}
@@ -55,6 +63,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         after = result["best"].get(name)
         if isinstance(before, float) and isinstance(after, float):
             console.print(f"  held out {name.replace('_', ' '):24} {before:.3f} -> {after:.3f}", markup=False)
-    for alarm in result["alarms"]:
-        console.print(f"  alarm: {alarm}", markup=False)
+    if result["stopped"] != "steps":
+        console.print(f"  stopped early: {STOPPED[result['stopped']]}", markup=False)
+    for name, words in result["alarms"].items():
+        console.print(f"  alarm {name}: {words}", markup=False)
     console.print(f"use it: recast rewrite {result['data']} --agent {result['out']} --as NAME", markup=False)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -57,24 +57,46 @@ def test_a_prompt_is_measured_once() -> None:
     assert (engine.scored, engine.sampled) == (["a", "b"], 4)
 
 
-def test_state_survives_json_with_what_could_not_be_scored() -> None:
-    cache = AnchorCache(FakeEngine(), TOKENIZER, own_samples=1)
-    cache.of([row("q", "a"), row("r", "long")])
+def test_own_samples_are_drawn_once_a_prompt_whatever_its_demonstrations() -> None:
+    engine = FakeEngine()
+    AnchorCache(engine, TOKENIZER, own_samples=2).of([row("q", "a"), row("q", "b")])
+    assert (engine.scored, engine.sampled) == (["a", "b"], 2)
+
+
+def test_another_run_on_the_same_prompts_measures_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "anchors.jsonl"
+    AnchorCache(FakeEngine(), TOKENIZER, own_samples=1, path=path).of([row("q", "a"), row("r", "long")])
     again = FakeEngine()
-    restored = AnchorCache(again, TOKENIZER, own_samples=1)
-    restored.restore(json.loads(json.dumps(cache.state())))
-    found = restored.of([row("q", "a"), row("r", "long")])
+    found = AnchorCache(again, TOKENIZER, own_samples=1, path=path).of([row("q", "a"), row("r", "long")])
     assert found[0] == Anchors(0.1, 2.0, 1.0) and math.isnan(found[1].nll_demonstration)
-    assert again.scored == []
+    assert (again.scored, again.sampled) == ([], 0)
 
 
-def test_another_backbone_measures_anew() -> None:
-    cache = AnchorCache(FakeEngine(), TOKENIZER)
-    cache.of([row("q", "a")])
-    other = FakeEngine("0" * 16)
-    moved = AnchorCache(other, TOKENIZER)
-    moved.restore(cache.state())
-    assert not moved.knows(row("q", "a"))
+def test_a_line_cut_by_a_kill_is_measured_again_and_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "anchors.jsonl"
+    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("q", "a")])
+    path.write_text(path.read_text() + '["0123", [0.')
+    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("r", "b")])
+    cache = AnchorCache(FakeEngine(), TOKENIZER, path=path)
+    assert cache.knows(row("q", "a")) and cache.knows(row("r", "b")) and not cache.knows(row("s", "c"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        (FakeEngine("0" * 16), {}),
+        (FakeEngine(), {"own_samples": 3}),
+        (FakeEngine(), {"max_tokens": 9}),
+        (FakeEngine(), {"seed": 1}),
+    ],
+    ids=["backbone", "number", "length", "seed"],
+)
+def test_another_backbone_or_sampling_measures_anew(
+    tmp_path: Path, engine: FakeEngine, options: dict
+) -> None:
+    path = tmp_path / "anchors.jsonl"
+    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("q", "a")])
+    assert not AnchorCache(engine, TOKENIZER, path=path, **options).knows(row("q", "a"))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import pytest
 from pydantic import ValidationError
 
 from agent.learn import LearnConfig, learn, split
-from curate.errors import DataError, UsageError
+from curate.errors import DataError, MissingDependencyError, UsageError
 from curate.records import Verdict, VerdictStatus
+from tests.conftest import ROOT
 from tests.models import ARCHITECTURES, load, make_model
 
 ROWS = [
@@ -70,20 +73,36 @@ def test_an_agent_is_learnt_and_left_as_safetensors_with_a_manifest(
     folder, out = make_model(architecture, tmp_path / "model"), tmp_path / "agent"
     model, tokenizer = load(folder)
     seen: list[Mapping[str, Any]] = []
-    result = learn(ROWS, model, tokenizer, LetterGate(), TINY, out, progress=seen.append)
+    source = {"version": "sums@v1", "version_id": "0123"}
+    result = learn(ROWS, model, tokenizer, LetterGate(), TINY, out, source=source, progress=seen.append)
 
-    assert (result.steps, len(seen), seen[-1]["step"], seen[-1]["total"]) == (4, 4, 4, 4)
+    assert [point["step"] for point in seen if "reward" in point] == [1, 2, 3, 4]
+    assert [point["step"] for point in seen if "phase" in point] == [0, 2, 4], (
+        "held-out rows take a while, too"
+    )
+    assert {point["total"] for point in seen} == {4} and result.steps == 4
     assert not any("lora" in name for name, _ in model.named_parameters()), "the backbone comes back plain"
     lines = metrics(out)
     assert [line["step"] for line in lines if "heldout" in line] == [0, 2, 4]
     step = next(line for line in lines if line["step"] == 1)
     shares = step["share_alignment"] + step["share_diversity"] + step["share_copy"]
     assert shares == pytest.approx(1.0) or shares == 0.0
-    assert {"reward", "pass_rate", "nll", "diversity", "pair_distance", "kl", "loss"} <= step.keys()
+    assert {
+        "reward",
+        "pass_rate",
+        "nll",
+        "diversity",
+        "pair_distance",
+        "kl",
+        "loss",
+        "mean_tokens",
+    } <= step.keys()
+    assert step["advantage_all_fail"] == 0.0
 
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["backbone"] == HFEngine(model, tokenizer).fingerprint == result.backbone
     assert (manifest["gate_id"], manifest["prompt_id"]) == ("e" * 16, "rewrite-1")
+    assert manifest["source"] == source
     assert manifest["adapters"]["best"]["step"] == result.best_step
     assert result.best["reward"] == max(line["heldout"]["reward"] for line in lines if "heldout" in line)
 
@@ -115,7 +134,7 @@ RESUMED = TINY.model_copy(update={"steps": 6})
 
 def learn_until_killed(folder: Path, out: Path, step: int) -> None:
     def progress(point: Mapping[str, Any]) -> None:
-        if point["step"] == step:
+        if point["step"] == step and "reward" in point:
             os.kill(os.getpid(), signal.SIGKILL)
 
     learn(ROWS, *load(folder), LetterGate(), RESUMED, out, progress=progress)
@@ -215,6 +234,110 @@ def test_it_stops_when_the_held_out_reward_has_fallen_for_long(tmp_path: Path) -
     assert (result.stopped, result.steps, result.best_step) == ("heldout_reward_fell", 2, 0)
 
 
+def measured(*rewards: float, nll: Sequence[float] = ()) -> dict[int, dict[str, Any]]:
+    """Held-out figures at steps 0, 10, 20, ..."""
+    levels = nll or [0.5] * len(rewards)
+    return {10 * i: {"reward": r, "nll": n} for i, (r, n) in enumerate(zip(rewards, levels, strict=True))}
+
+
+def test_the_best_adapter_is_the_first_of_the_highest_reward_and_of_equal_ones_the_most_likely() -> None:
+    from agent.heldout import best_step
+
+    assert best_step(measured(1.0, 1.3, 1.3, 1.2)) == 10
+    assert best_step(measured(1.0, 1.3, 1.3, nll=[0.5, 0.4, 0.3])) == 20
+
+
+@pytest.mark.parametrize(
+    ("rewards", "fallen"),
+    [
+        ((1.0, 1.3, 1.2, 1.2), True),
+        ((1.0, 1.3, 1.2), False),  # not yet for long
+        ((1.0, 1.3, 1.2, 1.3), False),  # back at its best
+        ((1.3, 1.3, 1.3, 1.3), False),  # saturated is not fallen
+    ],
+)
+def test_a_reward_has_fallen_when_it_lies_below_its_best_for_long(
+    rewards: tuple[float, ...], fallen: bool
+) -> None:
+    from agent.heldout import has_fallen
+
+    assert has_fallen(measured(*rewards), patience=2) is fallen
+    assert not has_fallen(measured(*rewards), patience=None)
+
+
+def test_a_run_whose_rewrites_begin_to_repeat_themselves_is_ended_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent import grpo
+
+    class Repeating(grpo.Session):
+        """Finds more repetition with every step."""
+
+        def step_figures(self) -> dict[str, Any]:
+            return {**super().step_figures(), "repetition": 0.02 * len(self.steps)}
+
+    monkeypatch.setattr(grpo, "Session", Repeating)
+    folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
+    config = TINY.model_copy(update={"steps": 12, "eval_every": 12, "candidates": 2, "beta": 0.0})
+    result = learn(ROWS, *load(folder), LetterGate(), config, out)
+    # there are two windows from step 10 on: 0.04 on average at first, 0.14 then
+    assert (result.stopped, result.steps) == ("alarm_repetition", 10)
+    assert "repeated 4-grams rose" in result.alarms["repetition"]
+
+
+def test_a_tracker_that_is_not_installed_is_named_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pip install trackio"):
+        learn(ROWS, None, None, LetterGate(), LearnConfig(trackers=("trackio",)), tmp_path / "agent")
+
+
+def test_the_prompts_of_a_step_are_shared_among_processes_in_whole_groups() -> None:
+    from agent.trainer import arguments
+
+    config = LearnConfig(prompts_per_step=64, candidates=8)
+    given = arguments(config, Path("out"), device="cuda", bf16=True, processes=4)
+    per_device, steps = given["per_device_train_batch_size"], given["gradient_accumulation_steps"]
+    assert per_device * steps * 4 == 64 * 8 and per_device % 8 == 0
+    assert given["steps_per_generation"] == steps
+    with pytest.raises(UsageError, match="a multiple"):
+        arguments(config, Path("out"), device="cuda", bf16=True, processes=3)
+
+
+TWO = """
+import json, os, sys
+from pathlib import Path
+from tests.agent.test_learn import LetterGate, ROWS, TINY
+from tests.models import load
+from agent.learn import learn
+folder, out = map(Path, sys.argv[1:])
+result = learn(ROWS, *load(folder), LetterGate(), TINY.model_copy(update={"steps": 2}), out)
+(out / f"result-{os.environ['RANK']}.json").write_text(json.dumps(result.to_dict()))
+"""
+
+
+def test_two_processes_learn_one_adapter_from_the_candidates_of_both(tmp_path: Path) -> None:
+    folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *launch, str(script), str(folder), str(out)]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=300)
+    results = [json.loads((out / f"result-{rank}.json").read_text()) for rank in (0, 1)]
+    for name in ("before", "after", "best_step", "stopped"):
+        assert results[0][name] == results[1][name], name
+    lines = metrics(out)
+    assert [line["step"] for line in lines] == [0, 1, 2, 2], "one process writes"
+    alone = tmp_path / "alone"
+    learn(ROWS, *load(folder), LetterGate(), TINY.model_copy(update={"steps": 1}), alone)
+    same = ("reward", "pass_rate", "nll", "groups_mixed", "unique_frac")
+    first, whole = (next(line for line in m if line["step"] == 1) for m in (lines, metrics(alone)))
+    assert {name: first[name] for name in same} == pytest.approx(
+        {name: whole[name] for name in same}, abs=1e-4
+    )
+
+
 def test_a_gpu_is_given_checkpointing_bf16_and_one_prompt_a_micro_batch() -> None:
     from agent.trainer import arguments
 
@@ -238,6 +361,10 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
     config = LearnConfig.model_validate(options)
     given = arguments(config, Path("out"), device="cuda", bf16=True)
     assert (given["use_vllm"], given["vllm_mode"], given["report_to"]) == (True, vllm, ["tensorboard"])
+    assert (given["vllm_gpu_memory_utilization"], given["vllm_enable_sleep_mode"]) == (
+        0.3,
+        vllm == "colocate",
+    )
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
 
 
@@ -247,6 +374,12 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 def test_configurations_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LearnConfig(**options)
+
+
+def test_the_weight_of_alignment_follows_the_mode() -> None:
+    weights = [LearnConfig(mode=mode).alignment_weight for mode in ("paper", "anchored", "typical")]
+    assert weights == [0.35, 0.35, 1.0]
+    assert LearnConfig(mode="typical", lambda_dist=0.2).alignment_weight == 0.2
 
 
 def test_the_weight_of_diversity_follows_the_mode() -> None:

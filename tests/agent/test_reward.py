@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from agent.ledger import alarms, gate_share, group_fates, shaping_shares
+from agent.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
 from agent.reward import FREE_OVERLAP, GroupReward, group_reward
+from curate.gate import decide
+from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 
 def by_hand(feasible: list[bool], nll: list[float], embeddings: np.ndarray) -> list[float]:
@@ -173,8 +175,35 @@ def test_shares_are_zero_where_nothing_varies() -> None:
 
 
 def test_gate_share_is_one_without_shaping_and_falls_with_it() -> None:
-    assert gate_share([group([1.0, 0.0], [0.0, 0.0], [0.0, 0.0])]) == pytest.approx(1.0)
-    assert gate_share([group([1.0, 1.5], [0.0, 0.0], [0.0, 0.0])]) == pytest.approx(0.0)
+    assert gate_share([[1.0, 0.0]]) == pytest.approx(1.0)
+    assert gate_share([[1.0, 1.5]]) == pytest.approx(0.0)
+    # rewards 0, 1, 1.5 (mean 5/6): total 25/36 + 1/36 + 16/36 = 42/36, among the passed 2/16 = 1/8
+    assert gate_share([[0.0, 1.0, 1.5]]) == pytest.approx(1 - (1 / 8) / (42 / 36))
+
+
+def test_gate_share_leaves_out_who_has_no_reward_and_groups_in_which_none_passed() -> None:
+    assert gate_share([[1.0, 1.5, None], [0.0, 0.0, None], [None, None]]) == pytest.approx(0.0)
+    assert gate_share([[0.0, 0.0]]) == 0.0
+
+
+def test_gate_share_weighs_groups_alike_where_trl_scales_by_group() -> None:
+    # whole variance 1/2 of the gate in the first, 1/8 of shaping in the second; scaled by group 1 to 1
+    groups = [[1.0, 0.0], [1.0, 1.5]]
+    assert gate_share(groups, "batch") == pytest.approx((1 / 2) / (1 / 2 + 1 / 8))
+    assert gate_share(groups, "group") == pytest.approx(1 / 2)
+
+
+def verdict(answer: CheckStatus, judge: CheckStatus) -> Verdict:
+    return decide((Check("answer", answer), Check("copy", CheckStatus.PASS), Check("judge", judge)))
+
+
+def test_a_judge_disagrees_where_it_is_fooled_or_stricter_than_all_else() -> None:
+    passed, failed, open_ = CheckStatus.PASS, CheckStatus.FAIL, CheckStatus.UNDECIDED
+    agree = [verdict(passed, passed), verdict(failed, failed)]
+    assert judge_disagreement(agree) == 0.0
+    assert judge_disagreement([*agree, verdict(failed, passed), verdict(passed, failed)]) == 0.5
+    assert judge_disagreement([*agree, verdict(passed, open_)]) == 0.0, "undecided is no contradiction"
+    assert judge_disagreement([Verdict(VerdictStatus.ACCEPTED)]) is None, "no judge"
 
 
 def test_group_fates() -> None:
@@ -184,12 +213,16 @@ def test_group_fates() -> None:
 
 def line(**figures: float) -> dict[str, float]:
     healthy = {
+        "step": 1,
         "share_alignment": 0.7,
         "share_diversity": 0.3,
         "repetition": 0.01,
         "mean_tokens": 80.0,
         "pair_distance": 0.2,
         "opening_entropy": 2.0,
+        "kl": 0.01,
+        "judge_disagreement": 0.05,
+        "advantage_all_fail": 0.0,
     }
     return {**healthy, **figures}
 
@@ -204,7 +237,18 @@ WEIGHTS = {"alignment": 0.35, "diversity": 0.15, "copy": -0.1}
         ({"share_diversity": 0.004, "share_alignment": 0.996}, {"weak_diversity"}),
         ({"repetition": 0.2}, {"repetition"}),
         ({"mean_tokens": 40.0}, {"mean_tokens"}),
-        ({"pair_distance": 0.05, "opening_entropy": 0.3}, {"pair_distance", "opening_entropy"}),
+        ({"repetition": 0.05}, set()),  # a rise of 0.04
+        ({"mean_tokens": 50.0}, set()),
+        ({"pair_distance": 0.05}, {"pair_distance"}),
+        ({"pair_distance": 0.11}, set()),
+        ({"opening_entropy": 0.3}, {"opening_entropy"}),
+        ({"opening_entropy": 1.1}, set()),
+        ({"kl": 0.6}, {"kl"}),
+        ({"kl": 0.4}, set()),
+        ({"kl": None}, set()),  # beta 0: not measured
+        ({"judge_disagreement": 0.25}, {"judge_disagreement"}),
+        ({"judge_disagreement": None}, set()),
+        ({"share_copy": 0.0}, set()),  # a copy term that never acts is what one hopes for
         ({"share_alignment": 0.0, "share_diversity": 0.0}, set()),  # nothing varies: no term is the weak one
     ],
 )
@@ -214,6 +258,15 @@ def test_alarms_compare_the_last_steps_with_the_first(later: dict[str, float], e
 
 def test_no_alarm_before_there_is_something_to_compare() -> None:
     assert alarms([line()] * 5 + [line(repetition=1.0)] * 4, WEIGHTS) == {}
+
+
+def test_an_advantage_in_a_group_in_which_none_passed_is_said_at_once() -> None:
+    found = alarms([line(), line(step=2, advantage_all_fail=0.3)], WEIGHTS)
+    assert set(found) == {"advantage_all_fail"} and "step 2" in found["advantage_all_fail"]
+
+
+def test_candidates_that_were_alike_from_the_start_did_not_grow_alike() -> None:
+    assert alarms([line(pair_distance=0.002)] * 5 + [line(pair_distance=0.0)] * 5, WEIGHTS) == {}
 
 
 def test_a_term_without_weight_raises_no_alarm() -> None:

@@ -18,8 +18,15 @@ from tests.agent.test_alignment import TOKENIZER, FakeEngine, row
 ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0
 
 
+def columns(*places: int) -> dict[str, list[Any]]:
+    """The columns of a data set that TRL hands over, for the rows at `places`."""
+    return {name: [ROWS[i][name] for i in places] for name in ("messages", "demonstration")}
+
+
 class Engine(FakeEngine):
     """Scores as its base does, and embeds a text by its first letter."""
+
+    eos_ids = (7,)
 
     def score(
         self, prompts: Sequence, completions: Sequence[str], *, adapter: bool, embed: bool = False
@@ -79,27 +86,31 @@ def test_an_accepted_candidate_that_cannot_be_scored_has_no_reward() -> None:
 
 
 def test_the_reward_function_drops_groups_in_which_none_passed() -> None:
-    function = scorer(lambda_div=0.0).reward_func(ROWS)
+    function = scorer(lambda_div=0.0).reward_func()
     completions = [[{"role": "assistant", "content": c}] for c in ("aa", "no", "no", "no")]
-    rewards = function(completions=completions, row=[0, 0, 1, 1], prompts=None, trainer_state=None)
+    rewards = function(completions=completions, **columns(0, 0, 1, 1), prompts=None, trainer_state=None)
     assert rewards == [pytest.approx(1.35), 0.0, None, None]
 
 
 def test_the_reward_function_takes_plain_strings_and_finish_reasons() -> None:
-    function = scorer(lambda_div=0.0).reward_func(ROWS)
-    assert function(completions=["aa", "aa"], row=[0, 0], finish_reason=["stop", "length"]) == [
-        pytest.approx(1.35),
-        0.0,
-    ]
+    function = scorer(lambda_div=0.0).reward_func()
+    found = function(completions=["aa", "aa"], finish_reason=["stop", "length"], **columns(0, 0))
+    assert found == [pytest.approx(1.35), 0.0]
+
+
+def test_a_completion_whose_tokens_end_in_no_end_of_turn_was_cut() -> None:
+    function = scorer(lambda_div=0.0).reward_func()
+    found = function(completions=["aa", "aa"], completion_ids=[[5, 7], [5, 5]], **columns(0, 0))
+    assert found == [pytest.approx(1.35), 0.0]
 
 
 def test_a_prompt_twice_in_a_row_stays_two_groups() -> None:
     seen: list[int] = []
-    function = scorer().reward_func(ROWS, group_size=2, on_scored=lambda groups: seen.append(len(groups)))
-    function(completions=["aa", "ab", "ac", "ad"], row=[0, 0, 0, 0])
+    function = scorer().reward_func(group_size=2, on_scored=lambda groups: seen.append(len(groups)))
+    function(completions=["aa", "ab", "ac", "ad"], **columns(0, 0, 0, 0))
     assert seen == [2]
     with pytest.raises(ValueError, match="whole groups"):
-        function(completions=["aa", "ab", "ac"], row=[0, 0, 1])
+        function(completions=["aa", "ab", "ac"], **columns(0, 0, 1))
 
 
 def test_figures_of_a_step() -> None:

@@ -1,0 +1,174 @@
+"""The trap of a mean NLL, learned in: which style each reward mode's agent ends in.
+
+    python tests/bench/agent_trap.py --out out/trap [--modes typical] [--seeds 0] [--minutes 8]
+
+Builds the trap's backbone once (`tests/trap.py`, about two minutes of one core), checks that the trap is set (the
+long-winded style has the lower mean NLL), lets an agent of every mode learn on the same demonstrations, and
+counts the styles of its rewrites of unseen questions, greedy and sampled, before and after. The gate is the
+`math` gate with a wider bound on length: as it stands it refuses a text of three times the demonstration's
+words, which would hide what the reward alone does. A finished run is a file under `--out` and is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pipelines.demo.styles import latex
+from pipelines.demo.world import DOWNSTREAM, problems
+from tests import trap
+
+MODES = ("anchored", "paper", "typical")
+TEST_ROWS, CANDIDATES, MAX_TOKENS = 40, 4, 256
+LEARN: dict[str, Any] = {
+    "steps": 14,
+    "prompts_per_step": 6,
+    "candidates": 8,
+    "lr": 1e-3,
+    "lora_rank": 32,
+    "beta": 0.0,
+    "max_tokens": MAX_TOKENS,
+    "eval_every": 14,
+    "heldout_rows": 16,
+}
+
+
+def rows(split: str, num: int, seed: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "row_id": f"{split}-{i}",
+            "messages": [{"role": "user", "content": p.question}],
+            "demonstration": latex(p),
+            "answer": p.answer,
+            "task": p.family,
+        }
+        for i, p in enumerate(problems(DOWNSTREAM, split, num, seed))
+    ]
+
+
+def gate() -> Any:
+    from curate.checks.format import FormatCheck
+    from curate.gate import MATH, GateConfig, load_gate
+
+    wide = [FormatCheck(max_ratio=10.0) if check.name == "format" else check for check in MATH]
+    return load_gate(GateConfig(name="math, any length", checks=tuple(wide)))
+
+
+def levels(engine: Any) -> dict[str, dict[str, float]]:
+    """Mean NLL, excess and tokens of right solutions in each style under the plain question."""
+    drawn = list(problems(DOWNSTREAM, "test", TEST_ROWS, 0))
+    rng = random.Random(0)
+    asked = [[{"role": "user", "content": p.question}] for p in drawn]
+    texts = {
+        "own": [trap.own(rng, p) for p in drawn],
+        "winded": [trap.winded(p) for p in drawn],
+        "demonstration": [latex(p) for p in drawn],
+    }
+    found = {}
+    for name, written in texts.items():
+        scores = engine.logprobs(asked, written, adapter=False)
+        found[name] = {
+            key: statistics.fmean(getattr(s, key) for s in scores) for key in ("nll", "excess", "num_tokens")
+        }
+    return found
+
+
+def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
+    """Styles of the rewrites of unseen questions, and how many of the sampled ones the gate accepts."""
+    from agent import prompts
+    from agent.engine import Sampling
+
+    unseen = rows("test", TEST_ROWS, 1)
+    asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in unseen]
+    found: dict[str, Any] = {}
+    for name, k, temperature in (("greedy", 1, 0.0), ("sampled", CANDIDATES, 1.0)):
+        groups = engine.sample(
+            asked,
+            k,
+            Sampling(temperature=temperature, max_tokens=MAX_TOKENS),
+            seeds=[[i * k + j for j in range(k)] for i in range(len(asked))],
+            adapter=adapter,
+        )
+        texts = [(unseen[i], s) for i, group in enumerate(groups) for s in group]
+        counted = Counter(trap.style_of(s.text) for _, s in texts)
+        verdicts = asked_gate.verify_many(
+            [r for r, _ in texts], [s.text for _, s in texts], [s.finish_reason for _, s in texts]
+        )
+        found[name] = {
+            "share": {style: counted[style] / len(texts) for style in ("own", "winded", "copy")},
+            "pass_rate": statistics.fmean(v.accepted for v in verdicts),
+        }
+    return found
+
+
+def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, Any]) -> dict[str, Any]:
+    from agent.engine_hf import HFEngine
+    from agent.learn import LearnConfig, learn
+    from train.model import load
+
+    folder = out / f"{mode}-{seed}"
+    config = LearnConfig(**{**LEARN, **overrides, "mode": mode, "seed": seed})
+    began = time.process_time()
+    learned = learn(rows("train", 400, seed), *load(backbone), gate(), config, folder)
+    seconds = time.process_time() - began
+    engine = HFEngine.load(backbone, adapter=folder / "last")
+    return {
+        "mode": mode,
+        "seed": seed,
+        "before": styles(engine, gate(), adapter=False),
+        "after": styles(engine, gate(), adapter=True),
+        "heldout_nll": [learned.before["nll"], learned.after["nll"]],
+        "alarms": learned.alarms,
+        "stopped": learned.stopped,
+        "cpu_seconds": round(seconds, 1),
+    }
+
+
+def main() -> None:
+    from agent.engine_hf import HFEngine
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "recast-trap")
+    parser.add_argument("--backbone", type=Path, help="a trap's backbone that was built before")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after that long")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of learning, KEY=VALUE (JSON)")
+    args = parser.parse_args()
+    began = time.monotonic()
+    args.out.mkdir(parents=True, exist_ok=True)
+    backbone = args.backbone or args.out / "backbone"
+    if not (backbone / "config.json").exists():
+        trap.build(backbone, args.out / "work")
+    found = levels(HFEngine.load(backbone))
+    print(json.dumps(found, indent=1))
+    if not found["winded"]["nll"] < found["own"]["nll"]:
+        raise SystemExit("the trap is not set: the long-winded style has the higher mean NLL")
+    overrides = {key: json.loads(value) for key, _, value in (part.partition("=") for part in args.set)}
+    for seed in args.seeds:
+        for mode in args.modes:
+            done = args.out / f"{mode}-{seed}.json"
+            if not done.exists() and time.monotonic() - began <= 60 * args.minutes:
+                done.write_text(json.dumps(run(mode, seed, backbone, args.out, overrides), indent=1))
+    for path in sorted(args.out.glob("*-*.json")):
+        result = json.loads(path.read_text())
+        for when in ("before", "after"):
+            shares = result[when]["sampled"]["share"]
+            told = "  ".join(f"{style} {share:5.1%}" for style, share in shares.items())
+            print(
+                f"{path.stem:12} {when:7} {told}  gate {result[when]['sampled']['pass_rate']:.1%}  greedy own "
+                f"{result[when]['greedy']['share']['own']:.1%}  alarms {', '.join(result['alarms']) or 'none'}"
+            )
+
+
+if __name__ == "__main__":
+    main()
