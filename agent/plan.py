@@ -99,7 +99,8 @@ def predict(
     spread = (tokens.high - tokens.value) / tokens.value if tokens.value else 0.0
     empty = _parquet_bytes(PART_SCHEMA.empty_table())  # of every part, whatever it holds
     num_parts = math.ceil(total / config.batch_rows)
-    size = num_parts * empty + max(0, result.part_bytes - empty) * share
+    sampled_parts = math.ceil(sample.num_rows / few.batch_rows)
+    size = num_parts * empty + max(0, result.part_bytes - sampled_parts * empty) * share
     return Prediction(
         rows=total,
         sampled=sample.num_rows,
@@ -148,8 +149,8 @@ def scaled(
     residuals = y - ratio * x
     deviation = math.sqrt(float((residuals**2).sum()) / (n - 1)) if n > 1 else float(y.sum())
     error = total * math.sqrt(max(0.0, 1 - n / total)) * deviation / math.sqrt(n)
-    half = _t_quantile(n - 1) * error
-    value = ratio * total_size
+    half = float(_t_quantile(n - 1) * error)
+    value = float(ratio * total_size)
     return Interval(max(0.0, value - half), value, value + half)
 
 
