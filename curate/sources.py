@@ -174,7 +174,9 @@ def _csv(path: Path, separator: str, meter: Meter) -> Iterator[Raw]:
             except StopIteration:
                 return
             except csv.Error as wrong:
-                raise DataError(f"{path.name}, line {rows.line_num}: not valid CSV ({wrong}).") from wrong
+                raise DataError(
+                    f"{path.name}, line {rows.reader.line_num}: not valid CSV ({wrong})."
+                ) from wrong
             if None in row or None in row.values():
                 cells = (
                     len(row[None]) + len(names) if None in row else sum(v is not None for v in row.values())
