@@ -36,6 +36,7 @@ SECTIONS: dict[str, str] = {
     "judge": "agent.engines:EngineConfig",
     "sft": "train.sft:SftConfig",
     "pretrain": "train.pretrain:PretrainConfig",
+    "scratch": "train.scratch:ScratchConfig",
     "curate": "curate.curation:CurateConfig",
     "diversity": "curate.flattening:DiversityConfig",
 }

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
+METRICS = "metrics.jsonl"
 Document = tuple[list[int], list[float]]  # token ids, and the loss weight of each as a target
 
 
@@ -122,6 +123,27 @@ def weighted_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Ten
     return (nll * weights).sum(), weights.sum()
 
 
+def heldout_loss(model: Any, documents: list[Document], length: int, pad: int, rows: int = 8) -> float:
+    """Mean NLL (nats) of the documents' targets by weight, `rows` packed rows of `length` tokens at a time."""
+    packed: list[list[Document]] = [[]]
+    room = length
+    for document in documents:
+        if len(document[0]) > room:
+            packed.append([])
+            room = length
+        packed[-1].append(document)
+        room -= len(document[0])
+    total = weight = 0.0
+    device = next(model.parameters()).device
+    model.eval()
+    for first in range(0, len(packed), rows):
+        batch = {k: v.to(device) for k, v in tensors(packed[first : first + rows], length, pad).items()}
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            loss, counted = weighted_loss(model, batch)
+        total, weight = total + float(loss), weight + float(counted)
+    return total / weight
+
+
 def average_gradients(parameters: list[torch.nn.Parameter], world: int) -> None:
     """Average gradients over processes in one message."""
     flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
@@ -177,6 +199,8 @@ def pretrain(
         for stepper, saved in zip(steppers, state["optimizers"], strict=True):
             stepper.load_state_dict(saved)
         first, seen, spent = state["step"], state["tokens"], state["seconds"]
+    if rank == 0:
+        forget_after(out / METRICS, first)
     parameters = [p for p in model.parameters() if p.requires_grad]
     forward = torch.compile(model) if config.compile else model
     figures: dict[str, float] = {}
@@ -218,7 +242,7 @@ def pretrain(
             "lr_factor": factor,
         }
         if rank == 0:
-            with (out / "metrics.jsonl").open("a") as file:
+            with (out / METRICS).open("a") as file:
                 file.write(json.dumps(figures) + "\n")
             if progress:
                 progress(step + 1, config.steps, figures)
@@ -227,6 +251,15 @@ def pretrain(
     if world > 1:
         torch.distributed.barrier()
     return figures
+
+
+def forget_after(metrics: Path, step: int) -> None:
+    """Drop the points of steps that a resumed run makes again, and a line that a kill cut."""
+    if not metrics.exists():
+        return
+    lines = metrics.read_text().split("\n")[:-1]
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    metrics.write_text("".join(line + "\n" for line in kept))
 
 
 def save_checkpoint(

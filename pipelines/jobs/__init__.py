@@ -169,7 +169,7 @@ VERBS: dict[str, Verb] = {
             "sft",
             "Fine-tune a model on the completions of a version.",
             MODELS,
-            "recast sft craft-rewrites --model path/to/model -o models/craft",
+            "recast sft craft-rewrites general:0.2 --objective deft --model path/to/model -o models/craft",
             has_run=True,
             sections=("sft",),
         ),
@@ -190,9 +190,9 @@ VERBS: dict[str, Verb] = {
         ),
         Verb(
             "pretrain",
-            "Train the pocket backbone from nothing.",
+            "Train a small causal LM from nothing, on text and chats.",
             MODELS,
-            "recast pretrain -o models/pocket",
+            "recast pretrain notes.txt craft -o models/small --size 10m",
         ),
         Verb(
             "run",

@@ -1,11 +1,25 @@
 """Pretraining: packing loses nothing it keeps, attention stays in a document, a killed run goes on."""
 
 import itertools
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from curate.chat import encode
+from curate.errors import UsageError
+
 torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
+
+from train.corpus import Chat, Corpus  # noqa: E402
 from train.pretrain import PretrainConfig, learning_rate, pack, pretrain, tensors, weighted_loss  # noqa: E402
+from train.scratch import ScratchConfig, pretrain_from_scratch, train_tokenizer  # noqa: E402
 
 
 def llama(seed: int = 0):
@@ -90,3 +104,127 @@ def test_training_learns_and_a_killed_run_ends_in_the_same_weights(tmp_path) -> 
     pretrain(resumed, counting, config, tmp_path / "cut", pad=0)
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+TEXTS = [
+    f"The {a} {b} sees {n} birds. " * 3
+    for a in ("old", "red", "shy")
+    for b in ("fox", "cat")
+    for n in range(9)
+]
+CHATS = [Chat([{"role": "user", "content": f"What is {n} + 1?"}], f"{n} + 1 = {n + 1}.") for n in range(40)]
+SMALL = ScratchConfig(size="2m", hidden_size=64, num_hidden_layers=1, vocabulary=600, max_position=64)
+SHORT = PretrainConfig(
+    steps=16, rows={32: 4, 64: 2}, lr=2e-2, lr_embedding=2e-2, warmup=2, save_every=3, compile=False
+)
+
+
+def scratch(folder, **kwargs):
+    return pretrain_from_scratch(
+        lambda: [*TEXTS, *CHATS], SMALL, SHORT, folder / "model", folder / "work", **kwargs
+    )
+
+
+def test_documents_are_whole_or_cut_and_prompts_count_less(tmp_path) -> None:
+    tokenizer = train_tokenizer([*TEXTS, *CHATS], 600)
+    long = Chat(CHATS[0].messages, "1 " * 100)
+    corpus = Corpus.build([TEXTS[0], CHATS[0], long], tokenizer, tmp_path, 16)
+    text = tokenizer(TEXTS[0])["input_ids"]
+    pieces = -(-(len(text) + 1) // 16)  # with the end of text, in rows of 16
+    assert (len(corpus), corpus.num_too_long) == (pieces + 1, 1)
+    together = [i for n in range(pieces) for i in corpus.document(n, 0.1)[0]]
+    assert together == [*text, tokenizer.eos_token_id]
+    ids, weights = corpus.document(pieces, 0.25)
+    prompt, completion = encode(tokenizer, CHATS[0].messages, CHATS[0].completion)
+    assert ids == prompt + completion and weights == [0.25] * len(prompt) + [1.0] * len(completion)
+
+
+def test_what_is_held_out_is_never_drawn(tmp_path) -> None:
+    corpus = Corpus.build(TEXTS, train_tokenizer(TEXTS, 600), tmp_path, 64)
+    drawn = [ids for ids, _ in itertools.islice(corpus.stream("a", 0.1), 2000)]
+    held = [corpus.document(n, 0.1)[0] for n in corpus.held_out()]
+    assert held and not any(ids in drawn for ids in held)
+    assert drawn[:50] == [ids for ids, _ in itertools.islice(corpus.stream("a", 0.1), 50)]
+    assert {tuple(i) for i in drawn} == {
+        tuple(corpus.document(n, 0.1)[0]) for n in range(len(corpus)) if n not in corpus.held_out()
+    }
+
+
+def test_a_model_from_nothing_loads_and_its_manifest_says_what_it_saw(tmp_path) -> None:
+    from train.model import load
+
+    made = scratch(tmp_path)
+    model, tokenizer = load(made["out"])
+    assert made["documents"] == len(TEXTS) + len(CHATS) and made["steps"] == 16
+    assert made["parameters"] == sum(p.numel() for p in model.parameters())
+    assert made["heldout_loss"] < math.log(len(tokenizer)) - 1  # a nat better than guessing
+    assert tokenizer.decode(tokenizer("Ça va? 12")["input_ids"]) == "Ça va? 12"  # nothing is unknown to it
+    assert not (tmp_path / "work").exists() and scratch(tmp_path) == made
+    with pytest.raises(UsageError, match="holds the finished run"):
+        pretrain_from_scratch(lambda: TEXTS, SMALL, SHORT, tmp_path / "model", tmp_path / "work")
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.train.test_pretrain import scratch
+scratch(Path({folder!r}), progress=lambda step, total, figures: print(step, flush=True))
+"""
+
+
+def killed_and_resumed(step: int, tmp_path) -> None:
+    whole = scratch(tmp_path / "whole")
+    script = KILLED.format(root=str(Path(__file__).parents[2]), folder=str(tmp_path / "cut"))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) >= step:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "cut" / "model" / "manifest.json").exists()
+    resumed = scratch(tmp_path / "cut")
+    a, b = (load_file(Path(made["out"]) / "model.safetensors") for made in (whole, resumed))
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    points = [json.loads(line) for line in (Path(resumed["out"]) / "metrics.jsonl").read_text().splitlines()]
+    assert [p["step"] for p in points] == list(range(1, 17))
+    assert resumed["heldout_loss"] == whole["heldout_loss"]
+
+
+def test_pretraining_killed_between_checkpoints_ends_in_the_same_weights(tmp_path) -> None:
+    killed_and_resumed(8, tmp_path)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("number", range(10))
+def test_pretraining_killed_at_any_step_ends_in_the_same_weights(number, tmp_path) -> None:
+    killed_and_resumed(random.Random(number).randint(1, 15), tmp_path)
+
+
+def test_rows_longer_than_the_model_is_for_are_refused(tmp_path) -> None:
+    config = SMALL.model_copy(update={"max_position": 32})
+    with pytest.raises(UsageError, match=r"rows of 64 tokens, the model is for 32"):
+        pretrain_from_scratch(lambda: TEXTS, config, SHORT, tmp_path / "m", tmp_path / "w")
+
+
+def test_the_verb_takes_versions_text_and_rows(recast, tmp_path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(TEXTS))
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in TEXTS))
+    rows = [{"question": c.messages[0]["content"], "solution": c.completion} for c in CHATS]
+    (tmp_path / "c.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    assert recast("import", "c.jsonl", "--as", "sums").code == 0
+    sets = [
+        "scratch.hidden_size=64",
+        "scratch.num_hidden_layers=1",
+        "scratch.vocabulary=600",
+        "pretrain.compile=false",
+    ]
+    sets = [x for s in [*sets, "pretrain.rows={64: 4}"] for x in ("--set", s)]
+    said = recast("pretrain", "a.txt", "b.jsonl", "sums", "c.jsonl", "-o", "m", "--steps", 3, *sets, "--json")
+    assert said.code == 0, said.err
+    # the text file in rows of 64 tokens, 54 texts, and 40 chats twice
+    assert said.json["documents"] > 54 + 80 and said.json["steps"] == 3
+    (tmp_path / "d.jsonl").write_text('{"text": "good"}\n{"txt": "bad"}\n')
+    said = recast("pretrain", "d.jsonl", "-o", "n", *sets)
+    assert said.code == 2 and "d.jsonl, line 2: no `text`" in said.err

@@ -1,0 +1,174 @@
+"""Token objectives, measured: what a step costs, and what each does where the base is strong, middling or weak.
+
+    python tests/bench/objectives.py time [--rounds 5]
+    python tests/bench/objectives.py memory
+    python tests/bench/objectives.py regimes --out out/regimes [--rows 300]
+
+`time` and `memory` train a Llama of vocabulary 32,768 on 8 x 1,024 tokens, all but the first of a row trained,
+and print what a step takes against NLL of the same trainer; beside it TRL's own NLL and DEFT written with a
+plain softmax over all logits. The model is small, so that the objective is much of the step. Times are CPU
+seconds of whole optimizer steps, objectives in turn within a
+round, ratios taken within it, the median over rounds; peaks are those of a process of their own each.
+
+`regimes` fine-tunes the pocket backbone under five objectives on three tasks, through the public verbs, and
+prints accuracy on the task and points forgotten on the general suites. A killed run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROWS, LENGTH, VOCABULARY = 8, 1024, 32_768
+SHAPE = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "num_attention_heads": 4}
+OURS = ("nll", "deft", "cayley", "eaft")
+BESIDE = ("trl nll", "plain softmax deft")
+BOUND = 1.15
+
+
+def build_step(variant: str, folder: Path) -> Callable[[], None]:
+    """A function that makes one whole optimizer step of `variant` on the same batch."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from trl import SFTConfig, SFTTrainer
+
+    from tests.models import make_tokenizer
+    from train.examples import Example, collate
+    from train.scoring import prepare
+    from train.sft import SftConfig
+    from train.trainer import sft_trainer
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    tokenizer = make_tokenizer()
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY,
+            tie_word_embeddings=False,
+            attn_implementation="sdpa",
+            bos_token_id=None,
+            **SHAPE,
+        )
+    )
+    draw = torch.Generator().manual_seed(1)
+    examples = [
+        Example(torch.randint(0, VOCABULARY, (LENGTH,), generator=draw).tolist(), 1) for _ in range(ROWS)
+    ]
+    batch = collate(examples, pad_id=0)
+    if variant == "trl nll":
+        from datasets import Dataset
+
+        args = SFTConfig(
+            str(folder), bf16=True, use_cpu=True, report_to="none", max_length=None, learning_rate=1e-4,
+            dataset_kwargs={"skip_prepare_dataset": True}, per_device_train_batch_size=ROWS,
+        )  # fmt: skip
+        data = Dataset.from_dict(
+            {"input_ids": [e.ids for e in examples], "labels": [e.labels for e in examples]}
+        )
+        trainer = SFTTrainer(model, args, train_dataset=data, processing_class=tokenizer)
+    else:
+        objective = variant if variant in OURS else "nll"
+        trainer = sft_trainer(
+            prepare(model, examples, bf16=True), tokenizer, examples, list(range(ROWS)) * 200,
+            SftConfig(objective=objective, batch_size=ROWS, checkpoints=0, lr=1e-4), heldout=[],
+            checkpoints=folder, curve=folder / "loss.jsonl", heldout_curve=folder / "heldout.jsonl", bf16=True,
+            progress=None,
+        )  # fmt: skip
+    trainer.create_optimizer()
+    trainer.model.train()
+    num_trained = (batch["labels"] != -100).sum()
+
+    def plain() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = trainer.model(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+            ).logits
+        p = logits[:, :-1].float().softmax(-1)
+        own = p.gather(-1, batch["labels"][:, 1:, None]).squeeze(-1)
+        c = p.detach().square().sum(-1)
+        (((1 - own**c) / (c + 1e-6)).sum() / num_trained).backward()
+
+    def step() -> None:
+        if variant == BESIDE[1]:
+            plain()
+        else:
+            trainer.training_step(trainer.model, dict(batch), num_trained)
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
+
+    return step
+
+
+def peak(variant: str) -> float:
+    """Peak resident GiB of two steps (the second has the optimizer's state) in this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        step = build_step(variant, Path(folder))
+        step()
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+        step()
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**20
+
+
+def time_(rounds: int) -> dict[str, Any]:
+    """CPU seconds of each variant's steps, in turn, and their ratio to NLL of this trainer."""
+    variants = (*OURS, *BESIDE)
+    taken: dict[str, list[float]] = {v: [] for v in variants}
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {v: build_step(v, Path(folder)) for v in variants}
+        for number in range(rounds + 1):
+            for variant in random.Random(number).sample(variants, len(variants)):
+                began = time.process_time()
+                steps[variant]()
+                if number:  # the first warms up
+                    taken[variant].append(time.process_time() - began)
+    rows = {}
+    for variant in variants:
+        ratios = [t / n for t, n in zip(taken[variant], taken["nll"], strict=True)]
+        rows[variant] = {
+            "cpu_s": round(statistics.median(taken[variant]), 3),
+            "ratio": round(statistics.median(ratios), 3),
+            "least": round(min(taken[variant]), 3),
+        }
+    return rows
+
+
+def memory() -> dict[str, Any]:
+    """Peak of a process of its own for each variant, and its ratio to NLL of this trainer."""
+    peaks = {}
+    for variant in (*OURS, *BESIDE):
+        command = [sys.executable, __file__, "peak", variant]
+        peaks[variant] = float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return {v: {"peak_gib": round(p, 3), "ratio": round(p / peaks["nll"], 3)} for v, p in peaks.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("time").add_argument("--rounds", type=int, default=5)
+    verbs.add_parser("memory")
+    verbs.add_parser("peak").add_argument("variant")  # one process of `memory`
+    args = parser.parse_args()
+    if args.verb == "peak":
+        print(peak(args.variant))
+        return
+    rows = time_(args.rounds) if args.verb == "time" else memory()
+    held = all(rows[v]["ratio"] <= BOUND for v in OURS)
+    asked = {"rows": ROWS, "length": LENGTH, "vocabulary": VOCABULARY, **SHAPE}
+    print(json.dumps({**asked, args.verb: rows, "bound": BOUND, "held": held}, indent=1))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    main()
