@@ -43,6 +43,8 @@ _WRAP = re.compile(r"\\(?:boxed|fbox|underline|mathbf|boldsymbol|bm|mathit)\s*\{
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\{[^{}]*\})?")
 _MARKDOWN_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(])|(?<=[\w)]) \*\* (?=[\w(])")
+_ROOT = re.compile(r"√\s?(\d{1,12}(?:\.\d{1,9})?)")
+_MIXED = re.compile(r"(?<![\d./])(\d{1,6}) and (\d{1,3}/\d{1,3})(?![\d./])")  # 1 and 1/3
 _CURRENCY_BEFORE_TEXT = re.compile(r"\\[$%#&_]")
 
 
@@ -51,12 +53,16 @@ def plain(text: str) -> str:
     """Return `text` in the plain notation. Never raises; at most `MAX_CHARS` characters are read."""
     text = text[:MAX_CHARS]
     if not text.isascii():
+        if "√" in text:
+            text = _ROOT.sub(r"sqrt(\1)", text).replace("√(", "sqrt(")
         text = text.translate(_SIGNS).translate(_SUBSCRIPTS)
         text = unicodedata.normalize("NFKC", text)
     elif "\r" in text or "\x00" in text:
         text = text.translate(_SIGNS)
     if "\\" in text:
         text = _latex(text)
+    if " and " in text:
+        text = _MIXED.sub(r"\1 \2", text)
     if "**" in text:
         text = _MARKDOWN_POWER.sub("^", text).replace("**", " ")
     return text

@@ -25,7 +25,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)

@@ -46,11 +46,15 @@ TRUE = [
     "5 + 3 = 8 apples - 2 more than before",
     "n = 27\nn = n * 3  # 81\nn = n * 3  # 243\nprint(n)",
     "x = 2\nx = x + 1 = 3",
+    "each side is √(144) = 12 and √9 = 3",
+    "he reads 4 / 3 = 1 and 1/3 hours",
 ]
 FALSE = [
     "n = 27\nn = n * 3  # 82",
     "n = 27\nn = n * 3  # 81\nn = n * 3  # 81",
     "12 + 5 = 18",
+    "each side is √(144) = 13",
+    "he reads 4 / 3 = 1 and 2/3 hours",
     "Sam has 12 + 5 = 18 apples.",
     "48/2 = <<48/2=25>>25 clips",
     "$x_0 = 14$ \\\\ $x_1 = x_0 + 5 = 19$, $x_2 = x_1 - 3 = 66$",
