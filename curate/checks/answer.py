@@ -28,7 +28,8 @@ class AnswerCheck(CheckConfig):
     require_reference: bool = True
     """Without a reference: undecided if True, passed if False (text tasks)."""
     pattern: str | None = None
-    """A regular expression whose first group is the answer, its last match counting, in place of the usual marks."""
+    """A regular expression whose first group is the answer, its last match counting, in place of the usual marks.
+    It runs on untrusted text: one that backtracks without end, such as `(a+)+$`, stalls the check."""
     symbolic: bool = True
     """Let computer algebra vote where exact comparison cannot tell."""
 

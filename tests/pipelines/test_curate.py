@@ -152,3 +152,22 @@ def test_a_varied_version_is_tagged_ready(recast, demos):
     assert made["accepted_risk"] is None and made["diversity"]["losses"] == []
     (tag,) = recast("log", "d", "--json").json["versions"][0]["tags"]
     assert tag["note"] == ""
+
+
+def test_a_crash_between_the_two_commits_loses_nothing_and_doubles_nothing(recast, demos, monkeypatch):
+    from curate.store import Store
+
+    recast("import", demos, "--as", "d")
+    commit = Store.commit
+
+    def dies(self, rows, name, **options):
+        if name == "clean":
+            raise KeyboardInterrupt
+        return commit(self, rows, name, **options)
+
+    monkeypatch.setattr(Store, "commit", dies)
+    assert recast("curate", "d", "--as", "clean").code == 130
+    monkeypatch.setattr(Store, "commit", commit)
+    assert len(recast("log", "clean-removed", "--json").json["versions"]) == 1
+    assert recast("curate", "d", "--as", "clean", "--json").json["version"] == "clean@v1"
+    assert len(recast("log", "clean-removed", "--json").json["versions"]) == 1
