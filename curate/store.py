@@ -88,12 +88,8 @@ class Store:
     def log(self, name: str) -> list[Version]:
         """History of a data set, branch or version, newest first: every version of a name, or the first parents of
         a version or branch."""
-        ref = versions.parse(name)
         with self.catalog.reading() as con:
-            version = versions.resolve(con, name)
-            if ref.branch is None and ref.at is None:
-                return versions.select(con, "v.name = ?", [ref.name])[::-1]
-            return versions.chain(con, version)
+            return versions.log(con, name)
 
     def labels(self) -> list[versions.Label]:
         """Every branch and tag; empty where there is no store yet."""
@@ -101,15 +97,6 @@ class Store:
             return []
         with self.catalog.reading() as con:
             return versions.labels(con)
-
-    def ancestors(self, ref: str) -> list[Version]:
-        """Every version of a data set (or one version) and all that they descend from, newest first."""
-        with self.catalog.reading() as con:
-            version = versions.resolve(con, ref)
-            heads = versions.select(con, "v.name = ?", [ref]) if ref == version.name else [version]
-            family = versions.family(con)
-            ids = set().union(*(versions.ancestors(family, v.id) for v in heads))
-            return versions.select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [sorted(ids)])[::-1]
 
     def tag(
         self, ref: str, name: str, *, move: bool = False, author: str | None = None, note: str = ""

@@ -246,6 +246,22 @@ def chain(con: duckdb.DuckDBPyConnection, version: Version, to_base: bool = Fals
     return _in_order(con, ids)
 
 
+def log(con: duckdb.DuckDBPyConnection, name: str) -> list[Version]:
+    """History of a data set, branch or version, newest first: every version of a name, or the first parents of a
+    version or branch."""
+    ref, version = parse(name), resolve(con, name)
+    if ref.branch is None and ref.at is None:
+        return select(con, "v.name = ?", [ref.name])[::-1]
+    return chain(con, version)
+
+
+def past(con: duckdb.DuckDBPyConnection, name: str) -> list[Version]:
+    """The log of a name with all that its versions descend from, through every parent, newest first."""
+    parents = family(con)
+    ids = set().union(*(ancestors(parents, version.id) for version in log(con, name)))
+    return select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [sorted(ids)])[::-1]
+
+
 def path(
     con: duckdb.DuckDBPyConnection, a: Version, b: Version
 ) -> tuple[list[Version], list[Version]] | None:

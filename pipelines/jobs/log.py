@@ -22,17 +22,20 @@ def job(
     Without a name, the newest version of every name. A version that a gate has audited says so, with what is known
     of the gate's own errors.
     """
-    from curate import gatefiles
+    from curate import gatefiles, versions
 
-    names = [name] if name else store.names()
-    if graph:
-        every = {v.id: v for each in names for v in store.ancestors(each)}
-        versions = sorted(every.values(), key=lambda v: (v.created_at, v.number), reverse=True)
-    else:
-        versions = store.log(name) if name else [store.resolve(each) for each in names]
-    tags = store.taggings() if versions else {}
+    if not store.catalog.path.exists() and name is None:
+        return {"versions": [], "graph": graph}
+    with store.catalog.reading() as con:  # opened once: that is most of what this verb costs
+        names = [name] if name else versions.names(con)
+        if graph:
+            every = {v.id: v for each in names for v in versions.past(con, each)}
+            found = sorted(every.values(), key=lambda v: (v.created_at, v.number), reverse=True)
+        else:
+            found = versions.log(con, name) if name else [versions.resolve(con, each) for each in names]
+        tags, labels = versions.taggings(con), versions.labels(con)
     branches: dict[str, list[str]] = {}
-    for label in store.labels():
+    for label in labels:
         if label.kind == "branch":
             branches.setdefault(label.version, []).append(label.ref)
     listed = [
@@ -45,7 +48,7 @@ def job(
                 for audit in gatefiles.audits(store.root, v.id)
             ],
         }
-        for v in versions[:limit]
+        for v in found[:limit]
     ]
     return {"versions": listed, "graph": graph}
 
