@@ -93,7 +93,7 @@ def prepared(
 
     given = config.given.get("rewrite") or {}
     _refuse_without_effect(given, agent, targets, paper, method)
-    settings = config.section("rewrite", seed=seed, targets=targets, **(PAPER if paper else {}))
+    settings = config.section("rewrite", seed=seed, **({"targets": targets} | (PAPER if paper else {})))
     chosen = baselines.method(method, settings) if method else None
     version = store.resolve(name)
     partial = limit is not None and limit < version.rows

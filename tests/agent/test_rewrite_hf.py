@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from agent.rewrite import RewriteConfig, rewrite
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 from curate.store import Store
 from tests import models
+from tests.agent.test_rewrite import killed_again_and_again
 
 CONFIG = RewriteConfig(candidates=3, max_tokens=8, batch_rows=4, window_rows=8, own_samples=1)
 
@@ -75,6 +78,41 @@ def test_interrupted_anywhere_the_bytes_equal_those_of_an_uninterrupted_run(fold
             rewrite(rows(), dying, CoinGate(), CONFIG, run)
         rewrite(rows(), engine(folder), CoinGate(), CONFIG, run)
         assert digest(run) == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "num_rows, num_kills", [(60, 10), pytest.param(2000, 100, marks=[pytest.mark.torture, pytest.mark.slow])]
+)
+def test_killed_at_random_moments_the_bytes_equal_those_of_an_uninterrupted_run(
+    folder, tmp_path, num_rows, num_kills
+):
+    import torch
+
+    torch.set_num_threads(1)  # a forked process has the thread that forked and no other
+    loaded = engine(folder)
+    settings = CONFIG.model_copy(update={"repairs": 1, "targets": 2, "window_rows": 32, "batch_rows": 8})
+
+    def work(run):
+        rewrite(rows(num_rows), loaded, CoinGate(), settings, run)
+
+    started = time.monotonic()
+    work(tmp_path / "whole")
+    whole_s = time.monotonic() - started
+    died = killed_again_and_again(work, tmp_path / "killed", num_kills, random.Random(1), 0.4 * whole_s)
+    assert died == num_kills
+    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+
+
+def test_several_targets_commit_under_the_conservation_law(folder, tmp_path):
+    store = Store(tmp_path / "store")
+    parent = store.commit(rows(), "expert")
+    config = CONFIG.model_copy(update={"candidates": 12, "targets": 3, "tie_nats": 99.0})
+    result = rewrite(store.open(parent), engine(folder), CoinGate(), config, tmp_path / "run")
+    version = store.commit(
+        result.rows(), "rewrites", parent=parent, law="rewrite", candidates=result.candidates()
+    )
+    assert version.rows == result.num_targets > 14 and version.added == result.num_targets - 14
+    assert result.embedding == "backbone"
 
 
 def test_a_rewriting_job_commits_under_the_conservation_law(folder, tmp_path):
