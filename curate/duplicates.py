@@ -23,6 +23,7 @@ from rensa import RMinHash, RMinHashDeduplicator
 from curate.diversity import normalise_ND
 
 NUM_PERMUTATIONS, NUM_BANDS, SEED = 64, 16, 0
+BATCH_ROWS = 10_000  # whose shingles are in memory at once
 BLOCK_ROWS = 1024
 
 
@@ -85,7 +86,9 @@ class DuplicateFinder:
 
 def near_duplicates(texts: Sequence[str], *, threshold: float = 0.8) -> list[Duplicate | None]:
     """What each text duplicates, None for the first of every group."""
-    return DuplicateFinder(threshold).add(texts)
+    finder = DuplicateFinder(threshold)
+    batches = (texts[i : i + BATCH_ROWS] for i in range(0, len(texts), BATCH_ROWS))
+    return [found for batch in batches for found in finder.add(batch)]
 
 
 def semantic_duplicates(embeddings_ND: ArrayLike, min_cosine: float) -> list[int | None]:
