@@ -29,7 +29,12 @@ def job(
     ] = None,
     sfts: Annotated[
         list[str] | None,
-        option("--sft", help="A tuned model, for its start loss.", metavar="NAME=DIR", show_default=False),
+        option(
+            "--sft",
+            help="A tuned model: its start loss, and what its objective trusted.",
+            metavar="NAME=DIR",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,
@@ -46,8 +51,10 @@ def job(
     from pipelines.report import build
     from pipelines.report.collect import collect
 
-    if not (versions or learned or evals):
-        raise UsageError("nothing to report on: name a version, --learned DIR or --eval NAME=FILE.")
+    if not (versions or learned or evals or sfts):
+        raise UsageError(
+            "nothing to report on: name a version, --learned DIR, --eval NAME=FILE or --sft NAME=DIR."
+        )
     data = collect(
         store.root,
         versions or (),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.store import Store
-from pipelines.report import from_evals, from_folders, from_runs, from_store
+from pipelines.report import from_evals, from_folders, from_runs, from_store, gates
 from pipelines.report.data import ReportData, Role, Stage
 from pipelines.report.from_evals import Evaluation
 
@@ -75,6 +75,7 @@ def collect(
         fates=rows.fates if rows else (),
         curves=learned.curves if learned else (),
         lines=learned.lines if learned else (),
+        tunings=gates.tunings(sfts or {}),
         likelihoods=rows.likelihoods if rows else (),
         gate_counts=rows.gate_counts if rows else (),
         samples=rows.samples if rows else (),

@@ -154,6 +154,42 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class GateMass:
+    """Tokens and gate summed over cells of p (rows) and Rényi-2 entropy in nats (columns; None: no upper end)."""
+
+    p_edges: tuple[float, ...]
+    entropy_edges: tuple[float | None, ...]
+    tokens: tuple[tuple[int, ...], ...]
+    gate: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceChange:
+    """What SFT made of the tokens whose probability was in [low, high) before; learned and forgotten pass 0.5."""
+
+    low: float
+    high: float
+    tokens: int
+    learned: int
+    forgotten: int
+    fell: int  # whose p is lower than before
+    p_change: float  # mean
+    loss_change: float  # mean, nats
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What the trust gate of one SFT did."""
+
+    name: str
+    objective: str
+    means: Lines  # over the steps
+    before: GateMass
+    after: GateMass
+    changes: tuple[ConfidenceChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything one page shows. `facts` are (name, value) pairs of the footer, in order."""
 
@@ -164,6 +200,7 @@ class ReportData:
     fates: tuple[Fate, ...] = ()
     curves: tuple[Curve, ...] = ()
     lines: tuple[Lines, ...] = ()
+    tunings: tuple[Tuning, ...] = ()
     likelihoods: tuple[Likelihoods, ...] = ()
     gate_counts: tuple[GateCount, ...] = ()
     samples: tuple[Sample, ...] = ()

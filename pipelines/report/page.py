@@ -12,7 +12,7 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from pipelines.report import headline, results, rows, running
+from pipelines.report import gates, headline, results, rows, running
 from pipelines.report.data import ReportData
 from pipelines.report.markup import Markup, tag
 from pipelines.report.sections import Section
@@ -23,6 +23,7 @@ SECTIONS = (
     results.outcome,
     rows.fates,
     running.learning,
+    gates.gates,
     rows.likelihood,
     results.forgetting,
     rows.samples,

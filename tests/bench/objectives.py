@@ -151,6 +151,101 @@ def memory() -> dict[str, Any]:
     return {v: {"peak_gib": round(p, 3), "ratio": round(p / peaks["nll"], 3)} for v, p in peaks.items()}
 
 
+SIGNS = "aeioubdfgklmnprs"
+FIRST_WORDS = {
+    # a question of the family word3, which the base answers in its own style: here in a foreign one
+    "strong": ("word3", "latex"),
+    # the downstream family: the base knows sums, not what the verbs do
+    "middle": ("craft", "latex"),
+}
+REGIMES = (*FIRST_WORDS, "weak")
+OBJECTIVES = ("nll", "p", "deft", "cayley", "eaft")
+GENERAL_ITEMS, TARGET_ITEMS = 16, 120
+
+
+def cipher(num: int, split: str) -> list[dict[str, str]]:
+    """The weak regime: words under a substitution of letters that the base has never seen."""
+    table = dict(zip(SIGNS, random.Random("table").sample(SIGNS, len(SIGNS)), strict=True))
+    rng = random.Random(f"words/{split}")
+    rows: dict[str, dict[str, str]] = {}
+    while len(rows) < num:
+        word = "".join(rng.choice(SIGNS) for _ in range(rng.randint(3, 5)))
+        if random.Random(word).random() < 0.2 != (split == "test"):
+            continue
+        said = " ".join(word)
+        answer = " ".join(table[c] for c in word)
+        rows[word] = {
+            "id": f"cipher-{word}",
+            "question": f"Encode these letters: {said}.",
+            "solution": f"The answer is {answer}.",
+            "answer": answer,
+            "task": "cipher",
+        }
+    return list(rows.values())
+
+
+def regime_files(regime: str, folder: Path, rows: int) -> tuple[Path, Path]:
+    """(demonstrations, suite) of a regime."""
+    from pipelines.demo import files
+    from pipelines.demo.styles import STYLES, qa
+    from pipelines.demo.world import problems
+
+    demonstrations, suite = folder / f"{regime}.jsonl", folder / f"{regime}-suite.jsonl"
+    if regime == "weak":
+        return (
+            files.write_rows(demonstrations, cipher(rows, "train")),
+            files.write_rows(suite, cipher(TARGET_ITEMS, "test")),
+        )
+    family, style = FIRST_WORDS[regime]
+    drawn = enumerate(problems(family, "train", rows, seed=0))
+    asked = enumerate(problems(family, "test", TARGET_ITEMS, seed=7))
+    return (
+        files.write_rows(demonstrations, (files.row(p, i, STYLES[style](p)) for i, p in drawn)),
+        files.write_rows(suite, (files.row(p, i, qa(p)) for i, p in asked)),
+    )
+
+
+def regimes(out: Path, rows: int, lr: float, epochs: int) -> dict[str, Any]:
+    """Accuracy on the task and points forgotten of each objective in each regime; run folders make it resumable."""
+    from pipelines import runs
+    from pipelines.config import Config
+    from pipelines.demo import files
+
+    runs.quiet_libraries()
+    store, data = out / "store", out / "data"
+    general = files.write_general_suite(data / "general.jsonl", GENERAL_ITEMS, seed=7)
+    config = Config.of({"sft": {"lr": lr, "epochs": epochs, "batch_size": 16}})
+
+    def run(verb: str, **args: Any) -> dict[str, Any]:
+        return runs.execute(verb, args, store=store, config=config).result
+
+    def points(model: str, suite: Path) -> tuple[float, float]:
+        suites = run("eval", model=model, suite=[str(suite), str(general)], max_tokens=160)["suites"]
+        tasks = suites["general"]["tasks"].values()
+        accuracy = 100 * suites[suite.stem]["right"] / suites[suite.stem]["num"]
+        return accuracy, 100 * statistics.mean(t["right"] / t["num"] for t in tasks)
+
+    table = {}
+    for regime in REGIMES:
+        demonstrations, suite = regime_files(regime, data, rows)
+        version = run("import", path=str(demonstrations), to=regime)["version"]
+        accuracy, before = points("pocket", suite)
+        table[regime] = {"base": {"task": round(accuracy, 1), "general": round(before, 1)}}
+        for objective in OBJECTIVES:
+            tuned = run("sft", name=version, model="pocket", objective=objective)
+            accuracy, after = points(tuned["out"], suite)
+            measured = json.loads((Path(tuned["out"]) / "telemetry.json").read_text())
+            table[regime]["base"]["mean_p"] = round(measured["base"]["means"]["p"], 3)
+            table[regime][objective] = {
+                "task": round(accuracy, 1),
+                "forgotten": round(before - after, 1),
+                "mean_gate_at_first": round(measured["base"]["means"]["gate"], 3),
+                "mean_gate_at_last": round(measured["tuned"]["means"]["gate"], 3),
+            }
+            print(regime, objective, json.dumps(table[regime][objective]), file=sys.stderr, flush=True)
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,14 +254,22 @@ def main() -> None:
     verbs.add_parser("time").add_argument("--rounds", type=int, default=5)
     verbs.add_parser("memory")
     verbs.add_parser("peak").add_argument("variant")  # one process of `memory`
+    asked = verbs.add_parser("regimes")
+    asked.add_argument("--out", type=Path, required=True)
+    asked.add_argument("--rows", type=int, default=300)
+    asked.add_argument("--lr", type=float, default=3e-4)
+    asked.add_argument("--epochs", type=int, default=3)
     args = parser.parse_args()
+    if args.verb == "regimes":
+        print(json.dumps(regimes(args.out, args.rows, args.lr, args.epochs), indent=1))
+        return
     if args.verb == "peak":
         print(peak(args.variant))
         return
     rows = time_(args.rounds) if args.verb == "time" else memory()
     held = all(rows[v]["ratio"] <= BOUND for v in OURS)
-    asked = {"rows": ROWS, "length": LENGTH, "vocabulary": VOCABULARY, **SHAPE}
-    print(json.dumps({**asked, args.verb: rows, "bound": BOUND, "held": held}, indent=1))
+    shape = {"rows": ROWS, "length": LENGTH, "vocabulary": VOCABULARY, **SHAPE}
+    print(json.dumps({**shape, args.verb: rows, "bound": BOUND, "held": held}, indent=1))
 
 
 if __name__ == "__main__":
