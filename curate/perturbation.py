@@ -19,14 +19,15 @@ from curate.arithmetic import equalities
 from curate.checks.copying import containment
 from curate.fingerprint import seed_of
 from curate.labels import Labelled
-from curate.numerals import Value, exact, literal
+from curate.numerals import Value, agrees, exact, literal
+from curate.sums import evaluate
 
 _STEP = re.compile(
     r"(?P<sum>[$€£]?[\d.(][^=<>\n]*?)\s*=\s*(?P<money>[$€£]?)<<(?P<work>[^<>]+)=(?P<value>[^<>=]+)>>\s*[\d.,]*\d"
 )
 _PLAIN_STEP = re.compile(
-    r"(?<![\w.*/+-])(?<![-+*/^(] )(\d[\d.]*(?: [-+*/] \d[\d.]*)+) = ([$]?)(\d[\d,.]*\d|\d)"
-    r"(?!\w|\s?[-+*/^]\s?\w)"
+    r"(?<![\w.*/+:-])(?<![-+*/^(\d] )(\d[\d.]*(?: [-+*/] \d[\d.]*)+) = ([$]?)(\d[\d,.]*\d|\d)"
+    r"(?!\w|[.,]\d|\s?[-+*/^]\s?\w|\s(?:and\s)?\d+/\d)"
 )
 _DENSE_STEP = re.compile(r"(?<![\w.])\d[\d.]*(?:\s*[-+*/×x]\s*\d[\d.]*)+\s*=\s*[$]?\d")
 _OPERATION = re.compile(r"[\d)]\s*[-+*/]")
@@ -191,8 +192,11 @@ def _operand_altered(text: str, random: Random) -> str | None:
     value = literal(number.group().rstrip("."))[0]
     if value is None:
         return None
-    at = step.start(1)
-    return f"{text[: at + number.start()]}{_shown(value + 1)}{text[at + number.end() :]}"
+    work = f"{step.group(1)[: number.start()]}{_shown(value + 1)}{step.group(1)[number.end() :]}"
+    other, (result, decimals) = evaluate(work), literal(step.group(3))
+    if other is None or result is None or agrees(other, result, -1, decimals):
+        return None  # 13 / 60 is 0.2, too
+    return f"{text[: step.start(1)]}{work}{text[step.end(1) :]}"
 
 
 def _step_dropped(text: str, random: Random) -> str | None:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(
-    r"(?P<t>\d{1,2}:\d{2}(?![\d.]))"
+    r"(?P<t>\d{1,2}:\d{2}(?![\d.]| ?[-+*/] ?\d+ ?[-+*/=]))"  # 50:40-4-24=12 is a label and a sum
     r"|(?P<h>\d+(?:\.\d+)?-[A-Za-z]{2,}[A-Za-z-]*)"
     r"|(?P<n>(?:[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?![\w.]))?|[$€£]?\.\d+)"
     r"|(?P<w>[^\W\d]\w*(?:'[a-z]+)?)"
