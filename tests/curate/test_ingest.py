@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curate import fingerprint, ingest, schema, streams
@@ -40,6 +41,7 @@ def one(tmp_path: Path, row: dict[str, Any], **options: Any) -> dict[str, Any]:
         ({"instruction": "i", "input": "data", "output": "o"}, "i\n\ndata", "o", None),
         ({"instruction": "i", "input": "", "output": "o"}, "i", "o", None),
         ({"instruction": "i", "response": "o"}, "i", "o", None),
+        ({"input": "i", "output": "o"}, "i", "o", None),
         ({"item_id": "s1", "question": "q", "answer_cot": "c", "answer_value": "2.0"}, "q", "c", "2.0"),
         ({"question": "q", "choices": ["x", "y"], "answer": "B"}, "q\n\nA. x\nB. y", "B", "B"),
         ({"QUESTION": "q", "CONTEXTS": ["c1", "c2"], "LONG_ANSWER": "l", "final_decision": "no"},
@@ -102,6 +104,84 @@ def test_tool_calls_in_the_prompt_survive(tmp_path: Path) -> None:
     )
     assert found["messages"] == turns and found["completion"] == "done"
     assert found["meta"]["tools"] == [{"name": "f"}]
+
+
+def test_openai_rows_learn_from_the_last_turn_that_has_weight(tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": "yes", "weight": 1},
+        {"role": "user", "content": "more"},
+        {"role": "assistant", "content": "no", "weight": 0},
+    ]
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    found = one(tmp_path, {"messages": turns, "tools": tools, "parallel_tool_calls": False})
+    assert found["completion"] == "yes" and found["messages"] == turns[:1]
+    assert found["meta"] == {
+        "completion_turn": {"weight": 1}, "later_turns": turns[2:], "tools": tools, "parallel_tool_calls": False,
+    }  # fmt: skip
+
+
+def test_a_row_that_only_calls_tools_is_named(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "go"}, {"role": "assistant", "tool_calls": [{"id": "1"}]}]
+    spoken = [{"role": "user", "content": "go"}, {"role": "assistant", "content": "done"}]
+    found = ingest.read(written(tmp_path / "f.jsonl", [{"messages": spoken}, {"messages": turns}]))
+    assert [r["completion"] for r in found.rows()] == ["done"]
+    assert [bad.reason for bad in found.report.bad] == ["only calls of tools, so there is no text to learn"]
+
+
+def test_turns_in_tables_are_read(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    tool = {"role": "tool", "content": "7", "tool_calls": None}
+    ask, done = (
+        {"role": r, "content": c, "tool_calls": None} for r, c in (("user", "go"), ("assistant", "7"))
+    )
+    pq.write_table(pa.table({"messages": [[ask, call, tool, done], [ask, done]]}), tmp_path / "f.parquet")
+    rows = list(ingest.read(tmp_path / "f.parquet").rows())
+    assert [r["completion"] for r in rows] == ["7", "7"]
+    assert rows[0]["messages"] == [
+        {"role": "user", "content": "go"}, call, {"role": "tool", "content": "7"},
+    ]  # fmt: skip
+    with (tmp_path / "f.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["messages"], [json.dumps([ask, call, tool, done])]])
+    assert next(ingest.read(tmp_path / "f.csv").rows())["completion"] == "7"
+
+
+def test_splits_of_a_saved_dataset_are_read_in_turn_and_descriptions_are_no_data(tmp_path: Path) -> None:
+    rows = [{"id": n, "question": f"q{n}", "answer": "a"} for n in range(5)]
+    splits = {"train": datasets.Dataset.from_list(rows[:3]), "test": datasets.Dataset.from_list(rows[3:])}
+    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    found = list(ingest.read(tmp_path / "saved").rows())
+    assert [(r["row_id"], r["source"]) for r in found] == [
+        ("0", "saved/train:1"), ("1", "saved/train:2"), ("2", "saved/train:3"), ("3", "saved/test:1"),
+        ("4", "saved/test:2"),
+    ]  # fmt: skip
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    written(tmp_path / "hub" / "data" / "train.jsonl", rows)
+    (tmp_path / "hub" / "dataset_infos.json").write_text('{"default": {}}')
+    assert len(list(ingest.read(tmp_path / "hub").rows())) == 5
+
+
+@pytest.mark.parametrize(
+    "name", ["f.jsonl", "f.jsonl.gz", "f.jsonl.zst", "f.json", "f.csv", "f.parquet", "saved"]
+)
+def test_progress_ends_where_the_file_does(tmp_path: Path, name: str) -> None:
+    rows = [{"question": f"q{n}", "answer": "a" * 400} for n in range(9000)]
+    lines = "".join(json.dumps(r) + "\n" for r in rows).encode()
+    path = tmp_path / name
+    if name == "saved":
+        datasets.Dataset.from_list(rows).save_to_disk(str(path))
+    elif name == "f.parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif name == "f.csv":
+        path.write_text("question,answer\n" + "".join(f"{r['question']},{r['answer']}\n" for r in rows))
+    else:
+        packed = {".gz": gzip.compress(lines), ".zst": pa.compress(lines, codec="zstd", asbytes=True)}
+        path.write_bytes(packed.get(path.suffix, json.dumps(rows).encode() if name == "f.json" else lines))
+    found, seen = ingest.read(path), []
+    found.progress = lambda **point: seen.append(point)
+    list(found.batches())
+    assert [point["done"] for point in seen] == sorted(point["done"] for point in seen)
+    assert seen[-1]["done"] == seen[-1]["total"] and seen[-1]["note"] == "MB, 9,000 rows"
 
 
 def test_trl_conversational_pairs_are_read(tmp_path: Path) -> None:
@@ -284,7 +364,9 @@ def test_real_files_import_whole(
 
 
 def test_mmlu_repeats_questions_and_says_so(shared_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"val\.jsonl, line 135: the same prompt and completion as on line 65"):
+    with pytest.raises(
+        DataError, match=r"val\.jsonl, line 135: the same prompt and completion as on line 65"
+    ):
         list(ingest.read(shared_data / "mmlu/val.jsonl").batches())
     found = ingest.read(shared_data / "mmlu/val.jsonl", dedup=True)
     version = Store(tmp_path).commit(found, "a")
