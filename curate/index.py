@@ -118,7 +118,7 @@ class Index:
             raise changes.repeated(
                 batch.column("row_id")[slot].as_py(),
                 batch.column("target")[slot].as_py(),
-                self._times[again[0]],
+                int(self._times[again[0]]),
             )
 
     def unseen(self) -> pa.Table:
