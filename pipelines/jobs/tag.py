@@ -28,7 +28,11 @@ def job(
     """
     settings = config.section("diversity")
     version = store.resolve(ref)
-    result: dict[str, Any] = {"version": version.ref, "version_id": version.id, "tag": f"{version.name}@{tag}"}
+    result: dict[str, Any] = {
+        "version": version.ref,
+        "version_id": version.id,
+        "tag": f"{version.name}@{tag}",
+    }
     note = ""
     if tag in settings.guarded_tags:
         found = _measured(store, version, settings)
