@@ -126,7 +126,7 @@ def _judge(
                 waiting.append((paths[-1], rows))
                 yield [(row, row["completion"], "stop") for row in rows.to_pylist()]
 
-    for verdicts, _ in gate.verify_chunks(missing(), workers=workers):
+    for verdicts in gate.verify_chunks(missing(), workers=workers):
         path, rows = waiting.popleft()
         table = _table(rows, verdicts)
         _write(path, lambda file, table=table: pq.write_table(table, file, compression="zstd"))

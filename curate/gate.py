@@ -12,7 +12,6 @@ first failed check, or, where none failed, of the first undecided one: undecided
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import metadata
@@ -179,12 +178,10 @@ class Gate:
         if len(jobs) < 2 * CHUNK_ROWS:
             workers = 1
         chunks = (jobs[i : i + CHUNK_ROWS] for i in range(0, len(jobs), CHUNK_ROWS))
-        return [verdict for made, _ in self.verify_chunks(chunks, workers=workers) for verdict in made]
+        return [verdict for made in self.verify_chunks(chunks, workers=workers) for verdict in made]
 
-    def verify_chunks(
-        self, chunks: Iterable[Sequence[Job]], *, workers: int = 1
-    ) -> Iterator[tuple[list[Verdict], float]]:
-        """For each chunk of a stream, in order, its verdicts and the seconds that they took.
+    def verify_chunks(self, chunks: Iterable[Sequence[Job]], *, workers: int = 1) -> Iterator[list[Verdict]]:
+        """The verdicts of each chunk of a stream, in order, while later chunks are at work.
 
         A gate that asks models stays in this process, where they are.
         """
@@ -203,12 +200,10 @@ def _outcome(check: CheckConfig, case: Case) -> Check:
         )
 
 
-def _verify_chunk(gate: Gate | GateConfig, jobs: Sequence[Job]) -> tuple[list[Verdict], float]:
+def _verify_chunk(gate: Gate | GateConfig, jobs: Sequence[Job]) -> list[Verdict]:
     """One chunk, perhaps in a worker process; building the gate there costs nothing."""
     gate = gate if isinstance(gate, Gate) else Gate(gate)
-    start = time.perf_counter()
-    made = [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
-    return made, time.perf_counter() - start
+    return [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
 
 def decide(checks: tuple[Check, ...]) -> Verdict:

@@ -116,6 +116,7 @@ class ReportCard:
     examples: list[dict[str, str]] = field(default_factory=list)
     """Completions that were judged wrongly, with what the gate said."""
     seconds: float = 0.0
+    """Of processor time, all processes together; computer algebra's worker processes apart."""
     rows: int = 0
 
     def add(self, labelled: Labelled, verdict: Verdict) -> None:
@@ -174,7 +175,7 @@ def report_card(
     workers: int = 1,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> ReportCard:
-    """Judge every labelled completion and count. `seconds` of the card add up over the processes."""
+    """Judge every labelled completion and count."""
     card = ReportCard(gate.id)
     for items, verdicts, seconds in judged(gate, labelled, workers=workers):
         card.seconds += seconds
@@ -189,7 +190,7 @@ def report_card(
 def judged(
     gate: Gate, labelled: Iterable[Labelled], *, workers: int = 1
 ) -> Iterator[tuple[Sequence[Labelled], list[Verdict], float]]:
-    """Yield labels, their verdicts and the seconds that these took, chunk by chunk, in order."""
+    """Yield labels, their verdicts and the processor seconds that these took, chunk by chunk, in order."""
     stream = iter(labelled)
     chunks = iter(lambda: list(islice(stream, CHUNK_ROWS)), [])
     if gate.models:
@@ -201,6 +202,6 @@ def _judge(
     gate: Gate | GateConfig, items: Sequence[Labelled]
 ) -> tuple[Sequence[Labelled], list[Verdict], float]:
     config, models = (gate.config, gate.models) if isinstance(gate, Gate) else (gate, {})
-    start = time.perf_counter()
+    start = time.process_time()
     verdicts = [Gate(config, {**models, **item.models()}).verify(item.row, item.completion) for item in items]
-    return items, verdicts, time.perf_counter() - start
+    return items, verdicts, time.process_time() - start

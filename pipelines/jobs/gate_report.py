@@ -106,7 +106,7 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
     each = 1e3 * card["seconds"] / max(1, card["completions"])
     lines = [
         f"gate {gate} ({card['gate_id']}) on {card['labels']}, {card['measured_at'][:10]}:",
-        f"{card['completions']} completions, {each:.2f} ms each",
+        f"{card['completions']} completions, {each:.2f} ms of processor time each",
         f"{'':10}" + "".join(f"{status:>14}" for status in STATUSES),
     ]
     for side in ("right", "wrong"):
