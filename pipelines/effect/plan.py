@@ -25,7 +25,7 @@ def stages(cells: Sequence[Cell], subject: Subject, grid: Grid, model: str) -> l
         planned += _source(data, seed, subject, model)
     if any(cell.arm.rehearsal for cell in cells):
         count = max(1, round(grid.rehearsal_share * grid.rows))
-        planned.append(_stage(REHEARSAL, "rehearse", 30, to=REHEARSAL, own=count, model=model))
+        planned.append(_stage(REHEARSAL, "rehearse", 30, name=REHEARSAL, own=count, model=model))
     for cell in cells:
         planned += _cell(cell, grid, suites, model)
     return planned
