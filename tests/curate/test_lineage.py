@@ -11,7 +11,7 @@ import pytest
 from curate import schema
 from curate.errors import UsageError
 from curate.lineage import blame, impact, pin, why
-from curate.merge import merge
+from curate.merge import merge, revert
 from curate.query import query
 from curate.records import Candidate, Verdict, VerdictStatus
 from curate.store import Store
@@ -113,6 +113,29 @@ def test_pins_tell_which_models_learned_a_row(store: Store, tmp_path: Path) -> N
         ("r@v2", "by hand"),
     ]
     assert impact(store, "zz") == []
+
+
+def test_ids_may_be_shortened_wherever_a_row_is_named(store: Store, tmp_path: Path) -> None:
+    rows = [row(name, f"text of {name}") for name in ("n", *(f"n{k}" for k in range(20)), "other")]
+    store.commit(rows, "many")
+    (tmp_path / "m").mkdir()
+    pin(store, tmp_path / "m", "many")
+    assert [(i.row_id, i.completion) for i in impact(store, "oth")] == [("other", "text of other")]
+    assert impact(store, "n")[0].completion == "text of n"  # an id of its own, though 20 others begin so
+    assert (blame(store, "many", "n")[0].row or {})["completion"] == "text of n"
+    assert why(store, "many", "oth").startswith("Row other reads as the expert wrote it")
+
+
+def test_why_names_who_wrote_a_text_and_who_brought_it_back(store: Store) -> None:
+    revert(store, "r@v2", author="zoe")
+    said = why(store, "r", "b")
+    assert said.startswith("Row b keeps the expert's text: in r@v1 (by bot, ")
+    assert "of 2 candidates: 2 wrong_answer; r@v3 (by zoe, " in said and said.endswith(") brought it back.")
+    store.branch("r@v1", "side")
+    store.commit([row("a", "side text", decision="edited")], "r/side", mode="patch", author="sam")
+    merge(store, "r", "r/side", author="zoe")
+    said = why(store, "r", "a")
+    assert "was edited by a person in r@v4 (by sam, " in said and said.endswith(") merged it in.")
 
 
 def test_sql_addresses_versions_by_name(store: Store, tmp_path: Path) -> None:
