@@ -39,6 +39,9 @@ class Rate:
     def interval(self) -> tuple[float, float]:
         return wilson(self.count, self.total)
 
+    def to_json(self) -> dict[str, Any]:
+        return {"count": self.count, "total": self.total, "share": self.share, "interval": self.interval}
+
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.count}/{self.total} = {self.share:.2%} [{low:.2%}, {high:.2%}]"
@@ -81,22 +84,11 @@ class Tally:
         return Rate(both.get("unverifiable", 0), sum(both.values()))
 
     def to_json(self) -> dict[str, Any]:
+        rates = ("false_accepts", "false_rejects", "undecided")
         return {
             "right": self.right,
             "wrong": self.wrong,
-            **{
-                name: {
-                    "count": rate.count,
-                    "total": rate.total,
-                    "share": rate.share,
-                    "interval": rate.interval,
-                }
-                for name, rate in (
-                    ("false_accepts", self.false_accepts),
-                    ("false_rejects", self.false_rejects),
-                    ("undecided", self.undecided),
-                )
-            },
+            **{name: getattr(self, name).to_json() for name in rates},
         }
 
 
@@ -111,6 +103,8 @@ class ReportCard:
     checks: dict[str, Tally] = field(default_factory=dict)
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     """For every kind, how often each reason was the verdict's."""
+    seen: dict[str, dict[str, int]] = field(default_factory=dict)
+    """For every kind of wrong completion, how many each check alone does not pass."""
     open_kinds: dict[str, dict[str, int]] = field(default_factory=dict)
     """Outcomes of kinds without a label."""
     examples: list[dict[str, str]] = field(default_factory=list)
@@ -136,6 +130,9 @@ class ReportCard:
             tally.add(labelled.right, outcome)
         for check in verdict.checks:
             self.checks.setdefault(check.name, Tally()).add(labelled.right, _OUTCOME[check.status])
+            if not labelled.right and check.status is not CheckStatus.PASS:
+                by_check = self.seen.setdefault(labelled.kind, {})
+                by_check[check.name] = by_check.get(check.name, 0) + 1
         mistaken = verdict.accepted != labelled.right and verdict.status is not VerdictStatus.UNVERIFIABLE
         if mistaken and sum(e["kind"] == labelled.kind for e in self.examples) < EXAMPLES_PER_KIND:
             self.examples.append(
@@ -160,6 +157,13 @@ class ReportCard:
                 for name, tallies in (("kinds", self.kinds), ("tasks", self.tasks), ("checks", self.checks))
             },
             "reasons": self.reasons,
+            "seen": {
+                kind: {
+                    check: Rate(count, self.kinds[kind].false_accepts.total).to_json()
+                    for check, count in by_check.items()
+                }
+                for kind, by_check in self.seen.items()
+            },
             "open_kinds": self.open_kinds,
             "examples": self.examples,
         }

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from curate.errors import UsageError
-from pipelines.jobs.options import GateName, Limit, Names, Workers, argument, option
+from pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, Workers, argument, option
 
 SHOWN_EXAMPLES = 4
 SHOWN_CHARS = 400
+MIN_SHARE = 0.01  # of a kind, for a check to be named as one that sees it
 STATUSES = ("accepted", "rejected", "unverifiable")
 
 
@@ -34,7 +35,9 @@ def job(
     limit: Limit = None,
     seed: Annotated[int, option("--seed", help="Seed of the perturbations.")] = 0,
     workers: Workers = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
+    config: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
     """The report card of a gate: false accepts and false rejects with 95 % Wilson intervals, by check, task and kind.
@@ -44,11 +47,11 @@ def job(
     `why` find it. A check's own row says what it would let through if it were alone.
     """
     from curate import gatefiles
-    from curate.gate import load_gate
     from curate.parallel import default_workers
     from curate.reportcard import report_card
+    from pipelines.gate_models import open_gate
 
-    judge = load_gate(str(gate))
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
     if name is None and labels is None:
         known = gatefiles.cards(store.root, judge.id)
         if not known:
@@ -121,6 +124,10 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         for key, counts in card["open_kinds"].items() if section == "kinds" else ():
             said = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {key:18}  people differ: {said}")
+    lines.append("wrong ones that a check alone does not pass, by kind:")
+    for kind, by_check in card["seen"].items():
+        said = [f"{check} {_rate(rate)}" for check, rate in by_check.items() if rate["share"] >= MIN_SHARE]
+        lines.append(f"  {kind:18}  {'; '.join(said)}")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     for example in card["examples"][:SHOWN_EXAMPLES]:
