@@ -31,8 +31,12 @@ from agent.kv_cache import make_cache
 from curate.errors import ModelError
 from curate.records import Messages
 
-LOGIT_BUDGET = 2**25
+LOGIT_BLOCK = 2**25
 """Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""
+CPU_BLOCK = 2**17
+"""The same on a CPU: a block that stays in a core's own cache (512 KiB) over the passes costs a fourth."""
+CPU_POSITIONS = 2**11
+"""Most positions of a scoring batch on a CPU, beyond which its activations leave the cache."""
 BATCH_LOGIT_BUDGET = 2**28
 """Most elements of a batch's (N, T, V) logits, in the model's own dtype."""
 
@@ -210,11 +214,14 @@ class HFEngine:
         rows = [i for i in range(len(targets)) if len(prompts[i]) + len(targets[i]) - 1 <= longest]
         rows.sort(key=lambda i: (-len(prompts[i]), tuple(prompts[i]), -len(targets[i]), i))
         vocab = self.model.config.get_text_config().vocab_size
+        most = BATCH_LOGIT_BUDGET // vocab
+        if self.device.type == "cpu":
+            most = min(most, CPU_POSITIONS)
         batch: list[int] = []
         width = 0
         for i in rows:
             new_width = max(width, len(targets[i]))
-            too_many = (len(batch) + 1) * new_width * vocab > BATCH_LOGIT_BUDGET
+            too_many = (len(batch) + 1) * new_width > most
             if batch and (len(batch) >= self.batch_size or too_many):
                 yield batch
                 batch, new_width = [], len(targets[i])
@@ -254,9 +261,9 @@ class HFEngine:
                 past_key_values=cache,
                 use_cache=True,
             ).logits
-        flat_logits, flat_target = logits_NTV[valid_NT], target_NT[valid_NT]
+        at_M = valid_NT.flatten().nonzero()[:, 0]
+        logp, entropy = token_scores(logits_NTV.flatten(0, 1), target_NT.flatten()[at_M], at_M)
         del logits_NTV
-        logp, entropy = token_scores(flat_logits, flat_target)
         bounds = lengths.cumsum(0).tolist()
         scores, start = [], 0
         for end in bounds:
@@ -288,16 +295,25 @@ class HFEngine:
 
 
 @torch.no_grad()
-def token_scores(logits_NV: torch.Tensor, target_N: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks."""
-    block = max(1, LOGIT_BUDGET // logits_NV.shape[-1])
+def token_scores(
+    logits_NV: torch.Tensor, target_M: torch.Tensor, rows_M: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks.
+
+    Target m is predicted by row `rows_M[m]` of the logits. With z the logits less their maximum, Z = sum exp z and
+    p = exp z / Z: log p = z - log Z, and the entropy is log Z - sum p z.
+    """
+    block = max(1, (CPU_BLOCK if logits_NV.device.type == "cpu" else LOGIT_BLOCK) // logits_NV.shape[-1])
     logp, entropy = [], []
-    for start in range(0, len(target_N), block):
-        x = logits_NV[start : start + block].float()
-        x = x - x.logsumexp(dim=-1, keepdim=True)
-        logp.append(x.gather(1, target_N[start : start + block, None])[:, 0])
-        # xlogy-like: a token of probability 0 (logit -inf) adds nothing, where 0 * -inf would be NaN
-        entropy.append(-(x.exp() * x.clamp(min=-1e4)).sum(dim=-1))
+    for start in range(0, len(target_M), block):
+        part = slice(start, start + block)
+        z = logits_NV[rows_M[part]].float()
+        # a logit of -inf has probability 0 and adds nothing, where 0 * -inf would be NaN
+        z = z.sub_(z.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
+        weight = z.exp()
+        norm = weight.sum(dim=-1)
+        logp.append(z.gather(1, target_M[part, None])[:, 0] - norm.log())
+        entropy.append(norm.log() - torch.linalg.vecdot(weight, z) / norm)
     return torch.cat(logp).cpu(), torch.cat(entropy).cpu()
 
 
