@@ -20,7 +20,7 @@ from pydantic import Field
 from curate.arithmetic import equalities, step_results
 from curate.checks.case import Case, CheckConfig, words
 from curate.notation import plain
-from curate.numerals import Value, literal, numbers, spoken
+from curate.numerals import Value, exact, literal, numbers, spoken
 from curate.records import Check
 from curate.stretches import ANNOTATION
 
@@ -48,7 +48,7 @@ class StepsCheck(CheckConfig):
     """Words that a completion without any stated equality must have for each step, the answer's apart."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -90,7 +90,7 @@ def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
     once: it is missing only where it is nothing but used.
     """
     operands, stated = _operands(case.completion), set(step_results(case.completion))
-    suspects = [r for r in results if r in operands and not {r, exact100(r)} & stated]
+    suspects = [r for r in results if r in operands and not {r, in_percent(r)} & stated]
     if not suspects:
         return []
     places, given = _places(case.completion), _given(case)
@@ -177,7 +177,7 @@ def _operands(text: str) -> Counter[Value]:
 
 def _nearly(result: Value, written: frozenset[Value]) -> bool:
     """A sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
-    if -result in written or exact100(result) in written:
+    if -result in written or in_percent(result) in written:
         return True
     if isinstance(result, int):
         return False
@@ -191,9 +191,9 @@ def _decimals(written: Value) -> tuple[int, ...]:
     return next(((d,) for d in range(1, 5) if 10**d % written.denominator == 0), ())
 
 
-def exact100(value: Value) -> Value:
-    scaled = Fraction(value) * 100
-    return scaled.numerator if scaled.denominator == 1 else scaled
+def in_percent(value: Value) -> Value:
+    """20 for 1/5; a whole number above 1 is no percentage, and stays."""
+    return value if isinstance(value, int) and value > 1 else exact(Fraction(value) * 100)
 
 
 def _said(value: Value) -> str:

@@ -170,6 +170,13 @@ def test_two_steps_with_the_same_result_are_two_steps():
     assert reason(StepsCheck(), case(told, TWICE)) == "", "said in prose"
 
 
+def test_a_hundredfold_of_a_whole_result_does_not_stand_for_it():
+    demonstration = "120 + 36 = <<120+36=156>>156\n156 * 100 = <<156*100=15600>>15600\n#### 15600"
+    used = "So one has 156 * 100 = 15600 of them in all. The answer is 15600."
+    assert reason(StepsCheck(), case(used, demonstration)) == "missing_step"
+    assert reason(StepsCheck(), case(f"120 + 36 = 156. {used}", demonstration)) == ""
+
+
 def test_the_answer_is_no_second_statement_of_a_step():
     # 12 hens at first and 12 at the end: the answer's 12 does not stand for the first step
     demonstration = "3 * 4 = <<3*4=12>>12\n12 - 6 = <<12-6=6>>6\n6 * 2 = <<6*2=12>>12\n#### 12"
