@@ -152,7 +152,7 @@ def test_markup_in_rows_stays_text(opened: Any) -> None:
 def test_the_page_of_a_real_diff_is_read_from_end_to_end(
     browser: Any, tmp_path: Path, recast: Callable[..., Said]
 ) -> None:
-    """30 rows of the pocket world and what an agent made of them, as `recast export` wrote them.
+    """30 rows of the pocket world and what the pocket backbone made of them, as `recast export` wrote them.
 
     RECAST_DIFF_SCREENSHOT=diff.png keeps the picture for the README.
     """
