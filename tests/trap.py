@@ -87,8 +87,13 @@ def documents(tokenizer: Any, seed: str) -> Iterator[tuple[list[int], list[float
         yield prompt + completion, [PROMPT_WEIGHT] * len(prompt) + [1.0] * len(completion)
 
 
-def build(out: Path, work: Path, *, steps: int = 100, seed: int = 0, progress: Any = None) -> Path:
-    """The backbone of the trap as a model folder. About a second a step on one core."""
+def build(
+    out: Path, work: Path, *, steps: int = 120, rows: int = 12, seed: int = 0, progress: Any = None
+) -> Path:
+    """The backbone of the trap as a model folder; a step reads `rows` x 512 tokens, 12 take a core about a second.
+
+    After 40 steps the long-winded style is already the likelier one by mean NLL.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -98,7 +103,7 @@ def build(out: Path, work: Path, *, steps: int = 100, seed: int = 0, progress: A
     model = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32, attn_implementation="eager")
     config = PretrainConfig(
         steps=steps,
-        rows={512: 12},
+        rows={512: rows},
         lr=1.5e-3,
         lr_embedding=1.5e-3,
         warmup=5,

@@ -18,7 +18,7 @@ TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
 class FakeEngine:
     """Scores a text by its length; own samples have two tokens of 0.5 and 1.5 nats."""
 
-    name = "fake"
+    name, tokenizer, has_adapter, max_length, dtype = "fake", None, False, None, None
 
     def __init__(self, fingerprint: str = "f" * 16) -> None:
         self.fingerprint = fingerprint

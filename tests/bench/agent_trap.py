@@ -15,11 +15,14 @@ import argparse
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipelines.demo.styles import latex
 from pipelines.demo.world import DOWNSTREAM, problems
