@@ -37,24 +37,31 @@ REMEMBERED = 4096
 
 
 def open_gate(
-    preset_or_file: str | Path, *, engine: EngineConfig | None = None, unsafe_exec: bool = False
+    preset_or_file: str | Path,
+    *,
+    engine: EngineConfig | None = None,
+    unsafe_exec: bool = False,
+    scored: bool = False,
 ) -> Gate:
     """The gate of that name with the models that its checks name. Nothing is loaded before a check asks.
 
     `engine` is what a judge runs on (None: transformers). `unsafe_exec`: run code without walls where this machine
-    has none. Raises UsageError for a check that names no model, or two checks of a kind that name different ones.
+    has none. `scored`: labels bring the scores that a check without a model would ask for. Raises UsageError for a
+    check that names no model otherwise, and for two checks of a kind that name different ones.
     """
     config = load_gate(preset_or_file).config
     if unsafe_exec:
         config = _without_walls(config)
-    return Gate(config, models_of(config, engine))
+    return Gate(config, models_of(config, engine, scored=scored))
 
 
-def models_of(config: GateConfig, engine: EngineConfig | None = None) -> dict[str, Callable[..., Any]]:
+def models_of(
+    config: GateConfig, engine: EngineConfig | None = None, *, scored: bool = False
+) -> dict[str, Callable[..., Any]]:
     """A callable for every kind of model that the gate's checks ask."""
     names: dict[str, str] = {}
     for check in _checks(config):
-        if check.name not in ASKED:
+        if check.name not in ASKED or (scored and not check.model):
             continue
         if not check.model:
             raise UsageError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pipelines.jobs.gate_report import show_card
-from pipelines.jobs.options import GateName, Names, Workers, option
+from pipelines.jobs.options import GateName, Names, UnsafeExec, Workers, option
 
 
 def job(
@@ -30,7 +30,9 @@ def job(
         Path, option("--out", "-o", help="Gate file to write.", metavar="FILE"), Names.OUTPUT
     ] = Path("gate-calibrated.yaml"),
     workers: Workers = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
+    config: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
     """Choose the thresholds of every check that has a score, on one half of the labelled rows; measure on the other.
@@ -41,13 +43,14 @@ def job(
     """
     from curate import gatefiles
     from curate.calibration import calibrate
-    from curate.gate import Gate, load_gate
+    from curate.gate import Gate
     from curate.labels import read
     from curate.parallel import default_workers
+    from pipelines.gate_models import open_gate
     from pipelines.identity import digest
     from pipelines.runs import write_whole
 
-    old = load_gate(str(gate))
+    old = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec, scored=True)
     found = calibrate(
         old,
         lambda: read(labels),

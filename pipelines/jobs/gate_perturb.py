@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from curate.errors import DataError
 from pipelines.jobs.gate_report import labelled, show_card
-from pipelines.jobs.options import GateName, Limit, Names, VersionRef, Workers, option
+from pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
 
 
 def job(
@@ -21,7 +21,9 @@ def job(
     limit: Limit = None,
     seed: Annotated[int, option("--seed", help="Seed of the perturbations.")] = 0,
     workers: Workers = None,
+    unsafe_exec: UnsafeExec = False,
     store: Any,
+    config: Any,
     progress: Any = None,
 ) -> dict[str, Any]:
     """Retell the demonstrations of `name`, make one thing wrong in each copy, and write all of them with labels.
@@ -31,12 +33,12 @@ def job(
     all told twice. Without a label, since people differ: units dropped or added. Says by kind what the gate makes of
     them. Rows without a stated answer, programs, and rows that could hardly be said differently are left out.
     """
-    from curate.gate import load_gate
     from curate.labels import read
     from curate.parallel import default_workers
     from curate.reportcard import report_card
+    from pipelines.gate_models import open_gate
 
-    judge = load_gate(str(gate))
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
     made, said = labelled(store, name, None, limit, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")

@@ -51,7 +51,7 @@ def job(
     from curate.reportcard import report_card
     from pipelines.gate_models import open_gate
 
-    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec, scored=name is None)
     if name is None and labels is None:
         known = gatefiles.cards(store.root, judge.id)
         if not known:

@@ -188,6 +188,9 @@ def test_nothing_is_loaded_before_a_check_asks_and_nothing_is_pickled(bert, tmp_
 def test_a_check_that_names_no_model_is_an_error_before_anything_runs(tmp_path):
     with pytest.raises(UsageError, match=r"check `judge` that names no model.*model: path"):
         open_gate(gate_file(tmp_path, "{type: format}", "{type: judge}"))
+    assert open_gate(gate_file(tmp_path, "{type: judge}"), scored=True).models == {}, (
+        "labels bring the scores"
+    )
     path = gate_file(tmp_path, "{type: judge, model: a}")
     path.write_text(path.read_text() + "tasks: {text: [{type: judge, model: b}]}\n")
     with pytest.raises(UsageError, match="two models about judge: a and b"):
