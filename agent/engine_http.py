@@ -125,9 +125,22 @@ class HTTPEngine:
         adapter: bool,
     ) -> list[list[Sample]]:
         """Draw `k` completions a prompt (`agent.engine.Engine`)."""
+        ids = tokens.prompt_ids(self.tokenizer, prompts)
+        return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`sample` for prompts that are token ids already."""
         check_seeds(seeds, len(prompts), k)
         longest = self.max_length or math.inf
-        ids = tokens.prompt_ids(self.tokenizer, prompts)
+        ids = [list(prompt) for prompt in prompts]
         fitting = [i for i, prompt in enumerate(ids) if len(prompt) < longest]
         payloads = []
         for i in fitting:
@@ -218,7 +231,8 @@ class HTTPEngine:
     def _cannot_score(self, why: str) -> ModelError:
         return ModelError(
             f"the server at {self.client.address} does not tell the log-probabilities of a prompt ({why}), so nothing "
-            "can be scored with it. vLLM's server does; or use the engine `hf` or `vllm`."
+            "can be scored with it. vLLM's server does; or use the engine `hf` or `vllm`. A rewriting job goes without "
+            "scores with --set rewrite.scoring=false: it keeps the first accepted candidate."
         )
 
 

@@ -142,10 +142,23 @@ class VLLMEngine:
         adapter: bool,
     ) -> list[list[Sample]]:
         """Draw `k` completions a prompt (`agent.engine.Engine`)."""
+        ids = tokens.prompt_ids(self.tokenizer, prompts)
+        return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`sample` for prompts that are token ids already."""
         from vllm import SamplingParams
 
         check_seeds(seeds, len(prompts), k)
-        ids = tokens.prompt_ids(self.tokenizer, prompts)
+        ids = [list(prompt) for prompt in prompts]
         fitting = [i for i, prompt in enumerate(ids) if len(prompt) < self.max_length]
         out = [refused(k) for _ in prompts]
         if not fitting:

@@ -23,6 +23,8 @@ from agent.job import Budget
 from agent.outcome import RewriteResult
 from agent.parts import Plan
 from agent.rewrite import RewriteConfig, rewrite
+from agent.source import Source
+from curate import schema
 from curate.errors import BudgetReached, IntegrityError, UsageError
 from curate.fingerprint import seed_of
 from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
@@ -421,8 +423,6 @@ def test_without_scoring_the_first_accepted_candidate_is_kept(tmp_path):
 
 
 def test_a_job_does_not_hang_on_how_its_rows_are_delivered(tmp_path):
-    from curate import schema
-
     whole = schema.table(rows(20))
     cut = [whole.slice(i, n) for i, n in ((0, 1), (1, 12), (13, 7))]
     first = rewrite(whole, FakeEngine(), FakeGate(), config(), tmp_path / "a")
@@ -430,6 +430,31 @@ def test_a_job_does_not_hang_on_how_its_rows_are_delivered(tmp_path):
     assert first.fingerprint == second.fingerprint and digest(tmp_path / "a") == digest(tmp_path / "b")
     limited = rewrite(whole, FakeEngine(), FakeGate(), config(), tmp_path / "c", limit=8)
     assert limited.num_rows == 8 and limited.fingerprint != first.fingerprint
+
+
+def test_a_job_holds_a_window_of_its_rows_and_no_more(tmp_path):
+    whole = schema.table(rows(100))
+    pulled = 0
+
+    def batches():
+        nonlocal pulled
+        pulled = 0
+        for start in range(0, 100, 5):
+            pulled += 5
+            yield whole.slice(start, 5).to_batches()[0]
+
+    ahead = []
+
+    class Watching(FakeEngine):
+        def sample(self, prompts, *args, **kwargs):
+            ahead.append(pulled - sum(len(p) for p, _ in self.calls))
+            return super().sample(prompts, *args, **kwargs)
+
+    result = rewrite(Source(batches), Watching(), FakeGate(), config(window_rows=10), tmp_path)
+    assert max(ahead) <= 10 + 5, (
+        "rows read that were not yet worked: a window, and what came with its last row"
+    )
+    assert [r["row_id"] for r in table(result)] == [f"r{i}" for i in range(100)]
 
 
 def test_progress_counts_rows_up_to_the_total(tmp_path):
