@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -31,7 +32,6 @@ from pipelines.demo.world import DOWNSTREAM, VERBS, Problem, problems
 MODES = ("anchored", "paper", "typical")
 ROWS, TEST_ROWS, CANDIDATES, MAX_TOKENS = 600, 150, 4, 192
 STYLE = "latex"
-ROLES = ("pass_rate", "nll")
 
 SUM = re.compile(r"(-?\d+)\s*([-+*/])\s*(-?\d+)\s*=\s*(-?\d+)")
 
@@ -116,6 +116,7 @@ def measured(engine: Any, gate: Any, drawn: Sequence[Problem], *, adapter: bool,
         "sampled_pass_rate": len(accepted) / len(candidates),
         "accepted": len(accepted),
         "false_accepts": len(wrong),
+        "false_accepts_by_kind": dict(Counter(kind for *_, kinds in wrong for kind in set(kinds))),
         "false_accept_examples": wrong[:3],
         "example": texts[0],
     }
