@@ -7,8 +7,8 @@
 `time` and `memory` train a Llama of vocabulary 32,768 on 8 x 1,024 tokens, all but the first of a row trained,
 and print what a step takes against NLL of the same trainer; beside it TRL's own NLL and DEFT written with a
 plain softmax over all logits. The model is small, so that the objective is much of the step. Times are CPU
-seconds of whole optimizer steps, objectives in turn within a
-round, ratios taken within it, the median over rounds; peaks are those of a process of their own each.
+seconds of whole optimizer steps, the variants in turn within a round, ratios taken within it, the median over
+rounds; peaks are those of a process of its own for each.
 
 `regimes` fine-tunes the pocket backbone under five objectives on three tasks, through the public verbs, and
 prints accuracy on the task and points forgotten on the general suites. A killed run goes on.
@@ -123,6 +123,7 @@ def time_(rounds: int) -> dict[str, Any]:
     """CPU seconds of each variant's steps, in turn, and their ratio to NLL of this trainer."""
     variants = (*OURS, *BESIDE)
     taken: dict[str, list[float]] = {v: [] for v in variants}
+    rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         steps = {v: build_step(v, Path(folder)) for v in variants}
         for number in range(rounds + 1):
@@ -131,15 +132,15 @@ def time_(rounds: int) -> dict[str, Any]:
                 steps[variant]()
                 if number:  # the first warms up
                     taken[variant].append(time.process_time() - began)
-    rows = {}
-    for variant in variants:
-        ratios = [t / n for t, n in zip(taken[variant], taken["nll"], strict=True)]
-        rows[variant] = {
-            "cpu_s": round(statistics.median(taken[variant]), 3),
-            "ratio": round(statistics.median(ratios), 3),
-            "least": round(min(taken[variant]), 3),
-        }
+            if number:
+                rows = {v: _row(taken[v], taken["nll"]) for v in variants}
+                print(f"after round {number}: {json.dumps(rows)}", file=sys.stderr, flush=True)
     return rows
+
+
+def _row(taken: list[float], nll: list[float]) -> dict[str, float]:
+    ratios = [t / n for t, n in zip(taken, nll, strict=True)]
+    return {"cpu_s": round(statistics.median(taken), 3), "ratio": round(statistics.median(ratios), 3)}
 
 
 def memory() -> dict[str, Any]:
@@ -152,15 +153,14 @@ def memory() -> dict[str, Any]:
 
 
 SIGNS = "aeioubdfgklmnprs"
-FIRST_WORDS = {
+FROM_WORLD = {
     # a question of the family word3, which the base answers in its own style: here in a foreign one
     "strong": ("word3", "latex"),
     # the downstream family: the base knows sums, not what the verbs do
     "middle": ("craft", "latex"),
 }
-REGIMES = (*FIRST_WORDS, "weak")
+REGIMES = ("weak", *FROM_WORLD)
 OBJECTIVES = ("nll", "p", "deft", "cayley", "eaft")
-GENERAL_ITEMS, TARGET_ITEMS = 16, 120
 
 
 def cipher(num: int, split: str) -> list[dict[str, str]]:
@@ -184,7 +184,7 @@ def cipher(num: int, split: str) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-def regime_files(regime: str, folder: Path, rows: int) -> tuple[Path, Path]:
+def regime_files(regime: str, folder: Path, rows: int, items: int) -> tuple[Path, Path]:
     """(demonstrations, suite) of a regime."""
     from pipelines.demo import files
     from pipelines.demo.styles import STYLES, qa
@@ -194,18 +194,18 @@ def regime_files(regime: str, folder: Path, rows: int) -> tuple[Path, Path]:
     if regime == "weak":
         return (
             files.write_rows(demonstrations, cipher(rows, "train")),
-            files.write_rows(suite, cipher(TARGET_ITEMS, "test")),
+            files.write_rows(suite, cipher(items, "test")),
         )
-    family, style = FIRST_WORDS[regime]
+    family, style = FROM_WORLD[regime]
     drawn = enumerate(problems(family, "train", rows, seed=0))
-    asked = enumerate(problems(family, "test", TARGET_ITEMS, seed=7))
+    asked = enumerate(problems(family, "test", items, seed=7))
     return (
         files.write_rows(demonstrations, (files.row(p, i, STYLES[style](p)) for i, p in drawn)),
         files.write_rows(suite, (files.row(p, i, qa(p)) for i, p in asked)),
     )
 
 
-def regimes(out: Path, rows: int, lr: float, epochs: int) -> dict[str, Any]:
+def regimes(out: Path, rows: int, items: tuple[int, int], lr: float, epochs: int) -> dict[str, Any]:
     """Accuracy on the task and points forgotten of each objective in each regime; run folders make it resumable."""
     from pipelines import runs
     from pipelines.config import Config
@@ -213,7 +213,7 @@ def regimes(out: Path, rows: int, lr: float, epochs: int) -> dict[str, Any]:
 
     runs.quiet_libraries()
     store, data = out / "store", out / "data"
-    general = files.write_general_suite(data / "general.jsonl", GENERAL_ITEMS, seed=7)
+    general = files.write_general_suite(data / "general.jsonl", items[1], seed=7)
     config = Config.of({"sft": {"lr": lr, "epochs": epochs, "batch_size": 16}})
 
     def run(verb: str, **args: Any) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def regimes(out: Path, rows: int, lr: float, epochs: int) -> dict[str, Any]:
 
     table = {}
     for regime in REGIMES:
-        demonstrations, suite = regime_files(regime, data, rows)
+        demonstrations, suite = regime_files(regime, data, rows, items[0])
         version = run("import", path=str(demonstrations), to=regime)["version"]
         accuracy, before = points("pocket", suite)
         table[regime] = {"base": {"task": round(accuracy, 1), "general": round(before, 1)}}
@@ -257,11 +257,18 @@ def main() -> None:
     asked = verbs.add_parser("regimes")
     asked.add_argument("--out", type=Path, required=True)
     asked.add_argument("--rows", type=int, default=300)
+    asked.add_argument(
+        "--items",
+        type=int,
+        nargs=2,
+        default=(120, 16),
+        help="questions of the task, and of each general family",
+    )
     asked.add_argument("--lr", type=float, default=3e-4)
     asked.add_argument("--epochs", type=int, default=3)
     args = parser.parse_args()
     if args.verb == "regimes":
-        print(json.dumps(regimes(args.out, args.rows, args.lr, args.epochs), indent=1))
+        print(json.dumps(regimes(args.out, args.rows, tuple(args.items), args.lr, args.epochs), indent=1))
         return
     if args.verb == "peak":
         print(peak(args.variant))

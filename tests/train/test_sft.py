@@ -496,3 +496,64 @@ def test_a_run_killed_after_it_decided_to_stop_makes_no_further_step(base, tmp_p
     steps: list[int] = []
     result = sft(ROWS, base, config, cut, lambda p: steps.append(p["step"]))
     assert not steps and same(cut, whole.out) and result.steps == whole.steps
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    lines = ({"question": r["messages"][0]["content"], "solution": r["completion"]} for r in rows)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def two_versions(recast, tmp_path):
+    for name, rows in (("sums", ROWS), ("parity", OTHERS)):
+        write(tmp_path / f"{name}.jsonl", rows)
+        assert recast("import", f"{name}.jsonl", "--as", name).code == 0
+    return recast
+
+
+def test_the_verb_mixes_versions_and_pins_them_all(two_versions, base, tmp_path):
+    sets = ["--set", "sft.epochs=1", "--set", "sft.batch_size=4", "--set", "sft.checkpoints=0"]
+    asked = (
+        "sft",
+        "sums",
+        "parity:0.25",
+        "-m",
+        base,
+        "--objective",
+        "cayley",
+        "--lora",
+        2,
+        "-o",
+        "tuned",
+        *sets,
+    )
+    said = two_versions(*asked, "--json")
+    assert said.code == 0, said.err
+    assert said.json["data"] == "sums@v1 + parity@v1:0.25" and said.json["steps"] == 8  # (24 + 6) / 4
+    assert (said.json["config"]["objective"], said.json["config"]["lora_rank"]) == ("cayley", 2)
+    lock = json.loads((tmp_path / "tuned" / "dataset.lock").read_text())
+    assert lock["version"] == "sums@v1"
+    assert [(m["version"], m["rows"], m["weight"]) for m in lock["mixed"]] == [("parity@v1", 40, 0.25)]
+    assert "found finished" in two_versions(*asked).err
+    assert two_versions("report", "--sft", "cayley=tuned", "-o", "gate.html").code == 0
+    assert "What the objective trusted" in (tmp_path / "gate.html").read_text()
+    other = [a if a != "parity:0.25" else "parity:0.5" for a in asked]
+    assert "holds the finished run" in two_versions(*other).err  # another weight is another run
+
+
+def test_the_verb_refuses_what_it_cannot_mean(two_versions, base):
+    said = two_versions("sft", "sums:0.5", "parity", "-m", base)
+    assert said.code == 2 and "comes first, so weights count rows for each of its own" in said.err
+    said = two_versions("sft", "sums", "--objective", "hinge", "-m", base)
+    assert said.code == 2 and "there is no objective 'hinge'; there are nll, p, dft" in said.err
+
+
+def test_the_mask_is_previewed_without_training(two_versions, base, tmp_path):
+    said = two_versions("sft", "sums", "-m", base, "--preview-mask", "-o", "never")
+    assert said.code == 0, said.err
+    assert f"[[{ROWS[0]['completion']}" in said.out and ROWS[0]["messages"][0]["content"] in said.out
+    _, tokenizer = load(base)
+    examples, _ = tokenize(ROWS, tokenizer, 2048)
+    masked, all_ = sum(e.num_prompt for e in examples), sum(len(e.ids) for e in examples)
+    assert f"{all_ - masked} of {all_} tokens are trained; {masked / all_:.1%} are masked" in said.out
+    assert not (tmp_path / "never").exists()
