@@ -4,6 +4,7 @@
 
 Part `generate`: the hf engine against transformers' own `generate(num_return_sequences=K)` over the same prompts
 in file order, each at its best batch size. Part `score`: K candidates a prompt against one forward a candidate.
+Part `rewriting`: the whole job against its engine alone (`agent_rewriting.py`, which measures augmenting, too).
 Both sides run in bfloat16 on one thread, in turn, and figures are medians; on a CPU they are of processor time.
 Prompts are those of the demo's world. Exit code 1 where a bound of the project does not hold.
 """
@@ -162,7 +163,17 @@ def score_part(args: argparse.Namespace) -> Iterator[Ratio]:
     )
 
 
-PARTS = {"generate": generate_part, "score": score_part}
+def rewriting_part(args: argparse.Namespace) -> Iterator[Ratio]:
+    from agent_rewriting import LEAST_SHARE, measured
+
+    engine = HFEngine.load(model_path(args.model), dtype="bfloat16", device=args.device, batch_size=256)
+    whole, alone = measured(engine, args)
+    yield Ratio(
+        "whole rewriting job against its engine", whole, alone, LEAST_SHARE[args.device.partition(":")[0]]
+    )
+
+
+PARTS = {"generate": generate_part, "score": score_part, "rewriting": rewriting_part}
 
 
 def main() -> int:
