@@ -133,6 +133,7 @@ def job(
         "rows": result.num_rows,
         "fallback_share": result.counts["fallback"] / result.num_rows,
         "failed_rows": result.num_errors,
+        "engine": asked.engine.name,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
         "causes": _with_commands(result.causes, asked, version.ref, new.ref, to, str(model), agent),
         "predicted": _predicted(asked, result, store),
@@ -214,6 +215,10 @@ def show(result: dict[str, Any], console: Any) -> None:
         interval = f"{shown(line['low'])} to {shown(line['high'])}{outside}"
         console.print(
             f"  {words}: {shown(line['actual'])}, predicted {shown(line['value'])} ({interval})", markup=False
+        )
+    if result["engine"] != "hf":
+        console.print(
+            f"  samples of {result['engine']} depend on its load: a run from nothing may differ from this one"
         )
     for row_id, message in list(result["errors"].items())[:3]:
         console.print(f"  row {row_id} failed: {message}", markup=False)
