@@ -170,7 +170,7 @@ def cipher(num: int, split: str) -> list[dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     while len(rows) < num:
         word = "".join(rng.choice(SIGNS) for _ in range(rng.randint(3, 5)))
-        if random.Random(word).random() < 0.2 != (split == "test"):
+        if (random.Random(word).random() < 0.2) != (split == "test"):
             continue
         said = " ".join(word)
         answer = " ".join(table[c] for c in word)
