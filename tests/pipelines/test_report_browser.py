@@ -17,6 +17,7 @@ import pytest
 
 from pipelines.report import build
 from pipelines.report.data import Arm, Fate, ReportData, Sample, SampleCandidate, SampleCheck, Stage
+from pipelines.report.page import SECTIONS
 from tests.pipelines.report_example import example
 
 sync_api = pytest.importorskip(
@@ -178,7 +179,7 @@ def test_the_page_never_scrolls_sideways(opened, width):
 def test_an_empty_report_opens_too(opened):
     seen = opened(ReportData())
     assert seen.complaints == []
-    assert seen.page.locator(".absent").count() == 7
+    assert seen.page.locator(".absent").count() == len(SECTIONS)
 
 
 def test_screenshot(opened, tmp_path):
