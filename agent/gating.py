@@ -11,13 +11,16 @@ request are asked again. The child ends when its parent does, however that ends.
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
@@ -25,8 +28,8 @@ from curate.records import Verdict, VerdictStatus
 
 ERROR, TIMEOUT = "error", "timeout"
 START_S = 120.0
-TEXT_S = 60.0
-"""Wall-clock seconds a text may take beyond the first; checks have tighter limits of their own."""
+REQUEST_S, TEXT_S = 60.0, 60.0
+"""Wall-clock seconds that a request, and each of its texts, may take; checks have tighter limits of their own."""
 
 
 class Gate(Protocol):
@@ -115,13 +118,14 @@ class Inline:
 class GateProcess:
     """The gate in a child process, one request at a time in the order submitted."""
 
-    def __init__(self, gate: Gate, *, text_s: float = TEXT_S) -> None:
-        self._pickled, self._text_s, self.seconds = pickle.dumps(gate), text_s, 0.0
-        self._child: multiprocessing.process.BaseProcess | None = None
+    def __init__(self, gate: Gate, *, request_s: float = REQUEST_S, text_s: float = TEXT_S) -> None:
+        self._pickled, self.seconds = pickle.dumps(gate), 0.0
+        self._request_s, self._text_s = request_s, text_s
+        self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         # pickling and waiting happen here, so that the engine's thread is never held up by the pipe
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gate")
-        self._thread.submit(self._start)
+        self._started = self._thread.submit(self._start)
 
     def __enter__(self) -> GateProcess:
         return self
@@ -134,27 +138,28 @@ class GateProcess:
         return self._thread.submit(self._verify, job)
 
     def _verify(self, job: GateJob) -> list[Verdict]:
+        self._started.result()  # what kept the child from starting rises with the first job
         started = time.monotonic()
         try:
-            answer = self._ask(job, START_S + self._text_s * len(job.texts))
+            answer = self._ask(job)
             if not isinstance(answer, str):
                 return answer
             if len(job.texts) == 1:
                 return [unverifiable(answer)]
-            alone = [self._ask(job.only(i), START_S + self._text_s) for i in range(len(job.texts))]
+            alone = [self._ask(job.only(i)) for i in range(len(job.texts))]
             return [unverifiable(a) if isinstance(a, str) else a[0] for a in alone]
         finally:
             self.seconds += time.monotonic() - started
 
-    def _ask(self, job: GateJob, limit_s: float) -> list[Verdict] | str:
+    def _ask(self, job: GateJob) -> list[Verdict] | str:
         """The child's verdicts, or why there are none: the child is another one afterwards."""
-        if self._child is None or not self._child.is_alive():
+        if self._child is None or self._child.poll() is not None:
             self._start()
         assert self._pipe is not None
         failure = ERROR
         try:
             self._pipe.send(job)
-            if self._pipe.poll(limit_s):
+            if self._pipe.poll(self._request_s + self._text_s * len(job.texts)):
                 return self._pipe.recv()
             failure = TIMEOUT
         except (EOFError, OSError):
@@ -163,26 +168,48 @@ class GateProcess:
         return failure
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        child = context.Process(target=_serve, args=(theirs, self._pickled), name="recast-gate")
-        child.start()
-        self._child = child
+        self._pipe, theirs = Pipe()
+        # a plain interpreter and not `multiprocessing.Process`, which would run the caller's script once more
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(theirs.fileno()), json.dumps(sys.path)],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+        )
         theirs.close()  # the child holds the only other end: it reads an end of file when we are gone
+        try:
+            self._pipe.send_bytes(self._pickled)
+            ready = self._pipe.poll(START_S) and self._pipe.recv() == READY
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            self._stop()
+            raise RuntimeError(
+                "the gate's process did not start; what it said stands above. A gate that another process cannot "
+                "import works with beside=False."
+            )
 
     def _stop(self) -> None:
         if self._pipe is not None:
             self._pipe.close()
         if self._child is not None:
             self._child.kill()
-            self._child.join()
+            self._child.wait()
         self._child = self._pipe = None
 
 
-def _serve(pipe: Connection, pickled: bytes) -> None:
-    """The child: one job in, its verdicts out, until the parent is gone."""
+_CHILD = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from agent.gating import serve; "
+    "serve(int(sys.argv[1]))"
+)
+READY = "ready"
+
+
+def serve(fd: int) -> None:
+    """The child: a gate first, then one job in, its verdicts out, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    gate = pickle.loads(pickled)  # our own parent's object, over a pipe that nobody else holds
+    pipe = Connection(fd)
+    gate = pickle.loads(pipe.recv_bytes())  # our own parent's object, over a pipe that nobody else holds
+    pipe.send(READY)
     while True:
         try:
             job = pipe.recv()

@@ -47,9 +47,8 @@ def test_a_text_on_which_the_gate_raises_is_unverifiable_alone() -> None:
     assert said(verdicts(Touchy(), job("a", "raise", "b"))) == ["accepted", "error", "accepted"]
 
 
-def test_a_text_that_kills_or_blocks_the_gates_process_is_unverifiable_alone(monkeypatch) -> None:
-    monkeypatch.setattr("agent.gating.START_S", 6.0)
-    with GateProcess(Touchy(), text_s=0.5) as verifier:
+def test_a_text_that_kills_or_blocks_the_gates_process_is_unverifiable_alone() -> None:
+    with GateProcess(Touchy(), request_s=4.0, text_s=0.5) as verifier:
         first = verifier.submit(job("a", "die", "raise"))
         assert said(first.result()) == ["accepted", "error", "error"]
         assert said(verifier.submit(job("hang")).result()) == ["timeout"]
@@ -65,6 +64,16 @@ def test_the_process_says_what_the_gate_says() -> None:
         assert verifier.submit(asked).result() == verdicts(gate, asked) == Inline(gate).submit(asked).result()
 
 
+class Unreachable(Touchy):
+    def __reduce__(self):
+        return (__import__, ("no_such_module_anywhere",))
+
+
+def test_a_gate_that_the_child_cannot_import_is_an_error_and_no_verdict() -> None:
+    with GateProcess(Unreachable()) as verifier, pytest.raises(RuntimeError, match="did not start"):
+        verifier.submit(job("a")).result()
+
+
 def test_the_child_ends_with_a_parent_that_is_killed() -> None:
     script = textwrap.dedent(
         f"""
@@ -72,11 +81,11 @@ def test_the_child_ends_with_a_parent_that_is_killed() -> None:
         sys.path.insert(0, {str(ROOT)!r})
         from agent.gating import GateProcess, GateJob
         from curate.gate import load_gate
-        if __name__ == "__main__":
-            verifier = GateProcess(load_gate("math"))
-            verifier.submit(GateJob([{{}}], ["x"], ["stop"])).result()
-            print(verifier._child.pid, flush=True)
-            time.sleep(60)
+        # no guard of __main__: the child must not run this script again
+        verifier = GateProcess(load_gate("math"))
+        verifier.submit(GateJob([{{}}], ["x"], ["stop"])).result()
+        print(verifier._child.pid, flush=True)
+        time.sleep(60)
         """
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
