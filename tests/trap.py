@@ -17,7 +17,7 @@ from typing import Any
 from agent.prompts import rewrite
 from pipelines.demo import corpus, styles
 from pipelines.demo.backbone import POCKET, PROMPT_WEIGHT, save
-from pipelines.demo.world import Problem, draw
+from pipelines.demo.world import DOWNSTREAM, Problem, draw, problems
 
 BEGINS = 0.01
 """Share of the plain answers that are long-winded: what it costs to begin."""
@@ -121,3 +121,32 @@ def build(
     )
     save(model, tokenizer, out)
     return out
+
+
+def measure(engine: Any, num: int = 24) -> dict[str, Any]:
+    """What the backbone makes of right solutions of `num` unseen questions: `[NLL, excess]` a text of each style.
+
+    `tripled` says a long-winded solution three times; `nll_self` is the level of the backbone's own samples.
+    """
+    import numpy as np
+
+    from agent.engine import Sampling
+
+    drawn = list(problems(DOWNSTREAM, "test", num, seed=0))
+    asked = [corpus.user(p.question) for p in drawn]
+    rng = random.Random(0)
+    texts = {
+        "own": [own(rng, p) for p in drawn],
+        "winded": [winded(p) for p in drawn],
+        "tripled": [" ".join([winded(p)] * 3) for p in drawn],
+        "demonstration": [styles.latex(p) for p in drawn],
+    }
+    seeds = [[i, num + i] for i in range(num)]
+    samples = engine.sample(asked, 2, Sampling(max_tokens=256), seeds=seeds, adapter=False)
+    found: dict[str, Any] = {
+        "nll_self": round(float(np.mean([-np.mean(s.logprobs) for g in samples for s in g])), 4)
+    }
+    for name, written in texts.items():
+        scores = engine.logprobs(asked, written, adapter=False)
+        found[name] = [[round(s.nll, 4), round(s.excess, 2)] for s in scores]
+    return found
