@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ from agent import tokens
 from agent.attention import cpu_attention
 from agent.decode import decode, left_pad, prefill
 from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
-from agent.kv_cache import make_cache
+from agent.kv_cache import attends_to_all, cache_rows, make_cache
 from curate.errors import ModelError
 from curate.records import Messages
 
@@ -35,10 +36,21 @@ LOGIT_BLOCK = 2**25
 """Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""
 CPU_BLOCK = 2**17
 """The same on a CPU: a block that stays in a core's own cache (512 KiB) over the passes costs a fourth."""
-CPU_POSITIONS = 2**11
+CPU_POSITIONS = 2**10
 """Most positions of a scoring batch on a CPU, beyond which its activations leave the cache."""
+PREFILL_POSITIONS = 2**14
+"""Most prompt positions prefilled together: activations of a prompt of 100 kB must not be held for a whole batch."""
 BATCH_LOGIT_BUDGET = 2**28
 """Most elements of a batch's (N, T, V) logits, in the model's own dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Prefilled prompts: their cache, their mask (False at padding), and the place of each in both."""
+
+    cache: Any
+    mask_GP: torch.Tensor
+    place: dict[tuple[int, ...], int]
 
 
 class HFEngine:
@@ -153,8 +165,7 @@ class HFEngine:
         order = sorted(fitting, key=lambda i: (-len(prompts[i]), i))
         per_batch = max(1, self.batch_size // k)
         with self.mode(adapter):
-            for start in range(0, len(order), per_batch):
-                batch = order[start : start + per_batch]
+            for batch in _cut(order, prompts, per_batch, PREFILL_POSITIONS):
                 groups = decode(
                     self.model,
                     [prompts[i] for i in batch],
@@ -193,13 +204,15 @@ class HFEngine:
         scores = [Score(math.nan, len(t), math.nan, math.nan) for t in targets]
         pooled: list[np.ndarray | None] = [None] * len(targets)
         with self.mode(adapter):
-            for batch in self._score_plan(prompt_ids, targets):
-                found, states = self._score_batch(
-                    [prompt_ids[i] for i in batch], [targets[i] for i in batch], embed
-                )
-                for position, i in enumerate(batch):
-                    scores[i] = found[position]
-                    pooled[i] = None if states is None else states[position]
+            for chunk in self._score_plan(prompt_ids, targets):
+                members = [i for batch in chunk for i in batch]
+                past = self._prefilled([prompt_ids[i] for i in members])
+                for batch in chunk:
+                    rows = [prompt_ids[i] for i in batch], [targets[i] for i in batch]
+                    found, states = self._score_batch(past, *rows, embed)
+                    for position, i in enumerate(batch):
+                        scores[i] = found[position]
+                        pooled[i] = None if states is None else states[position]
         if not embed:
             return scores, None
         width = next((len(p) for p in pooled if p is not None), 1)
@@ -207,43 +220,54 @@ class HFEngine:
 
     def _score_plan(
         self, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
-    ) -> Iterator[list[int]]:
-        """Batches of row numbers: one prompt's rows together, similar lengths together, only rows that fit."""
+    ) -> Iterator[list[list[int]]]:
+        """Chunks of batches of row numbers, only rows that fit.
+
+        The prompts of a chunk are prefilled together, those of similar lengths; its rows run in batches of similar
+        targets. Where a cache cannot be copied row by row, a chunk is one batch.
+        """
         longest = self.max_length or math.inf
         # the last target is only ever predicted, never read
         rows = [i for i in range(len(targets)) if len(prompts[i]) + len(targets[i]) - 1 <= longest]
         rows.sort(key=lambda i: (-len(prompts[i]), tuple(prompts[i]), -len(targets[i]), i))
-        vocab = self.model.config.get_text_config().vocab_size
-        most = BATCH_LOGIT_BUDGET // vocab
+        most = BATCH_LOGIT_BUDGET // self.model.config.get_text_config().vocab_size
         if self.device.type == "cpu":
             most = min(most, CPU_POSITIONS)
-        batch: list[int] = []
-        width = 0
+        if not attends_to_all(self.model.config):
+            yield from ([batch] for batch in _cut(rows, targets, self.batch_size, most))
+            return
+        unique: dict[tuple[int, ...], list[int]] = {}
         for i in rows:
-            new_width = max(width, len(targets[i]))
-            too_many = (len(batch) + 1) * new_width > most
-            if batch and (len(batch) >= self.batch_size or too_many):
-                yield batch
-                batch, new_width = [], len(targets[i])
-            batch.append(i)
-            width = new_width
-        if batch:
-            yield batch
+            unique.setdefault(tuple(prompts[i]), []).append(i)
+        heads = list(unique)
+        for group in _cut(range(len(heads)), heads, self.batch_size, PREFILL_POSITIONS):
+            chunk = [i for g in group for i in unique[heads[g]]]
+            chunk.sort(key=lambda i: (-len(targets[i]), i))
+            yield list(_cut(chunk, targets, self.batch_size, most))
+
+    def _prefilled(self, prompts: Sequence[Sequence[int]]) -> Past:
+        """Caches of the different prompts, each but for its last token, which predicts the first target."""
+        heads = list(dict.fromkeys(tuple(p[:-1]) for p in prompts))
+        place = {head: g for g, head in enumerate(heads)}
+        cache = make_cache(self.model.config)
+        mask_GP = torch.zeros((len(heads), 0), dtype=torch.bool, device=self.device)
+        if max(map(len, heads)):
+            ids_GP, mask_GP = left_pad(heads, self.tokenizer.eos_token_id, self.device)
+            prefill(self.model, ids_GP, mask_GP, cache)
+        return Past(cache, mask_GP, place)
 
     def _score_batch(
-        self, prompts: list[list[int]], targets: list[list[int]], embed: bool
+        self, prefilled: Past, prompts: list[list[int]], targets: list[list[int]], embed: bool
     ) -> tuple[list[Score], list[np.ndarray] | None]:
         device, pad = self.device, self.tokenizer.eos_token_id
-        heads = [tuple(p[:-1]) for p in prompts]
-        unique = {head: g for g, head in enumerate(dict.fromkeys(heads))}
-        group = torch.tensor([unique[h] for h in heads], device=device)
-        cache = make_cache(self.model.config)
-        past = torch.zeros((len(prompts), 0), dtype=torch.bool, device=device)
-        if max(len(h) for h in unique):
-            ids_GP, mask_GP = left_pad(list(unique), pad, device)
-            prefill(self.model, ids_GP, mask_GP, cache)
-            cache.batch_select_indices(group)
-            past = mask_GP[group]
+        group = torch.tensor([prefilled.place[tuple(p[:-1])] for p in prompts], device=device)
+        past, cache = prefilled.mask_GP[group], prefilled.cache
+        if past.shape[1] and attends_to_all(self.model.config):
+            cache = cache_rows(cache, group, max(map(len, targets)), self.model.config)
+        elif past.shape[1]:
+            cache.batch_select_indices(group)  # the only batch of its chunk
+        else:
+            cache = make_cache(self.model.config)
 
         # the last prompt token predicts the first target, so T inputs give exactly the T logits needed
         lengths = torch.tensor([len(t) for t in targets], device=device)
@@ -292,6 +316,23 @@ class HFEngine:
                 yield
         finally:
             self.model.train(training)
+
+
+def _cut(
+    order: Iterable[int], lengths: Sequence[Sequence[int]], most_rows: int, most_positions: int
+) -> Iterator[list[int]]:
+    """`order` in pieces of at most `most_rows` and, padded, `most_positions`; one row may be longer than that."""
+    piece: list[int] = []
+    width = 0
+    for i in order:
+        wider = max(width, len(lengths[i]))
+        if piece and (len(piece) >= most_rows or (len(piece) + 1) * wider > most_positions):
+            yield piece
+            piece, wider = [], len(lengths[i])
+        piece.append(i)
+        width = wider
+    if piece:
+        yield piece
 
 
 @torch.no_grad()

@@ -71,6 +71,20 @@ class SlabLayer(DynamicLayer):
             super().batch_repeat_interleave(repeats)
             self._key_slab = self._value_slab = None
 
+    def rows(self, indices: torch.Tensor, room: int) -> SlabLayer:
+        """A new layer that holds copies of the rows of `indices`, with `room` spare tokens behind them."""
+        assert self.keys is not None and self.values is not None
+        used = self.num_stored
+        layer = SlabLayer(float32=self._float32)
+        layer.dtype, layer.device, layer.is_initialized = self.dtype, self.device, True
+        shape = (len(indices), self.keys.shape[1], used + room)
+        layer._key_slab = self.keys.new_empty((*shape, self.keys.shape[-1]))
+        layer._value_slab = self.values.new_empty((*shape, self.values.shape[-1]))
+        layer._key_slab[:, :, :used] = self.keys[indices]
+        layer._value_slab[:, :, :used] = self.values[indices]
+        layer.keys, layer.values = layer._key_slab[:, :, :used], layer._value_slab[:, :, :used]
+        return layer
+
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep the rows of `indices` only, in that order, and the spare room."""
         used = self.num_stored
@@ -129,6 +143,13 @@ def make_cache(config: Any, *, shared: bool = False) -> Cache:
         for layer in cache.layers
     ]
     return cache
+
+
+def cache_rows(cache: Cache, indices: torch.Tensor, room: int, config: Any) -> Cache:
+    """A cache of copies of the rows of `indices`, for a model that attends to all: `cache` stays as it is."""
+    copied = DynamicCache(config=config)
+    copied.layers = [layer.rows(indices, room) for layer in cache.layers]  # type: ignore[attr-defined]
+    return copied
 
 
 def can_share(config: Any) -> bool:
