@@ -27,6 +27,7 @@ from agent.source import Source
 from curate import schema
 from curate.errors import BudgetReached, IntegrityError, UsageError
 from curate.fingerprint import seed_of
+from curate.gate import load_gate
 from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 
@@ -430,6 +431,13 @@ def test_a_job_does_not_hang_on_how_its_rows_are_delivered(tmp_path):
     assert first.fingerprint == second.fingerprint and digest(tmp_path / "a") == digest(tmp_path / "b")
     limited = rewrite(whole, FakeEngine(), FakeGate(), config(), tmp_path / "c", limit=8)
     assert limited.num_rows == 8 and limited.fingerprint != first.fingerprint
+
+
+def test_the_gate_beside_the_engine_or_in_line_ends_in_the_same_bytes(tmp_path):
+    engine = FakeEngine(words=("The answer is", "So it is"))
+    for beside in (True, False):
+        rewrite(rows(60), engine, load_gate("math"), config(repairs=1), tmp_path / str(beside), beside=beside)
+    assert digest(tmp_path / "True") == digest(tmp_path / "False")
 
 
 def test_a_job_holds_a_window_of_its_rows_and_no_more(tmp_path):
