@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,8 @@ import torch
 
 from agent.decode import decode, draw, uniforms
 from agent.engine import Engine, Sampling
-from agent.engine_hf import HFEngine
+from agent.engine_hf import HFEngine, _cut
+from agent.kv_cache import attends_to_all
 from curate import chat
 from curate.errors import ModelError
 from tests.models import ARCHITECTURES, load, make_model
@@ -72,6 +74,31 @@ def test_scores_equal_a_plain_float32_pass_over_each_row_alone(
         assert score.nll == pytest.approx(surprisal.mean().item(), abs=1e-4)
         assert score.entropy == pytest.approx(entropy.mean().item(), abs=1e-4)
         assert score.excess == pytest.approx((surprisal - entropy).sum().item(), abs=1e-3)
+
+
+def test_a_sliding_window_is_scored_as_by_a_plain_pass(tmp_path: Path) -> None:
+    # such a cache cannot be copied row by row: every chunk is one batch
+    folder = make_model("qwen2", tmp_path / "m", max_length=256)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"use_sliding_window": True, "sliding_window": 12, "layer_types": ["sliding_attention"] * 2}
+    (folder / "config.json").write_text(json.dumps(config))
+    hf = engine(folder, batch_size=4)
+    assert not attends_to_all(hf.model.config)
+    prompts, completions = PROMPTS * 2, COMPLETIONS + COMPLETIONS[::-1]
+    scores = hf.logprobs(prompts, completions, adapter=False)
+    for prompt, completion, score in zip(prompts, completions, scores, strict=True):
+        head, tail = chat.encode(hf.tokenizer, prompt, completion)
+        with torch.no_grad():
+            logits = hf.model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
+        surprisal = -torch.log_softmax(logits.double(), dim=-1)[range(len(tail)), tail]
+        assert score.nll == pytest.approx(surprisal.mean().item(), abs=1e-4)
+
+
+def test_batches_hold_so_many_rows_and_padded_positions() -> None:
+    lengths = [[0] * n for n in (2, 2, 5, 3, 9, 1)]
+    # 3 rows at most, 10 positions: [2, 2] and not 5 with them (15); [5, 3]; 9 alone is as it is; then 1
+    assert list(_cut(range(6), lengths, 3, 10)) == [[0, 1], [2, 3], [4], [5]]
+    assert list(_cut([4, 5], lengths, 3, 4)) == [[4], [5]]
 
 
 def test_sampled_logprobs_are_the_models_own_whatever_the_temperature(folders: dict[str, Path]) -> None:
