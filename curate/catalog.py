@@ -8,6 +8,7 @@ it (`locks`) until a deadline and then name the holder. Only small facts live he
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import re
@@ -27,6 +28,8 @@ FORMAT = 1
 DEADLINE_S = 60.0
 _PAUSE_S = 0.05
 MEMORY_LIMIT = "1536MB"
+HEADER_BYTES = 3 * 4096
+"""Of a DuckDB file: its main header and the two that checkpoints write in turn."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS format (version INTEGER);
@@ -149,6 +152,35 @@ class Catalog:
                 raise self._unreadable(error) from error
             finally:
                 con.close()
+                if not read_only:
+                    self._note_size()
+
+    def missing_bytes(self) -> int:
+        """How much shorter the file is than its last writer left it.
+
+        DuckDB itself ends the file after the last block in use and counts more of them, so that only whoever wrote
+        last knows its size. A note that is of another state of the file, since a writer was killed, says nothing.
+        """
+        try:
+            state, size = self._size_note.read_text(encoding="ascii").split()
+            return max(0, int(size) - self.path.stat().st_size) if state == self._state() else 0
+        except (OSError, ValueError):
+            return 0
+
+    @property
+    def _size_note(self) -> Path:
+        return self.path.with_suffix(".size")
+
+    def _state(self) -> str:
+        """The headers of the file, which every checkpoint changes."""
+        with self.path.open("rb") as file:
+            return hashlib.sha256(file.read(HEADER_BYTES)).hexdigest()
+
+    def _note_size(self) -> None:
+        with contextlib.suppress(OSError):  # a note that cannot be written is no reason to fail a commit
+            fresh = self._size_note.with_suffix(".size.tmp")
+            fresh.write_text(f"{self._state()} {self.path.stat().st_size}\n", encoding="ascii")
+            fresh.replace(self._size_note)
 
     def _connect(self, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:
         """Open the file; a program that does not queue as we do may hold it, so try until the deadline."""

@@ -133,10 +133,12 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
     Never raises for damage: what is damaged is named in `problems`, with the versions and rows it touches.
     """
     found = Verified()
+    if missing := store.catalog.missing_bytes():
+        name = store.catalog.path.name
+        found.problems.append(Problem(f"the catalog {name} was cut short: its last {missing} bytes are gone"))
     try:
         with store.catalog.reading() as con:
             line = versions.select(con, "true")
-            _check_size(con, store.catalog.path, found)
             _check_catalog(con, line, found)
             facts = con.execute("SELECT id, kind, rows, bytes FROM parts ORDER BY id").fetchall()
             needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
@@ -194,17 +196,6 @@ def _holders(line: list[Version], live: list[tuple[str, str]]) -> dict[str, list
 
 def _held(holders: dict[str, list[str]], part: str) -> tuple[str, ...]:
     return tuple(holders.get(part, ()))
-
-
-_CATALOG_HEADERS = 3 * 4096  # DuckDB's file begins with a main header and two that take turns
-
-
-def _check_size(con: duckdb.DuckDBPyConnection, path: Path, found: Verified) -> None:
-    """A file cut within blocks that are free at the moment reads well, until the next commit."""
-    blocks = one(con, "SELECT block_size * total_blocks FROM pragma_database_size()")
-    expected, size = _CATALOG_HEADERS + (blocks[0] if blocks else 0), path.stat().st_size
-    if size < expected:
-        found.problems.append(Problem(f"the catalog {path.name} was cut short: {size} of {expected} bytes"))
 
 
 def _check_catalog(con: duckdb.DuckDBPyConnection, line: list[Version], found: Verified) -> None:

@@ -166,3 +166,23 @@ def test_eight_writers_of_fifty_commits_and_eight_readers(capsys: pytest.Capture
     counts = contention(writers=8, commits=50, readers=8)
     with capsys.disabled():
         print(f"\nmany processes: {counts}")
+
+
+def test_a_healthy_catalog_is_never_called_cut_short(tmp_path: Path) -> None:
+    """DuckDB trims its file itself: the size it counts on is often more than there is."""
+    store, rng = Store(tmp_path / "home"), random.Random(1)
+    for number in range(12):
+        rows = [row(f"r{i}", f"{number} {i} " * rng.randint(1, 60)) for i in range(rng.randint(1, 800))]
+        store.commit(rows, f"n{number % 3}")
+        if number % 5 == 4:
+            upkeep.gc(store)
+        assert upkeep.verify(store).problems == []
+
+
+def test_a_writer_that_was_killed_before_it_noted_the_size_raises_no_alarm(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    store.commit([row("a", "text " * 4000)], "d")
+    note = (tmp_path / "home" / "catalog.size").read_text()
+    store.commit([row("b", "text " * 4000)], "e")
+    (tmp_path / "home" / "catalog.size").write_text(note)  # as if the second writer had not come to it
+    assert upkeep.verify(store).problems == []

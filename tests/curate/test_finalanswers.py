@@ -22,7 +22,8 @@ FRAGMENTS = st.sampled_from(
     [
         "#### ", "####", "\n", "\n#### ", "  #### ", "The answer is ", "the answer is: ", "cannot answer is ", "answer",
         "Final Answer: ", "The final answer is ", "\\boxed{", "}", "$", "\\fbox{7}", "72", "-5", "007", "1,200", "3.50",
-        ".", " ", "A: ", "\nResult = ", '"answer": ', '"answer": 7', "solution is 4", "def f():\n", "return 5", "so x = 3",
+        ".", " ", "A: ", "\nResult = ", '"answer": ', '"answer": 7', "solution is 4", "def f():\n", "return 5",
+        "so x = 3",
         "é", "\u00a0", "could ", "to ", "72 apples", "_answer is 9", "ANSWER: 8", "The answer is 72.", "\n#### 72",
         "The answer is $\\boxed{72}$.", "boxed", "The Answer is 5", "\r\n", "\u2028", "#", "9.", "\x0b", "\x85",
     ]
