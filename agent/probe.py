@@ -50,24 +50,31 @@ def record(engine: Engine, folder: Path) -> None:
     (folder / PROBE).write_text(text + "\n", encoding="utf-8")
 
 
-def check(engine: Engine, folder: Path) -> None:
+def check(engine: Engine, folder: Path) -> str | None:
     """Raise RefusedError unless the engine answers with the adapter of `folder`, and without it as it was learnt on.
 
-    An adapter that `record` never saw is only required to change something.
+    An adapter that `record` never saw is only required to change something. One that was recorded to change nothing,
+    since no step of its learning was better than none, is the bare backbone: it passes, and what to tell a person
+    is returned.
     """
     recorded = _read(folder / PROBE)
     cases = recorded["cases"] or _cases()
     off, on = _measure(engine, cases)
-    effect = _distance(on, off)
-    if not effect > LEAST_EFFECT:
+    note: str | None = None
+    expected_off, expected_on = ([c.get(key, math.nan) for c in cases] for key in ("off", "on"))
+    if recorded["cases"] and not _distance(expected_on, expected_off) > LEAST_EFFECT:
+        note = (
+            f"the agent {folder} changes nothing: no step of its learning was better than the untrained adapter, so "
+            "that its rewrites are those of the bare backbone. Learn longer, or at a higher learning rate."
+        )
+    elif not _distance(on, off) > LEAST_EFFECT:
         raise RefusedError(
             f"the engine {engine.name} answers with the adapter {folder} exactly as without it (mean NLLs of "
-            f"{_shown(on)} nats on {len(cases)} probe texts). Either it does not run the adapter, or the adapter "
-            "learnt nothing: rewrite with the bare backbone by leaving --agent out, or learn longer."
+            f"{_shown(on)} nats on {len(cases)} probe texts), though it was learnt to differ. See whether the engine "
+            "runs adapters, and which one is loaded."
         )
     if not recorded["cases"]:
-        return
-    expected_off, expected_on = [c["off"] for c in cases], [c["on"] for c in cases]
+        return None
     dtypes = {engine.dtype, recorded["dtype"]}
     tolerance = TOLERANCE.get(dtypes.pop() or "", HALF_TOLERANCE) if len(dtypes) == 1 else HALF_TOLERANCE
     if not _distance(off, expected_off) <= tolerance:
@@ -84,6 +91,7 @@ def check(engine: Engine, folder: Path) -> None:
             f"the engine {engine.name} runs another adapter than {folder}: with it, the probe texts have mean NLLs of "
             f"{_shown(on)}, expected {_shown(expected_on)} within {tolerance:g} nats. See which adapter is loaded."
         )
+    return note
 
 
 def _cases() -> list[dict[str, Any]]:

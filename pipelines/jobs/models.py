@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,8 @@ def engine(
     if adapter is not None:
         from agent import probe
 
-        probe.check(opened, adapter)
+        if note := probe.check(opened, adapter):
+            print(f"recast: {note}", file=sys.stderr)
     return opened
 
 

@@ -36,7 +36,7 @@ def learnt(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_agent_that_was_learnt_passes(tiny_model: Path, learnt: Path, dtype: str) -> None:
-    probe.check(engine(tiny_model, learnt, dtype), learnt)
+    assert probe.check(engine(tiny_model, learnt, dtype), learnt) is None
 
 
 def test_another_adapter_is_named(tiny_model: Path, learnt: Path, tmp_path: Path) -> None:
@@ -51,6 +51,15 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(
     nothing = adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
     with pytest.raises(RefusedError, match="exactly as without it"):
         probe.check(engine(tiny_model, nothing), learnt)
+
+
+def test_an_agent_that_learnt_nothing_passes_and_is_called_the_bare_backbone(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    nothing = adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
+    probe.record(engine(tiny_model, nothing), nothing)
+    note = probe.check(engine(tiny_model, nothing), nothing)
+    assert note is not None and "those of the bare backbone" in note
 
 
 def test_another_backbone_is_refused(learnt: Path, tmp_path: Path) -> None:
