@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from agent.alignment import AnchorCache, Anchors
 from agent.embedding import Embed, unit_rows
+from agent.gating import Gate
 from agent.ledger import gate_share, group_fates, judge_disagreement, mean_or_none, shaping_shares
 from agent.reward import GroupReward, Mode, group_reward
 from curate.checks.case import ngrams, words
@@ -34,20 +35,6 @@ from curate.diversity import mean_distances_K, opening_entropy
 from curate.records import Verdict, VerdictStatus
 
 Row = Mapping[str, Any]
-
-
-class Gate(Protocol):
-    """What the scorer needs of `curate.gate.Gate`."""
-
-    @property
-    def id(self) -> str: ...
-
-    def verify_many(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        completions: Sequence[str],
-        finish_reasons: Sequence[str] | None = None,
-    ) -> list[Verdict]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,6 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
             needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
             holders = _holders(line, con.execute("SELECT version, part FROM live").fetchall())
     except (duckdb.Error, IntegrityError) as broken:
-        # that it was cut short, where it was, is why
         found.problems.append(
             Problem(f"the catalog {store.catalog.path.name} cannot be read: {_short(broken)}")
         )

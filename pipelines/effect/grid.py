@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 AGENT_MODES = ("anchored", "paper", "typical")
-BEST_AGENT = "agent"
-"""Stands for the reward mode that `selection` finds best."""
 DEMONSTRATIONS, PROMPT, ORACLE = "demonstrations", "prompt", "oracle"
 BASELINES = ("sdft", "mind-the-gap")
 DATA = (DEMONSTRATIONS, PROMPT, *BASELINES, *(f"agent-{mode}" for mode in AGENT_MODES), ORACLE)

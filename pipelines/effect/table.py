@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.effect.grid import BEST_AGENT, DEMONSTRATIONS, ORACLE, Arm
+from pipelines.effect.grid import DEMONSTRATIONS, ORACLE, Arm
 from pipelines.effect.selection import half
 from train.bootstrap import Interval
 from train.compare import Comparison, Pair, compare
@@ -142,10 +142,9 @@ def markdown(results: Sequence[ArmResult], base: Mapping[str, float], accepted: 
 
 
 def plain(results: Sequence[ArmResult], best: str) -> list[dict[str, Any]]:
-    """For JSON; `best` marks the arms of the best agent."""
+    """For JSON; `agent` marks the arms of the best one."""
     return [
-        asdict(r) | {"name": r.arm.name, "label": r.arm.label, BEST_AGENT: r.arm.data == best}
-        for r in results
+        asdict(r) | {"name": r.arm.name, "label": r.arm.label, "agent": r.arm.data == best} for r in results
     ]
 
 
