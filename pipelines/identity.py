@@ -16,7 +16,8 @@ from curate.errors import DataError, ModelError
 from curate.fingerprint import fingerprint
 from pipelines.jobs.options import Names
 
-POCKET = "pocket"
+SHIPPED = ("pocket", "pocket-small", "pocket-neox")
+"""Backbones that come with recast, in `pipelines/demo`."""
 MODEL_FILES = (
     "*.safetensors",
     "config.json",
@@ -69,17 +70,17 @@ def named_file(value: str) -> tuple[str, str]:
 
 
 def model_path(name: str) -> str:
-    """The folder or hub id behind a model's name: `pocket` is the one that ships with recast.
+    """The folder or hub id behind a model's name: `pocket` and its siblings (`SHIPPED`) come with recast.
 
     Always: a folder that happens to be called so where the command runs is reached as `./pocket`.
     """
-    if name != POCKET:
+    if name not in SHIPPED:
         return name
-    folder = Path(__file__).parent / "demo" / "pocket"
+    folder = Path(__file__).parent / "demo" / name
     if not (folder / "config.json").exists():
         raise ModelError(
-            f"the pocket backbone is missing from this installation ({folder}). Reinstall recast, train it anew "
-            "with `recast pretrain`, or pass --model FOLDER."
+            f"the backbone {name} is missing from this installation ({folder}). Reinstall recast, train it anew "
+            f"with `python -m pipelines.demo.backbone {name}`, or pass --model FOLDER."
         )
     return str(folder)
 

@@ -1,6 +1,10 @@
-"""The pocket backbone: a Llama of about two million parameters that knows the pocket world.
+"""The pocket backbones: causal LMs of one to two million parameters that know the pocket world.
 
-`python -m pipelines.demo.backbone --out DIR [--text SHARED_DATA]` builds tokenizer, chat template and
+`pocket` is a Llama of 2.2 million parameters. Two more keep a proof from resting on one backbone: `pocket-small` is
+half of it, `pocket-neox` of another architecture (GPT-NeoX: layer norms, GELU, attention and MLP in parallel,
+biases). All see the same corpus, each with a seed, and so a tokenizer and an order, of its own.
+
+`python -m pipelines.demo.backbone NAME --out DIR [--text SHARED_DATA]` builds tokenizer, chat template and
 weights from nothing, measures every task and writes the manifest. `torchrun --nproc-per-node 2 -m
 pipelines.demo.backbone ...` uses two cores. Real text is optional; NOTICE names what the shipped weights saw.
 """
@@ -13,7 +17,8 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +34,62 @@ VOCABULARY = 2048
 TOKENIZER_DOCUMENTS = 40_000
 MEASURED_ITEMS = 40  # of each family, test split
 PROMPT_WEIGHT = 0.1  # enough to learn what questions look like; most of the capacity goes to answering
-SHAPE = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What sets one backbone apart from the others. `shape` is of the architecture's configuration."""
+
+    architecture: str  # transformers' model type
+    shape: Mapping[str, Any]
+    seed: int
+    rows: Mapping[int, int]  # a step and process, by row length in tokens
+
+
+LLAMA = {"tie_word_embeddings": True, "initializer_range": 0.02}
+NEOX = {"tie_word_embeddings": True, "rotary_pct": 1.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+RECIPES: dict[str, Recipe] = {
+    "pocket": Recipe(
+        "llama",
+        {
+            "hidden_size": 192,
+            "intermediate_size": 512,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 3,
+            "head_dim": 64,
+            **LLAMA,
+        },
+        seed=0,
+        rows={256: 24, 512: 4},  # on each of two processes
+    ),
+    "pocket-small": Recipe(
+        "llama",
+        {
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "head_dim": 64,
+            **LLAMA,
+        },
+        seed=1,
+        rows={256: 48, 512: 8},
+    ),
+    "pocket-neox": Recipe(
+        "gpt_neox",
+        {
+            "hidden_size": 192,
+            "intermediate_size": 768,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 3,
+            **NEOX,
+        },
+        seed=2,
+        rows={256: 48, 512: 8},
+    ),
+}
 
 
 def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
@@ -64,24 +124,21 @@ def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
     )
 
 
-def build_model(tokenizer: Any, shape: dict[str, Any], seed: int) -> Any:
+def build_model(tokenizer: Any, recipe: Recipe) -> Any:
     import torch
-    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-    torch.manual_seed(seed)
-    config = LlamaConfig(
+    torch.manual_seed(recipe.seed)
+    config = AutoConfig.for_model(
+        recipe.architecture,
         vocab_size=len(tokenizer),
-        head_dim=shape["hidden_size"] // shape["num_attention_heads"],
-        num_key_value_heads=shape["num_attention_heads"],
         max_position_embeddings=1024,
-        tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.02,
-        **shape,
+        **recipe.shape,
     )
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config)
     model.set_attn_implementation("eager")  # with a packed mask, faster than sdpa on CPU at these sizes
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
@@ -125,7 +182,7 @@ def measure(folder: Path, work: Path) -> dict[str, Any]:
         files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
         files.write_downstream_suite(work / "craft.jsonl", MEASURED_ITEMS, seed=1),
     ]
-    result = evaluate(load_suites(suites), answering(engine(str(folder)), max_tokens=192), label="pocket")
+    result = evaluate(load_suites(suites), answering(engine(str(folder)), max_tokens=192), label=folder.name)
     tasks = {task: round(100 * f.accuracy, 1) for (_, task), f in result.by_task().items()}
     general = result.figures(suite="general")
     return {
@@ -136,16 +193,18 @@ def measure(folder: Path, work: Path) -> dict[str, Any]:
     }
 
 
-def manifest(folder: Path, work: Path, config: Any, text: Path | None) -> dict[str, Any]:
+def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None) -> dict[str, Any]:
     """What the weights are, how they came to be and what they can do."""
     import torch
     import transformers
 
     last = json.loads((work / "metrics.jsonl").read_text().splitlines()[-1])
     return {
-        "command": "torchrun --nproc-per-node 2 -m pipelines.demo.backbone --text DATA",
+        "command": f"python -m pipelines.demo.backbone {name} --text DATA",
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "parameters": sum(p.numel() for p in build_parameters(folder)),
-        "shape": SHAPE,
+        "architecture": RECIPES[name].architecture,
+        "shape": dict(RECIPES[name].shape),
         "vocabulary": VOCABULARY,
         "corpus": {"mix": corpus.MIX, "copy_share": corpus.COPY_SHARE, "made_up_share": corpus.MADE_UP_SHARE},
         "pretrain": config.model_dump(mode="json"),
@@ -170,8 +229,10 @@ def build_parameters(folder: Path) -> list[Any]:
     return list(load(folder)[0].parameters())
 
 
-def build(out: Path, work: Path, text: Path | None, config: Any, progress: Any = None) -> dict[str, Any]:
-    """Tokenizer, weights and manifest from nothing, into `out`; returns the manifest.
+def build(
+    name: str, out: Path, work: Path, text: Path | None, config: Any, progress: Any = None
+) -> dict[str, Any]:
+    """Tokenizer, weights and manifest of the recipe `name` from nothing, into `out`; returns the manifest.
 
     `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
     trains and the first one writes; the others return an empty manifest. `config` is a PretrainConfig.
@@ -183,7 +244,7 @@ def build(out: Path, work: Path, text: Path | None, config: Any, progress: Any =
     rows = list(real_rows(text)) if text else []
     words = vocabulary(rows)
     tokenizer = build_tokenizer(rows, words, config.seed)
-    model = build_model(tokenizer, SHAPE, config.seed)
+    model = build_model(tokenizer, RECIPES[name])
     pretrain(
         model.to("cuda" if torch.cuda.is_available() else "cpu"),
         lambda seed: documents(tokenizer, rows, words, seed),
@@ -195,15 +256,16 @@ def build(out: Path, work: Path, text: Path | None, config: Any, progress: Any =
     if os.environ.get("RANK", "0") != "0":
         return {}
     save(model, tokenizer, out)
-    found = manifest(out, work, config, text)
+    found = manifest(name, out, work, config, text)
     (out / "manifest.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=POCKET)
-    parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="checkpoints and metrics")
+    parser.add_argument("name", choices=RECIPES, nargs="?", default="pocket")
+    parser.add_argument("--out", type=Path, help="default: where the shipped one lies")
+    parser.add_argument("--work", type=Path, help="checkpoints and metrics; default: runs/NAME")
     parser.add_argument("--text", type=Path, help="folder with gsm8k/ and mwp/ (real text, optional)")
     args = parser.parse_args()
     import torch
@@ -218,7 +280,10 @@ def main() -> None:
             )
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    build(args.out, args.work, args.text, PretrainConfig(), show)
+    recipe = RECIPES[args.name]
+    config = PretrainConfig(seed=recipe.seed, rows=dict(recipe.rows))
+    out, work = args.out or HERE / args.name, args.work or Path("runs") / args.name
+    build(args.name, out, work, args.text, config, show)
 
 
 if __name__ == "__main__":

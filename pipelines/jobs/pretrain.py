@@ -81,7 +81,7 @@ def job(
             )
         from pipelines.demo import backbone
 
-        return {"out": str(out), **backbone.build(out, work, text, training, progress)}
+        return {"out": str(out), **backbone.build("pocket", out, work, text, training, progress)}
     if text:
         raise UsageError("--text is for the pocket backbone; name its files as sources instead.")
     from pipelines.identity import model_path
