@@ -129,7 +129,14 @@ class Session:
             seed=config.seed,
             path=self.out / ANCHORS,
         )
-        weights = Weights(config.mode, config.alignment_weight, config.diversity_weight, config.lambda_copy)
+        weights = Weights(
+            config.mode,
+            config.alignment_weight,
+            config.diversity_weight,
+            config.lambda_copy,
+            config.soft_gate,
+            config.scored_under,
+        )
         embed = sentence_embedder(config.embedding) if config.embedding else None
         self.scorer = Scorer(
             self.engine, self.gate, self.anchors, weights, embed=embed, scale=config.scale_rewards
@@ -191,7 +198,7 @@ class Session:
         ours = size // self.processes.count
         steps = max(1, ANCHORS_AHEAD // (size * self.config.own_samples))
         coming = [
-            self.train[i]
+            self.scorer.anchored(self.train[i])
             for begin in range(step * size, min((step + steps) * size, len(self.order)), size)
             for i in self.order[begin:][self.processes.rank * ours : (self.processes.rank + 1) * ours]
         ]

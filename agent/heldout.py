@@ -33,7 +33,7 @@ def figures(
         )
         lengths = [len(g[0].token_ids) for g in drawn]
         cut = [g[0].finish_reason == "length" for g in drawn]
-    levels = processes.gathered(scorer.anchors.of(ours))
+    levels = processes.gathered(scorer.anchors.of([scorer.anchored(row) for row in ours]))
     scored, lengths, cut = (processes.gathered(part) for part in (scored, lengths, cut))
     found = scorer.figures(scored)
     return {

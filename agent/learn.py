@@ -101,6 +101,10 @@ class LearnConfig(BaseModel):
     lambda_copy: float = Field(default=0.1, ge=0, le=2)
     """Weight of the copy penalty (above 2.5 a copy that passed would be worse than one refused); unused in mode
     `paper`."""
+    soft_gate: bool = False
+    """For ablation: pay half for a right answer alone, and shaping outside the gate (`agent.scorer.Weights`)."""
+    scored_under: Literal["question", "rewriting"] = "question"
+    """For ablation: `rewriting` scores under the rewriting prompt, as methods before arXiv 2602.11220 did."""
     own_samples: int = Field(default=2, ge=1)
     """Backbone's own answers a prompt, the upper anchor of mode `anchored`."""
     embedding: str | None = None

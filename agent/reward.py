@@ -4,7 +4,7 @@
 
 g is the gate's verdict (1 or 0), d alignment with the frozen backbone, v what the candidate adds to the
 group's diversity, c how much of it is copied. All terms are exactly 0 outside the gate. Three modes differ in
-d and v (methods.md 1.2, 1.6; architecture.md, Reward and gate):
+d and v:
 
 `paper`     (arXiv 2602.11220, the released code) d_i = logistic(-z_i), z the group's z-score of the NLL over the
             feasible set; v_i the raw marginal of the mean pairwise distance; no copy term.
@@ -65,13 +65,15 @@ def group_reward(
     excess: ArrayLike | None = None,
     excess_demonstration: float | None = None,
     overlap: ArrayLike | None = None,
+    base: ArrayLike | None = None,
 ) -> GroupReward:
     """Reward one group.
 
     `feasible[i]` is the gate; `nll[i]` nats per token under the QA prompt (ignored where infeasible, may be
     NaN there); `embeddings` (K, D) or None for no diversity term; `nll_demonstration` and `nll_self` are needed
     by `anchored`, `excess` (nats, summed) and `excess_demonstration` by `typical`; `overlap[i]` in [0, 1] is
-    the share of candidate i that its demonstration holds too. Raises ValueError for what the mode lacks.
+    the share of candidate i that its demonstration holds too; `base[i]` is what a feasible candidate has before
+    the terms, 1 where it is not given. Raises ValueError for what the mode lacks.
     """
     gate = np.asarray(feasible, dtype=bool)
     nlls = _column(nll, gate, "nll")
@@ -98,7 +100,8 @@ def group_reward(
     copy = np.zeros(len(gate))
     if overlap is not None and mode != "paper":
         copy = np.where(gate, np.maximum(0.0, np.asarray(overlap, dtype=np.float64) - FREE_OVERLAP), 0.0)
-    shaped = 1.0 + lambda_dist * align + lambda_div * diversity - lambda_copy * copy
+    before = 1.0 if base is None else np.asarray(base, dtype=np.float64)
+    shaped = before + lambda_dist * align + lambda_div * diversity - lambda_copy * copy
     return GroupReward(np.where(gate, shaped, 0.0), align, diversity, copy)
 
 

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from agent import prompts
 from agent.alignment import AnchorCache, Anchors
 from agent.embedding import Embed, unit_rows
 from agent.gating import Gate
@@ -32,7 +33,7 @@ from agent.reward import GroupReward, Mode, group_reward
 from curate.checks.case import ngrams, words
 from curate.checks.copying import containment
 from curate.diversity import mean_distances_K, opening_entropy
-from curate.records import Verdict, VerdictStatus
+from curate.records import CheckStatus, Messages, Verdict, VerdictStatus
 
 Row = Mapping[str, Any]
 
@@ -45,6 +46,11 @@ class Weights:
     lambda_dist: float = 0.35
     lambda_div: float = 0.15
     lambda_copy: float = 0.1
+    soft_gate: bool = False
+    """For ablation: a rejected candidate has half of what an accepted one has if its answer is right, else 0, and
+    the terms on top of that. Here shaping leaks out of the gate, which is the point of measuring it."""
+    scored_under: Literal["question", "rewriting"] = "question"
+    """For ablation: `rewriting` asks how likely a text is where the demonstration is shown."""
 
     @property
     def signed(self) -> dict[str, float]:
@@ -105,17 +111,18 @@ class Scorer:
         verdicts = self.gate.verify_many(
             [rows[i] for i, _ in at], texts, [finish_reasons[i][j] for i, j in at]
         )
-        picked = [n for n, v in enumerate(verdicts) if v.accepted or score_rejected]
+        every = score_rejected or self.weights.soft_gate
+        picked = [n for n, v in enumerate(verdicts) if v.accepted or every]
         nll, excess = np.full(len(at), np.nan), np.full(len(at), np.nan)
         states: list[np.ndarray | None] = [None] * len(at)
         if picked:
-            prompts = [rows[at[n][0]]["messages"] for n in picked]
+            asked = [self.asked(rows[at[n][0]]) for n in picked]
             chosen = [texts[n] for n in picked]
-            scores, pooled = self.engine.score(prompts, chosen, adapter=False, embed=self.embed is None)
+            scores, pooled = self.engine.score(asked, chosen, adapter=False, embed=self.embed is None)
             vectors = unit_rows(pooled) if self.embed is None else self.embed(chosen)
             for n, score, vector in zip(picked, scores, vectors, strict=True):
                 nll[n], excess[n], states[n] = score.nll, score.excess, vector
-        anchors = self.anchors.of(rows)
+        anchors = self.anchors.of([self.anchored(row) for row in rows])
         scored, start = [], 0
         for row, group, levels in zip(rows, groups, anchors, strict=True):
             part = slice(start, start + len(group))
@@ -124,6 +131,16 @@ class Scorer:
             )
             start += len(group)
         return scored
+
+    def asked(self, row: Row) -> Messages:
+        """The prompt under which the texts of `row` are scored: its question alone."""
+        if self.weights.scored_under == "question":
+            return row["messages"]
+        return prompts.rewrite(row["messages"], row["demonstration"])
+
+    def anchored(self, row: Row) -> Row:
+        """`row` as the anchors are measured of it."""
+        return {**row, "messages": self.asked(row)}
 
     def _group(
         self,
@@ -135,14 +152,15 @@ class Scorer:
         states: Sequence[np.ndarray | None],
         anchors: Anchors,
     ) -> ScoredGroup:
-        usable = np.isfinite(nll) & anchors.suffice(self.weights.mode)
-        feasible = np.array([v.accepted for v in verdicts], bool) & usable
+        w = self.weights
+        usable = np.isfinite(nll) & anchors.suffice(w.mode)
+        passed = np.array([v.accepted for v in verdicts], bool)
+        feasible = (passed | w.soft_gate) & usable
         width = next((len(s) for s in states if s is not None), 1)
         embeddings = np.stack([np.zeros(width) if s is None else s for s in states])
         overlap = [
             containment(t, row["demonstration"]) if f else 0.0 for t, f in zip(texts, feasible, strict=True)
         ]
-        w = self.weights
         terms = group_reward(
             feasible.tolist(),
             nll,
@@ -157,13 +175,14 @@ class Scorer:
             excess=excess,
             excess_demonstration=anchors.excess_demonstration if feasible.any() else 0.0,
             overlap=overlap,
+            base=np.where(passed, 1.0, [0.5 * _answers_rightly(v) for v in verdicts]),
         )
         unscored = [
             v.status is VerdictStatus.UNVERIFIABLE or (v.accepted and not f)
             for v, f in zip(verdicts, feasible, strict=True)
         ]
         rewards = tuple(None if u else float(r) for u, r in zip(unscored, terms.reward, strict=True))
-        kept = embeddings[feasible]
+        kept = embeddings[feasible & passed]
         distance = float(mean_distances_K(kept).mean()) if len(kept) > 1 else math.nan
         return ScoredGroup(tuple(texts), tuple(verdicts), rewards, nll, terms, distance)
 
@@ -239,7 +258,8 @@ class Scorer:
             )
             if on_scored is not None:
                 on_scored(scored)
-            return [r if any(g.accepted) else None for g in scored for r in g.rewards]
+            soft = self.weights.soft_gate
+            return [r if soft or any(g.accepted) else None for g in scored for r in g.rewards]
 
         return gated_reward
 
@@ -248,6 +268,10 @@ class Scorer:
             return ["stop"] * num
         ends = set(self.engine.eos_ids)
         return ["stop" if len(i) and i[-1] in ends else "length" for i in ids]
+
+
+def _answers_rightly(verdict: Verdict) -> bool:
+    return any(check.name == "answer" and check.status is CheckStatus.PASS for check in verdict.checks)
 
 
 def _repetition(text: str, n: int = 4) -> float:

@@ -176,6 +176,16 @@ def curate(
     return outcome
 
 
+def chosen(holds: ArrayLike, condition: str) -> Curated:
+    """The outcome of one condition of the user's own: rows in which it does not hold go as `not_selected`."""
+    outcome = Curated()
+    for i, keeps in enumerate(np.asarray(holds, dtype=bool)):
+        outcome.reasons.append("")
+        if not keeps:
+            outcome.remove(i, "not_selected", f"not {condition}")
+    return outcome
+
+
 def _number(value: float | None) -> float:
     return np.nan if value is None else value
 

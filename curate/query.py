@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from curate import changes, gatefiles, versions
-from curate.catalog import MEMORY_LIMIT
+from curate.catalog import MEMORY_LIMIT, memory
 from curate.errors import UsageError
 from curate.parts import verified
 from curate.schema import CANDIDATE_SCHEMA, literal
@@ -53,6 +55,24 @@ def query(store: Store, sql: str) -> pa.Table:
         ) from wrong
     finally:
         con.close()
+
+
+def holds(store: Store, version: Version, condition: str) -> NDArray[np.bool_]:
+    """Whether `condition`, SQL over a row's columns and every other version, holds; for each row, in order.
+
+    Raises UsageError for what is no condition. NULL is no.
+    """
+    quoted = '"' + version.ref.replace('"', '""') + '"'
+    keys = query(store, f"SELECT row_id, target FROM {quoted} WHERE (\n{condition}\n)")
+    live = store.open(version).live().select(["row_id", "target", "order"])
+    with memory(store.root / "tmp") as con:
+        con.register("live", live)
+        con.register("chosen", keys)
+        found = con.sql(
+            'SELECT (c.row_id IS NOT NULL) AS holds FROM live LEFT JOIN (SELECT DISTINCT * FROM chosen) c '
+            'USING (row_id, target) ORDER BY live."order"'
+        ).to_arrow_table()
+    return found["holds"].to_numpy()
 
 
 def _view(con: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import RefusedError
+from curate.errors import RefusedError, UsageError
 from pipelines.jobs.options import Names, VersionRef, option
 
 REMOVED = "-removed"
@@ -49,6 +49,15 @@ def job(
         ),
         Names.MODEL,
     ] = None,
+    only: Annotated[
+        str | None,
+        option(
+            "--only",
+            help="Keep the rows in which this holds, and apply no filter besides: --only \"decision = 'rewrite'\".",
+            metavar="SQL",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Say what would go, commit nothing.")] = False,
     store: Any,
     config: Any,
@@ -57,28 +66,37 @@ def job(
 ) -> dict[str, Any]:
     """Remove duplicates, noise, contaminated and wrong rows of `name`, and choose within a budget.
 
-    Every removed row is kept in NAME-removed with its reason, and why in one sentence in its `meta`. Thresholds
+    With --only, keep the rows in which an SQL condition over their columns holds, and no other filter applies; other
+    versions are tables in it, as in --only 'row_id IN (SELECT row_id FROM "other@v2")'. Every removed row is kept in NAME-removed with its reason, and why in one sentence in its `meta`. Thresholds
     are the section `curate` of the configuration (`--set curate.max_nll=3`); `recast init` explains them.
     """
-    from curate.curation import COLUMNS, curate, limits_of
+    from curate.curation import COLUMNS, chosen, curate, limits_of
     from curate.decontamination import Benchmarks, texts_of
+    from curate.query import holds
 
+    if only is not None and (against or budget or embedding or config.given.get("curate")):
+        raise UsageError(
+            "--only applies no filter besides its condition, so --against, --budget, --embedding and the section "
+            "`curate` would have no effect; leave them out, or run `recast curate` twice."
+        )
     settings = config.section("curate", budget=budget)
     version = store.resolve(name)
     snapshot = store.open(version)
-    benchmarks = Benchmarks(
-        (text for path in against or () for text in texts_of(path)), settings.contamination_ngram
-    )
     scores = snapshot.table(["nll_demonstration", "pass_rate"])
     nll, rate = (scores[column].to_numpy() for column in scores.column_names)
-    outcome = curate(
-        snapshot.rows(COLUMNS),
-        settings,
-        limits=limits_of(settings, nll, rate),
-        benchmarks=benchmarks,
-        embed=_embed(embedding),
-        progress=progress and (lambda done: progress({"done": done, "total": version.rows})),
-    )
+    if only is not None:
+        outcome = chosen(holds(store, version, only), only)
+    else:
+        outcome = curate(
+            snapshot.rows(COLUMNS),
+            settings,
+            limits=limits_of(settings, nll, rate),
+            benchmarks=Benchmarks(
+                (text for path in against or () for text in texts_of(path)), settings.contamination_ngram
+            ),
+            embed=_embed(embedding),
+            progress=progress and (lambda done: progress({"done": done, "total": version.rows})),
+        )
     kept = outcome.counts.get("kept", 0)
     result = {
         "source": version.ref,
@@ -91,10 +109,12 @@ def job(
         "dry_run": dry_run,
     }
     if not kept:
-        raise RefusedError(
-            f"nothing of {version.ref} would be left: {_said(result['removed'])}. Loosen the threshold behind it "
-            "(section `curate` of the configuration); `--dry-run` shows the effect."
+        cure = (
+            f"No row fulfils --only {only!r}."
+            if only is not None
+            else "Loosen the threshold behind it (section `curate` of the configuration); `--dry-run` shows the effect."
         )
+        raise RefusedError(f"nothing of {version.ref} would be left: {_said(result['removed'])}. {cure}")
     return result if dry_run else result | _commit(store, config, run, snapshot, outcome, to, result)
 
 

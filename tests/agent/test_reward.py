@@ -272,3 +272,11 @@ def test_candidates_that_were_alike_from_the_start_did_not_grow_alike() -> None:
 def test_a_term_without_weight_raises_no_alarm() -> None:
     steps = [line(share_diversity=0.0, share_alignment=1.0)] * 10
     assert alarms(steps, {**WEIGHTS, "diversity": 0.0}) == {}
+
+
+def test_a_base_of_its_own_takes_the_place_of_one() -> None:
+    found = group_reward(
+        [True, True, False], [0.2, 0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.2, base=[1.0, 0.5, 0.5]
+    )
+    # alignment 1 at the level of own samples
+    assert found.reward.tolist() == pytest.approx([1.35, 0.85, 0.0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from agent.alignment import AnchorCache
 from agent.engine import Score
 from agent.scorer import Scorer, Weights
-from curate.records import Verdict, VerdictStatus
+from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 from tests.agent.test_alignment import TOKENIZER, FakeEngine, row
 
 ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0
@@ -69,6 +70,35 @@ def test_accepted_gets_shaped_refused_gets_zero_undecided_gets_none() -> None:
 def test_a_truncated_candidate_fails() -> None:
     group = scorer().score(ROWS[:1], [["aaaa"]], [["length"]])[0]
     assert group.rewards == (0.0,)
+
+
+def test_a_soft_gate_pays_outside_the_gate() -> None:
+    """For ablation: the answer alone is worth half, and the shaping is paid whatever the gate says."""
+
+    class AnswerGate(WordGate):
+        def verify_many(self, *args: Any, **kwargs: Any) -> list[Verdict]:
+            right = (Check("answer", CheckStatus.PASS), Check("arithmetic", CheckStatus.FAIL))
+            return [
+                replace(v, checks=right) if text[0] == "r" else v
+                for text, v in zip(args[1], super().verify_many(*args, **kwargs), strict=True)
+            ]
+
+    subject = scorer(lambda_div=0.0, soft_gate=True)
+    subject.gate = AnswerGate()
+    group = subject.score(ROWS[:1], [["aaaa", "r", "no", "u"]], [["stop"] * 4])[0]
+    # each is likelier than own samples: alignment 1, weight 0.35
+    assert group.rewards == (pytest.approx(1.35), pytest.approx(0.85), pytest.approx(0.35), None)
+    assert group.accepted == [True, False, False, False]
+
+
+def test_scored_under_the_rewriting_prompt_the_demonstration_is_shown() -> None:
+    subject = scorer(scored_under="rewriting")
+    seen: list[Any] = []
+    plain = subject.engine.logprobs
+    subject.engine.logprobs = lambda prompts, *a, **k: seen.extend(prompts) or plain(prompts, *a, **k)
+    subject.score(ROWS[:1], [["aaaa"]], [["stop"]])
+    assert len(seen) == 2, "the candidate and the demonstration"
+    assert all(ROWS[0]["demonstration"] in prompt[-1]["content"] for prompt in seen)
 
 
 def test_refused_candidates_are_not_scored_unless_asked_for() -> None:
