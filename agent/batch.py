@@ -20,6 +20,7 @@ from agent import prompts
 from agent.choice import (
     ERROR,
     TOO_LONG_TO_SCORE,
+    Alignment,
     aligned,
     distinct,
     failure_message,
@@ -138,6 +139,7 @@ class Worker:
         seed: int,
         targets: int = 1,
         tie_nats: float = 0.05,
+        alignment: Alignment = "nll",
         own_samples: int = 0,
         score: bool = True,
         states: bool = False,
@@ -145,7 +147,8 @@ class Worker:
     ) -> None:
         """`states` embeds texts by the hidden states of their scoring pass, `embed` by what it is."""
         self.engine, self.method, self.seed = engine, method, seed
-        self.targets, self.tie_nats, self.own_samples = targets, tie_nats, own_samples
+        self.targets, self.tie_nats, self.alignment = targets, tie_nats, alignment
+        self.own_samples = own_samples
         self.score, self.states, self.embed = score, states, embed
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
@@ -312,7 +315,7 @@ class Worker:
             return distinct(row.accepted)[: self.targets]
         if not self.score:
             return distinct(row.accepted)
-        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats)
+        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats, self.alignment)
 
     def _decision(self, row: Row, target: int, kept: Candidate) -> Decision:
         kind = DecisionKind.REPAIR if kept.attempt >= self.method.repairs_from else DecisionKind.REWRITE

@@ -1,15 +1,20 @@
 """Which accepted candidates a row keeps, and why a row that keeps its demonstration does.
 
-Of the accepted candidates, those within a tolerance of the likeliest count as equally well aligned
+Of the accepted candidates, those within a tolerance of the best aligned one count as equally well aligned
 (`aligned`); of these the ones farthest from what is already chosen are kept, one after another (`spread`). Pure
 functions; no engine, no gate. C candidates, D dimensions, M texts chosen so far. The rule is the same for every
 agent, the bare backbone included: otherwise part of what an agent seems to gain is selection.
+
+Alignment is measured by excess surprisal (`agent.reward`, mode `typical`) where the engine tells entropies, else by
+the mean NLL, which prefers predictable padding: in the world of `tests/trap.py`, where 50 of 112 first accepted
+rewrites of the bare backbone were long-winded, 79 of the likeliest by NLL were, and 24 of those of the least excess.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -20,14 +25,21 @@ ERROR = "error"
 TOO_LONG_TO_SCORE = "too_long_to_score"
 
 
-def aligned(accepted: Sequence[Candidate], tie_nats: float) -> list[Candidate]:
-    """Candidates within `tie_nats` of the lowest NLL, likeliest first; equals by (attempt, k).
+Alignment = Literal["excess", "nll"]
 
-    Of candidates with one text only the first is kept. Raises ValueError for one without an NLL.
+
+def aligned(accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment = "nll") -> list[Candidate]:
+    """Candidates within `tie_nats` (nats per token) of the best aligned one, best first; equals by (attempt, k).
+
+    `nll` ranks by the mean NLL, `excess` by the excess surprisal, which is a sum: its tolerance is `tie_nats` for every
+    token of the best one. Of candidates with one text only the first is kept. Raises ValueError for one without scores.
     """
-    ranked = sorted((_nll(c), c.attempt, c.k, i) for i, c in enumerate(accepted))
-    near = [accepted[i] for nll, _, _, i in ranked if nll - ranked[0][0] <= tie_nats]
-    return distinct(near)
+    if not accepted:
+        return []
+    ranked = sorted((_misfit(c, alignment), c.attempt, c.k, i) for i, c in enumerate(accepted))
+    best, _, _, first = ranked[0]
+    tolerance = tie_nats * (accepted[first].scores["num_tokens"] if alignment == "excess" else 1.0)
+    return distinct([accepted[i] for misfit, _, _, i in ranked if misfit - best <= tolerance])
 
 
 def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -80,7 +92,11 @@ def failure_message(candidates: Sequence[Candidate]) -> str:
     return Counter(messages).most_common(1)[0][0]
 
 
-def _nll(candidate: Candidate) -> float:
-    if candidate.nll is None:
-        raise ValueError(f"candidate {candidate.k} of row {candidate.row_id} has no NLL to be chosen by")
-    return candidate.nll
+def _misfit(candidate: Candidate, alignment: Alignment) -> float:
+    """What is lowest for the best aligned: nats per token, or nats."""
+    found = candidate.nll if alignment == "nll" else candidate.scores.get("excess")
+    if found is None:
+        raise ValueError(
+            f"candidate {candidate.k} of row {candidate.row_id} has no {alignment} to be chosen by"
+        )
+    return found

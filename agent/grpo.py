@@ -129,13 +129,13 @@ class Session:
             seed=config.seed,
             path=self.out / ANCHORS,
         )
-        weights = Weights(
+        weights = Weights.of(
             config.mode,
-            config.alignment_weight,
-            config.diversity_weight,
-            config.lambda_copy,
-            config.soft_gate,
-            config.scored_under,
+            config.lambda_dist,
+            config.lambda_div,
+            lambda_copy=config.lambda_copy,
+            soft_gate=config.soft_gate,
+            scored_under=config.scored_under,
         )
         embed = sentence_embedder(config.embedding) if config.embedding else None
         self.scorer = Scorer(

@@ -91,11 +91,11 @@ class LearnConfig(BaseModel):
     engine_batch: int = Field(default=128, ge=1)
     """Rows that the engine decodes or scores together."""
 
-    mode: Literal["anchored", "paper", "typical"] = "anchored"
-    """Reward mode (`agent.reward`)."""
+    mode: Literal["anchored", "paper", "typical"] = "typical"
+    """Reward mode (`agent.reward`). `typical` alone ends in the backbone's own style where another is likelier per
+    token (`tests/bench/agent_trap.py`)."""
     lambda_dist: float | None = Field(default=None, ge=0)
-    """Weight of alignment. None: 0.35 as in the paper; 1 in mode `typical`, whose term is meant to decide between
-    styles and at 0.35 had a twentieth of the advantage variance while some candidates failed."""
+    """Weight of alignment. None: 0.35 as in the paper, 1 in mode `typical` (`agent.scorer.Weights`)."""
     lambda_div: float | None = Field(default=None, ge=0)
     """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
     lambda_copy: float = Field(default=0.1, ge=0, le=2)
@@ -140,16 +140,6 @@ class LearnConfig(BaseModel):
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
             )
         return self
-
-    @property
-    def alignment_weight(self) -> float:
-        """`lambda_dist`, or the default of the mode."""
-        return (1.0 if self.mode == "typical" else 0.35) if self.lambda_dist is None else self.lambda_dist
-
-    @property
-    def diversity_weight(self) -> float:
-        """`lambda_div`, or the default of the mode."""
-        return (0.5 if self.mode == "paper" else 0.15) if self.lambda_div is None else self.lambda_div
 
 
 @dataclass(frozen=True, slots=True)

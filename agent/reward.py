@@ -56,7 +56,7 @@ def group_reward(
     nll: ArrayLike,
     embeddings: ArrayLike | None,
     *,
-    mode: Mode = "anchored",
+    mode: Mode,
     lambda_dist: float = 0.35,
     lambda_div: float = 0.15,
     lambda_copy: float = 0.1,

@@ -1,6 +1,6 @@
 """The rewriting job: generate K candidates, verify, repair, choose by alignment, else keep the expert.
 
-    candidates ~ agent(. | rewriting prompt)  ->  gate  ->  NLL under the QA prompt, adapter off  ->  choice
+    candidates ~ agent(. | rewriting prompt)  ->  gate  ->  scores under the QA prompt, adapter off  ->  choice
 
 A row without an accepted candidate keeps its demonstration, with the reason. Rows are worked in batches
 (`agent.batch`) that take turns at the engine (`agent.pipeline`), one Parquet part each (`agent.parts`), and every
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent import prompts
 from agent.batch import Method, Row, Worker, rewriting
+from agent.choice import Alignment
 from agent.embedding import Embed, backbone_embedder, sentence_embedder
 from agent.engine import Engine, Sampling
 from agent.gating import Gate
@@ -58,8 +59,11 @@ class RewriteConfig(BaseModel):
     """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
     targets: int = Field(1, ge=1)
     """Rewrites kept a row at most, each unlike the others; the second and further ones have targets 1, 2, ..."""
+    alignment: Literal["auto", "excess", "nll"] = "auto"
+    """What the best aligned candidate is least in: `excess` surprisal, or mean `nll`, which prefers predictable padding
+    (`agent.choice`). `auto`: `excess` where the engine tells entropies (hf), else `nll`."""
     tie_nats: float = Field(0.05, ge=0)
-    """Candidates within this of the lowest NLL (nats per token) count as equally well aligned."""
+    """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
     scoring: bool = True
     """Measure NLLs under the backbone. Without them the first accepted candidate is kept: for servers that return
     no log-probabilities of given text."""
@@ -120,6 +124,7 @@ def rewrite(
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
     parts = Parts(Path(run_dir), plan)
+    by = alignment(engine, config)
     states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
     worker = Worker(
         engine,
@@ -127,6 +132,7 @@ def rewrite(
         seed=config.seed,
         targets=config.targets,
         tie_nats=config.tie_nats,
+        alignment=by,
         own_samples=config.own_samples,
         score=config.scoring,
         states=states,
@@ -149,6 +155,7 @@ def rewrite(
         run_dir=Path(run_dir),
         fingerprint=plan.fingerprint,
         method=method.name,
+        alignment=by,
         embedding=embedding,
         **tally.figures(),
         part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
@@ -167,6 +174,19 @@ def rewrite(
             "run_id": plan.fingerprint,
         },
     )
+
+
+def alignment(engine: Engine, config: RewriteConfig) -> Alignment:
+    """What `config.alignment` names. Raises UsageError where the engine cannot tell the entropies that it asks for."""
+    tells_entropies = hasattr(engine, "score")
+    if config.alignment == "excess" and not tells_entropies:
+        raise UsageError(
+            f"the engine {engine.name!r} tells no entropies, which excess surprisal needs; set rewrite.alignment to "
+            "`nll`, or use --engine hf."
+        )
+    if config.alignment != "auto":
+        return config.alignment
+    return "excess" if tells_entropies else "nll"
 
 
 def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None, str]:

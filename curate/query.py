@@ -69,7 +69,7 @@ def holds(store: Store, version: Version, condition: str) -> NDArray[np.bool_]:
         con.register("live", live)
         con.register("chosen", keys)
         found = con.sql(
-            'SELECT (c.row_id IS NOT NULL) AS holds FROM live LEFT JOIN (SELECT DISTINCT * FROM chosen) c '
+            "SELECT (c.row_id IS NOT NULL) AS holds FROM live LEFT JOIN (SELECT DISTINCT * FROM chosen) c "
             'USING (row_id, target) ORDER BY live."order"'
         ).to_arrow_table()
     return found["holds"].to_numpy()

@@ -67,8 +67,10 @@ def job(
     """Remove duplicates, noise, contaminated and wrong rows of `name`, and choose within a budget.
 
     With --only, keep the rows in which an SQL condition over their columns holds, and no other filter applies; other
-    versions are tables in it, as in --only 'row_id IN (SELECT row_id FROM "other@v2")'. Every removed row is kept in NAME-removed with its reason, and why in one sentence in its `meta`. Thresholds
-    are the section `curate` of the configuration (`--set curate.max_nll=3`); `recast init` explains them.
+    versions are tables in it, as in --only 'row_id IN (SELECT row_id FROM "other@v2")'.
+
+    Every removed row is kept in NAME-removed with its reason, and why in one sentence in its `meta`. Thresholds are
+    the section `curate` of the configuration (`--set curate.max_nll=3`); `recast init` explains them.
     """
     from curate.curation import COLUMNS, chosen, curate, limits_of
     from curate.decontamination import Benchmarks, texts_of

@@ -374,15 +374,3 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 def test_configurations_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LearnConfig(**options)
-
-
-def test_the_weight_of_alignment_follows_the_mode() -> None:
-    weights = [LearnConfig(mode=mode).alignment_weight for mode in ("paper", "anchored", "typical")]
-    assert weights == [0.35, 0.35, 1.0]
-    assert LearnConfig(mode="typical", lambda_dist=0.2).alignment_weight == 0.2
-
-
-def test_the_weight_of_diversity_follows_the_mode() -> None:
-    assert LearnConfig(mode="paper").diversity_weight == 0.5
-    assert LearnConfig().diversity_weight == 0.15
-    assert LearnConfig(mode="paper", lambda_div=0.0).diversity_weight == 0.0

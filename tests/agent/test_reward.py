@@ -113,6 +113,7 @@ def test_every_term_is_exactly_zero_outside_the_gate() -> None:
         nll_demonstration=1.0,
         nll_self=0.2,
         overlap=[0.9, 0.9, 0.0],
+        mode="anchored",
     )
     for column in (found.reward, found.alignment, found.diversity, found.copy):
         assert column[1] == 0.0
@@ -120,20 +121,30 @@ def test_every_term_is_exactly_zero_outside_the_gate() -> None:
 
 
 def test_all_infeasible_gives_zeros_without_asking_for_anchors() -> None:
-    found = group_reward([False] * 3, [math.nan] * 3, np.eye(3), nll_demonstration=0.0, nll_self=0.0)
+    found = group_reward(
+        [False] * 3, [math.nan] * 3, np.eye(3), nll_demonstration=0.0, nll_self=0.0, mode="anchored"
+    )
     assert found.reward.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_diversity_favours_the_one_that_differs_on_the_scale_of_alignment() -> None:
     embeddings = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     # b = 1/4, 1/4, 1/2: z = -0.7071, -0.7071, 1.4142, logistic 0.3303, 0.3303, 0.8044
-    found = group_reward([True] * 3, [0.2] * 3, embeddings, nll_demonstration=1.0, nll_self=0.2)
+    found = group_reward(
+        [True] * 3, [0.2] * 3, embeddings, nll_demonstration=1.0, nll_self=0.2, mode="anchored"
+    )
     assert found.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442], abs=1e-4)
 
 
 def test_the_copy_penalty_begins_at_the_free_overlap() -> None:
     found = group_reward(
-        [True] * 3, [0.2] * 3, None, nll_demonstration=1.0, nll_self=0.2, overlap=[FREE_OVERLAP, 0.8, 1.0]
+        [True] * 3,
+        [0.2] * 3,
+        None,
+        nll_demonstration=1.0,
+        nll_self=0.2,
+        overlap=[FREE_OVERLAP, 0.8, 1.0],
+        mode="anchored",
     )
     assert found.copy.tolist() == pytest.approx([0.0, 0.2, 0.4])
     assert found.reward.tolist() == pytest.approx([1.35, 1.33, 1.31])
@@ -155,7 +166,9 @@ def test_what_a_mode_lacks_is_named(options: dict, words: str) -> None:
 
 def test_a_feasible_candidate_without_nll_is_refused() -> None:
     with pytest.raises(ValueError, match="candidate 1"):
-        group_reward([True, True], [0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.1)
+        group_reward(
+            [True, True], [0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.1, mode="anchored"
+        )
 
 
 def group(reward: list[float], alignment: list[float], diversity: list[float]) -> GroupReward:
@@ -276,7 +289,13 @@ def test_a_term_without_weight_raises_no_alarm() -> None:
 
 def test_a_base_of_its_own_takes_the_place_of_one() -> None:
     found = group_reward(
-        [True, True, False], [0.2, 0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.2, base=[1.0, 0.5, 0.5]
+        [True, True, False],
+        [0.2, 0.2, math.nan],
+        None,
+        nll_demonstration=1.0,
+        nll_self=0.2,
+        base=[1.0, 0.5, 0.5],
+        mode="anchored",
     )
     # alignment 1 at the level of own samples
     assert found.reward.tolist() == pytest.approx([1.35, 0.85, 0.0])

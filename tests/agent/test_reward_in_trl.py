@@ -22,7 +22,7 @@ def test_the_reward_serves_as_a_reward_function_of_plain_trl(tmp_path: Path) -> 
     model = get_peft_model(plain, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     engine = HFEngine(model, tokenizer)
     anchors = AnchorCache(engine, tokenizer, own_samples=1, max_tokens=8)
-    scorer = Scorer(engine, LetterGate(), anchors, Weights(mode="anchored"))
+    scorer = Scorer(engine, LetterGate(), anchors, Weights.of("anchored"))
     seen: list[ScoredGroup] = []
     rows = [
         {

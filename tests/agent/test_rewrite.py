@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,8 +229,27 @@ def test_ties_are_within_the_tolerance_likeliest_first_and_hold_a_text_once():
     assert [c.k for c in aligned(group, 0.10)] == [1, 0, 2]
     assert [c.k for c in aligned(group, 0)] == [1]
     assert aligned([], 0.05) == []
-    with pytest.raises(ValueError, match="has no NLL"):
+    with pytest.raises(ValueError, match="has no nll"):
         aligned([accepted(0, None)], 0.05)
+
+
+def test_excess_is_a_sum_so_its_tolerance_grows_with_the_length_of_the_best():
+    def scored(k, nll, excess, num_tokens):
+        return replace(accepted(k, nll), scores={"excess": excess, "num_tokens": num_tokens})
+
+    # the padded text is likelier per token and pays for every line of it
+    own, padded, near = scored(0, 0.17, 2.0, 60), scored(1, 0.07, 6.0, 130), scored(2, 0.20, 4.9, 60)
+    assert [c.k for c in aligned([own, padded, near], 0.05)] == [1]
+    assert [c.k for c in aligned([own, padded, near], 0.05, "excess")] == [0, 2]  # within 60 x 0.05 = 3 nats
+    assert [c.k for c in aligned([own, padded, near], 0.01, "excess")] == [0]
+    with pytest.raises(ValueError, match="has no excess"):
+        aligned([accepted(0, 0.3)], 0.05, "excess")
+
+
+def test_an_engine_without_entropies_cannot_be_asked_for_excess(tmp_path):
+    with pytest.raises(UsageError, match="tells no entropies"):
+        rewrite(rows(1), FakeEngine(), FakeGate(), config(alignment="excess"), tmp_path / "a")
+    assert rewrite(rows(1), FakeEngine(), FakeGate(), config(), tmp_path / "b").alignment == "nll"
 
 
 def test_the_farthest_is_measured_from_its_nearest_neighbour():

@@ -57,7 +57,9 @@ class WordGate:
 
 def scorer(**options: Any) -> Scorer:
     engine = Engine()
-    return Scorer(engine, WordGate(), AnchorCache(engine, TOKENIZER), Weights(**options))
+    return Scorer(
+        engine, WordGate(), AnchorCache(engine, TOKENIZER), Weights.of(**{"mode": "anchored", **options})
+    )
 
 
 def test_accepted_gets_shaped_refused_gets_zero_undecided_gets_none() -> None:
@@ -161,3 +163,11 @@ def test_repetition_is_the_share_of_word_4_grams_said_before() -> None:
     text = "a b c d a b c d"
     group = scorer().score(ROWS[:1], [[text]], [["stop"]])
     assert scorer().figures(group)["repetition"] == pytest.approx(1 / 5)
+
+
+def test_weights_follow_the_mode_unless_they_are_given() -> None:
+    found = {mode: Weights.of(mode) for mode in ("paper", "anchored", "typical")}
+    assert [w.lambda_dist for w in found.values()] == [0.35, 0.35, 1.0]
+    assert [w.lambda_div for w in found.values()] == [0.5, 0.15, 0.15]
+    given = Weights.of("typical", 0.2, 0.0)
+    assert (given.lambda_dist, given.lambda_div) == (0.2, 0.0)

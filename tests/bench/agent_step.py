@@ -83,7 +83,7 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
 
     engine = HFEngine(model, tokenizer, batch_size=config.engine_batch)
     gate: Any = load_gate(CONFIG["gate"])  # a cached property is no plain attribute to a type checker
-    scorer = Scorer(engine, gate, AnchorCache(engine, tokenizer), Weights())
+    scorer = Scorer(engine, gate, AnchorCache(engine, tokenizer), Weights.of())
 
     def rollout(asked: list[Any], _: Any) -> dict[str, Any]:
         k = config.candidates

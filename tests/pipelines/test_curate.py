@@ -176,12 +176,14 @@ def test_a_crash_between_the_two_commits_loses_nothing_and_doubles_nothing(recas
 def test_a_condition_of_ones_own_keeps_its_rows_and_no_filter_goes_beside_it(recast, demos):
     recast("import", demos, "--as", "d")
     recast("curate", "d", "--as", "clean", "--against", "bench.jsonl")
-    made = recast("curate", "d", "--as", "few", "--only", "row_id LIKE 'good-1%' OR row_id = 'copy'", "--json").json
+    made = recast(
+        "curate", "d", "--as", "few", "--only", "row_id LIKE 'good-1%' OR row_id = 'copy'", "--json"
+    ).json
     # good-1, good-10, good-11, and the exact duplicate, which a filter would have removed
     assert (made["kept"], made["removed"]) == (4, {"not_selected": 13})
     assert recast("sql", 'SELECT count(*) AS n FROM "few-removed"', "--json").json["rows"] == [{"n": 13}]
 
-    matched = 'row_id IN (SELECT row_id FROM "clean@v1") AND row_id <> \'good-0\''
+    matched = "row_id IN (SELECT row_id FROM \"clean@v1\") AND row_id <> 'good-0'"
     made = recast("curate", "d", "--as", "matched", "--only", matched, "--json").json
     rows = recast("sql", 'SELECT row_id FROM "matched"', "--json").json["rows"]
     assert {row["row_id"] for row in rows} == {f"good-{i}" for i in range(1, 12)} and made["kept"] == 11
