@@ -147,7 +147,8 @@ class Worker:
     ) -> None:
         """`states` embeds texts by the hidden states of their scoring pass, `embed` by what it is."""
         self.engine, self.method, self.seed = engine, method, seed
-        self.targets, self.tie_nats, self.alignment = targets, tie_nats, alignment
+        self.targets, self.tie_nats = targets, tie_nats
+        self.alignment: Alignment = alignment
         self.own_samples = own_samples
         self.score, self.states, self.embed = score, states, embed
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)

@@ -2,5 +2,5 @@
 
 `grid` says what is compared, fixed before any reported seed is run; `subject` what it is measured on; `plan` turns
 cells into stages; `selection` chooses learning rates and the best agent, by one rule for every arm, on questions
-that are not reported; `table` and `picture` say what came out; `effect` runs the whole.
+that are not reported; `datasets`, `table` and `picture` say what came out; `effect` runs the whole.
 """

@@ -14,11 +14,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from pipelines import stages
 from pipelines.config import Config
-from pipelines.effect import picture, plan, table
-from pipelines.effect.grid import ORACLE, Arm, Cell, Grid, first_phase, second_phase
+from pipelines.effect import datasets, picture, plan, table
+from pipelines.effect.grid import (
+    DEMONSTRATIONS,
+    ORACLE,
+    Arm,
+    Cell,
+    Grid,
+    first_phase,
+    second_phase,
+    study_phase,
+)
 from pipelines.effect.selection import Point, best, half, point
 from pipelines.effect.subject import Subject
 from pipelines.progress import Reporter
@@ -59,6 +69,54 @@ class Measured:
         lrs = sorted({c.lr for c in self.cells if c.arm == arm})
         return {lr: point(self.base, self.runs(arm, lr), target) for lr in lrs}
 
+    def best_lr(self, arm: Arm, target: str, grid: Grid) -> float:
+        """The learning rate that the rule chooses for an arm."""
+        return best(self.points(arm, target), grid.slack)
+
+    def at_best(self, arms: Sequence[Arm], target: str, grid: Grid) -> dict[Arm, Point]:
+        """Where each arm lies at its learning rate, on the half that chooses."""
+        return {arm: self.points(arm, target)[self.best_lr(arm, target, grid)] for arm in arms}
+
+    def versions(self) -> dict[tuple[str, int], str]:
+        """(rows, seed) -> the version that holds them."""
+        found = {}
+        for cell in self.cells:
+            for rows in (DEMONSTRATIONS, cell.arm.rows):
+                stage = f"import-{cell.seed}" if rows == DEMONSTRATIONS else f"{rows}-{cell.seed}"
+                found[rows, cell.seed] = self.outcomes[stage].result["version"]
+        return found
+
+
+def prove(
+    out: Path,
+    subject: Subject,
+    grid: Grid,
+    *,
+    models: Sequence[str],
+    config: Config,
+    jobs: int,
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Run the grid on the first of `models` into `out`, and the headline arms on every other into `out/NAME`.
+
+    Returns the result of the first with those of the others, by name, under `others` (also `out/result.json`).
+    Raises UsageError for two models of one name, and what stages raise.
+    """
+    names = [Path(model).name for model in models]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"two backbones are called {twice!r}; the folder of each is called by its name.")
+    first, *others = models
+    result = run(out, subject, grid, model=first, config=config, jobs=jobs, reporter=reporter)
+    further = grid.headline(result["best_agent"])
+    result["others"] = {
+        Path(model).name: run(
+            out / Path(model).name, subject, further, model=model, config=config, jobs=jobs, reporter=reporter
+        )
+        for model in others
+    }
+    write_whole(out / "result.json", json.dumps(result, indent=1) + "\n")
+    return result
+
 
 def run(
     out: Path,
@@ -87,6 +145,10 @@ def run(
     chosen = best_agent(measured, grid, subject.target)
     if further := second_phase(grid, chosen):
         work(further)
+    if grid.study:
+        work(
+            study_phase(grid, chosen, {d: measured.best_lr(Arm(d), subject.target, grid) for d in grid.data})
+        )
     result = summary(measured, grid, subject, chosen, out)
     result |= {
         "model": model,
@@ -100,49 +162,46 @@ def run(
 
 def best_agent(measured: Measured, grid: Grid, target: str) -> str:
     """The agents' data set that the rule chooses, each at the learning rate that the rule chooses for it."""
-    at_best: dict[str, Point] = {}
-    for data in grid.agents:
-        points = measured.points(Arm(data), target)
-        at_best[data] = points[best(points, grid.slack)]
-    return best(at_best, grid.slack)
+    return best(measured.at_best([Arm(data) for data in grid.agents], target, grid), grid.slack).data
 
 
 def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: Path) -> dict[str, Any]:
     """Everything that is reported, written beside the store."""
     arms = list(dict.fromkeys(cell.arm for cell in measured.cells))
-    lrs = {arm: best(measured.points(arm, subject.target), grid.slack) for arm in arms}
-    cells = {arm: measured.at(arm, lrs[arm]) for arm in arms}
+    lrs = {arm: measured.best_lr(arm, subject.target, grid) for arm in arms}
     losses = {
-        arm: [float(measured.outcomes[f"sft-{c.name}"].result["start_loss"]) for c in found]
-        for arm, found in cells.items()
+        arm: [
+            float(measured.outcomes[f"sft-{c.name}"].result["start_loss"]) for c in measured.at(arm, lrs[arm])
+        ]
+        for arm in arms
     }
     runs = {arm: measured.runs(arm, lrs[arm]) for arm in arms}
-    results = table.arm_results(measured.base, runs, lrs, losses, subject.target)
+    results = table.arm_results(measured.base, runs, lrs, losses, subject.target, chosen)
     reported = compare(half(measured.base, choosing=False), {}, target=[subject.target])
     base = {"downstream": reported.base_downstream or 0.0, "general": reported.base_general or 0.0}
-    accepted = accepted_shares(measured)
-    write_whole(out / "table.md", table.markdown(results, base, accepted))
+    found = datasets.described(measured.cells, measured.outcomes, measured.versions(), out / "store")
+    rivals = table.rivals(results, chosen)
+    rehearsed = [arm for arm in arms if arm.rehearsal and arm.data == chosen]
+    with_rehearsal = (
+        best(measured.at_best(rehearsed, subject.target, grid), grid.slack) if rehearsed else None
+    )
+    bounds = table.bounds(results, chosen)
+    bounds += table.rehearsed_bounds(next((r for r in results if r.arm == with_rehearsal), None))
+    parts = [table.markdown(results, base), table.rivals_markdown(rivals, chosen), datasets.markdown(found)]
+    write_whole(out / "table.md", "\n".join(parts))
     write_whole(out / "plane.svg", plane(measured, grid, subject.target))
     write_whole(out / "loss.svg", loss_curves(measured, lrs))
     return {
         "best_agent": chosen,
         "base": base,
         "arms": table.plain(results, chosen),
-        "bounds": [asdict(bound) for bound in table.bounds(results, chosen)],
-        "accepted": accepted,
+        "bounds": [asdict(bound) for bound in bounds],
+        "rivals": [asdict(rival) for rival in rivals],
+        "data_sets": [asdict(data) for data in found],
         "cost_seconds": costs(measured),
         "table": str(out / "table.md"),
         "pictures": [str(out / "plane.svg"), str(out / "loss.svg")],
     }
-
-
-def accepted_shares(measured: Measured) -> dict[str, float]:
-    """Share of rows that a data set rewrites, mean over seeds."""
-    shares: dict[str, list[float]] = defaultdict(list)
-    for name, outcome in measured.outcomes.items():
-        if "fallback_share" in outcome.result:
-            shares[name.rpartition("-")[0]].append(1 - outcome.result["fallback_share"])
-    return {data: sum(values) / len(values) for data, values in shares.items()}
 
 
 def costs(measured: Measured) -> dict[str, float]:

@@ -1,13 +1,16 @@
 """What is compared with what. A grid is fixed before the seeds that are reported are run.
 
-An arm is a way to fine-tune: the data, the objective, full weights or a LoRA, with or without rehearsal rows. A cell is
-an arm at one learning rate, with one seed, on one backbone: one SFT and one evaluation. Seeds stand for everything that
-is drawn: the demonstrations (in the pocket world), the agent's learning, the rewriting and the order of SFT.
+An arm is a way to fine-tune: the data, which of its rows, the objective, full weights or a LoRA, with or without
+rehearsal rows. A cell is an arm at one learning rate, with one seed, on one backbone: one SFT and one evaluation.
+Seeds stand for everything that is drawn: the demonstrations (in the pocket world), the agent's learning, the rewriting
+and the order of SFT.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +20,20 @@ BASELINES = ("sdft", "mind-the-gap")
 DATA = (DEMONSTRATIONS, PROMPT, *BASELINES, *(f"agent-{mode}" for mode in AGENT_MODES), ORACLE)
 OBJECTIVES = ("dft", "deft", "cayley", "eaft")
 RANKS = (8, 32)
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "soft-gate": {"soft_gate": True},
+    "no-alignment": {"lambda_dist": 0.0},
+    "no-diversity": {"lambda_div": 0.0},
+    "rewriting-prompt": {"scored_under": "rewriting"},
+}
+"""What the study takes out of the best agent's reward, as settings of `agent.learn`. The last one is the paper's
+central claim: that scoring must not see the rewriting prompt."""
+
+
+def spoken(data: str) -> str:
+    """A data set as tables call it: `agent-typical-k2` is "agent, typical, k2"."""
+    agent, _, rest = data.partition("-")
+    return ", ".join([agent, *rest.split("-", 1)]) if agent == "agent" else data
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +44,32 @@ class Arm:
     objective: str = "nll"
     rank: int | None = None
     rehearsal: bool = False
+    rewritten_by: tuple[str, ...] = ()
+    """Only the questions that all of these data sets rewrote; all rows where it names none."""
+
+    @property
+    def rows(self) -> str:
+        """What its rows are called, of letters, digits and hyphens."""
+        return "-".join([self.data, *(["by", *self.rewritten_by] if self.rewritten_by else [])])
 
     @property
     def name(self) -> str:
         """Of letters, digits and hyphens, as stages are called."""
-        parts = [self.data, self.objective.replace(":", "-").replace(".", "-")]
+        parts = [self.rows, self.objective.replace(":", "-").replace(".", "-")]
         parts += [f"lora{self.rank}"] if self.rank else []
         return "-".join([*parts, *(["rehearsal"] if self.rehearsal else [])])
 
     @property
     def label(self) -> str:
         """As tables call it."""
-        words = [self.data.replace("agent-", "agent, ") + (" + rehearsal" if self.rehearsal else "")]
+        words = [spoken(self.data) + (" + rehearsal" if self.rehearsal else "")]
         words += [self.objective.upper()] if self.objective != "nll" else []
-        return " · ".join([*words, *([f"LoRA {self.rank}"] if self.rank else [])])
+        words += [f"LoRA {self.rank}"] if self.rank else []
+        if self.rewritten_by == (self.data,):
+            words.append("rewritten rows only")
+        elif self.rewritten_by:
+            words.append(f"questions that {' and '.join(map(spoken, self.rewritten_by))} rewrote")
+        return " · ".join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +112,29 @@ class Grid(BaseModel):
     rehearsal_share: float = Field(default=0.25, gt=0, lt=1)
     """Rehearsal rows by the side of every other row."""
 
+    study: bool = False
+    """Whether the best agent is taken apart: group size, gate, terms of the reward, rows."""
+    study_groups: tuple[int, ...] = (2, 4, 16)
+    """Group sizes K of the study; the agent itself has that of the configuration (8 in the pocket world)."""
+    study_candidates: int = Field(default=64, ge=2)
+    """Candidates a learning step of the study of K, whatever K: prompts a step are this over K."""
+
+    @property
+    def variants(self) -> Mapping[str, dict[str, Any]]:
+        """Settings of `agent.learn` of the study's agents, by name."""
+        return {
+            f"k{k}": {"candidates": k, "prompts_per_step": self.study_candidates // k}
+            for k in self.study_groups
+        } | ABLATIONS
+
+    def headline(self, agent: str) -> Grid:
+        """What further backbones are for: the two headline arms between prompting alone and the oracle."""
+        data = (DEMONSTRATIONS, PROMPT, agent, ORACLE)
+        left = tuple(name for name in data if name in self.data)
+        return self.model_copy(
+            update={"data": left, "objectives": (), "ranks": (), "headline_seeds": self.seeds, "study": False}
+        )
+
     @property
     def agents(self) -> tuple[str, ...]:
         return tuple(name for name in self.data if name.startswith("agent-"))
@@ -118,3 +170,17 @@ def second_phase(grid: Grid, best: str) -> list[Cell]:
     cells = [Cell(arm, lr, seed) for arm in arms for lr in grid.lrs for seed in range(grid.seeds)]
     more = range(grid.seeds, grid.headline_seeds)
     return cells + [Cell(Arm(data), lr, seed) for data in two for lr in grid.lrs for seed in more]
+
+
+def study_phase(grid: Grid, best: str, lrs: Mapping[str, float]) -> list[Cell]:
+    """The best agent taken apart, and coverage set apart from quality; `lrs`: the learning rate chosen by data set.
+
+    Rows that kept the expert's text are left out (`rewritten rows only`), and every arm is given the questions that
+    both prompting and the agent rewrote, so that a data set cannot gain by which questions it covers.
+    """
+    arms = [(Arm(f"{best}-{variant}"), lrs[best]) for variant in grid.variants]
+    rewriters = [data for data in (PROMPT, best) if data in lrs]
+    arms += [(Arm(data, rewritten_by=(data,)), lrs[data]) for data in rewriters]
+    matched = [data for data in (DEMONSTRATIONS, *rewriters) if data in lrs]
+    arms += [(Arm(data, rewritten_by=tuple(rewriters)), lrs[data]) for data in matched if len(rewriters) > 1]
+    return [Cell(arm, lr, seed) for arm, lr in arms for seed in range(grid.seeds)]

@@ -15,14 +15,18 @@ def stages(cells: Sequence[Cell], subject: Subject, grid: Grid, model: str) -> l
     """Everything that `cells` need on one backbone, measurements included, in the mapping form of `stages.Plan`."""
     suites = [str(path) for path in subject.suites]
     planned = [_stage("base", "eval", 30, model=model, suite=suites, label="base")]
-    sources = dict.fromkeys((cell.arm.data, cell.seed) for cell in cells)
+    sources = dict.fromkeys(
+        (data, cell.seed) for cell in cells for data in (cell.arm.data, *cell.arm.rewritten_by)
+    )
     for seed in dict.fromkeys(seed for _, seed in sources):
         demonstrations = str(subject.demonstrations[seed])
         planned.append(
             _stage(f"import-{seed}", "import", 5, path=demonstrations, to=f"demonstrations-{seed}")
         )
     for data, seed in sources:
-        planned += _source(data, seed, subject, model)
+        planned += _source(data, seed, subject, grid, model)
+    for arm, seed in dict.fromkeys((cell.arm, cell.seed) for cell in cells if cell.arm.rewritten_by):
+        planned.append(_subset(arm, seed))
     if any(cell.arm.rehearsal for cell in cells):
         count = max(1, round(grid.rehearsal_share * grid.rows))
         planned.append(_stage(REHEARSAL, "rehearse", 30, name=REHEARSAL, own=count, model=model))
@@ -38,7 +42,17 @@ def version_of(data: str, seed: int) -> str:
     return f"${{{data}-{seed}.version}}"
 
 
-def _source(data: str, seed: int, subject: Subject, model: str) -> list[dict[str, Any]]:
+def _subset(arm: Arm, seed: int) -> dict[str, Any]:
+    """The rows of a data set whose questions all of some data sets rewrote."""
+    rewritten = (
+        f"row_id IN (SELECT row_id FROM \"{version_of(data, seed)}\" WHERE decision IN ('rewrite', 'repair'))"
+        for data in arm.rewritten_by
+    )
+    name, rows = f"{arm.rows}-{seed}", version_of(arm.data, seed)
+    return _stage(name, "curate", 2, name=rows, to=name, only=" AND ".join(rewritten))
+
+
+def _source(data: str, seed: int, subject: Subject, grid: Grid, model: str) -> list[dict[str, Any]]:
     """The stages that make a data set of the demonstrations."""
     rows, name, to = version_of(DEMONSTRATIONS, seed), f"{data}-{seed}", f"{data}-{seed}"
     if data == DEMONSTRATIONS:
@@ -48,16 +62,17 @@ def _source(data: str, seed: int, subject: Subject, model: str) -> list[dict[str
     if data == PROMPT or data in BASELINES:
         return [_stage(name, "rewrite", 60, name=rows, to=to, model=model, method=data, seed=seed)]
     learn = f"learn-{data}-{seed}"
-    mode = {"learn": {"mode": data.removeprefix("agent-")}}
+    mode, _, variant = data.removeprefix("agent-").partition("-")
+    config = {"learn": {"mode": mode, **(grid.variants[variant] if variant else {})}}
     return [
-        _stage(learn, "learn", 110, config=mode, name=rows, model=model, seed=seed),
+        _stage(learn, "learn", 110, config=config, name=rows, model=model, seed=seed),
         _stage(name, "rewrite", 60, name=rows, to=to, model=model, agent=f"${{{learn}.out}}", seed=seed),
     ]
 
 
 def _cell(cell: Cell, grid: Grid, suites: list[str], model: str) -> Iterable[dict[str, Any]]:
     arm: Arm = cell.arm
-    rows = [version_of(arm.data, cell.seed)]
+    rows = [f"${{{arm.rows}-{cell.seed}.version}}" if arm.rewritten_by else version_of(arm.data, cell.seed)]
     if arm.rehearsal:
         rows.append(f"${{{REHEARSAL}.version}}:{grid.rehearsal_share:g}")
     sft: dict[str, Any] = {"lr": cell.lr, "objective": arm.objective, "checkpoints": 0}

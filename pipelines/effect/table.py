@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.effect.grid import DEMONSTRATIONS, ORACLE, Arm
+from pipelines.effect.grid import DATA, DEMONSTRATIONS, ORACLE, Arm
 from pipelines.effect.selection import half
 from train.bootstrap import Interval
 from train.compare import Comparison, Pair, compare
@@ -16,6 +16,8 @@ from train.results import EvalResult
 
 MIN_GAIN, MAX_RATIO, MAX_START, MAX_ORACLE = -1.0, 0.6, 0.4, 1.3
 """Bounds of the headline: points, ratio, ratio, ratio. Fixed with the grid."""
+MAX_POINTS, MAX_REHEARSED = 3.0, 0.15
+"""Bounds of the best agent's rows with rehearsal: points forgotten, and of what the demonstrations forget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,14 @@ class ArmResult:
     general: float
     forgetting: Interval
     gold_loglik_change: float | None  # nats per token
-    start_loss: float  # mean over seeds, nats per token
+    start_losses: tuple[float, ...]  # by seed, nats per token
     against_demonstrations: Pair | None
+    against_best: Pair | None
+    """The best agent's rows, plain likelihood, minus this arm."""
+
+    @property
+    def start_loss(self) -> float:
+        return float(np.mean(self.start_losses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +57,17 @@ def arm_results(
     lrs: Mapping[Arm, float],
     start_losses: Mapping[Arm, Sequence[float]],
     target: str,
+    best: str,
 ) -> list[ArmResult]:
-    """Compare every arm with the base and with demonstrations (NLL), over questions and seeds."""
-    named = {arm.name: [half(run, choosing=False) for run in found] for arm, found in runs.items()}
+    """Compare every arm with the base, with demonstrations and with the rows of the agent `best` (both NLL), over
+    questions and seeds.
+    """
+    # a pair is the later arm minus the earlier: everything is compared with the first and with the last
+    ordered = sorted(runs, key=lambda arm: (arm == Arm(best)) - (arm == Arm(DEMONSTRATIONS)))
+    named = {arm.name: [half(run, choosing=False) for run in runs[arm]] for arm in ordered}
     comparison = compare(half(base, choosing=False), named, target=[target])
     changes = {change.model: change for change in comparison.changes}
-    reference = Arm(DEMONSTRATIONS).name
+    reference, agent = Arm(DEMONSTRATIONS).name, Arm(best).name
     out = []
     for arm in runs:
         change = changes[arm.name]
@@ -70,15 +83,16 @@ def arm_results(
                 change.general_accuracy,
                 change.forgetting,
                 change.gold_loglik_change,
-                float(np.mean(start_losses[arm])),
+                tuple(start_losses[arm]),
                 pair(comparison, reference, arm.name),
+                pair(comparison, arm.name, agent),
             )
         )
     return out
 
 
 def pair(comparison: Comparison, first: str, second: str) -> Pair | None:
-    """The pair of two arms as the comparison has it; None where it has not."""
+    """The second arm minus the first; None where the comparison has them in the other order, or not."""
     return next((p for p in comparison.pairs if (p.first, p.second) == (first, second)), None)
 
 
@@ -88,14 +102,7 @@ def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
     agent, expert = by_arm.get(Arm(best)), by_arm.get(Arm(DEMONSTRATIONS))
     if agent is None or expert is None or agent.against_demonstrations is None:
         return []
-    against, found = agent.against_demonstrations, []
-    if against.downstream:
-        low = against.downstream.low
-        found.append(
-            Bound(
-                f"downstream not lower (interval above {MIN_GAIN:g})", str(against.downstream), low > MIN_GAIN
-            )
-        )
+    against, found = agent.against_demonstrations, _not_lower("downstream", agent)
     if against.forgetting_ratio:
         r = against.forgetting_ratio
         said = f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})"
@@ -116,26 +123,142 @@ def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
     return found
 
 
-def markdown(results: Sequence[ArmResult], base: Mapping[str, float], accepted: Mapping[str, float]) -> str:
-    """The table for a README. `base` has downstream and general; `accepted` the share of rows rewritten, by data."""
-    lines = [
-        "| SFT data, objective | lr | seeds | start loss | rewritten | downstream | forgetting | of demonstrations' |",
-        "|---|---|---|---|---|---|---|---|",
-        f"| backbone, before SFT | | | | | {base['downstream']:.1f} | general {base['general']:.1f} | |",
-    ]
+def rehearsed_bounds(result: ArmResult | None) -> list[Bound]:
+    """What was asked of the best agent's rows with rehearsal, at the best objective and learning rate."""
+    if result is None or result.against_demonstrations is None:
+        return []
+    name, lost = f"{result.arm.label}: ", result.forgetting
+    found = _not_lower(f"{name}downstream", result)
+    found.append(
+        Bound(f"{name}forgetting at most {MAX_POINTS:g} points", points(lost), lost.value <= MAX_POINTS)
+    )
+    if ratio := result.against_demonstrations.forgetting_ratio:
+        found.append(
+            Bound(
+                f"{name}forgetting at most {MAX_REHEARSED:g} of demonstrations'",
+                f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
+                ratio.value <= MAX_REHEARSED,
+            )
+        )
+    return found
+
+
+def _not_lower(name: str, result: ArmResult) -> list[Bound]:
+    gained = result.against_demonstrations and result.against_demonstrations.downstream
+    if not gained:
+        return []
+    words = f"{name} not lower than demonstrations' (interval above {MIN_GAIN:g})"
+    return [Bound(words, str(gained), gained.low > MIN_GAIN)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """The best agent's rows against another data set, both with plain likelihood. Differences: agent minus rival."""
+
+    name: str
+    downstream: Interval
+    forgetting: Interval
+    start_loss: float  # nats per token, mean over the seeds that both have
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+
+
+def rivals(results: Sequence[ArmResult], best: str) -> list[Rival]:
+    """What the best agent is clearly better or worse in than every other rewriter.
+
+    Clear is a difference whose interval leaves out 0; in start loss, one of the same sign in every seed.
+    """
+    by_arm = {result.arm: result for result in results}
+    agent, found = by_arm[Arm(best)], []
     for result in results:
-        against = result.against_demonstrations
-        ratio = against.forgetting_ratio if against else None
-        share = accepted.get(result.arm.data)
+        pair = result.against_best
+        if (
+            result.arm != Arm(result.arm.data)
+            or result.arm.data in (DEMONSTRATIONS, ORACLE, best)
+            or not pair
+        ):
+            continue
+        assert pair.downstream and pair.forgetting
+        gaps = [a - b for a, b in zip(agent.start_losses, result.start_losses, strict=False)]
+        signs = {
+            "downstream": (pair.downstream.low > 0) - (pair.downstream.high < 0),
+            "forgetting": (pair.forgetting.high < 0) - (pair.forgetting.low > 0),
+            "start loss": all(g < 0 for g in gaps) - all(g > 0 for g in gaps),
+        }
+        found.append(
+            Rival(
+                result.arm.label,
+                pair.downstream,
+                pair.forgetting,
+                float(np.mean(gaps)),
+                tuple(name for name, sign in signs.items() if sign > 0),
+                tuple(name for name, sign in signs.items() if sign < 0),
+            )
+        )
+    return found
+
+
+SECTIONS = (
+    ("Data sets, plain likelihood", lambda arm: arm == Arm(arm.data) and arm.data in DATA),
+    ("Objectives", lambda arm: arm.objective != "nll" and not arm.rehearsal),
+    ("LoRA", lambda arm: arm.rank is not None),
+    ("With rehearsal rows", lambda arm: arm.rehearsal),
+    ("The agent taken apart", lambda arm: arm == Arm(arm.data)),
+    ("Coverage set apart from quality", lambda arm: bool(arm.rewritten_by)),
+)
+"""Parts of the table; an arm stands in the first that is true of it."""
+
+
+def markdown(results: Sequence[ArmResult], base: Mapping[str, float]) -> str:
+    """The tables for a README. `base` has downstream and general."""
+    head = [
+        "| SFT data, objective | lr | seeds | downstream | forgetting | of demonstrations' | start loss |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines = [
+        f"Backbone before SFT: downstream {base['downstream']:.1f}, general {base['general']:.1f}. Intervals of 95 %."
+    ]
+    left = list(results)
+    for title, holds in SECTIONS:
+        chosen = [result for result in left if holds(result.arm)]
+        left = [result for result in left if result not in chosen]
+        if chosen:
+            lines += ["", f"**{title}**", "", *head, *map(_line, chosen)]
+    assert not left, "every arm has a section"
+    return "\n".join(lines) + "\n"
+
+
+def _line(result: ArmResult) -> str:
+    against = result.against_demonstrations
+    ratio = against.forgetting_ratio if against else None
+    cells = [
+        result.arm.label,
+        f"{result.lr:g}",
+        str(result.num_seeds),
+        f"{result.downstream:.1f}",
+        points(result.forgetting),
+        "" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
+        f"{result.start_loss:.3f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def rivals_markdown(found: Sequence[Rival], best: str) -> str:
+    """The best agent against every other rewriter, for a README."""
+    lines = [
+        f"**{Arm(best).label} against other rewriters** (agent minus the other)",
+        "",
+        "| | downstream | forgetting | start loss | clearly better in | clearly worse in |",
+        "|---|---|---|---|---|---|",
+    ]
+    for rival in found:
         cells = [
-            result.arm.label,
-            f"{result.lr:g}",
-            str(result.num_seeds),
-            f"{result.start_loss:.3f}",
-            "" if share is None else f"{100 * share:.0f} %",
-            f"{result.downstream:.1f}",
-            _points(result.forgetting),
-            "" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
+            rival.name,
+            str(rival.downstream),
+            str(rival.forgetting),
+            f"{rival.start_loss:+.3f}",
+            ", ".join(rival.better) or "nothing",
+            ", ".join(rival.worse) or "nothing",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -144,9 +267,11 @@ def markdown(results: Sequence[ArmResult], base: Mapping[str, float], accepted: 
 def plain(results: Sequence[ArmResult], best: str) -> list[dict[str, Any]]:
     """For JSON; `agent` marks the arms of the best one."""
     return [
-        asdict(r) | {"name": r.arm.name, "label": r.arm.label, "agent": r.arm.data == best} for r in results
+        asdict(r)
+        | {"name": r.arm.name, "label": r.arm.label, "agent": r.arm.data == best, "start_loss": r.start_loss}
+        for r in results
     ]
 
 
-def _points(value: Interval) -> str:
+def points(value: Interval) -> str:
     return f"{value.value:.1f} ({value.low:.1f} to {value.high:.1f})"

@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from curate.errors import UsageError
-from pipelines.jobs.options import Jobs, ModelPath, Names, option
+from pipelines.jobs.options import Jobs, Names, option
 
 
 def job(
     *,
-    model: ModelPath = None,
+    model: Annotated[
+        list[str] | None,
+        option(
+            "--model",
+            "-m",
+            help="Backbone: model folder, hub id, or one that ships with recast: pocket, pocket-small, pocket-neox. "
+            "Repeat it: the first is given the whole grid, the others the headline arms. Default: the config's, "
+            "else pocket.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+        Names.MODEL,
+    ] = None,
     demonstrations: Annotated[
         Path | None,
         option(
@@ -35,6 +47,13 @@ def job(
     ] = None,
     quick: Annotated[
         bool, option("--quick", help="One seed, one learning rate, the headline arms: minutes.")
+    ] = False,
+    study: Annotated[
+        bool,
+        option(
+            "--study",
+            help="Take the best agent apart as well: group size, gate, terms of the reward, rows, questions.",
+        ),
     ] = False,
     seeds: Annotated[
         int | None, option("--seeds", help="Seeds of every arm.", min=1, show_default=False)
@@ -62,7 +81,7 @@ def job(
     from pipelines.effect.subject import own_data, pocket_world
     from pipelines.stages import default_jobs
 
-    given = {"seeds": seeds, "headline_seeds": headline_seeds}
+    given = {"seeds": seeds, "headline_seeds": headline_seeds, "study": study or None}
     grid = (QUICK if quick else Grid()).model_copy(update={k: v for k, v in given.items() if v is not None})
     if demonstrations is None:
         if suite or target:
@@ -77,12 +96,22 @@ def job(
                 "--demonstrations needs --suite FILE (two or more) and --target SUITE beside it."
             )
         subject = own_data(demonstrations, suite, target, grid)
-    return effect.run(
-        out, subject, grid, model=str(model), config=config, jobs=jobs or default_jobs(), reporter=reporter
+    assert model, "a job is given the configured model where none is named"
+    return effect.prove(
+        out, subject, grid, models=model, config=config, jobs=jobs or default_jobs(), reporter=reporter
     )
 
 
 def show(result: dict[str, Any], console: Any) -> None:
+    _show(result, console)
+    for name, other in result["others"].items():
+        console.print(f"\n{name}", markup=False)
+        _show(other, console)
+    seconds = sum(r["seconds"] for r in (result, *result["others"].values()))
+    console.print(f"{seconds:.0f} s. {result['table']}, {', '.join(result['pictures'])}", markup=False)
+
+
+def _show(result: dict[str, Any], console: Any) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -105,6 +134,3 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             f"{'held  ' if bound['held'] else 'MISSED'}  {bound['name']}: {bound['found']}", markup=False
         )
-    console.print(
-        f"{result['seconds']:.0f} s. {result['table']}, {', '.join(result['pictures'])}", markup=False
-    )

@@ -10,7 +10,7 @@ import pytest
 from curate.errors import UsageError
 from pipelines import stages
 from pipelines.effect import picture, plan, table
-from pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase
+from pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase, study_phase
 from pipelines.effect.selection import Point, best, chooses, half
 from pipelines.effect.subject import Subject, own_data, pocket_world
 from train.results import EvalResult, ItemResult, Outcome
@@ -58,6 +58,42 @@ def test_every_cell_becomes_a_plan_whose_needs_are_met(tmp_path):
     assert tuned.needs == ("oracle-0",)
 
 
+def test_the_study_takes_the_agent_apart_and_matches_questions(tmp_path):
+    grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1, study=True)
+    cells = study_phase(
+        grid, "agent-typical", {"demonstrations": 1e-3, "prompt": 3e-4, "agent-typical": 1e-4}
+    )
+    # K 2, 4, 16, four ablations; two data sets without their fallbacks; three on the questions that both rewrote
+    assert len(cells) == 3 + 4 + 2 + 3
+    planned = stages.Plan.of(plan.stages(cells, pocket_world(tmp_path, grid), grid, "pocket"))
+    by_name = {stage.name: stage for stage in planned.stages}
+    learnt = by_name["learn-agent-typical-k16-0"]
+    assert learnt.config == {"learn": {"mode": "typical", "candidates": 16, "prompts_per_step": 4}}
+    assert by_name["learn-agent-typical-rewriting-prompt-0"].config["learn"]["scored_under"] == "rewriting"
+    rewritten = "WHERE decision IN ('rewrite', 'repair'))"
+    own = by_name["prompt-by-prompt-0"].args
+    assert own["only"] == f'row_id IN (SELECT row_id FROM "${{prompt-0.version}}" {rewritten}'
+    matched = by_name["demonstrations-by-prompt-agent-typical-0"]
+    assert matched.args["only"].count(rewritten) == 2 and matched.args["name"] == "${import-0.version}"
+    assert set(matched.needs) == {"import-0", "prompt-0", "agent-typical-0"}
+    tuned = by_name["sft-demonstrations-by-prompt-agent-typical-nll-lr0-001-0"]
+    assert tuned.args["name"] == ["${demonstrations-by-prompt-agent-typical-0.version}"]
+
+
+def test_further_backbones_are_given_the_headline_arms():
+    grid = Grid(study=True).headline("agent-typical")
+    assert grid.data == ("demonstrations", "prompt", "agent-typical", "oracle")
+    # 4 data sets x 3 learning rates x 3 seeds, and nothing else
+    assert len(first_phase(grid)) == 36 and second_phase(grid, "agent-typical") == [] and not grid.study
+
+
+def test_two_backbones_of_one_name_are_refused(tmp_path):
+    from pipelines.effect import effect
+
+    with pytest.raises(UsageError, match="two backbones are called 'pocket'"):
+        effect.prove(tmp_path, None, Grid(), models=["pocket", "a/pocket"], config=None, jobs=1)  # type: ignore
+
+
 def test_rehearsal_rows_are_mixed_in_by_weight(tmp_path):
     grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1)
     cells = [Cell(Arm("demonstrations", rehearsal=True), 3e-4, 0)]
@@ -94,7 +130,9 @@ def headline(agent_general: int, agent_craft: int = 320, start: float = 0.1) -> 
         ORACLE: [result("o", {"craft": 330, "general": 350})],
     }
     lrs, losses = dict.fromkeys(runs, 3e-4), {EXPERT: [1.0, 1.0], AGENT: [start, start], ORACLE: [0.1]}
-    return table.bounds(table.arm_results(base, runs, lrs, losses, "craft"), "agent-anchored")
+    return table.bounds(
+        table.arm_results(base, runs, lrs, losses, "craft", "agent-anchored"), "agent-anchored"
+    )
 
 
 def test_the_bounds_of_the_headline_hold_and_fail_for_their_reasons():
@@ -119,14 +157,77 @@ def test_the_table_says_what_every_arm_did():
         AGENT: [result("a", {"craft": 320, "general": 400})],
     }
     results = table.arm_results(
-        base, runs, dict.fromkeys(runs, 1e-4), {EXPERT: [1.0], AGENT: [0.25]}, "craft"
+        base,
+        runs,
+        dict.fromkeys(runs, 1e-4),
+        {EXPERT: [1.0], AGENT: [0.25]},
+        "craft",
+        "agent-anchored",
     )
-    text = table.markdown(results, {"downstream": 10.0, "general": 100.0}, {"agent-anchored": 0.99})
-    rows = [line.split(" | ") for line in text.splitlines()[3:]]
+    text = table.markdown(results, {"downstream": 10.0, "general": 100.0})
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
     assert rows[0][0] == "| demonstrations" and rows[1][0] == "| agent, anchored"
-    assert rows[1][3:5] == ["0.250", "99 %"]
-    assert rows[1][6] == "0.0 (0.0 to 0.0)"
+    assert rows[1][4] == "0.0 (0.0 to 0.0)" and rows[1][6] == "0.250 |"
     assert json.dumps(table.plain(results, "agent-anchored"))
+
+
+def test_every_arm_of_the_whole_grid_and_of_the_study_has_a_place_in_the_table():
+    grid = Grid(study=True)
+    lrs = dict.fromkeys(grid.data, 3e-4)
+    best = "agent-typical"
+    cells = first_phase(grid) + second_phase(grid, best) + study_phase(grid, best, lrs)
+    base = result("base", {"craft": 40, "general": 400})
+    arms = list(dict.fromkeys(cell.arm for cell in cells))
+    assert len({arm.label for arm in arms}) == len(arms)
+    runs = {arm: [result(arm.name, {"craft": 320, "general": 390})] for arm in arms}
+    results = table.arm_results(
+        base, runs, dict.fromkeys(arms, 1e-4), {arm: [0.5] for arm in arms}, "craft", best
+    )
+    text = table.markdown(results, {"downstream": 10.0, "general": 100.0})
+    assert all(f"| {arm.label} |" in text for arm in arms)
+    # compared with all that comes before it in the grid, and with the agents that come after it
+    assert all(r.against_best for r in results if r.arm != Arm(best))
+    assert all(r.against_demonstrations for r in results if r.arm != Arm("demonstrations"))
+
+
+def test_a_rival_is_beaten_only_where_the_interval_says_so():
+    base = result("base", {"craft": 40, "general": 400})
+    prompt, other = Arm("prompt"), Arm("agent-paper")
+    runs = {
+        EXPERT: [result("d", {"craft": 320, "general": 200})],
+        prompt: [result("p", {"craft": 320, "general": 330})],  # forgets 7.5 points more
+        AGENT: [result("a", {"craft": 324, "general": 390})],
+        other: [result("o", {"craft": 324, "general": 390})],  # the same answers
+    }
+    losses = {EXPERT: [1.0, 1.0], prompt: [0.30, 0.30], AGENT: [0.25, 0.28], other: [0.24, 0.29]}
+    results = table.arm_results(base, runs, dict.fromkeys(runs, 1e-4), losses, "craft", "agent-anchored")
+    found = {rival.name: rival for rival in table.rivals(results, "agent-anchored")}
+    assert set(found) == {"prompt", "agent, paper"}, "demonstrations and oracle are no rivals"
+    assert found["prompt"].better == ("forgetting", "start loss") and found["prompt"].worse == ()
+    assert found["prompt"].start_loss == pytest.approx(-0.035)
+    # start loss is lower in one seed and higher in the other
+    assert found["agent, paper"].better == () and found["agent, paper"].worse == ()
+
+
+def test_rehearsal_is_held_to_bounds_of_its_own():
+    base = result("base", {"craft": 40, "general": 400})
+    mixed = Arm("agent-anchored", "deft", rehearsal=True)
+
+    def held(general: int) -> list[bool]:
+        runs = {
+            EXPERT: [result("d", {"craft": 320, "general": 200})],  # forgets 50 points
+            AGENT: [result("a", {"craft": 324, "general": 390})],
+            mixed: [result("m", {"craft": 320, "general": general})],
+        }
+        results = table.arm_results(
+            base, runs, dict.fromkeys(runs, 1e-4), {arm: [0.5] for arm in runs}, "craft", "agent-anchored"
+        )
+        found = table.rehearsed_bounds(next(r for r in results if r.arm == mixed))
+        return [bound.held for bound in found]
+
+    assert held(392) == [True, True, True]  # 2 points on all questions, 0.04 of the demonstrations'
+    assert held(330) == [True, False, False]  # 17.5 points, 0.35
+    assert table.rehearsed_bounds(None) == []
 
 
 def test_own_data_needs_something_that_can_be_forgotten(tmp_path):
@@ -179,13 +280,17 @@ def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
     subject = pocket_world(tmp_path / "data", grid)
 
     def run():
-        return effect.run(tmp_path, subject, grid, model="pocket", config=config, jobs=1)
+        return effect.prove(tmp_path, subject, grid, models=["pocket"], config=config, jobs=1)
 
     said = run()
     assert [arm["name"] for arm in said["arms"]] == ["demonstrations-nll", "agent-anchored-nll", "oracle-nll"]
     assert said["best_agent"] == "agent-anchored" and said["arms"][1]["agent"]
     # all solutions of the oracle are in the backbone's own style: it finds them likelier than the expert's
     assert said["arms"][2]["start_loss"] < said["arms"][0]["start_loss"]
+    data = {d["name"]: d for d in said["data_sets"]}
+    assert data["oracle"]["start_loss"] == said["arms"][2]["start_loss"] and data["oracle"]["steps"] == 2
+    assert data["demonstrations"]["diversity"]["vendi"] == 1.0 and data["agent-anchored"]["rewritten"] > 0.5
+    assert [rival["name"] for rival in said["rivals"]] == []
     for name in ("table.md", "plane.svg", "loss.svg", "result.json"):
         assert (tmp_path / name).stat().st_size > 200
     again = run()
