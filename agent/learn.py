@@ -62,7 +62,10 @@ class LearnConfig(BaseModel):
     candidates: int = Field(default=8, ge=2)
     """K, rewrites sampled a prompt (paper script 5, note on the paper 10)."""
     lr: float = Field(default=3e-6, gt=0)
-    """Learning rate, constant (paper: 3e-6). Models of a few million parameters need about 1e-3."""
+    """Peak learning rate (paper: 3e-6). Models of a few million parameters need about 1e-3."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rate after the warm-up (paper: constant). AdamW makes steps of one size however small gradients are, so
+    once all candidates pass, a constant rate keeps moving by noise; a falling one comes to rest."""
     warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises from 0."""
     beta: float = Field(default=1e-3, ge=0)

@@ -48,7 +48,7 @@ def arguments(
         "output_dir": str(out),
         "max_steps": config.steps,
         "learning_rate": config.lr,
-        "lr_scheduler_type": "constant_with_warmup",
+        "lr_scheduler_type": "constant_with_warmup" if config.schedule == "constant" else config.schedule,
         "warmup_steps": config.warmup_steps,
         "weight_decay": 0.0,
         "max_grad_norm": config.max_grad_norm,

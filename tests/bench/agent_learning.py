@@ -133,7 +133,7 @@ def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
     return statistics.fmean(-statistics.fmean(s.logprobs) for g in groups for s in g if s.logprobs)
 
 
-def run(mode: str, seed: int, out: Path, model: str) -> dict[str, Any]:
+def run(mode: str, seed: int, out: Path, model: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Learn with one mode and seed, and measure before and after."""
     from agent.engine_hf import HFEngine
     from agent.learn import LearnConfig, learn
@@ -143,7 +143,7 @@ def run(mode: str, seed: int, out: Path, model: str) -> dict[str, Any]:
     from train.model import load
 
     gate = load_gate(CONFIG["gate"])
-    config = LearnConfig(**{**CONFIG["learn"], "mode": mode, "seed": seed})
+    config = LearnConfig(**{**CONFIG["learn"], **overrides, "mode": mode, "seed": seed})
     rows = [row_of(p, i) for i, p in enumerate(problems(DOWNSTREAM, "train", ROWS, seed))]
     began = time.process_time(), time.monotonic()
     learned = learn(rows, *load(model_path(model)), gate, config, out / f"{mode}-{seed}")
@@ -213,7 +213,9 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after that long")
+    parser.add_argument("--set", nargs="*", default=[], help="settings of learning, KEY=VALUE (JSON)")
     args = parser.parse_args()
+    overrides = {key: json.loads(value) for key, _, value in (part.partition("=") for part in args.set)}
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     for seed in args.seeds:
@@ -221,7 +223,8 @@ def main() -> None:
             done = args.out / f"{mode}-{seed}.json"
             if done.exists() or time.monotonic() - began > 60 * args.minutes:
                 continue
-            done.write_text(json.dumps(run(mode, seed, args.out, args.model), indent=1), encoding="utf-8")
+            found = run(mode, seed, args.out, args.model, overrides)
+            done.write_text(json.dumps(found, indent=1), encoding="utf-8")
             print(f"{mode} seed {seed}: {done}", flush=True)
     print(table([json.loads(p.read_text()) for p in sorted(args.out.glob("*-*.json"))]))
 
