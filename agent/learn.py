@@ -81,7 +81,7 @@ class LearnConfig(BaseModel):
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike."""
     scale_rewards: Literal["batch", "group", "none"] = "none"
-    """What advantages are divided by (methods.md 9 leaves `batch` or `none`). `group` blows a small bonus up to
+    """What advantages are divided by. `group` blows a small bonus up to
     unit variance in every group where all pass, `batch` does so once all pass everywhere: the pocket's
     gradients then grew fivefold and undid what the gate had taught. `none` is Dr. GRPO's choice."""
     epsilon: float = Field(default=0.2, gt=0)

@@ -9,7 +9,7 @@ from transformers.pytorch_utils import Conv1D
 
 
 def lora_config(model: Any, rank: int, alpha: int) -> LoraConfig:
-    """PEFT's configuration of the published adapter (methods.md 1.4: all-linear), without dropout.
+    """PEFT's configuration of the published adapter (arXiv 2602.11220: all-linear), without dropout.
 
     Dropout would make the policy that is trained another one than the policy that sampled.
     """

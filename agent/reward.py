@@ -38,7 +38,7 @@ MIN_GAP_NATS = 0.05
 MIN_EXCESS_NATS = 5.0
 """Least excess of a demonstration that the typical scale is stretched over: own samples spread about as much."""
 FREE_OVERLAP = 0.6
-"""Share of a candidate that may be the demonstration's before the copy term begins (methods.md 1.6)."""
+"""Share of a candidate that may be the demonstration's before the copy term begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Diversity: what one candidate adds to its group, and how varied a whole set of texts is (`flattening` compares two).
 
-The group term is on the scale of the alignment term (methods.md 1.6); the published marginal
+The group term is on the scale of the alignment term; the published marginal
 (arXiv 2602.11220) is kept for replication, and is too small to matter: at m = 10 with distances of 0.01 to 0.15
 it stays below 0.005. Pure numpy; embeddings come in as arrays.
 
@@ -69,7 +69,7 @@ def group_terms_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = 
 
 
 def paper_marginals_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = None) -> Floats:
-    """`Delta_i = max(0, D(S) - D(S without i))`, D the mean pairwise distance (arXiv 2602.11220, methods.md 1.2).
+    """`Delta_i = max(0, D(S) - D(S without i))`, D the mean pairwise distance (arXiv 2602.11220).
 
     D of a single text is 0. All zero where |S| < 2, as in the released code.
     """

@@ -1,7 +1,7 @@
 """Which rows to keep where there is a budget: uncertain ones, spread over the space of their texts.
 
-Uncertain means that the model solves a row about half of the time: rows that it always or never solves teach least
-(methods.md, active selection). Spread is measured on embeddings, or, where no model is given, on hashed words.
+Uncertain means that the model solves a row about half of the time: rows that it always or never solves teach least.
+Spread is measured on embeddings, or, where no model is given, on hashed words.
 N rows, D dimensions.
 """
 

@@ -61,7 +61,7 @@ class FormatCheck(CheckConfig):
 
     type: Literal["format"] = "format"
     min_ratio: float = Field(default=0.3, ge=0.0)
-    """Smallest length in words, as a share of the demonstration's (rho_lo of methods.md 1.6)."""
+    """Smallest length in words, as a share of the demonstration's."""
     max_ratio: float = Field(default=3.0, gt=0.0)
     """Largest length in words, as a share of the demonstration's (rho_hi)."""
     slack_words: int = Field(default=60, ge=0)

@@ -43,7 +43,7 @@ MethodName = Annotated[
 ]
 
 PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1}
-"""The published rewriting step: greedy, one try, then the demonstration (methods.md 1.4)."""
+"""The published rewriting step: greedy, one try, then the demonstration (arXiv 2602.11220, its released script)."""
 
 
 @dataclass(frozen=True, slots=True)

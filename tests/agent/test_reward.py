@@ -14,7 +14,7 @@ from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 
 def by_hand(feasible: list[bool], nll: list[float], embeddings: np.ndarray) -> list[float]:
-    """The published formula written out with loops (methods.md 1.2)."""
+    """The published formula written out with loops (arXiv 2602.11220, the released code)."""
     chosen = [i for i, ok in enumerate(feasible) if ok]
     if not chosen:
         return [0.0] * len(feasible)
