@@ -42,6 +42,6 @@ def write_downstream_suite(path: Path, num: int, seed: int) -> Path:
 
 
 def write_general_suite(path: Path, num_per_family: int, seed: int) -> Path:
-    """Held-out questions of every general family: what must not be forgotten."""
-    drawn = (problems(family, "test", num_per_family, seed) for family in FAMILIES)
+    """Held-out questions of every general family, or all it has if it has fewer: what must not be forgotten."""
+    drawn = (problems(family, "test", num_per_family, seed, fewer=True) for family in FAMILIES)
     return write_rows(path, (row(p, i, qa(p)) for family in drawn for i, p in enumerate(family)))

@@ -390,8 +390,11 @@ def draw(rng: random.Random, family: str, split: str) -> Problem:
             return problem
 
 
-def problems(family: str, split: str, num: int, seed: int) -> Iterator[Problem]:
-    """`num` different problems of a family. Deterministic in its arguments."""
+def problems(family: str, split: str, num: int, seed: int, *, fewer: bool = False) -> Iterator[Problem]:
+    """`num` different problems of a family, or with `fewer` all it is found to have. Deterministic in its arguments.
+
+    Raises ValueError where a family has fewer and that is not allowed.
+    """
     rng, seen = random.Random(f"{family}/{split}/{seed}"), set()
     for _ in range(200 * num):
         problem = draw(rng, family, split)
@@ -400,4 +403,5 @@ def problems(family: str, split: str, num: int, seed: int) -> Iterator[Problem]:
             yield problem
             if len(seen) == num:
                 return
-    raise ValueError(f"family {family!r} has fewer than {num} different {split} questions")
+    if not fewer:
+        raise ValueError(f"family {family!r} has fewer than {num} different {split} questions")

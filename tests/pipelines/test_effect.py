@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections import Counter
 
 import pytest
 
@@ -33,6 +34,15 @@ def test_the_default_grid_is_the_one_that_was_fixed():
     # 2 x 4 objectives, 2 x 2 ranks, 3 x 2 with rehearsal: 18 arms x 3 x 3; 5 more seeds of two arms x 3
     assert len(second_phase(grid, "agent-anchored")) == 18 * 9 + 2 * 3 * 5
     assert len(first_phase(QUICK)) == 4 and second_phase(QUICK, "agent-anchored") == []
+
+
+def test_the_world_has_the_questions_that_the_default_grid_asks(tmp_path):
+    grid = Grid(rows=16, seeds=1, headline_seeds=1)
+    target, general = pocket_world(tmp_path, grid).suites
+    tasks = Counter(json.loads(line)["task"] for line in general.read_text().splitlines())
+    assert len(tasks) == 18 and set(tasks.values()) - {grid.general_items} == {tasks["sequence"]}
+    assert tasks["sequence"] > 40, "the only family with fewer questions has nearly as many"
+    assert len(target.read_text().splitlines()) == grid.target_items
 
 
 def test_cells_have_names_of_their_own_that_stages_can_have():
