@@ -19,6 +19,7 @@ from pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
 from pipelines.stages import StageOutcome
 
 DIVERSITY = ("distinct_2", "dissimilarity", "vendi")
+SPOKEN = ("distinct-2", "1 - self-BLEU", "Vendi")
 MEASURED_ROWS = 600
 
 
@@ -35,6 +36,7 @@ class DataSet:
     steps: float
     start_loss: float  # nats per token under the untouched backbone
     diversity: Mapping[str, float]  # of DIVERSITY, over the demonstrations'
+    seconds: float  # that making it took, learning included
 
 
 def described(
@@ -62,6 +64,14 @@ def described(
             for seed in by_seed
             if (outcome := outcomes.get(f"{arm.data}-{seed}")) and "fallback_share" in outcome.result
         ]
+        made = [
+            sum(
+                outcomes[name].seconds
+                for name in (f"learn-{rows}-{seed}", f"{rows}-{seed}")
+                if name in outcomes
+            )
+            for seed in by_seed
+        ]
         ratios = [texts.ratios(rows, seed) for seed in by_seed]
         found.append(
             DataSet(
@@ -74,6 +84,7 @@ def described(
                 steps=float(np.mean([r["steps"] for r in trained])),
                 start_loss=float(np.mean([r["start_loss"] for r in trained])),
                 diversity={name: float(np.mean([r[name] for r in ratios])) for name in DIVERSITY},
+                seconds=float(np.mean(made)),
             )
         )
     return found
@@ -81,10 +92,8 @@ def described(
 
 def markdown(found: Sequence[DataSet]) -> str:
     """A table for a README."""
-    lines = [
-        "| SFT data | seeds | rows | rewritten | tokens | steps | start loss | distinct-2 | 1 - self-BLEU | Vendi |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ("SFT data", "seeds", "rows", "rewritten", "tokens", "steps", "start loss", *SPOKEN, "made in")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for data in found:
         cells = [
             data.label,
@@ -95,6 +104,7 @@ def markdown(found: Sequence[DataSet]) -> str:
             f"{data.steps:.0f}",
             f"{data.start_loss:.3f}",
             *(f"{data.diversity[name]:.2f}" for name in DIVERSITY),
+            f"{data.seconds:.0f} s",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

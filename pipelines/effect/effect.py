@@ -190,7 +190,7 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
     parts = [table.markdown(results, base), table.rivals_markdown(rivals, chosen), datasets.markdown(found)]
     write_whole(out / "table.md", "\n".join(parts))
     write_whole(out / "plane.svg", plane(measured, grid, subject.target))
-    write_whole(out / "loss.svg", loss_curves(measured, lrs))
+    write_whole(out / "loss.svg", loss_curves(measured, grid, lrs))
     return {
         "best_agent": chosen,
         "base": base,
@@ -205,10 +205,11 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
 
 
 def costs(measured: Measured) -> dict[str, float]:
-    """Seconds of all stages of a kind, on however many cores they ran."""
+    """Seconds of all stages of a kind, on however many cores they ran; what makes a data set counts as `data`."""
     spent: dict[str, float] = defaultdict(float)
     for name, outcome in measured.outcomes.items():
-        spent[name.partition("-")[0]] += outcome.seconds
+        kind = name.partition("-")[0]
+        spent[kind if kind in ("sft", "eval", "base", "learn", plan.REHEARSAL) else "data"] += outcome.seconds
     return {kind: round(seconds, 1) for kind, seconds in spent.items()}
 
 
@@ -226,13 +227,12 @@ def plane(measured: Measured, grid: Grid, target: str) -> str:
     return picture.curves(named, "forgetting, points lost in general", "downstream, % correct", marked=True)
 
 
-def loss_curves(measured: Measured, lrs: Mapping[Arm, float]) -> str:
-    """SFT loss over steps, NLL arms at their learning rates, first seed."""
+def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str:
+    """SFT loss over steps of every data set with NLL, at its learning rate, first seed."""
     named = {}
-    for arm, lr in lrs.items():
-        if arm != Arm(arm.data):
-            continue
-        cell = measured.at(arm, lr)[0]
+    for data in grid.data:
+        arm = Arm(data)
+        cell = measured.at(arm, lrs[arm])[0]
         folder = Path(measured.outcomes[f"sft-{cell.name}"].result["out"])
         lines = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
         named[arm.label] = [(float(line["step"]), float(line["loss"])) for line in lines]

@@ -146,7 +146,7 @@ QUICK = Grid(
     lrs=(3e-4,),
     seeds=1,
     headline_seeds=1,
-    data=(DEMONSTRATIONS, PROMPT, "agent-anchored", ORACLE),
+    data=(DEMONSTRATIONS, PROMPT, "agent-typical", ORACLE),
     objectives=(),
     ranks=(),
 )

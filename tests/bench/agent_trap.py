@@ -7,6 +7,11 @@ long-winded style has the lower mean NLL), lets an agent of every mode learn on 
 counts the styles of its rewrites of unseen questions, greedy and sampled, before and after. The gate is the
 `math` gate with a wider bound on length: as it stands it refuses a text of three times the demonstration's
 words, which would hide what the reward alone does. A finished run is a file under `--out` and is not repeated.
+
+    python tests/bench/agent_trap.py --out out/trap --effect [--seeds 0 1 2]
+
+goes on to what it comes to: models are tuned on what every mode's agent and the bare backbone write there, and measured
+as `recast effect` does (one learning rate).
 """
 
 from __future__ import annotations
@@ -134,6 +139,46 @@ def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, An
     }
 
 
+def effect(backbone: Path, out: Path, seeds: int) -> str:
+    """The tables of a proof on the trap's backbone: demonstrations, prompting alone, every mode's agent, oracle."""
+    import yaml
+
+    from pipelines import runs
+    from pipelines.config import Config
+    from pipelines.demo import demo
+    from pipelines.effect import effect as proof
+    from pipelines.effect.grid import DEMONSTRATIONS, ORACLE, PROMPT, Grid
+    from pipelines.effect.subject import pocket_world
+    from pipelines.progress import Lines
+    from pipelines.stages import default_jobs
+
+    runs.quiet_libraries()
+    out.mkdir(parents=True, exist_ok=True)
+    gate_file = out / "gate.yaml"
+    gate_file.write_text(yaml.safe_dump(gate().config.model_dump(mode="json")))
+    grid = Grid(
+        lrs=(3e-4,),
+        seeds=seeds,
+        headline_seeds=seeds,
+        data=(DEMONSTRATIONS, PROMPT, *(f"agent-{mode}" for mode in MODES), ORACLE),
+        objectives=(),
+        ranks=(),
+    )
+    config = Config.of(demo.CONFIG).over(
+        {"gate": str(gate_file), "learn": LEARN, "rewrite": {"max_tokens": MAX_TOKENS}}
+    )
+    result = proof.prove(
+        out,
+        pocket_world(out / "data", grid),
+        grid,
+        models=[str(backbone)],
+        config=config,
+        jobs=default_jobs(),
+        reporter=Lines(),
+    )
+    return Path(result["table"]).read_text()
+
+
 def main() -> None:
     from agent.engine_hf import HFEngine
 
@@ -146,12 +191,16 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after that long")
     parser.add_argument("--set", nargs="*", default=[], help="settings of learning, KEY=VALUE (JSON)")
+    parser.add_argument("--effect", action="store_true", help="tune models on what the agents write")
     args = parser.parse_args()
     began = time.monotonic()
     args.out.mkdir(parents=True, exist_ok=True)
     backbone = args.backbone or args.out / "backbone"
     if not (backbone / "config.json").exists():
         trap.build(backbone, args.out / "work")
+    if args.effect:
+        print(effect(backbone, args.out / "effect", len(args.seeds)))
+        return
     found = levels(HFEngine.load(backbone))
     print(json.dumps(found, indent=1))
     if not found["winded"]["nll"] < found["own"]["nll"]:
