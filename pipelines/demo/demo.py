@@ -38,6 +38,7 @@ CONFIG: dict[str, Any] = {
         "prompts_per_step": 8,
         "candidates": 8,
         "lr": 1e-3,
+        "schedule": "linear",
         "lora_rank": 32,
         "beta": 0.0,
         "max_tokens": 192,
