@@ -28,14 +28,12 @@ from agent.outcome import PART_SCHEMA
 from agent.rewrite import RewriteConfig, rewrite
 from agent.source import Source, lengths
 from curate.errors import DataError
+from curate.intervals import student_t, wilson
 from curate.schema import VERSION_SCHEMA
 
 SAMPLED_ROWS = 32
-Z = 1.96
 SPEED, PACKING = 0.2, 0.15
 """Shares by which a machine's speed from minute to minute, and compression from batch to batch, may differ."""
-# Two-sided 97.5 % quantiles of Student's t by degrees of freedom; between them the lower one's is used.
-T_QUANTILE = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 7: 2.36, 10: 2.23, 15: 2.13, 20: 2.09, 30: 2.04}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ def predict(
         sampled=sample.num_rows,
         seconds=_around(seconds, spread + SPEED),
         tokens=tokens,
-        accepted_rows=wilson(sample.num_rows - result.counts["fallback"], sample.num_rows),
+        accepted_rows=_share(sample.num_rows - result.counts["fallback"], sample.num_rows),
         bytes=_around(size, spread + PACKING),
         version_bytes=round((_parquet_bytes(result.rows().read_all()) + _parquet_bytes(candidates)) * share),
     )
@@ -149,17 +147,14 @@ def scaled(
     residuals = y - ratio * x
     deviation = math.sqrt(float((residuals**2).sum()) / (n - 1)) if n > 1 else float(y.sum())
     error = total * math.sqrt(max(0.0, 1 - n / total)) * deviation / math.sqrt(n)
-    half = float(_t_quantile(n - 1) * error)
+    half = float(student_t(n - 1) * error)
     value = float(ratio * total_size)
     return Interval(max(0.0, value - half), value, value + half)
 
 
-def wilson(successes: int, num: int) -> Interval:
-    """Wilson's 95 % interval of a share."""
-    share = successes / num
-    centre = (share + Z * Z / (2 * num)) / (1 + Z * Z / num)
-    half = Z * math.sqrt(share * (1 - share) / num + Z * Z / (4 * num * num)) / (1 + Z * Z / num)
-    return Interval(max(0.0, centre - half), share, min(1.0, centre + half))
+def _share(count: int, num: int) -> Interval:
+    low, high = wilson(count, num)
+    return Interval(low, count / num, high)
 
 
 def compare(prediction: Mapping[str, Any], actual: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -192,10 +187,6 @@ def _warm_up(engine: Engine) -> None:
         seeds=[[0]],
         adapter=engine.has_adapter,
     )
-
-
-def _t_quantile(freedom: int) -> float:
-    return next((t for f, t in sorted(T_QUANTILE.items(), reverse=True) if f <= freedom), T_QUANTILE[1])
 
 
 def _parquet_bytes(table: pa.Table) -> int:

@@ -20,9 +20,10 @@ from curate.checks.case import CheckConfig
 from curate.errors import RefusedError, UsageError
 from curate.fingerprint import fingerprint, seed_of
 from curate.gate import Gate, GateConfig
+from curate.intervals import wilson
 from curate.labels import Labelled
 from curate.records import CheckStatus
-from curate.reportcard import Rate, ReportCard, judged, report_card, wilson
+from curate.reportcard import Rate, ReportCard, judged, report_card
 
 PASSES = 4
 MANY = 1_000_000

@@ -7,7 +7,6 @@ the gate as a whole, by task and by kind of label, and for each check alone: wha
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from curate.gate import CHUNK_ROWS, Gate, GateConfig
+from curate.intervals import wilson
 from curate.labels import Labelled
 from curate.parallel import in_order
 from curate.records import CheckStatus, Verdict, VerdictStatus
@@ -45,16 +45,6 @@ class Rate:
     def __str__(self) -> str:
         low, high = self.interval
         return f"{self.count}/{self.total} = {self.share:.2%} [{low:.2%}, {high:.2%}]"
-
-
-def wilson(count: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """The Wilson score interval of a proportion; (0, 1) without observations. Wilson 1927, eq. in closed form."""
-    if total == 0:
-        return 0.0, 1.0
-    share = count / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclass(slots=True)

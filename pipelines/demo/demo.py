@@ -9,7 +9,6 @@ the stages and reads their results.
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 
 from curate.errors import UsageError
+from curate.intervals import half_width
 from pipelines import stages
 from pipelines.config import Config
 from pipelines.demo import files
@@ -52,9 +52,6 @@ DEFAULT_ROWS = 600
 DEFAULT_STYLE = "latex"
 DOWNSTREAM_ITEMS = 150
 GENERAL_ITEMS = 32  # of each family
-
-# Two-sided 97.5 % quantiles of Student's t by degrees of freedom, for intervals over few seeds.
-T_QUANTILE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 def run(
@@ -232,5 +229,4 @@ def mean(values: list[float]) -> float:
 
 def interval(values: list[float]) -> float:
     """Half width of the 95 % interval of the mean over seeds (Student's t)."""
-    quantile = T_QUANTILE.get(len(values) - 1, 1.96)
-    return round(quantile * statistics.stdev(values) / math.sqrt(len(values)), 4)
+    return round(half_width(values), 4)

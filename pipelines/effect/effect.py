@@ -135,8 +135,11 @@ def run(
     began = time.monotonic()
     measured = Measured()
 
+    rewriting = dict(config.given.get("rewrite") or {})
+    shared = Config.of({name: value for name, value in config.given.items() if name != "rewrite"})
+
     def work(cells: list[Cell]) -> None:
-        planned = stages.Plan.of(plan.stages(cells, subject, grid, model), config)
+        planned = stages.Plan.of(plan.stages(cells, subject, grid, model, rewriting), shared)
         measured.add(cells, stages.run(planned, store=out / "store", jobs=jobs, reporter=reporter))
 
     if not subject.oracle:

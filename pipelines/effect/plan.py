@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from agent.baselines import FIXED
 from pipelines.effect.grid import BASELINES, DEMONSTRATIONS, ORACLE, PROMPT, Arm, Cell, Grid
 from pipelines.effect.subject import Subject
 
 REHEARSAL = "rehearsal"
 
 
-def stages(cells: Sequence[Cell], subject: Subject, grid: Grid, model: str) -> list[dict[str, Any]]:
-    """Everything that `cells` need on one backbone, measurements included, in the mapping form of `stages.Plan`."""
+def stages(
+    cells: Sequence[Cell],
+    subject: Subject,
+    grid: Grid,
+    model: str,
+    rewriting: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Everything that `cells` need on one backbone, measurements included, in the mapping form of `stages.Plan`.
+
+    `rewriting` are settings of the section `rewrite`; every method is given those that it does not bring itself.
+    """
     suites = [str(path) for path in subject.suites]
     planned = [_stage("base", "eval", 30, model=model, suite=suites, label="base")]
     sources = dict.fromkeys(
@@ -24,7 +34,7 @@ def stages(cells: Sequence[Cell], subject: Subject, grid: Grid, model: str) -> l
             _stage(f"import-{seed}", "import", 5, path=demonstrations, to=f"demonstrations-{seed}")
         )
     for data, seed in sources:
-        planned += _source(data, seed, subject, grid, model)
+        planned += _source(data, seed, subject, grid, model, rewriting or {})
     for arm, seed in dict.fromkeys((cell.arm, cell.seed) for cell in cells if cell.arm.rewritten_by):
         planned.append(_subset(arm, seed))
     if any(cell.arm.rehearsal for cell in cells):
@@ -52,7 +62,9 @@ def _subset(arm: Arm, seed: int) -> dict[str, Any]:
     return _stage(name, "curate", 2, name=rows, to=name, only=" AND ".join(rewritten))
 
 
-def _source(data: str, seed: int, subject: Subject, grid: Grid, model: str) -> list[dict[str, Any]]:
+def _source(
+    data: str, seed: int, subject: Subject, grid: Grid, model: str, rewriting: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """The stages that make a data set of the demonstrations."""
     rows, name, to = version_of(DEMONSTRATIONS, seed), f"{data}-{seed}", f"{data}-{seed}"
     if data == DEMONSTRATIONS:
@@ -60,13 +72,18 @@ def _source(data: str, seed: int, subject: Subject, grid: Grid, model: str) -> l
     if data == ORACLE:
         return [_stage(name, "import", 5, path=str(subject.oracle[seed]), to=to)]
     if data == PROMPT or data in BASELINES:
-        return [_stage(name, "rewrite", 60, name=rows, to=to, model=model, method=data, seed=seed)]
+        free = {"rewrite": {k: v for k, v in rewriting.items() if k not in FIXED[data]}}
+        return [
+            _stage(name, "rewrite", 60, config=free, name=rows, to=to, model=model, method=data, seed=seed)
+        ]
     learn = f"learn-{data}-{seed}"
     mode, _, variant = data.removeprefix("agent-").partition("-")
     config = {"learn": {"mode": mode, **(grid.variants[variant] if variant else {})}}
+    own = {"rewrite": dict(rewriting)}
+    agent = f"${{{learn}.out}}"
     return [
         _stage(learn, "learn", 110, config=config, name=rows, model=model, seed=seed),
-        _stage(name, "rewrite", 60, name=rows, to=to, model=model, agent=f"${{{learn}.out}}", seed=seed),
+        _stage(name, "rewrite", 60, config=own, name=rows, to=to, model=model, agent=agent, seed=seed),
     ]
 
 

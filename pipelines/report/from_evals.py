@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from curate.errors import DataError, UsageError
+from curate.intervals import half_width
 from pipelines.report.data import Arm, Role, finite
 from train.compare import compare
 from train.results import EvalResult
@@ -31,8 +32,6 @@ KNOWN: dict[str, tuple[str, Role]] = {
 }
 SFT_MANIFEST = "manifest.json"
 RESULTS = "results.jsonl"  # as `recast eval` names it inside its run folder
-# 97.5 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, 1.96 + 2.5 / df is within 0.02
-T_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 def arms(
@@ -96,7 +95,7 @@ def _arm(
         seen = [v for run in runs if (v := run[field]) is not None]
         values[field] = float(np.mean(seen)) if seen else None
         if len(seen) > 1:
-            halves[field] = t_half_width(seen)
+            halves[field] = half_width(seen)
     if len(runs) == 1:
         halves = _question_intervals(*pairs[0], target, role)
     suites: dict[str, list[float]] = {}
@@ -107,7 +106,7 @@ def _arm(
             shown = f"{suite}: {task}" if suite in several and len({s for s, _ in general}) > 1 else task
             suites.setdefault(shown, []).append(accuracy)
     if len(losses) > 1:
-        halves["start_loss"] = t_half_width(losses)
+        halves["start_loss"] = half_width(losses)
     return Arm(
         key=name,
         label=label,
@@ -159,13 +158,6 @@ def _question_intervals(
         if change.forgetting:
             halves["forgetting"] = (change.forgetting.high - change.forgetting.low) / 2
     return halves
-
-
-def t_half_width(values: Sequence[float]) -> float:
-    """Half of the 95 % confidence interval of the mean of at least two values."""
-    df = len(values) - 1
-    quantile = T_QUANTILES[df - 1] if df <= len(T_QUANTILES) else 1.96 + 2.5 / df
-    return float(quantile * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _load(runs: Evaluation | Sequence[Evaluation]) -> list[EvalResult]:

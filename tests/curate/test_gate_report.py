@@ -13,9 +13,10 @@ from curate.checks.copying import CopyCheck
 from curate.checks.judge import JudgeCheck
 from curate.errors import DataError, RefusedError, UsageError
 from curate.gate import Gate, GateConfig, load_gate
+from curate.intervals import wilson
 from curate.labels import Labelled, read
 from curate.perturbation import RIGHT, WRONG, perturb, retold
-from curate.reportcard import Rate, report_card, wilson
+from curate.reportcard import Rate, report_card
 
 ROW = {
     "row_id": "r1",

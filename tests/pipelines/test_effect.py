@@ -104,6 +104,17 @@ def test_two_backbones_of_one_name_are_refused(tmp_path):
         effect.prove(tmp_path, None, Grid(), models=["pocket", "a/pocket"], config=None, jobs=1)  # type: ignore
 
 
+def test_a_method_is_given_the_settings_that_it_does_not_bring_itself(tmp_path):
+    grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1)
+    subject = pocket_world(tmp_path, grid)
+    given = {"candidates": 4, "max_tokens": 192}
+    planned = plan.stages(first_phase(grid), subject, grid, "pocket", given)
+    by_name = {stage["name"]: stage for stage in planned}
+    assert by_name["prompt-0"]["config"] == by_name["agent-typical-0"]["config"] == {"rewrite": given}
+    for baseline in ("sdft-0", "mind-the-gap-0"):
+        assert by_name[baseline]["config"] == {"rewrite": {"max_tokens": 192}}
+
+
 def test_rehearsal_rows_are_mixed_in_by_weight(tmp_path):
     grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1)
     cells = [Cell(Arm("demonstrations", rehearsal=True), 3e-4, 0)]
@@ -278,7 +289,7 @@ def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
         lrs=(3e-4,),
         seeds=1,
         headline_seeds=1,
-        data=("demonstrations", "agent-anchored", "oracle"),
+        data=("demonstrations", "sdft", "mind-the-gap", "agent-anchored", "oracle"),
         objectives=(),
         ranks=(),
     )
@@ -293,14 +304,15 @@ def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
         return effect.prove(tmp_path, subject, grid, models=["pocket"], config=config, jobs=1)
 
     said = run()
-    assert [arm["name"] for arm in said["arms"]] == ["demonstrations-nll", "agent-anchored-nll", "oracle-nll"]
-    assert said["best_agent"] == "agent-anchored" and said["arms"][1]["agent"]
+    arms = {arm["name"]: arm for arm in said["arms"]}
+    assert list(arms) == [f"{name}-nll" for name in grid.data]
+    assert said["best_agent"] == "agent-anchored" and arms["agent-anchored-nll"]["agent"]
     # all solutions of the oracle are in the backbone's own style: it finds them likelier than the expert's
-    assert said["arms"][2]["start_loss"] < said["arms"][0]["start_loss"]
+    assert arms["oracle-nll"]["start_loss"] < arms["demonstrations-nll"]["start_loss"]
     data = {d["name"]: d for d in said["data_sets"]}
-    assert data["oracle"]["start_loss"] == said["arms"][2]["start_loss"] and data["oracle"]["steps"] == 2
+    assert data["oracle"]["start_loss"] == arms["oracle-nll"]["start_loss"] and data["oracle"]["steps"] == 2
     assert data["demonstrations"]["diversity"]["vendi"] == 1.0 and data["agent-anchored"]["rewritten"] > 0.5
-    assert [rival["name"] for rival in said["rivals"]] == []
+    assert [rival["name"] for rival in said["rivals"]] == ["sdft", "mind-the-gap"]
     for name in ("table.md", "plane.svg", "loss.svg", "result.json"):
         assert (tmp_path / name).stat().st_size > 200
     again = run()

@@ -12,7 +12,7 @@ from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from curate.schema import candidate_table
 from curate.store import Store
 from pipelines.report import build, collect
-from pipelines.report.from_evals import arms, t_half_width
+from pipelines.report.from_evals import arms
 from pipelines.report.from_runs import learned
 from train.results import EvalResult, ItemResult, Outcome
 
@@ -138,7 +138,6 @@ def test_several_seeds_are_averaged_with_an_interval_over_seeds():
     assert arm.downstream == pytest.approx(80) and arm.num_seeds == 2
     # two values 90 and 70: sd 14.14, over sqrt(2) is 10, times t(1) = 12.706
     assert arm.half_widths["downstream"] == pytest.approx(127.06, abs=0.01)
-    assert t_half_width([70, 90]) == pytest.approx(127.06, abs=0.01)
 
 
 def test_arms_of_other_suites_are_refused():
