@@ -220,6 +220,10 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             f"  samples of {result['engine']} depend on its load: a run from nothing may differ from this one"
         )
+        if result["alignment"] == "nll" and result["method"] == "agent":
+            console.print(
+                f"  chosen by mean NLL, which prefers predictable padding: {result['engine']} tells no entropies"
+            )
     for row_id, message in list(result["errors"].items())[:3]:
         console.print(f"  row {row_id} failed: {message}", markup=False)
     if result["causes"] and result["method"] != "copy":

@@ -374,3 +374,11 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 def test_configurations_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LearnConfig(**options)
+
+
+def test_a_falling_learning_rate_comes_to_rest(tmp_path: Path) -> None:
+    folder = make_model("llama", tmp_path / "model")
+    config = TINY.model_copy(update={"steps": 4, "schedule": "linear", "lr": 1e-3})
+    learn(ROWS, *load(folder), LetterGate(), config, tmp_path / "agent")
+    rates = [line["lr"] for line in metrics(tmp_path / "agent") if "lr" in line]
+    assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
