@@ -116,6 +116,31 @@ def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
     return found
 
 
+def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[str]]:
+    """Styles of what is kept of the bare backbone's accepted rewrites: the first, the likeliest, the least excess."""
+    from agent import prompts
+    from agent.engine import Sampling
+
+    asked = rows("train", num, 7)
+    rewriting = [prompts.rewrite(r["messages"], r["demonstration"]) for r in asked]
+    seeds = [[i * CANDIDATES + j for j in range(CANDIDATES)] for i in range(num)]
+    sampling = Sampling(max_tokens=MAX_TOKENS)
+    groups = engine.sample(rewriting, CANDIDATES, sampling, seeds=seeds, adapter=False)
+    found: dict[str, Counter[str]] = {name: Counter() for name in ("first", "nll", "excess")}
+    for row, group in zip(asked, groups, strict=True):
+        texts, reasons = [s.text for s in group], [s.finish_reason for s in group]
+        verdicts = asked_gate.verify_many([row] * len(texts), texts, reasons)
+        accepted = [text for text, v in zip(texts, verdicts, strict=True) if v.accepted]
+        if not accepted:
+            continue
+        scores = engine.logprobs([row["messages"]] * len(accepted), accepted, adapter=False)
+        found["first"][trap.style_of(accepted[0])] += 1
+        for name in ("nll", "excess"):
+            values = [getattr(score, name) for score in scores]
+            found[name][trap.style_of(accepted[values.index(min(values))])] += 1
+    return found
+
+
 def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, Any]) -> dict[str, Any]:
     from agent.engine_hf import HFEngine
     from agent.learn import LearnConfig, learn
@@ -205,6 +230,8 @@ def main() -> None:
     print(json.dumps(found, indent=1))
     if not found["winded"]["nll"] < found["own"]["nll"]:
         raise SystemExit("the trap is not set: the long-winded style has the higher mean NLL")
+    for name, counted in choices(HFEngine.load(backbone), gate()).items():
+        print(f"kept of the bare backbone's accepted rewrites by {name:7} {dict(counted)}")
     overrides = {key: json.loads(value) for key, _, value in (part.partition("=") for part in args.set)}
     for seed in args.seeds:
         for mode in args.modes:
