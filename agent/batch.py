@@ -139,7 +139,7 @@ class Worker:
         seed: int,
         targets: int = 1,
         tie_nats: float = 0.05,
-        alignment: Alignment = "nll",
+        alignment: Alignment,
         own_samples: int = 0,
         score: bool = True,
         states: bool = False,

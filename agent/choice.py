@@ -28,7 +28,7 @@ TOO_LONG_TO_SCORE = "too_long_to_score"
 Alignment = Literal["excess", "nll"]
 
 
-def aligned(accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment = "nll") -> list[Candidate]:
+def aligned(accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment) -> list[Candidate]:
     """Candidates within `tie_nats` (nats per token) of the best aligned one, best first; equals by (attempt, k).
 
     `nll` ranks by the mean NLL, `excess` by the excess surprisal, which is a sum: its tolerance is `tie_nats` for every
@@ -38,7 +38,8 @@ def aligned(accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment
         return []
     ranked = sorted((_misfit(c, alignment), c.attempt, c.k, i) for i, c in enumerate(accepted))
     best, _, _, first = ranked[0]
-    tolerance = tie_nats * (accepted[first].scores["num_tokens"] if alignment == "excess" else 1.0)
+    per_token = accepted[first].scores.get("num_tokens", 1.0) if alignment == "excess" else 1.0
+    tolerance = tie_nats * per_token
     return distinct([accepted[i] for misfit, _, _, i in ranked if misfit - best <= tolerance])
 
 

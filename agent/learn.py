@@ -109,7 +109,7 @@ class LearnConfig(BaseModel):
     scored_under: Literal["question", "rewriting"] = "question"
     """For ablation: `rewriting` scores under the rewriting prompt, as methods before arXiv 2602.11220 did."""
     own_samples: int = Field(default=2, ge=1)
-    """Backbone's own answers a prompt, the upper anchor of mode `anchored`."""
+    """Backbone's own answers a prompt, the upper anchor of mode `anchored`; the others have none."""
     embedding: str | None = None
     """Sentence-transformers model for the diversity term. None: the backbone's mean-pooled hidden state."""
 
@@ -136,12 +136,14 @@ class LearnConfig(BaseModel):
     """Share of the GPU's memory that vLLM takes when it generates on the training GPU."""
 
     @model_validator(mode="after")
-    def _divides(self) -> LearnConfig:
+    def _fits_together(self) -> LearnConfig:
         total = self.prompts_per_step * self.candidates
         if self.micro_batch and total % self.micro_batch:
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
             )
+        if self.mode != "anchored" and self.own_samples != type(self).model_fields["own_samples"].default:
+            raise ValueError(f"own_samples has no effect in mode {self.mode}, which is not anchored by them")
         return self
 
 

@@ -61,7 +61,7 @@ class RewriteResult:
     run_dir: Path
     fingerprint: str
     method: str
-    alignment: str  # what the best aligned candidate is least in: excess or nll
+    alignment: str  # what the kept candidate is least in: excess, nll, or none where the first one is kept
     embedding: str  # what ties were broken by: backbone, none, or the name of a model
     num_rows: int  # that went in
     num_targets: int  # that came out: more where a row has several targets

@@ -147,7 +147,7 @@ def scaled(
     residuals = y - ratio * x
     deviation = math.sqrt(float((residuals**2).sum()) / (n - 1)) if n > 1 else float(y.sum())
     error = total * math.sqrt(max(0.0, 1 - n / total)) * deviation / math.sqrt(n)
-    half = float(student_t(n - 1) * error)
+    half = float(student_t(max(1, n - 1)) * error)
     value = float(ratio * total_size)
     return Interval(max(0.0, value - half), value, value + half)
 

@@ -12,7 +12,7 @@ d and v:
             1 at the level of the backbone's own samples and below, so degenerate text gains nothing.
 `typical`   the same form in excess surprisal x = sum_t (-log p_t - H_t), which is 0 in expectation on own
             samples: d_i = clip(1 - max(x_i, 0) / max(x_demo, 5), 0, 1). A sum, so padding never pays. Learning
-            weighs it by 1 (`agent.learn`): at 0.35 the gate's noise drowned it.
+            weighs it by 1 (`agent.scorer.Weights`): at 0.35 the gate's noise drowned it.
 
 Who computes NLLs, verdicts and embeddings is not this module's business (`agent.scorer`).
 """

@@ -124,7 +124,7 @@ def rewrite(
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
     parts = Parts(Path(run_dir), plan)
-    by = alignment(engine, config)
+    by = alignment(engine, config, method)
     states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
     worker = Worker(
         engine,
@@ -132,7 +132,7 @@ def rewrite(
         seed=config.seed,
         targets=config.targets,
         tie_nats=config.tie_nats,
-        alignment=by,
+        alignment=by or "nll",
         own_samples=config.own_samples,
         score=config.scoring,
         states=states,
@@ -155,7 +155,7 @@ def rewrite(
         run_dir=Path(run_dir),
         fingerprint=plan.fingerprint,
         method=method.name,
-        alignment=by,
+        alignment=by or "none",
         embedding=embedding,
         **tally.figures(),
         part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
@@ -176,8 +176,19 @@ def rewrite(
     )
 
 
-def alignment(engine: Engine, config: RewriteConfig) -> Alignment:
-    """What `config.alignment` names. Raises UsageError where the engine cannot tell the entropies that it asks for."""
+def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignment | None:
+    """What `config.alignment` names; None where the first accepted candidate is kept, whatever its scores.
+
+    Raises UsageError where the setting has no effect, or the engine cannot tell the entropies that it asks for.
+    """
+    named = config.alignment != "auto"
+    if method.first_wins or not config.scoring:
+        if named:
+            why = f"method {method.name} does" if method.first_wins else "rewrite.scoring=false does"
+            raise UsageError(
+                f"rewrite.alignment would have no effect: {why} keep the first accepted candidate. Leave it out."
+            )
+        return None
     tells_entropies = hasattr(engine, "score")
     if config.alignment == "excess" and not tells_entropies:
         raise UsageError(

@@ -171,7 +171,8 @@ class Scorer:
         w = self.weights
         usable = np.isfinite(nll) & anchors.suffice(w.mode)
         passed = np.array([v.accepted for v in verdicts], bool)
-        feasible = (passed | w.soft_gate) & usable
+        decided = np.array([v.status is not VerdictStatus.UNVERIFIABLE for v in verdicts], bool)
+        feasible = ((decided & w.soft_gate) | passed) & usable
         width = next((len(s) for s in states if s is not None), 1)
         embeddings = np.stack([np.zeros(width) if s is None else s for s in states])
         overlap = [
@@ -194,7 +195,7 @@ class Scorer:
             base=np.where(passed, 1.0, [0.5 * _answers_rightly(v) for v in verdicts]),
         )
         unscored = [
-            v.status is VerdictStatus.UNVERIFIABLE or (v.accepted and not f)
+            v.status is VerdictStatus.UNVERIFIABLE or ((v.accepted or w.soft_gate) and not f)
             for v, f in zip(verdicts, feasible, strict=True)
         ]
         rewards = tuple(None if u else float(r) for u, r in zip(unscored, terms.reward, strict=True))

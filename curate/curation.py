@@ -178,12 +178,9 @@ def curate(
 
 def chosen(holds: ArrayLike, condition: str) -> Curated:
     """The outcome of one condition of the user's own: rows in which it does not hold go as `not_selected`."""
-    outcome = Curated()
-    for i, keeps in enumerate(np.asarray(holds, dtype=bool)):
-        outcome.reasons.append("")
-        if not keeps:
-            outcome.remove(i, "not_selected", f"not {condition}")
-    return outcome
+    selected = np.asarray(holds, dtype=bool)
+    reasons = ["" if keeps else "not_selected" for keeps in selected]
+    return Curated(reasons, dict.fromkeys(np.flatnonzero(~selected).tolist(), f"not {condition}"))
 
 
 def _number(value: float | None) -> float:

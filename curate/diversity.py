@@ -54,9 +54,8 @@ def mean_distances_K(embeddings_KD: ArrayLike) -> Floats:
 def group_terms_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = None) -> Floats:
     """`v_i = logistic((b_i - mean b) / max(std b, 0.01))` over the feasible set S, in (0, 1).
 
-    Methods.md 1.6 with two changes: b_i is the mean of 1 - cos rather than of half of it, which the
-    standardisation undoes, and the standard deviation is floored at `STD_FLOOR` in place of `+ 1e-6`, so that a
-    group of nearly equal texts is not spread out by noise. 0 for infeasible candidates and where |S| < 2.
+    b_i is the mean of 1 - cos to the others. The standard deviation is floored at `STD_FLOOR`, so that a group of
+    nearly equal texts is not spread out by noise. 0 for infeasible candidates and where |S| < 2.
     """
     rows = np.asarray(embeddings_KD, dtype=np.float64)
     feasible = np.ones(len(rows), bool) if feasible_K is None else np.asarray(feasible_K, bool)

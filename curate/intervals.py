@@ -18,8 +18,11 @@ _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 def student_t(freedom: int) -> float:
     """97.5 % quantile of Student's t, to 0.003; a table up to 10 degrees of freedom.
 
-    Beyond, the first two terms of its expansion in 1 / df around the normal quantile (Fisher and Cornish 1960).
+    Beyond, the first two terms of its expansion in 1 / df around the normal quantile (Fisher and Cornish 1960). Raises
+    ValueError below 1.
     """
+    if freedom < 1:
+        raise ValueError(f"Student's t has at least 1 degree of freedom, found {freedom}")
     if freedom <= len(_T):
         return _T[freedom - 1]
     first = (Z**3 + Z) / (4 * freedom)

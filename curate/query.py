@@ -8,6 +8,7 @@ The database is in memory and sees nothing but the store's parts: no other file,
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 import duckdb
 import numpy as np
@@ -30,11 +31,7 @@ def query(store: Store, sql: str) -> pa.Table:
     with store.catalog.reading() as con:
         line = versions.select(con, "true")
         known = set(versions.names(con))
-        wanted: dict[str, Version] = {}
-        for match in _NAMED.finditer(sql):
-            word = (match[1] or match[2]).replace('""', '"')
-            if re.split("[@/]", word)[0] in known:
-                wanted[word] = versions.resolve(con, word)
+        wanted = _named(con, sql, known)
         pins = con.sql("SELECT version, model, pinned_at, author FROM consumed_by").to_arrow_table()
     con = duckdb.connect(
         ":memory:", config={"memory_limit": MEMORY_LIMIT, "autoinstall_known_extensions": "false"}
@@ -63,16 +60,34 @@ def holds(store: Store, version: Version, condition: str) -> NDArray[np.bool_]:
     Raises UsageError for what is no condition. NULL is no.
     """
     quoted = '"' + version.ref.replace('"', '""') + '"'
-    keys = query(store, f"SELECT row_id, target FROM {quoted} WHERE (\n{condition}\n)")
+    told = query(store, f"SELECT row_id, target, CAST((\n{condition}\n) AS BOOLEAN) AS holds FROM {quoted}")
+    if told.column_names != ["row_id", "target", "holds"] or told.num_rows != version.rows:
+        raise UsageError(f"{condition!r} is not one condition over the columns of a row.")
+    keys = told.filter(told["holds"]).select(["row_id", "target"])
     live = store.open(version).live().select(["row_id", "target", "order"])
     with memory(store.root / "tmp") as con:
         con.register("live", live)
         con.register("chosen", keys)
         found = con.sql(
-            "SELECT (c.row_id IS NOT NULL) AS holds FROM live LEFT JOIN (SELECT DISTINCT * FROM chosen) c "
+            "SELECT (c.row_id IS NOT NULL) AS holds FROM live LEFT JOIN chosen c "
             'USING (row_id, target) ORDER BY live."order"'
         ).to_arrow_table()
     return found["holds"].to_numpy()
+
+
+def named(store: Store, sql: str) -> dict[str, str]:
+    """The versions that a query names, each with its id: what its result hangs on besides its words."""
+    with store.catalog.reading() as con:
+        return {word: v.id for word, v in _named(con, sql, set(versions.names(con))).items()}
+
+
+def _named(con: duckdb.DuckDBPyConnection, sql: str, known: Set[str]) -> dict[str, Version]:
+    found: dict[str, Version] = {}
+    for match in _NAMED.finditer(sql):
+        word = (match[1] or match[2]).replace('""', '"')
+        if re.split("[@/]", word)[0] in known:
+            found[word] = versions.resolve(con, word)
+    return found
 
 
 def _view(con: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:

@@ -42,6 +42,10 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
 
         source = Source.parse(str(value))
         return str(Source(store().resolve(source.ref).id, source.weight))
+    if kind is Names.CONDITION:
+        from curate.query import named
+
+        return fingerprint([str(value), named(store(), str(value))])
     if kind in (Names.MODEL, Names.ADAPTER):
         return model(str(value))
     if kind is Names.NAMED_FILE:

@@ -124,11 +124,11 @@ def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
     )
 
 
-def build_model(tokenizer: Any, recipe: Recipe) -> Any:
+def build_model(tokenizer: Any, recipe: Recipe, seed: int) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(seed)
     config = AutoConfig.for_model(
         recipe.architecture,
         vocab_size=len(tokenizer),
@@ -244,7 +244,7 @@ def build(
     rows = list(real_rows(text)) if text else []
     words = vocabulary(rows)
     tokenizer = build_tokenizer(rows, words, config.seed)
-    model = build_model(tokenizer, RECIPES[name])
+    model = build_model(tokenizer, RECIPES[name], config.seed)
     pretrain(
         model.to("cuda" if torch.cuda.is_available() else "cpu"),
         lambda seed: documents(tokenizer, rows, words, seed),

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from curate.flattening import Profile, profile
+from curate.records import DecisionKind
 from curate.selection import hashed_words_ND
 from curate.store import Store
 from pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
 from pipelines.stages import StageOutcome
 
+REWRITTEN = (DecisionKind.REWRITE.value, DecisionKind.REPAIR.value)
 DIVERSITY = ("distinct_2", "dissimilarity", "vendi")
 SPOKEN = ("distinct-2", "1 - self-BLEU", "Vendi")
 MEASURED_ROWS = 600
@@ -35,7 +37,9 @@ class DataSet:
     tokens: float  # trained tokens of one epoch
     steps: float
     start_loss: float  # nats per token under the untouched backbone
-    diversity: Mapping[str, float]  # of DIVERSITY, over the demonstrations'
+    diversity: Mapping[
+        str, float | None
+    ]  # of DIVERSITY, over the demonstrations'; None where those have none
     seconds: float  # that making it took, learning included
 
 
@@ -65,11 +69,7 @@ def described(
             if (outcome := outcomes.get(f"{arm.data}-{seed}")) and "fallback_share" in outcome.result
         ]
         made = [
-            sum(
-                outcomes[name].seconds
-                for name in (f"learn-{rows}-{seed}", f"{rows}-{seed}")
-                if name in outcomes
-            )
+            sum(outcomes[stage].seconds for stage in _makers(arm, seed) if stage in outcomes)
             for seed in by_seed
         ]
         ratios = [texts.ratios(rows, seed) for seed in by_seed]
@@ -83,11 +83,24 @@ def described(
                 tokens=float(np.mean([r["num_tokens"] for r in trained])),
                 steps=float(np.mean([r["steps"] for r in trained])),
                 start_loss=float(np.mean([r["start_loss"] for r in trained])),
-                diversity={name: float(np.mean([r[name] for r in ratios])) for name in DIVERSITY},
+                diversity={name: _mean([r[name] for r in ratios]) for name in DIVERSITY},
                 seconds=float(np.mean(made)),
             )
         )
     return found
+
+
+def all_rewrote(
+    store: Path, versions: Mapping[tuple[str, int], str], rewriters: Sequence[str], seeds: Sequence[int]
+) -> bool:
+    """Whether there are questions that all of `rewriters` rewrote, with every seed."""
+    opened = Store(store)
+
+    def rewritten(data: str, seed: int) -> set[str]:
+        rows = opened.open(versions[data, seed]).rows(["row_id", "decision"])
+        return {row["row_id"] for row in rows if row["decision"] in REWRITTEN}
+
+    return all(set.intersection(*(rewritten(data, seed) for data in rewriters)) for seed in seeds)
 
 
 def markdown(found: Sequence[DataSet]) -> str:
@@ -103,11 +116,22 @@ def markdown(found: Sequence[DataSet]) -> str:
             f"{data.tokens:,.0f}",
             f"{data.steps:.0f}",
             f"{data.start_loss:.3f}",
-            *(f"{data.diversity[name]:.2f}" for name in DIVERSITY),
+            *("" if (d := data.diversity[name]) is None else f"{d:.2f}" for name in DIVERSITY),
             f"{data.seconds:.0f} s",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _makers(arm: Arm, seed: int) -> list[str]:
+    """The stages that make the rows of an arm, learning included."""
+    rows = dict.fromkeys((arm.rows, arm.data, *arm.rewritten_by))
+    return [stage for name in rows for stage in (f"learn-{name}-{seed}", f"{name}-{seed}")]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 class _Texts:
@@ -128,12 +152,14 @@ class _Texts:
             }
         return self.known[rows, seed]
 
-    def ratios(self, rows: str, seed: int) -> dict[str, float]:
-        """Each measure of DIVERSITY over that of the demonstrations of the same questions."""
+    def ratios(self, rows: str, seed: int) -> dict[str, float | None]:
+        """Each measure of DIVERSITY over that of the demonstrations of the same questions; None where that is 0."""
         ours, theirs = self.of(rows, seed), self.of(DEMONSTRATIONS, seed)
         ids = [row_id for row_id in ours if row_id in theirs][:MEASURED_ROWS]
         before, after = (_profile([texts[i] for i in ids]) for texts in (theirs, ours))
-        return {name: getattr(after, name) / getattr(before, name) for name in DIVERSITY}
+        return {
+            name: getattr(after, name) / was if (was := getattr(before, name)) else None for name in DIVERSITY
+        }
 
 
 def _profile(texts: Sequence[str]) -> Profile:

@@ -16,7 +16,7 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
-from pipelines import stages
+from pipelines import identity, stages
 from pipelines.config import Config
 from pipelines.effect import datasets, picture, plan, table
 from pipelines.effect.grid import (
@@ -97,20 +97,28 @@ def prove(
     jobs: int,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Run the grid on the first of `models` into `out`, and the headline arms on every other into `out/NAME`.
+    """Run the grid on the first of `models` into `out`, and the headline arms on every other into `out/others/NAME`.
 
     Returns the result of the first with those of the others, by name, under `others` (also `out/result.json`).
-    Raises UsageError for two models of one name, and what stages raise.
+    Raises UsageError for two models of one name, ModelError for one that is not there, and what stages raise.
     """
     names = [Path(model).name for model in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two backbones are called {twice!r}; the folder of each is called by its name.")
+    for model in models:
+        identity.model(model)  # one that is missing is said now and not after hours
     first, *others = models
     result = run(out, subject, grid, model=first, config=config, jobs=jobs, reporter=reporter)
     further = grid.headline(result["best_agent"])
     result["others"] = {
         Path(model).name: run(
-            out / Path(model).name, subject, further, model=model, config=config, jobs=jobs, reporter=reporter
+            out / "others" / Path(model).name,
+            subject,
+            further,
+            model=model,
+            config=config,
+            jobs=jobs,
+            reporter=reporter,
         )
         for model in others
     }
@@ -134,12 +142,16 @@ def run(
     """
     began = time.monotonic()
     measured = Measured()
-
-    rewriting = dict(config.given.get("rewrite") or {})
-    shared = Config.of({name: value for name, value in config.given.items() if name != "rewrite"})
+    learning = config.section("learn")
+    settings = {
+        "rewriting": config.given.get("rewrite"),
+        "step_candidates": learning.prompts_per_step * learning.candidates,
+    }
+    # `rewrite` goes to the stages that take it; `curate --only` takes no other filter
+    shared = Config.of({k: v for k, v in config.given.items() if k not in ("rewrite", "curate")})
 
     def work(cells: list[Cell]) -> None:
-        planned = stages.Plan.of(plan.stages(cells, subject, grid, model, rewriting), shared)
+        planned = stages.Plan.of(plan.stages(cells, subject, grid, model, **settings), shared)
         measured.add(cells, stages.run(planned, store=out / "store", jobs=jobs, reporter=reporter))
 
     if not subject.oracle:
@@ -149,9 +161,12 @@ def run(
     if further := second_phase(grid, chosen):
         work(further)
     if grid.study:
-        work(
-            study_phase(grid, chosen, {d: measured.best_lr(Arm(d), subject.target, grid) for d in grid.data})
-        )
+        lrs = {data: measured.best_lr(Arm(data), subject.target, grid) for data in grid.data}
+
+        def some_rewritten_by(rewriters: Sequence[str]) -> bool:
+            return datasets.all_rewrote(out / "store", measured.versions(), rewriters, range(grid.seeds))
+
+        work(study_phase(grid, chosen, lrs, some_rewritten_by=some_rewritten_by))
     result = summary(measured, grid, subject, chosen, out)
     result |= {
         "model": model,

@@ -8,7 +8,7 @@ and the order of SFT.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,16 +116,17 @@ class Grid(BaseModel):
     """Whether the best agent is taken apart: group size, gate, terms of the reward, rows."""
     study_groups: tuple[int, ...] = (2, 4, 16)
     """Group sizes K of the study; the agent itself has that of the configuration (8 in the pocket world)."""
-    study_candidates: int = Field(default=64, ge=2)
-    """Candidates a learning step of the study of K, whatever K: prompts a step are this over K."""
 
-    @property
-    def variants(self) -> Mapping[str, dict[str, Any]]:
-        """Settings of `agent.learn` of the study's agents, by name."""
-        return {
-            f"k{k}": {"candidates": k, "prompts_per_step": self.study_candidates // k}
+    def variants(self, step_candidates: int) -> dict[str, dict[str, Any]]:
+        """Settings of `agent.learn` of the study's agents, by name.
+
+        A step has `step_candidates` candidates whatever K, so that groups and not amounts are compared.
+        """
+        groups = {
+            f"k{k}": {"candidates": k, "prompts_per_step": max(1, step_candidates // k)}
             for k in self.study_groups
-        } | ABLATIONS
+        }
+        return groups | ABLATIONS
 
     def headline(self, agent: str) -> Grid:
         """What further backbones are for: the two headline arms between prompting alone and the oracle."""
@@ -172,15 +173,19 @@ def second_phase(grid: Grid, best: str) -> list[Cell]:
     return cells + [Cell(Arm(data), lr, seed) for data in two for lr in grid.lrs for seed in more]
 
 
-def study_phase(grid: Grid, best: str, lrs: Mapping[str, float]) -> list[Cell]:
+def study_phase(
+    grid: Grid, best: str, lrs: Mapping[str, float], *, some_rewritten_by: Callable[[Sequence[str]], bool]
+) -> list[Cell]:
     """The best agent taken apart, and coverage set apart from quality; `lrs`: the learning rate chosen by data set.
 
     Rows that kept the expert's text are left out (`rewritten rows only`), and every arm is given the questions that
     both prompting and the agent rewrote, so that a data set cannot gain by which questions it covers.
+    `some_rewritten_by` says whether there are questions that all of some data sets rewrote; without any an arm is none.
     """
-    arms = [(Arm(f"{best}-{variant}"), lrs[best]) for variant in grid.variants]
+    arms = [(Arm(f"{best}-{variant}"), lrs[best]) for variant in grid.variants(0)]
     rewriters = [data for data in (PROMPT, best) if data in lrs]
     arms += [(Arm(data, rewritten_by=(data,)), lrs[data]) for data in rewriters]
     matched = [data for data in (DEMONSTRATIONS, *rewriters) if data in lrs]
     arms += [(Arm(data, rewritten_by=tuple(rewriters)), lrs[data]) for data in matched if len(rewriters) > 1]
-    return [Cell(arm, lr, seed) for arm, lr in arms for seed in range(grid.seeds)]
+    able = [(arm, lr) for arm, lr in arms if not arm.rewritten_by or some_rewritten_by(arm.rewritten_by)]
+    return [Cell(arm, lr, seed) for arm, lr in able for seed in range(grid.seeds)]

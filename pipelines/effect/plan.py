@@ -17,12 +17,16 @@ def stages(
     subject: Subject,
     grid: Grid,
     model: str,
+    *,
     rewriting: Mapping[str, Any] | None = None,
+    step_candidates: int = 64,
 ) -> list[dict[str, Any]]:
     """Everything that `cells` need on one backbone, measurements included, in the mapping form of `stages.Plan`.
 
-    `rewriting` are settings of the section `rewrite`; every method is given those that it does not bring itself.
+    `rewriting` are settings of the section `rewrite`; every method is given those that it takes. `step_candidates` are
+    the candidates of a learning step (`Grid.variants`).
     """
+    variants = grid.variants(step_candidates)
     suites = [str(path) for path in subject.suites]
     planned = [_stage("base", "eval", 30, model=model, suite=suites, label="base")]
     sources = dict.fromkeys(
@@ -34,7 +38,7 @@ def stages(
             _stage(f"import-{seed}", "import", 5, path=demonstrations, to=f"demonstrations-{seed}")
         )
     for data, seed in sources:
-        planned += _source(data, seed, subject, grid, model, rewriting or {})
+        planned += _source(data, seed, subject, variants, model, rewriting or {})
     for arm, seed in dict.fromkeys((cell.arm, cell.seed) for cell in cells if cell.arm.rewritten_by):
         planned.append(_subset(arm, seed))
     if any(cell.arm.rehearsal for cell in cells):
@@ -63,7 +67,12 @@ def _subset(arm: Arm, seed: int) -> dict[str, Any]:
 
 
 def _source(
-    data: str, seed: int, subject: Subject, grid: Grid, model: str, rewriting: Mapping[str, Any]
+    data: str,
+    seed: int,
+    subject: Subject,
+    variants: Mapping[str, dict[str, Any]],
+    model: str,
+    rewriting: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """The stages that make a data set of the demonstrations."""
     rows, name, to = version_of(DEMONSTRATIONS, seed), f"{data}-{seed}", f"{data}-{seed}"
@@ -78,8 +87,8 @@ def _source(
         ]
     learn = f"learn-{data}-{seed}"
     mode, _, variant = data.removeprefix("agent-").partition("-")
-    config = {"learn": {"mode": mode, **(grid.variants[variant] if variant else {})}}
-    own = {"rewrite": dict(rewriting)}
+    config = {"learn": {"mode": mode, **(variants[variant] if variant else {})}}
+    own = {"rewrite": {k: v for k, v in rewriting.items() if k != "accept"}}  # which is for other methods
     agent = f"${{{learn}.out}}"
     return [
         _stage(learn, "learn", 110, config=config, name=rows, model=model, seed=seed),

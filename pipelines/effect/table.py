@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from curate.intervals import half_width
 from pipelines.effect.grid import DATA, DEMONSTRATIONS, ORACLE, Arm
 from pipelines.effect.selection import half
 from train.bootstrap import Interval
-from train.compare import Comparison, Pair, compare
+from train.compare import Pair, compare
 from train.results import EvalResult
 
 MIN_GAIN, MAX_RATIO, MAX_START, MAX_ORACLE = -1.0, 0.6, 0.4, 1.3
@@ -62,10 +64,9 @@ def arm_results(
     """Compare every arm with the base, with demonstrations and with the rows of the agent `best` (both NLL), over
     questions and seeds.
     """
-    # a pair is the later arm minus the earlier: everything is compared with the first and with the last
-    ordered = sorted(runs, key=lambda arm: (arm == Arm(best)) - (arm == Arm(DEMONSTRATIONS)))
-    named = {arm.name: [half(run, choosing=False) for run in runs[arm]] for arm in ordered}
-    comparison = compare(half(base, choosing=False), named, target=[target])
+    named = {arm.name: [half(run, choosing=False) for run in found] for arm, found in runs.items()}
+    origin = half(base, choosing=False)
+    comparison = compare(origin, named, target=[target])
     changes = {change.model: change for change in comparison.changes}
     reference, agent = Arm(DEMONSTRATIONS).name, Arm(best).name
     out = []
@@ -84,16 +85,26 @@ def arm_results(
                 change.forgetting,
                 change.gold_loglik_change,
                 tuple(start_losses[arm]),
-                pair(comparison, reference, arm.name),
-                pair(comparison, arm.name, agent),
+                paired(origin, named, reference, arm.name, target),
+                paired(origin, named, arm.name, agent, target),
             )
         )
     return out
 
 
-def pair(comparison: Comparison, first: str, second: str) -> Pair | None:
-    """The second arm minus the first; None where the comparison has them in the other order, or not."""
-    return next((p for p in comparison.pairs if (p.first, p.second) == (first, second)), None)
+def paired(
+    base: EvalResult, runs: Mapping[str, Sequence[EvalResult]], first: str, second: str, target: str
+) -> Pair | None:
+    """The second arm minus the first, over the seeds that both have; None for an arm with itself, or one not there.
+
+    Seed i of two arms was made from the same demonstrations: with other seeds on one side, the difference between
+    seeds would pass for one between arms.
+    """
+    if first == second or not {first, second} <= set(runs):
+        return None
+    seeds = min(len(runs[first]), len(runs[second]))
+    both = {name: runs[name][:seeds] for name in (first, second)}
+    return compare(base, both, target=[target]).pairs[0]
 
 
 def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
@@ -115,11 +126,15 @@ def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
     found.append(
         Bound(f"start loss at most {MAX_START:g} of demonstrations'", f"{start:.2f}", start <= MAX_START)
     )
-    if (oracle := by_arm.get(Arm(ORACLE))) and oracle.forgetting.value > 0:
-        ratio = agent.forgetting.value / oracle.forgetting.value
-        found.append(
-            Bound(f"forgetting at most {MAX_ORACLE:g} x the oracle's", f"{ratio:.2f}", ratio <= MAX_ORACLE)
-        )
+    oracle = by_arm.get(Arm(ORACLE))
+    if oracle and (pair := oracle.against_best) and pair.forgetting:
+        name = f"forgetting at most {MAX_ORACLE:g} x the oracle's"
+        if r := pair.forgetting_ratio:
+            said = f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})"
+            found.append(Bound(name, said, r.value <= MAX_ORACLE))
+        else:
+            said = f"the oracle forgets too little for a ratio; agent minus oracle {pair.forgetting}"
+            found.append(Bound(name, said, _sign(pair.forgetting) <= 0))
     return found
 
 
@@ -164,9 +179,10 @@ class Rival:
 
 
 def rivals(results: Sequence[ArmResult], best: str) -> list[Rival]:
-    """What the best agent is clearly better or worse in than every other rewriter.
+    """What the best agent is clearly better or worse in than every other rewriter, over the seeds that both have.
 
-    Clear is a difference whose interval leaves out 0; in start loss, one of the same sign in every seed.
+    Clear is a difference whose interval of 95 % leaves out 0: the bootstrap's, in start loss that of the mean over
+    seeds, which takes two of them.
     """
     by_arm = {result.arm: result for result in results}
     agent, found = by_arm[Arm(best)], []
@@ -180,22 +196,28 @@ def rivals(results: Sequence[ArmResult], best: str) -> list[Rival]:
             continue
         assert pair.downstream and pair.forgetting
         gaps = [a - b for a, b in zip(agent.start_losses, result.start_losses, strict=False)]
+        gap, half = float(np.mean(gaps)), half_width(gaps) if len(gaps) > 1 else math.inf
         signs = {
-            "downstream": (pair.downstream.low > 0) - (pair.downstream.high < 0),
-            "forgetting": (pair.forgetting.high < 0) - (pair.forgetting.low > 0),
-            "start loss": all(g < 0 for g in gaps) - all(g > 0 for g in gaps),
+            "downstream": _sign(pair.downstream),
+            "forgetting": -_sign(pair.forgetting),
+            "start loss": -_sign(Interval(gap, gap - half, gap + half)),
         }
         found.append(
             Rival(
                 result.arm.label,
                 pair.downstream,
                 pair.forgetting,
-                float(np.mean(gaps)),
+                gap,
                 tuple(name for name, sign in signs.items() if sign > 0),
                 tuple(name for name, sign in signs.items() if sign < 0),
             )
         )
     return found
+
+
+def _sign(difference: Interval) -> int:
+    """1 or -1 where the interval leaves out 0, and what rounding makes of 0; else 0."""
+    return (difference.low > 1e-9) - (difference.high < -1e-9)
 
 
 SECTIONS = (
@@ -245,6 +267,8 @@ def _line(result: ArmResult) -> str:
 
 def rivals_markdown(found: Sequence[Rival], best: str) -> str:
     """The best agent against every other rewriter, for a README."""
+    if not found:
+        return ""
     lines = [
         f"**{Arm(best).label} against other rewriters** (agent minus the other)",
         "",

@@ -57,6 +57,7 @@ def job(
             metavar="SQL",
             show_default=False,
         ),
+        Names.CONDITION,
     ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Say what would go, commit nothing.")] = False,
     store: Any,

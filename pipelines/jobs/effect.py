@@ -107,8 +107,10 @@ def show(result: dict[str, Any], console: Any) -> None:
     for name, other in result["others"].items():
         console.print(f"\n{name}", markup=False)
         _show(other, console)
-    seconds = sum(r["seconds"] for r in (result, *result["others"].values()))
-    console.print(f"{seconds:.0f} s. {result['table']}, {', '.join(result['pictures'])}", markup=False)
+    for made in (result, *result["others"].values()):
+        console.print(
+            f"{made['seconds']:.0f} s. {made['table']}, {', '.join(made['pictures'])}", markup=False
+        )
 
 
 def _show(result: dict[str, Any], console: Any) -> None:

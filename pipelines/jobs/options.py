@@ -18,6 +18,7 @@ class Names(Enum):
 
     VERSION = "version"  # a ref of the store: hashed as the version's id
     MIXTURE = "mixture"  # a ref, with or without `:WEIGHT`: hashed as the version's id and the weight
+    CONDITION = "condition"  # SQL: hashed as its text and the ids of the versions that it names
     MODEL = "model"  # a model folder, a hub id or `pocket`: hashed as its weights, tokenizer and template
     ADAPTER = "adapter"  # an agent's folder: hashed as its weights
     FILE = "file"  # hashed as its bytes

@@ -220,7 +220,7 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             f"  samples of {result['engine']} depend on its load: a run from nothing may differ from this one"
         )
-        if result["alignment"] == "nll" and result["method"] == "agent":
+        if result["alignment"] == "nll":
             console.print(
                 f"  chosen by mean NLL, which prefers predictable padding: {result['engine']} tells no entropies"
             )

@@ -225,12 +225,12 @@ def accepted(k, nll, text=None, attempt=0):
 
 def test_ties_are_within_the_tolerance_likeliest_first_and_hold_a_text_once():
     group = [accepted(0, 0.34), accepted(1, 0.30), accepted(2, 0.36), accepted(3, 0.30, "text 1")]
-    assert [c.k for c in aligned(group, 0.05)] == [1, 0]
-    assert [c.k for c in aligned(group, 0.10)] == [1, 0, 2]
-    assert [c.k for c in aligned(group, 0)] == [1]
-    assert aligned([], 0.05) == []
+    assert [c.k for c in aligned(group, 0.05, "nll")] == [1, 0]
+    assert [c.k for c in aligned(group, 0.10, "nll")] == [1, 0, 2]
+    assert [c.k for c in aligned(group, 0, "nll")] == [1]
+    assert aligned([], 0.05, "nll") == []
     with pytest.raises(ValueError, match="has no nll"):
-        aligned([accepted(0, None)], 0.05)
+        aligned([accepted(0, None)], 0.05, "nll")
 
 
 def test_excess_is_a_sum_so_its_tolerance_grows_with_the_length_of_the_best():
@@ -239,7 +239,7 @@ def test_excess_is_a_sum_so_its_tolerance_grows_with_the_length_of_the_best():
 
     # the padded text is likelier per token and pays for every line of it
     own, padded, near = scored(0, 0.17, 2.0, 60), scored(1, 0.07, 6.0, 130), scored(2, 0.20, 4.9, 60)
-    assert [c.k for c in aligned([own, padded, near], 0.05)] == [1]
+    assert [c.k for c in aligned([own, padded, near], 0.05, "nll")] == [1]
     assert [c.k for c in aligned([own, padded, near], 0.05, "excess")] == [0, 2]  # within 60 x 0.05 = 3 nats
     assert [c.k for c in aligned([own, padded, near], 0.01, "excess")] == [0]
     with pytest.raises(ValueError, match="has no excess"):
@@ -250,6 +250,34 @@ def test_an_engine_without_entropies_cannot_be_asked_for_excess(tmp_path):
     with pytest.raises(UsageError, match="tells no entropies"):
         rewrite(rows(1), FakeEngine(), FakeGate(), config(alignment="excess"), tmp_path / "a")
     assert rewrite(rows(1), FakeEngine(), FakeGate(), config(), tmp_path / "b").alignment == "nll"
+
+
+class Tells(FakeEngine):
+    """Tells entropies: `padded` texts are likelier per token, and pay for every line of them."""
+
+    def logprobs(self, prompts, completions, *, adapter):
+        padded, own = Score(0.07, 130, 0.02, 6.5), Score(0.17, 60, 0.14, 2.0)
+        return [padded if text.startswith("good padded") else own for text in completions]
+
+    def score(self, prompts, completions, *, adapter, embed=False):
+        states = np.ones((len(completions), 4), np.float32) if embed else None
+        return self.logprobs(prompts, completions, adapter=adapter), states
+
+
+@pytest.mark.parametrize(("alignment", "kept"), [("auto", "own"), ("excess", "own"), ("nll", "padded")])
+def test_padding_is_kept_by_mean_nll_and_passed_over_by_excess(tmp_path, alignment, kept):
+    engine = Tells(words=("good padded", "good own"))
+    result = rewrite(rows(8), engine, FakeGate(), config(candidates=8, alignment=alignment), tmp_path)
+    texts = [r["completion"] for r in table(result)]
+    assert {text.split()[1] for text in texts} == {kept}
+    assert result.alignment == ("excess" if alignment == "auto" else alignment)
+
+
+def test_alignment_is_refused_where_the_first_accepted_candidate_is_kept(tmp_path):
+    with pytest.raises(UsageError, match=r"would have no effect: rewrite.scoring=false"):
+        rewrite(rows(1), Tells(), FakeGate(), config(alignment="nll", scoring=False), tmp_path / "a")
+    unscored = rewrite(rows(1), Tells(), FakeGate(), config(scoring=False), tmp_path / "b")
+    assert unscored.alignment == "none"
 
 
 def test_the_farthest_is_measured_from_its_nearest_neighbour():

@@ -23,3 +23,8 @@ def test_wilsons_interval_by_hand() -> None:
 def test_a_mean_of_two_is_hardly_known() -> None:
     # sd 14.14, over sqrt(2) is 10, times t(1) = 12.706
     assert half_width([70.0, 90.0]) == pytest.approx(127.06, abs=0.01)
+
+
+def test_one_value_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least 1 degree"):
+        student_t(0)

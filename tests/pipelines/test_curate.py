@@ -193,7 +193,20 @@ def test_a_condition_that_is_none_or_holds_nowhere_is_refused(recast, demos):
     recast("import", demos, "--as", "d")
     said = recast("curate", "d", "--only", "no_such_column = 1")
     assert said.code == 2 and "no_such_column" in said.err
+    for trick in ("true) LIMIT (2", "true), (false"):
+        assert recast("curate", "d", "--only", trick).code == 2
     said = recast("curate", "d", "--only", "row_id = 'nobody'")
     assert said.code == 4 and "No row fulfils" in said.err
     said = recast("curate", "d", "--only", "true", "--budget", "3")
     assert said.code == 2 and "no effect" in said.err
+
+
+def test_the_same_condition_over_a_version_that_moved_is_another_run(recast, demos, tmp_path):
+    recast("import", demos, "--as", "d")
+    few = tmp_path / "few.jsonl"
+    lines = demos.read_text().splitlines()
+    only = ("curate", "d", "--as", "found", "--only", "row_id IN (SELECT row_id FROM few)", "--json")
+    for kept in (2, 3):
+        few.write_text("".join(line + "\n" for line in lines[:kept]))
+        recast("import", few, "--as", "few")
+        assert recast(*only).json["kept"] == kept
