@@ -1,29 +1,50 @@
-"""The backbone that ships: its limits, its manifest, and that it can do what the manifest says."""
+"""The backbones that ship: their limits, their manifests, and that they can do what these say."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pipelines.demo import files, world
-from pipelines.demo.backbone import POCKET
+from pipelines.demo.backbone import HERE, POCKET, RECIPES
 from pipelines.demo.styles import latex, qa
+from pipelines.identity import SHIPPED, model_path
 
 FOLDER = str(POCKET)
 
 
+@pytest.fixture(scope="module", params=SHIPPED)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return Path(model_path(request.param))
+
+
 @pytest.fixture(scope="module")
-def manifest() -> dict:
-    return json.loads((POCKET / "manifest.json").read_text())
+def manifest(folder: Path) -> dict:
+    return json.loads((folder / "manifest.json").read_text())
 
 
-def test_it_is_small_and_stored_as_bf16_safetensors(manifest: dict) -> None:
+def test_every_recipe_ships_and_nothing_else() -> None:
+    assert set(SHIPPED) == set(RECIPES) == {path.parent.name for path in HERE.glob("*/config.json")}
+    assert len({recipe.seed for recipe in RECIPES.values()}) == len(RECIPES)
+
+
+def test_it_is_small_and_stored_as_bf16_safetensors(folder: Path, manifest: dict) -> None:
     from safetensors import safe_open
 
-    config = json.loads((POCKET / "config.json").read_text())
-    assert manifest["parameters"] <= 6_000_000 and config["head_dim"] >= 32
-    assert (POCKET / "model.safetensors").stat().st_size <= 12_000_000
-    with safe_open(POCKET / "model.safetensors", "pt") as weights:
+    config = json.loads((folder / "config.json").read_text())
+    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    assert manifest["parameters"] <= 6_000_000 and head >= 32
+    assert (folder / "model.safetensors").stat().st_size <= 12_000_000
+    with safe_open(folder / "model.safetensors", "pt") as weights:
         assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"BF16"}  # noqa: SIM118
+
+
+def test_its_shape_is_that_of_its_recipe(folder: Path, manifest: dict) -> None:
+    config, recipe = json.loads((folder / "config.json").read_text()), RECIPES[folder.name]
+    assert config["model_type"] == recipe.architecture
+    for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
+        assert config[name] == recipe.shape[name]
+    assert manifest["pretrain"]["seed"] == manifest["seed"] == recipe.seed
 
 
 def test_the_manifest_says_how_it_was_made_and_every_accuracy(manifest: dict) -> None:
@@ -47,7 +68,7 @@ def test_digits_are_single_tokens_and_the_template_marks_what_is_generated() -> 
     assert tokenizer.decode(marked) == "2<|end|>"
 
 
-def test_it_solves_the_general_families_and_guesses_downstream(tmp_path) -> None:
+def test_it_solves_the_general_families_and_guesses_downstream(folder: Path, tmp_path) -> None:
     from pipelines.jobs.models import answering, engine
     from train.evaluate import evaluate
     from train.suites import load_suites
@@ -56,7 +77,7 @@ def test_it_solves_the_general_families_and_guesses_downstream(tmp_path) -> None
         files.write_general_suite(tmp_path / "general.jsonl", 6, seed=7),
         files.write_downstream_suite(tmp_path / "craft.jsonl", 100, seed=7),
     ]
-    found = evaluate(load_suites(suites), answering(engine("pocket"), max_tokens=160))
+    found = evaluate(load_suites(suites), answering(engine(folder.name), max_tokens=160))
     assert found.figures(suite="general").accuracy >= 0.8
     # the bound on the whole family is 10 %; of 100 questions 18 or more right have a chance below 1 % then
     assert found.figures(suite="craft").accuracy < 0.18
