@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 AGENT_MODES = ("anchored", "paper", "typical")
 DEMONSTRATIONS, PROMPT, ORACLE = "demonstrations", "prompt", "oracle"
@@ -135,6 +135,15 @@ class Grid(BaseModel):
         return self.model_copy(
             update={"data": left, "objectives": (), "ranks": (), "headline_seeds": self.seeds, "study": False}
         )
+
+    @field_validator("data")
+    @classmethod
+    def _can_be_compared(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in DATA]:
+            raise ValueError(f"no data set is called {unknown[0]!r}; there are {', '.join(DATA)}")
+        if DEMONSTRATIONS not in value or not any(name.startswith("agent-") for name in value):
+            raise ValueError("a proof compares demonstrations with the rows of at least one agent")
+        return tuple(name for name in DATA if name in value)
 
     @property
     def agents(self) -> tuple[str, ...]:

@@ -55,6 +55,26 @@ def job(
             help="Take the best agent apart as well: group size, gate, terms of the reward, rows, questions.",
         ),
     ] = False,
+    lr: Annotated[
+        list[float] | None,
+        option(
+            "--lr",
+            help="Peak learning rate of SFT; repeat for a curve. Default: 1e-4, 3e-4 and 1e-3, for models of a few "
+            "million parameters; those of billions take 5e-6 to 5e-5.",
+            metavar="RATE",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        option(
+            "--data",
+            help="Only this data set; repeat for more. There are demonstrations, prompt, sdft, mind-the-gap, "
+            "agent-anchored, agent-paper, agent-typical and oracle.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, option("--seeds", help="Seeds of every arm.", min=1, show_default=False)
     ] = None,
@@ -75,14 +95,26 @@ def job(
     with intervals over questions and seeds. Killed, the same command goes on. With data of your own: --demonstrations,
     --suite (the target's and at least one general) and --target.
     """
+    from pydantic import ValidationError
+
     from pipelines.demo import demo
     from pipelines.effect import effect
     from pipelines.effect.grid import QUICK, Grid
     from pipelines.effect.subject import own_data, pocket_world
     from pipelines.stages import default_jobs
 
-    given = {"seeds": seeds, "headline_seeds": headline_seeds, "study": study or None}
-    grid = (QUICK if quick else Grid()).model_copy(update={k: v for k, v in given.items() if v is not None})
+    given = {
+        "seeds": seeds,
+        "headline_seeds": headline_seeds,
+        "study": study or None,
+        "lrs": tuple(dict.fromkeys(lr or ())) or None,
+        "data": tuple(data or ()) or None,
+    }
+    settings = (QUICK if quick else Grid()).model_dump() | {k: v for k, v in given.items() if v is not None}
+    try:
+        grid = Grid.model_validate(settings)
+    except ValidationError as error:
+        raise UsageError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
     if demonstrations is None:
         if suite or target:
             raise UsageError(

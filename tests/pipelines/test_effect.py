@@ -305,6 +305,13 @@ def test_pictures_are_whole_files_with_names_escaped():
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
 
 
+def test_a_grid_without_anything_to_compare_is_refused(recast):
+    said = recast("effect", "--data", "demonstrations", "--data", "oracle")
+    assert said.code == 2 and "at least one agent" in said.err
+    said = recast("effect", "--data", "sfdt")
+    assert said.code == 2 and "no data set is called 'sfdt'" in said.err
+
+
 def test_own_data_and_world_options_are_told_apart(recast):
     said = recast("effect", "--suite", "x.jsonl")
     assert said.code == 2 and "go with --demonstrations" in said.err
