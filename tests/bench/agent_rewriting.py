@@ -102,10 +102,14 @@ def rewriting(engine: HFEngine, args: argparse.Namespace) -> bool:
 def augmenting(engine: HFEngine, args: argparse.Namespace) -> bool:
     gate: Any = solving_gate(load_gate("math"))
     each = -(-AUGMENTED_ROWS // len(FAMILIES))
-    general = [p for family in FAMILIES for p in problems(family, "train", each, seed=9)][:AUGMENTED_ROWS]
+    general = [p for family in FAMILIES for p in problems(family, "train", each, seed=args.seed)][
+        :AUGMENTED_ROWS
+    ]
     inputs = {
         "general families": rows_of(general, qa),
-        "downstream family": rows_of(list(problems(DOWNSTREAM, "train", AUGMENTED_ROWS, seed=9)), latex),
+        "downstream family": rows_of(
+            list(problems(DOWNSTREAM, "train", AUGMENTED_ROWS, seed=args.seed)), latex
+        ),
     }
     held = True
     for name, rows in inputs.items():
@@ -140,6 +144,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=9, help="of the rows that are augmented")
     args = parser.parse_args()
     if args.device == "cpu":
         import torch
