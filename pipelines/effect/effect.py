@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from curate.errors import UsageError
@@ -36,6 +37,10 @@ from pipelines.runs import write_whole
 from pipelines.stages import StageOutcome
 from train.compare import compare
 from train.results import EvalResult
+
+
+CURVE_POINTS = 24
+"""Of a loss curve, roughly: single steps of 16 rows jump too much to be told apart."""
 
 
 @dataclass
@@ -246,12 +251,16 @@ def plane(measured: Measured, grid: Grid, target: str) -> str:
 
 
 def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str:
-    """SFT loss over steps of every data set with NLL, at its learning rate, first seed."""
+    """SFT loss over steps of every data set with NLL, at its learning rate, first seed; means of a few steps each."""
     named = {}
     for data in grid.data:
         arm = Arm(data)
         cell = measured.at(arm, lrs[arm])[0]
         folder = Path(measured.outcomes[f"sft-{cell.name}"].result["out"])
         lines = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
-        named[arm.label] = [(float(line["step"]), float(line["loss"])) for line in lines]
+        width = max(1, len(lines) // CURVE_POINTS)
+        spans = [lines[i : i + width] for i in range(0, len(lines) - width + 1, width)]
+        named[arm.label] = [
+            (float(span[-1]["step"]), fmean(float(line["loss"]) for line in span)) for span in spans
+        ]
     return picture.curves(named, "step", "SFT loss, nats per token", marked=False)

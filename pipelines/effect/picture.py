@@ -73,9 +73,16 @@ def _axes(across: Linear, up: Linear, across_title: str, up_title: str) -> list[
 
 
 def _names(ends: Sequence[tuple[float, str, str]]) -> list[Markup]:
-    """Names in a column, each as near to the end of its curve as the ones above it allow."""
-    placed, parts = TOP - LINE_HEIGHT, []
-    for y, name, css in sorted(ends):
-        placed = max(y, placed + LINE_HEIGHT)
-        parts.append(tag("text", name, x=RIGHT + 8, y=placed + 4, class_=f"label start {css}"))
-    return parts
+    """Names in a column, each as near to the end of its curve as the others and the lower edge allow."""
+    ends = sorted(ends)
+    places: list[float] = []
+    for y, *_ in ends:
+        places.append(max(y, places[-1] + LINE_HEIGHT) if places else y)
+    lowest = float(BOTTOM)
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], lowest)
+        lowest = places[i] - LINE_HEIGHT
+    return [
+        tag("text", name, x=RIGHT + 8, y=place + 4, class_=f"label start {css}")
+        for place, (_, name, css) in zip(places, ends, strict=True)
+    ]

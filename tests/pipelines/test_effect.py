@@ -305,6 +305,19 @@ def test_pictures_are_whole_files_with_names_escaped():
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
 
 
+def test_names_of_curves_that_end_at_the_bottom_stay_in_the_picture():
+    flat = {f"curve {i}": [(0.0, 1.0), (1.0, 0.001 * i)] for i in range(8)}
+    root = ET.fromstring(picture.curves(flat, "across", "up", marked=False))
+    places = {
+        e.text: float(e.attrib["y"])
+        for e in root.iter("{http://www.w3.org/2000/svg}text")
+        if e.text and e.text.startswith("curve")
+    }
+    ys = sorted(places.values())
+    assert ys[-1] <= picture.BOTTOM + 4 and all(b - a >= 14.9 for a, b in zip(ys, ys[1:], strict=False))
+    assert min(places, key=places.__getitem__) == "curve 7", "the highest curve is named first"
+
+
 def test_a_grid_without_anything_to_compare_is_refused(recast):
     said = recast("effect", "--data", "demonstrations", "--data", "oracle")
     assert said.code == 2 and "at least one agent" in said.err
