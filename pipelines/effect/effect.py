@@ -38,7 +38,6 @@ from pipelines.stages import StageOutcome
 from train.compare import compare
 from train.results import EvalResult
 
-
 CURVE_POINTS = 24
 """Of a loss curve, roughly: single steps of 16 rows jump too much to be told apart."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -314,7 +315,7 @@ def test_names_of_curves_that_end_at_the_bottom_stay_in_the_picture():
         if e.text and e.text.startswith("curve")
     }
     ys = sorted(places.values())
-    assert ys[-1] <= picture.BOTTOM + 4 and all(b - a >= 14.9 for a, b in zip(ys, ys[1:], strict=False))
+    assert ys[-1] <= picture.BOTTOM + 4 and all(b - a >= 14.9 for a, b in itertools.pairwise(ys))
     assert min(places, key=places.__getitem__) == "curve 7", "the highest curve is named first"
 
 
