@@ -103,7 +103,8 @@ def prove(
 ) -> dict[str, Any]:
     """Run the grid on the first of `models` into `out`, and the headline arms on every other into `out/others/NAME`.
 
-    Returns the result of the first with those of the others, by name, under `others` (also `out/result.json`).
+    Returns the result of the first with those of the others, by name, under `others` (also `out/result.json`); a table
+    of all goes to `out/backbones.md`.
     Raises UsageError for two models of one name, ModelError for one that is not there, and what stages raise.
     """
     names = [Path(model).name for model in models]
@@ -126,6 +127,9 @@ def prove(
         )
         for model in others
     }
+    if others:
+        every = {names[0]: result, **result["others"]}
+        write_whole(out / "backbones.md", table.backbones_markdown(every))
     write_whole(out / "result.json", json.dumps(result, indent=1) + "\n")
     return result
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from curate.intervals import half_width
-from pipelines.effect.grid import DATA, DEMONSTRATIONS, ORACLE, Arm
+from pipelines.effect.grid import DATA, DEMONSTRATIONS, ORACLE, PROMPT, Arm
 from pipelines.effect.selection import half
 from train.bootstrap import Interval
 from train.compare import Pair, compare
@@ -116,12 +116,8 @@ def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
     against, found = agent.against_demonstrations, _not_lower("downstream", agent)
     if against.forgetting_ratio:
         r = against.forgetting_ratio
-        said = f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})"
-        found.append(
-            Bound(
-                f"forgetting against demonstrations' (interval below {MAX_RATIO:g})", said, r.high < MAX_RATIO
-            )
-        )
+        name = f"forgetting against demonstrations' (interval below {MAX_RATIO:g})"
+        found.append(Bound(name, within(r), r.high < MAX_RATIO))
     start = agent.start_loss / expert.start_loss
     found.append(
         Bound(f"start loss at most {MAX_START:g} of demonstrations'", f"{start:.2f}", start <= MAX_START)
@@ -130,8 +126,7 @@ def bounds(results: Sequence[ArmResult], best: str) -> list[Bound]:
     if oracle and (pair := oracle.against_best) and pair.forgetting:
         name = f"forgetting at most {MAX_ORACLE:g} x the oracle's"
         if r := pair.forgetting_ratio:
-            said = f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})"
-            found.append(Bound(name, said, r.value <= MAX_ORACLE))
+            found.append(Bound(name, within(r), r.value <= MAX_ORACLE))
         else:
             said = f"the oracle forgets too little for a ratio; agent minus oracle {pair.forgetting}"
             found.append(Bound(name, said, _sign(pair.forgetting) <= 0))
@@ -148,13 +143,8 @@ def rehearsed_bounds(result: ArmResult | None) -> list[Bound]:
         Bound(f"{name}forgetting at most {MAX_POINTS:g} points", points(lost), lost.value <= MAX_POINTS)
     )
     if ratio := result.against_demonstrations.forgetting_ratio:
-        found.append(
-            Bound(
-                f"{name}forgetting at most {MAX_REHEARSED:g} of demonstrations'",
-                f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
-                ratio.value <= MAX_REHEARSED,
-            )
-        )
+        words = f"{name}forgetting at most {MAX_REHEARSED:g} of demonstrations'"
+        found.append(Bound(words, within(ratio), ratio.value <= MAX_REHEARSED))
     return found
 
 
@@ -259,7 +249,7 @@ def _line(result: ArmResult) -> str:
         str(result.num_seeds),
         f"{result.downstream:.1f}",
         points(result.forgetting),
-        "" if ratio is None else f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})",
+        "" if ratio is None else within(ratio),
         f"{result.start_loss:.3f}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -288,6 +278,41 @@ def rivals_markdown(found: Sequence[Rival], best: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def backbones_markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The headline arms on every backbone, for a README. `results` are those of `effect.run` by backbone."""
+    heads = (
+        "backbone",
+        "SFT data",
+        "lr",
+        "seeds",
+        "downstream",
+        "forgetting",
+        "of demonstrations'",
+        "start loss",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for backbone, result in results.items():
+        base = result["base"]
+        before = f"{base['downstream']:.1f} | general {base['general']:.1f}"
+        lines.append(f"| {backbone} | before SFT | | | {before} | | |")
+        headline = [Arm(data).name for data in (DEMONSTRATIONS, PROMPT, result["best_agent"], ORACLE)]
+        by_name = {arm["name"]: arm for arm in result["arms"]}
+        for arm in (by_name[name] for name in headline if name in by_name):
+            ratio = (arm["against_demonstrations"] or {}).get("forgetting_ratio")
+            cells = [
+                "",
+                arm["label"],
+                f"{arm['lr']:g}",
+                str(arm["num_seeds"]),
+                f"{arm['downstream']:.1f}",
+                points(Interval(**arm["forgetting"])),
+                within(Interval(**ratio)) if ratio else "",
+                f"{arm['start_loss']:.3f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def plain(results: Sequence[ArmResult], best: str) -> list[dict[str, Any]]:
     """For JSON; `agent` marks the arms of the best one."""
     return [
@@ -299,3 +324,7 @@ def plain(results: Sequence[ArmResult], best: str) -> list[dict[str, Any]]:
 
 def points(value: Interval) -> str:
     return f"{value.value:.1f} ({value.low:.1f} to {value.high:.1f})"
+
+
+def within(ratio: Interval) -> str:
+    return f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"

@@ -224,6 +224,33 @@ def test_the_table_says_what_every_arm_did():
     assert json.dumps(table.plain(results, "agent-anchored"))
 
 
+def test_backbones_stand_side_by_side_with_the_headline_arms_of_each():
+    def of(agent: str, general: int) -> dict:
+        runs = {
+            EXPERT: [result("d", {"craft": 320, "general": 0})],
+            Arm("sdft"): [result("s", {"craft": 320, "general": 300})],
+            Arm(agent): [result("a", {"craft": 324, "general": general})],
+        }
+        base = result("base", {"craft": 40, "general": 400})
+        found = table.arm_results(
+            base, runs, dict.fromkeys(runs, 1e-4), {arm: [0.5] for arm in runs}, "craft", agent
+        )
+        arms = json.loads(json.dumps(table.plain(found, agent)))
+        return {"best_agent": agent, "base": {"downstream": 10.0, "general": 100.0}, "arms": arms}
+
+    text = table.backbones_markdown({"one": of("agent-paper", 400), "two": of("agent-typical", 400)})
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+    assert {len(row) for row in rows} == {8}
+    told = [(row[0], row[1]) for row in rows]
+    assert told[:3] == [("one", "before SFT"), ("", "demonstrations"), ("", "agent, paper")]
+    assert told[3:] == [("two", "before SFT"), ("", "demonstrations"), ("", "agent, typical")]
+    # all 100 points are lost with demonstrations, none with the agent's rows
+    assert rows[1][5] == "100.0 (100.0 to 100.0)" and rows[2][5:7] == [
+        "0.0 (0.0 to 0.0)",
+        "0.00 (0.00 to 0.00)",
+    ]
+
+
 def test_every_arm_of_the_whole_grid_and_of_the_study_has_a_place_in_the_table():
     grid = Grid(study=True)
     lrs = dict.fromkeys(grid.data, 3e-4)
