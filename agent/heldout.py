@@ -47,14 +47,20 @@ def figures(
 
 
 def best_step(measured: dict[int, dict[str, Any]]) -> int:
-    """The first step of the highest reward; of equal rewards, that of the lowest NLL.
+    """The first step of the highest reward; of equal rewards a learned one, and that of the lowest NLL.
 
-    A group of one has no spread, so in mode `paper` every accepted rewrite has the same reward.
+    Greedy rewrites that were good from the start stay what they are while the sampled ones come to pass: with the
+    same reward the untrained adapter (step 0) is the worse one. And a group of one has no spread, so in mode `paper`
+    every accepted rewrite has the same reward.
     """
 
-    def rank(step: int) -> tuple[float, float]:
+    def rank(step: int) -> tuple[float, bool, float]:
         nll = measured[step]["nll"]
-        return round(measured[step]["reward"] or 0.0, 6), -(nll if nll is not None else float("inf"))
+        return (
+            round(measured[step]["reward"] or 0.0, 6),
+            step > 0,
+            -(nll if nll is not None else float("inf")),
+        )
 
     return max(sorted(measured), key=rank)
 

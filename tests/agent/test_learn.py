@@ -247,6 +247,14 @@ def test_the_best_adapter_is_the_first_of_the_highest_reward_and_of_equal_ones_t
     assert best_step(measured(1.0, 1.3, 1.3, nll=[0.5, 0.4, 0.3])) == 20
 
 
+def test_the_untrained_adapter_is_the_best_only_where_all_learned_ones_have_less_reward() -> None:
+    from agent.heldout import best_step
+
+    assert best_step(measured(1.3, 1.3, 1.3)) == 10, "greedy rewrites that stayed as they were say nothing"
+    assert best_step(measured(1.3, 1.3, 1.2, nll=[0.1, 0.2, 0.2])) == 10
+    assert best_step(measured(1.3, 1.2, 1.2)) == 0
+
+
 @pytest.mark.parametrize(
     ("rewards", "fallen"),
     [
