@@ -27,7 +27,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "rewriting-prompt": {"scored_under": "rewriting"},
 }
 """What the study takes out of the best agent's reward, as settings of `agent.learn`. The last one is the paper's
-central claim: that scoring must not see the rewriting prompt."""
+central claim: that scoring must not see the rewriting prompt. Only learning differs: every agent's candidates pass the
+same gate and are chosen from by the same rule, which tells apart what was learned and not what was sifted out."""
 
 
 def spoken(data: str) -> str:
@@ -68,7 +69,8 @@ class Arm:
         if self.rewritten_by == (self.data,):
             words.append("rewritten rows only")
         elif self.rewritten_by:
-            words.append(f"questions that {' and '.join(map(spoken, self.rewritten_by))} rewrote")
+            *first, last = map(spoken, self.rewritten_by)
+            words.append(f"questions that {'; '.join(first)} and {last} rewrote")
         return " · ".join(words)
 
 
@@ -187,14 +189,15 @@ def study_phase(
 ) -> list[Cell]:
     """The best agent taken apart, and coverage set apart from quality; `lrs`: the learning rate chosen by data set.
 
-    Rows that kept the expert's text are left out (`rewritten rows only`), and every arm is given the questions that
-    both prompting and the agent rewrote, so that a data set cannot gain by which questions it covers.
+    Rows that kept the expert's text are left out (`rewritten rows only`) of every rewriter's data, prompting, baselines
+    and the agent; and all of these, the demonstrations and the oracle are given the questions that every rewriter
+    rewrote, so that a data set cannot gain by which questions it covers. With fewer rows go fewer steps.
     `some_rewritten_by` says whether there are questions that all of some data sets rewrote; without any an arm is none.
     """
     arms = [(Arm(f"{best}-{variant}"), lrs[best]) for variant in grid.variants(0)]
-    rewriters = [data for data in (PROMPT, best) if data in lrs]
+    rewriters = [data for data in (PROMPT, *BASELINES, best) if data in lrs]
     arms += [(Arm(data, rewritten_by=(data,)), lrs[data]) for data in rewriters]
-    matched = [data for data in (DEMONSTRATIONS, *rewriters) if data in lrs]
+    matched = [data for data in (DEMONSTRATIONS, *rewriters, ORACLE) if data in lrs]
     arms += [(Arm(data, rewritten_by=tuple(rewriters)), lrs[data]) for data in matched if len(rewriters) > 1]
     able = [(arm, lr) for arm, lr in arms if not arm.rewritten_by or some_rewritten_by(arm.rewritten_by)]
     return [Cell(arm, lr, seed) for arm, lr in able for seed in range(grid.seeds)]

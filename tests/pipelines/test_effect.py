@@ -71,10 +71,10 @@ def test_every_cell_becomes_a_plan_whose_needs_are_met(tmp_path):
 
 def test_the_study_takes_the_agent_apart_and_matches_questions(tmp_path):
     grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1, study=True)
-    lrs = {"demonstrations": 1e-3, "prompt": 3e-4, "agent-typical": 1e-4}
+    lrs = {"demonstrations": 1e-3, "prompt": 3e-4, "sdft": 1e-3, "agent-typical": 1e-4, "oracle": 3e-4}
     cells = study_phase(grid, "agent-typical", lrs, some_rewritten_by=lambda _: True)
-    # K 2, 4, 16, four ablations; two data sets without their fallbacks; three on the questions that both rewrote
-    assert len(cells) == 3 + 4 + 2 + 3
+    # K 2, 4, 16, four ablations; three data sets without their fallbacks; five on the questions that all three rewrote
+    assert len(cells) == 3 + 4 + 3 + 5
     planned = stages.Plan.of(plan.stages(cells, pocket_world(tmp_path, grid), grid, "pocket"))
     by_name = {stage.name: stage for stage in planned.stages}
     learnt = by_name["learn-agent-typical-k16-0"]
@@ -83,11 +83,12 @@ def test_the_study_takes_the_agent_apart_and_matches_questions(tmp_path):
     rewritten = "WHERE decision IN ('rewrite', 'repair'))"
     own = by_name["prompt-by-prompt-0"].args
     assert own["only"] == f'row_id IN (SELECT row_id FROM "${{prompt-0.version}}" {rewritten}'
-    matched = by_name["demonstrations-by-prompt-agent-typical-0"]
-    assert matched.args["only"].count(rewritten) == 2 and matched.args["name"] == "${import-0.version}"
-    assert set(matched.needs) == {"import-0", "prompt-0", "agent-typical-0"}
-    tuned = by_name["sft-demonstrations-by-prompt-agent-typical-nll-lr0-001-0"]
-    assert tuned.args["name"] == ["${demonstrations-by-prompt-agent-typical-0.version}"]
+    matched = by_name["demonstrations-by-prompt-sdft-agent-typical-0"]
+    assert matched.args["only"].count(rewritten) == 3 and matched.args["name"] == "${import-0.version}"
+    assert set(matched.needs) == {"import-0", "prompt-0", "sdft-0", "agent-typical-0"}
+    tuned = by_name["sft-demonstrations-by-prompt-sdft-agent-typical-nll-lr0-001-0"]
+    assert tuned.args["name"] == ["${demonstrations-by-prompt-sdft-agent-typical-0.version}"]
+    assert by_name["oracle-by-prompt-sdft-agent-typical-0"].args["name"] == "${oracle-0.version}"
 
 
 def test_without_a_question_that_all_rewrote_there_is_nothing_to_match():
