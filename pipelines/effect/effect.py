@@ -1,11 +1,13 @@
 """The proof, run: phases of cells through `stages`, the choice between them, and what came out.
 
 Killed at any moment, the same call goes on: every cell is a stage, found again by its fingerprint. A change of the
-world, of a reward setting, of the rule or of the grid changes fingerprints, so that the cells it touches are made anew.
+world, of a setting or of the package's version changes fingerprints, so that the cells it touches are made anew; who
+changes code between two versions starts in an empty folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import defaultdict
@@ -15,12 +17,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from agent.scorer import Weights
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from pipelines import identity, stages
 from pipelines.config import Config
 from pipelines.effect import datasets, picture, plan, table
 from pipelines.effect.grid import (
+    DATA,
     DEMONSTRATIONS,
     ORACLE,
     Arm,
@@ -38,6 +42,11 @@ from pipelines.stages import StageOutcome
 from train.compare import compare
 from train.results import EvalResult
 
+DECIDED = {
+    "sft": ("lr", "objective", "lora_rank", "checkpoints", "seed"),
+    "learn": ("mode", "soft_gate", "scored_under", "seed"),
+}
+"""Settings of which every arm has its own."""
 CURVE_POINTS = 24
 """Of a loss curve, roughly: single steps of 16 rows jump too much to be told apart."""
 
@@ -68,10 +77,22 @@ class Measured:
     def at(self, arm: Arm, lr: float) -> list[Cell]:
         return sorted((c for c in self.cells if (c.arm, c.lr) == (arm, lr)), key=lambda c: c.seed)
 
+    def by_lr(self, arm: Arm) -> dict[float, list[EvalResult]]:
+        """Evaluations of an arm, by seed, at each of its learning rates."""
+        return {lr: self.runs(arm, lr) for lr in sorted({c.lr for c in self.cells if c.arm == arm})}
+
+    def trained(self, arm: Arm, lr: float) -> table.Trained:
+        """What SFT of an arm said."""
+        said = [self.outcomes[f"sft-{c.name}"].result for c in self.at(arm, lr)]
+        return table.Trained(
+            tuple(float(s["start_loss"]) for s in said),
+            steps=fmean(s["steps"] for s in said),
+            tokens=fmean(s["num_tokens"] for s in said),
+        )
+
     def points(self, arm: Arm, target: str) -> dict[float, Point]:
         """Learning rate -> where it lies, on the half that chooses."""
-        lrs = sorted({c.lr for c in self.cells if c.arm == arm})
-        return {lr: point(self.base, self.runs(arm, lr), target) for lr in lrs}
+        return {lr: point(self.base, runs, target) for lr, runs in self.by_lr(arm).items()}
 
     def best_lr(self, arm: Arm, target: str, grid: Grid) -> float:
         """The learning rate that the rule chooses for an arm."""
@@ -146,7 +167,8 @@ def run(
 ) -> dict[str, Any]:
     """Run the grid on one backbone into `out` and return the result (also `out/result.json`).
 
-    Tables go to `out/table.md`, pictures to `out/plane.svg` and `out/loss.svg`. Raises what stages raise.
+    Tables go to `out/table.md`; pictures to `plane.svg`, `loss.svg` and, of what is not a data set, `objectives.svg`.
+    Raises what stages raise.
     """
     began = time.monotonic()
     measured = Measured()
@@ -176,14 +198,49 @@ def run(
 
         work(study_phase(grid, chosen, lrs, some_rewritten_by=some_rewritten_by))
     result = summary(measured, grid, subject, chosen, out)
+    decided = fixed(grid, subject, learning)
     result |= {
         "model": model,
-        "grid": grid.model_dump(mode="json"),
-        "grid_fingerprint": fingerprint(grid.model_dump(mode="json")),
+        "fixed": decided,
+        "fixed_fingerprint": fingerprint(decided),
         "seconds": round(time.monotonic() - began, 1),
     }
     write_whole(out / "result.json", json.dumps(result, indent=1) + "\n")
     return result
+
+
+def fixed(grid: Grid, subject: Subject, learning: Any) -> dict[str, Any]:
+    """What is decided before anything is run: the grid, its bounds, the questions, and the weights of every reward,
+    those that `learning` (a LearnConfig) leaves to the mode filled in. Its fingerprint stands in the result.
+    """
+    weights = {
+        agent: asdict(
+            Weights.of(
+                agent.removeprefix("agent-"),  # type: ignore[arg-type]
+                learning.lambda_dist,
+                learning.lambda_div,
+                lambda_copy=learning.lambda_copy,
+            )
+        )
+        for agent in grid.agents
+    }
+    return {
+        "grid": grid.model_dump(mode="json"),
+        "bounds": table.BOUNDS,
+        "questions": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in subject.suites},
+        "target": subject.target,
+        "rewards": weights,
+    }
+
+
+def refuse_what_the_grid_decides(config: Config) -> None:
+    """Raises UsageError for a setting that an arm brings itself: it would have no effect, or make a label untrue."""
+    for section, names in DECIDED.items():
+        if given := [name for name in names if name in (config.given.get(section) or {})]:
+            raise UsageError(
+                f"{section}.{given[0]} is decided by the grid, arm by arm: leave it out of the configuration. Learning "
+                "rates are --lr, data sets and agents --data."
+            )
 
 
 def best_agent(measured: Measured, grid: Grid, target: str) -> str:
@@ -195,14 +252,10 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
     """Everything that is reported, written beside the store."""
     arms = list(dict.fromkeys(cell.arm for cell in measured.cells))
     lrs = {arm: measured.best_lr(arm, subject.target, grid) for arm in arms}
-    losses = {
-        arm: [
-            float(measured.outcomes[f"sft-{c.name}"].result["start_loss"]) for c in measured.at(arm, lrs[arm])
-        ]
-        for arm in arms
-    }
     runs = {arm: measured.runs(arm, lrs[arm]) for arm in arms}
-    results = table.arm_results(measured.base, runs, lrs, losses, subject.target, chosen)
+    trained = {arm: measured.trained(arm, lrs[arm]) for arm in arms}
+    results = table.arm_results(measured.base, runs, lrs, trained, subject.target, chosen)
+    curves = {arm: table.curve_points(measured.base, measured.by_lr(arm), subject.target) for arm in arms}
     reported = compare(half(measured.base, choosing=False), {}, target=[subject.target])
     base = {"downstream": reported.base_downstream or 0.0, "general": reported.base_general or 0.0}
     found = datasets.described(measured.cells, measured.outcomes, measured.versions(), out / "store")
@@ -211,22 +264,39 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
     with_rehearsal = (
         best(measured.at_best(rehearsed, subject.target, grid), grid.slack) if rehearsed else None
     )
-    bounds = table.bounds(results, chosen)
-    bounds += table.rehearsed_bounds(next((r for r in results if r.arm == with_rehearsal), None))
-    parts = [table.markdown(results, base), table.rivals_markdown(rivals, chosen), datasets.markdown(found)]
+    bounds = [
+        *table.bounds(results, chosen),
+        *table.rehearsed_bounds(next((r for r in results if r.arm == with_rehearsal), None)),
+        *table.rivals_bounds(rivals),
+    ]
+    spent = costs(measured)
+    parts = [
+        table.markdown(results, base),
+        table.bounds_markdown(bounds),
+        table.rivals_markdown(rivals, chosen),
+        datasets.markdown(found),
+        table.curves_markdown(curves),
+        costs_markdown(spent),
+    ]
     write_whole(out / "table.md", "\n".join(parts))
-    write_whole(out / "plane.svg", plane(measured, grid, subject.target))
-    write_whole(out / "loss.svg", loss_curves(measured, grid, lrs))
+    drawn = {
+        "plane.svg": plane({arm: curves[arm] for arm in curves if arm == Arm(arm.data) and arm.data in DATA}),
+        "loss.svg": loss_curves(measured, grid, lrs),
+    }
+    if further := {arm: curves[arm] for arm in curves if arm.objective != "nll" or arm.rank or arm.rehearsal}:
+        drawn["objectives.svg"] = plane(further)
+    for name, picture_of in drawn.items():
+        write_whole(out / name, picture_of)
     return {
         "best_agent": chosen,
         "base": base,
-        "arms": table.plain(results, chosen),
+        "arms": table.plain(results, chosen, curves),
         "bounds": [asdict(bound) for bound in bounds],
         "rivals": [asdict(rival) for rival in rivals],
         "data_sets": [asdict(data) for data in found],
-        "cost_seconds": costs(measured),
+        "cost_seconds": spent,
         "table": str(out / "table.md"),
-        "pictures": [str(out / "plane.svg"), str(out / "loss.svg")],
+        "pictures": [str(out / name) for name in drawn],
     }
 
 
@@ -239,18 +309,18 @@ def costs(measured: Measured) -> dict[str, float]:
     return {kind: round(seconds, 1) for kind, seconds in spent.items()}
 
 
-def plane(measured: Measured, grid: Grid, target: str) -> str:
-    """Downstream over forgetting on the reported half: a curve over learning rates for every data set with NLL."""
-    named: dict[str, list[tuple[float, float]]] = {}
-    for data in grid.data:
-        arm = Arm(data)
-        for lr in sorted({c.lr for c in measured.cells if c.arm == arm}):
-            runs = {"arm": [half(run, choosing=False) for run in measured.runs(arm, lr)]}
-            base = half(measured.base, choosing=False)
-            change = compare(base, runs, target=[target], num_resamples=1).changes[0]
-            assert change.forgetting and change.downstream is not None
-            named.setdefault(arm.label, []).append((change.forgetting.value, change.downstream))
-    return picture.curves(named, "forgetting, points lost in general", "downstream, % correct", marked=True)
+def costs_markdown(spent: Mapping[str, float]) -> str:
+    """A line of costs for a README."""
+    kinds = ", ".join(f"{kind} {seconds:,.0f}" for kind, seconds in spent.items())
+    return f"Seconds in stages: {kinds}; {sum(spent.values()):,.0f} in all.\n"
+
+
+def plane(curves: Mapping[Arm, Sequence[table.CurvePoint]]) -> str:
+    """Downstream over forgetting on the reported half: a curve over learning rates for every arm."""
+    named = {
+        arm.label: [(point.forgetting, point.downstream) for point in curve] for arm, curve in curves.items()
+    }
+    return picture.plane(named, "forgetting, points lost in general", "downstream, % correct")
 
 
 def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str:
@@ -266,4 +336,4 @@ def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str
         named[arm.label] = [
             (float(span[-1]["step"]), fmean(float(line["loss"]) for line in span)) for span in spans
         ]
-    return picture.curves(named, "step", "SFT loss, nats per token", marked=False)
+    return picture.curves(named, "step", "SFT loss, nats per token")

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from pipelines.report.markup import Markup, described, tag
 from pipelines.report.picture import standalone
 from pipelines.report.scales import Linear, padded, short, ticks
+from train.bootstrap import Interval
 
 WIDTH, HEIGHT = 640, 420
+LETTER = 6.6
+"""Width of a letter of a name, at most."""
 LEFT, RIGHT, TOP, BOTTOM = 48, 500, 24, 368
 LINE_HEIGHT = 15.0
 CLASSES = (
@@ -25,9 +28,23 @@ CLASSES = (
 Points = Sequence[tuple[float, float]]
 
 
-def curves(named: Mapping[str, Points], across_title: str, up_title: str, *, marked: bool) -> str:
-    """An SVG file: a curve a name, in order; `marked` puts a dot at every point. Names stand right of the axes."""
+def plane(named: Mapping[str, Sequence[tuple[Interval, Interval]]], across_title: str, up_title: str) -> str:
+    """`curves` with a dot at every point, and through it the intervals of both figures."""
+    values = {name: [(x.value, y.value) for x, y in curve] for name, curve in named.items()}
+    return curves(values, across_title, up_title, intervals=named)
+
+
+def curves(
+    named: Mapping[str, Points],
+    across_title: str,
+    up_title: str,
+    *,
+    intervals: Mapping[str, Sequence[tuple[Interval, Interval]]] | None = None,
+) -> str:
+    """An SVG file: a curve a name, in order. Names stand right of the axes."""
+    ends_of = [i for curve in (intervals or {}).values() for i in curve]
     points = [point for curve in named.values() for point in curve]
+    points += [(x.low, y.low) for x, y in ends_of] + [(x.high, y.high) for x, y in ends_of]
     across = Linear(*padded([x for x, _ in points] + [0.0]), LEFT, RIGHT)
     up = Linear(*padded([y for _, y in points] + [0.0]), BOTTOM, TOP)
     parts = [*_axes(across, up, across_title, up_title)]
@@ -36,20 +53,37 @@ def curves(named: Mapping[str, Points], across_title: str, up_title: str, *, mar
         css = CLASSES[number % len(CLASSES)]
         path = "M" + "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in curve)
         parts.append(tag("path", d=path, class_=f"whisker {css}", fill="none"))
-        if marked:
-            parts += [tag("circle", cx=across(x), cy=up(y), r=4.0, class_=f"mark {css}") for x, y in curve]
+        for x, y in (intervals or {}).get(name, ()):
+            parts += [
+                tag(
+                    "path",
+                    d=_line(across(x.low), up(y.value), across(x.high), up(y.value)),
+                    class_=f"interval {css}",
+                ),
+                tag(
+                    "path",
+                    d=_line(across(x.value), up(y.low), across(x.value), up(y.high)),
+                    class_=f"interval {css}",
+                ),
+                tag("circle", cx=across(x.value), cy=up(y.value), r=4.0, class_=f"mark {css}"),
+            ]
         ends.append((up(curve[-1][1]), name, css))
     parts += _names(ends)
     spoken = "; ".join(f"{name}: {', '.join(f'{x:g}, {y:g}' for x, y in c[:8])}" for name, c in named.items())
+    width = max(WIDTH, RIGHT + 16 + round(LETTER * max(map(len, named))))
     drawing = tag(
         "svg",
         *parts,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {width} {HEIGHT}",
         class_="chart plane",
         role="img",
         aria_label=described(f"{up_title} over {across_title}", spoken),
     )
     return standalone(drawing)
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"
 
 
 def _axes(across: Linear, up: Linear, across_title: str, up_title: str) -> list[Markup]:

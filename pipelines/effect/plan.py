@@ -42,7 +42,8 @@ def stages(
     for arm, seed in dict.fromkeys((cell.arm, cell.seed) for cell in cells if cell.arm.rewritten_by):
         planned.append(_subset(arm, seed))
     if any(cell.arm.rehearsal for cell in cells):
-        count = max(1, round(grid.rehearsal_share * grid.rows))
+        # one draw for all seeds: what is rehearsed are the backbone's own answers, whatever it is taught
+        count = max(1, round(grid.rehearsal_share * subject.num_rows))
         planned.append(_stage(REHEARSAL, "rehearse", 30, name=REHEARSAL, own=count, model=model))
     for cell in cells:
         planned += _cell(cell, grid, suites, model)

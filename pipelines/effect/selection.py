@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from train.compare import compare
 from train.results import EvalResult, ItemResult
+from train.suites import Item
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class Point:
     forgetting: float
 
 
-def chooses(item: ItemResult) -> bool:
+def chooses(item: Item | ItemResult) -> bool:
     """Whether a question is of the half that chooses."""
     return hashlib.sha256(f"{item.suite}/{item.item_id}".encode()).digest()[0] % 2 == 0
 

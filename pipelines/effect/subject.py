@@ -6,13 +6,19 @@ style. With data of your own the demonstrations are the same for every seed, and
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curate import ingest
 from curate.errors import UsageError
 from pipelines.demo import files
 from pipelines.demo.styles import ALIEN
 from pipelines.effect.grid import Grid
+from pipelines.effect.selection import chooses
+from train import harness
+from train.suites import Item, load_suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Subject:
     """One a seed."""
     oracle: tuple[Path, ...]
     """One a seed; empty where nobody knows the model's own style."""
+    num_rows: int
+    """Demonstrations of a seed."""
 
 
 def pocket_world(folder: Path, grid: Grid) -> Subject:
@@ -44,11 +52,15 @@ def pocket_world(folder: Path, grid: Grid) -> Subject:
         )
         for style in (grid.style, "qa")
     }
-    return Subject(suites, "craft", drawn[grid.style], drawn["qa"])
+    return Subject(suites, "craft", drawn[grid.style], drawn["qa"], grid.rows)
 
 
 def own_data(demonstrations: Path, suites: list[Path], target: str, grid: Grid) -> Subject:
-    """A user's own files. Raises UsageError where something to compare with is missing."""
+    """A user's own files, looked at before anything is run.
+
+    Raises UsageError where a file is missing or there is nothing to compare with, DataError for a file that cannot be
+    read. Suites in lm-eval's YAML are taken as they are.
+    """
     for path in (demonstrations, *suites):
         if not path.exists():
             raise UsageError(f"there is no file {path}.")
@@ -56,5 +68,28 @@ def own_data(demonstrations: Path, suites: list[Path], target: str, grid: Grid) 
         raise UsageError(
             f"the only suite {suites[0]} is the target: forgetting needs a suite of something else. Add --suite FILE."
         )
+    if not any(path.suffix in harness.SUFFIXES for path in suites):
+        _check_halves(load_suites(suites), target)
+    num_rows = sum(batch.num_rows for batch in ingest.read(demonstrations).batches())
     seeds = max(grid.seeds, grid.headline_seeds)
-    return Subject(tuple(suites), target, (demonstrations,) * seeds, ())
+    return Subject(tuple(suites), target, (demonstrations,) * seeds, (), num_rows)
+
+
+def _check_halves(items: Sequence[Item], target: str) -> None:
+    """Every task needs questions that choose and questions that are reported (`selection`)."""
+    groups: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for item in items:
+        groups[item.suite, item.task].append(chooses(item))
+    known = sorted({name for key in groups for name in key})
+    if target not in known:
+        raise UsageError(f"no suite or task is called {target}; there are {', '.join(known)}.")
+    if all(target in key for key in groups):
+        raise UsageError(
+            f"all questions are the target's, {target}: forgetting needs others. Add --suite FILE."
+        )
+    for (suite, task), sides in groups.items():
+        if len(set(sides)) < 2:
+            raise UsageError(
+                f"{suite}/{task} has {len(sides)} questions, all of them in one half: one half chooses learning rates, "
+                "the other is reported. Give it more questions, or merge it with another task."
+            )

@@ -115,6 +115,7 @@ def job(
         grid = Grid.model_validate(settings)
     except ValidationError as error:
         raise UsageError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from error
+    effect.refuse_what_the_grid_decides(config)
     if demonstrations is None:
         if suite or target:
             raise UsageError(
@@ -165,6 +166,5 @@ def _show(result: dict[str, Any], console: Any) -> None:
         )
     console.print(table)
     for bound in result["bounds"]:
-        console.print(
-            f"{'held  ' if bound['held'] else 'MISSED'}  {bound['name']}: {bound['found']}", markup=False
-        )
+        held = {True: "held  ", False: "MISSED", None: "open  "}[bound["held"]]
+        console.print(f"{held}  {bound['name']}: {bound['found']}", markup=False)

@@ -6,6 +6,7 @@ import itertools
 import json
 import xml.etree.ElementTree as ET
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -127,7 +128,9 @@ def test_a_pair_of_arms_is_compared_over_the_seeds_that_both_have():
     rival = Arm("prompt")
     runs = {EXPERT: [result("d", {"craft": 300, "general": 200})] * 8, rival: shared, AGENT: shared + later}
     losses = {EXPERT: [1.0] * 8, rival: [0.3] * 3, AGENT: [0.3] * 3 + [0.9] * 5}
-    results = table.arm_results(base, runs, dict.fromkeys(runs, 1e-4), losses, "craft", "agent-anchored")
+    results = table.arm_results(
+        base, runs, dict.fromkeys(runs, 1e-4), trained(losses), "craft", "agent-anchored"
+    )
     (found,) = table.rivals(results, "agent-anchored")
     assert (found.downstream.value, found.forgetting.value, found.start_loss) == (0.0, 0.0, 0.0)
     assert found.better == found.worse == ()
@@ -176,6 +179,10 @@ def test_choosing_and_reported_questions_do_not_meet():
 EXPERT, AGENT, ORACLE = Arm("demonstrations"), Arm("agent-anchored"), Arm("oracle")
 
 
+def trained(losses: dict[Arm, list[float]]) -> dict[Arm, table.Trained]:
+    return {arm: table.Trained(tuple(found), steps=113) for arm, found in losses.items()}
+
+
 def headline(agent_general: int, agent_craft: int = 320, start: float = 0.1) -> list[table.Bound]:
     base = result("base", {"craft": 40, "general": 400})
     runs = {
@@ -184,9 +191,8 @@ def headline(agent_general: int, agent_craft: int = 320, start: float = 0.1) -> 
         ORACLE: [result("o", {"craft": 330, "general": 350})],
     }
     lrs, losses = dict.fromkeys(runs, 3e-4), {EXPERT: [1.0, 1.0], AGENT: [start, start], ORACLE: [0.1]}
-    return table.bounds(
-        table.arm_results(base, runs, lrs, losses, "craft", "agent-anchored"), "agent-anchored"
-    )
+    results = table.arm_results(base, runs, lrs, trained(losses), "craft", "agent-anchored")
+    return table.bounds(results, "agent-anchored")
 
 
 def test_the_bounds_of_the_headline_hold_and_fail_for_their_reasons():
@@ -214,15 +220,15 @@ def test_the_table_says_what_every_arm_did():
         base,
         runs,
         dict.fromkeys(runs, 1e-4),
-        {EXPERT: [1.0], AGENT: [0.25]},
+        trained({EXPERT: [1.0], AGENT: [0.25]}),
         "craft",
         "agent-anchored",
     )
     text = table.markdown(results, {"downstream": 10.0, "general": 100.0})
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
     assert rows[0][0] == "| demonstrations" and rows[1][0] == "| agent, anchored"
-    assert rows[1][4] == "0.0 (0.0 to 0.0)" and rows[1][6] == "0.250 |"
-    assert json.dumps(table.plain(results, "agent-anchored"))
+    assert rows[1][3] == "113" and rows[1][5] == "0.0 (0.0 to 0.0)" and rows[1][7] == "0.250 |"
+    assert json.dumps(table.plain(results, "agent-anchored", dict.fromkeys(runs, ())))
 
 
 def test_backbones_stand_side_by_side_with_the_headline_arms_of_each():
@@ -234,9 +240,9 @@ def test_backbones_stand_side_by_side_with_the_headline_arms_of_each():
         }
         base = result("base", {"craft": 40, "general": 400})
         found = table.arm_results(
-            base, runs, dict.fromkeys(runs, 1e-4), {arm: [0.5] for arm in runs}, "craft", agent
+            base, runs, dict.fromkeys(runs, 1e-4), trained({arm: [0.5] for arm in runs}), "craft", agent
         )
-        arms = json.loads(json.dumps(table.plain(found, agent)))
+        arms = json.loads(json.dumps(table.plain(found, agent, dict.fromkeys(runs, ()))))
         return {"best_agent": agent, "base": {"downstream": 10.0, "general": 100.0}, "arms": arms}
 
     text = table.backbones_markdown({"one": of("agent-paper", 400), "two": of("agent-typical", 400)})
@@ -263,7 +269,7 @@ def test_every_arm_of_the_whole_grid_and_of_the_study_has_a_place_in_the_table()
     assert len({arm.label for arm in arms}) == len(arms)
     runs = {arm: [result(arm.name, {"craft": 320, "general": 390})] for arm in arms}
     results = table.arm_results(
-        base, runs, dict.fromkeys(arms, 1e-4), {arm: [0.5] for arm in arms}, "craft", best
+        base, runs, dict.fromkeys(arms, 1e-4), trained({arm: [0.5] for arm in arms}), "craft", best
     )
     text = table.markdown(results, {"downstream": 10.0, "general": 100.0})
     assert all(f"| {arm.label} |" in text for arm in arms)
@@ -282,7 +288,9 @@ def test_a_rival_is_beaten_only_where_the_interval_says_so():
         other: [result("o", {"craft": 324, "general": 390})],  # the same answers
     }
     losses = {EXPERT: [1.0, 1.0], prompt: [0.32, 0.355], AGENT: [0.25, 0.28], other: [0.24, 0.29]}
-    results = table.arm_results(base, runs, dict.fromkeys(runs, 1e-4), losses, "craft", "agent-anchored")
+    results = table.arm_results(
+        base, runs, dict.fromkeys(runs, 1e-4), trained(losses), "craft", "agent-anchored"
+    )
     found = {rival.name: rival for rival in table.rivals(results, "agent-anchored")}
     assert set(found) == {"prompt", "agent, paper"}, "demonstrations and oracle are no rivals"
     assert found["prompt"].better == ("forgetting", "start loss") and found["prompt"].worse == ()
@@ -290,6 +298,45 @@ def test_a_rival_is_beaten_only_where_the_interval_says_so():
     assert found["prompt"].start_loss == pytest.approx(-0.0725)
     # start loss is lower in one seed and higher in the other, and two seeds say little of the mean
     assert found["agent, paper"].better == () and found["agent, paper"].worse == ()
+
+
+def test_a_rival_must_be_beaten_twice_and_win_nothing():
+    def held(name: str, better: tuple[str, ...], worse: tuple[str, ...]) -> list[bool | None]:
+        gap = table.Interval(0.0, -1.0, 1.0)
+        return [b.held for b in table.rivals_bounds([table.Rival(name, gap, gap, -0.1, better, worse)])]
+
+    assert held("prompt", ("forgetting", "start loss"), ()) == [True]
+    assert held("prompt", ("start loss",), ()) == [False]
+    assert held("sdft", ("downstream", "start loss"), ("forgetting",)) == [False]
+    assert held("agent, paper", (), ()) == [], "the agents of other modes are nobody's bound"
+
+
+def test_what_cannot_be_measured_is_neither_held_nor_missed():
+    base = result("base", {"craft": 40, "general": 400})
+    runs = {
+        EXPERT: [result("d", {"craft": 320, "general": 400})],
+        AGENT: [result("a", {"craft": 324, "general": 400})],
+    }
+    losses = {EXPERT: [1.0], AGENT: [0.1]}
+    results = table.arm_results(base, runs, dict.fromkeys(runs, 1e-4), trained(losses), "craft", AGENT.data)
+    found = table.bounds(results, AGENT.data)
+    assert [bound.held for bound in found] == [True, None, True]
+    assert "too little for a ratio" in found[1].found
+    assert "| not measurable |" in table.bounds_markdown(found)
+
+
+def test_every_learning_rate_of_an_arm_is_told_with_its_intervals():
+    base = result("base", {"craft": 0, "general": 400})
+    runs = {
+        1e-3: [result("b", {"craft": 400, "general": 0})],
+        1e-4: [result("a", {"craft": 0, "general": 400})],
+    }
+    low, high = table.curve_points(base, runs, "craft")
+    assert (low.lr, high.lr) == (1e-4, 1e-3)
+    assert (low.downstream.value, low.forgetting.value) == (0, 0)
+    assert high.downstream == high.forgetting == table.Interval(100, 100, 100)
+    text = table.curves_markdown({AGENT: [low, high], EXPERT: [high]})
+    assert "| demonstrations |  | 100.0 (100.0 to 100.0) / 100.0 (100.0 to 100.0) |" in text
 
 
 def test_rehearsal_is_held_to_bounds_of_its_own():
@@ -303,7 +350,7 @@ def test_rehearsal_is_held_to_bounds_of_its_own():
             mixed: [result("m", {"craft": 320, "general": general})],
         }
         results = table.arm_results(
-            base, runs, dict.fromkeys(runs, 1e-4), {arm: [0.5] for arm in runs}, "craft", "agent-anchored"
+            base, runs, dict.fromkeys(runs, 1e-4), trained({arm: [0.5] for arm in runs}), "craft", AGENT.data
         )
         found = table.rehearsed_bounds(next(r for r in results if r.arm == mixed))
         return [bound.held for bound in found]
@@ -313,30 +360,65 @@ def test_rehearsal_is_held_to_bounds_of_its_own():
     assert table.rehearsed_bounds(None) == []
 
 
+def write_rows(path: Path, num: int, **more: str) -> None:
+    rows = [
+        {"prompt": f"{i} + 1?", "completion": str(i + 1), "answer": str(i + 1), **more} for i in range(num)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
 def test_own_data_needs_something_that_can_be_forgotten(tmp_path):
     for name in ("d.jsonl", "mine.jsonl", "other.jsonl"):
-        (tmp_path / name).write_text("{}")
+        write_rows(tmp_path / name, 40)
     found = own_data(
         tmp_path / "d.jsonl", [tmp_path / "mine.jsonl", tmp_path / "other.jsonl"], "mine", Grid()
     )
     assert isinstance(found, Subject) and found.oracle == () and len(found.demonstrations) == 8
+    assert found.num_rows == 40, "a quarter of them is what rehearsal draws"
     with pytest.raises(UsageError, match=r"the only suite .* is the target"):
         own_data(tmp_path / "d.jsonl", [tmp_path / "mine.jsonl"], "mine", Grid())
     with pytest.raises(UsageError, match="there is no file"):
         own_data(tmp_path / "none.jsonl", [tmp_path / "mine.jsonl"], "mine", Grid())
 
 
+def test_own_suites_that_cannot_be_compared_are_refused_before_anything_is_run(tmp_path):
+    demonstrations, mine, other = (tmp_path / name for name in ("d.jsonl", "mine.jsonl", "other.jsonl"))
+    write_rows(demonstrations, 12)
+    write_rows(mine, 40)
+    write_rows(other, 40)
+    with pytest.raises(UsageError, match="no suite or task is called mien; there are mine, other"):
+        own_data(demonstrations, [mine, other], "mien", Grid())
+    write_rows(other, 1)
+    with pytest.raises(UsageError, match=r"other/other has 1 questions, all of them in one half"):
+        own_data(demonstrations, [mine, other], "mine", Grid())
+    write_rows(other, 40, task="shared")
+    write_rows(mine, 40, task="shared")
+    with pytest.raises(UsageError, match="all questions are the target's, shared"):
+        own_data(demonstrations, [mine, other], "shared", Grid())
+
+
+def test_settings_that_the_grid_decides_are_refused(recast, tmp_path):
+    for setting in ("sft.objective=deft", "sft.lora_rank=8", "learn.mode=paper"):
+        said = recast("effect", "--quick", "--set", setting, "-o", str(tmp_path / "out"))
+        assert said.code == 2 and f"{setting.partition('=')[0]} is decided by the grid" in said.err
+
+
 def test_pictures_are_whole_files_with_names_escaped():
-    drawn = picture.curves({"a <b>": [(0, 1), (2, 3)], "c": [(1, 1)]}, "across", "up", marked=True)
+    def at(x: float, y: float) -> tuple[table.Interval, table.Interval]:
+        return table.Interval(x, x - 1, x + 1), table.Interval(y, y - 1, y + 1)
+
+    drawn = picture.plane({"a <b>": [at(0, 1), at(2, 3)], "c": [at(1, 1)]}, "across", "up")
     root = ET.fromstring(drawn)
     texts = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"a <b>", "c", "across", "up"} <= set(texts)
     assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
+    # two curves, and two whiskers a point
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == 2 + 2 * 3
 
 
 def test_names_of_curves_that_end_at_the_bottom_stay_in_the_picture():
     flat = {f"curve {i}": [(0.0, 1.0), (1.0, 0.001 * i)] for i in range(8)}
-    root = ET.fromstring(picture.curves(flat, "across", "up", marked=False))
+    root = ET.fromstring(picture.curves(flat, "across", "up"))
     places = {
         e.text: float(e.attrib["y"])
         for e in root.iter("{http://www.w3.org/2000/svg}text")
@@ -395,6 +477,9 @@ def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
     assert data["oracle"]["start_loss"] == arms["oracle-nll"]["start_loss"] and data["oracle"]["steps"] == 2
     assert data["demonstrations"]["diversity"]["vendi"] == 1.0 and data["agent-anchored"]["rewritten"] > 0.5
     assert [rival["name"] for rival in said["rivals"]] == ["sdft", "mind-the-gap"]
+    assert said["fixed"]["rewards"]["agent-anchored"]["lambda_dist"] == 0.35, (
+        "what the mode leaves open is filled in"
+    )
     for name in ("table.md", "plane.svg", "loss.svg", "result.json"):
         assert (tmp_path / name).stat().st_size > 200
     again = run()
