@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,23 +33,30 @@ def interval(value: float, resamples_B: np.ndarray) -> Interval:
 
 
 def resampled_accuracies(
-    tasks: Sequence[np.ndarray], num_resamples: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Mean over tasks of the mean over resampled items, for several runs at once: (B, R), in [0, 1].
+    tasks: Sequence[np.ndarray],
+    groups: Sequence[Collection[int]],
+    num_resamples: int,
+    rng: np.random.Generator,
+) -> list[np.ndarray]:
+    """Mean over the tasks of each group of the mean over resampled items, for several runs at once: (B, R), in [0, 1].
 
-    `tasks`: for each an (R, N) array, 1 where run r answers item n rightly. The same items are drawn for
-    all runs, which keeps the comparison paired. Drawing N items with replacement says how often each
-    distinct column occurs: a multinomial, so this is the bootstrap over items exactly, at a cost that
-    grows with the number of distinct columns (at most 2^R) and not with that of the items.
+    `tasks`: for each an (R, N) array, 1 where run r answers item n rightly; `groups`: places in `tasks`. The same
+    items are drawn for all runs, which keeps the comparison paired, and for all groups that a task is in.
+    Drawing N items with replacement says how often each distinct column occurs: a multinomial, so this is the
+    bootstrap over items exactly, at a cost that grows with the number of distinct columns (at most 2^R) and not with
+    that of the items.
     """
-    means_BR = np.zeros((num_resamples, len(tasks[0])))
-    for right_RN in tasks:
+    sums = [np.zeros((num_resamples, len(tasks[0]))) for _ in groups]
+    for place, right_RN in enumerate(tasks):
         columns_RU, counts_U = np.unique(right_RN, axis=1, return_counts=True)
         num_items = right_RN.shape[1]
         for rows in _blocks(num_resamples, len(counts_U)):
             drawn_BU = rng.multinomial(num_items, counts_U / num_items, size=rows.stop - rows.start)
-            means_BR[rows] += drawn_BU @ columns_RU.T / num_items
-    return means_BR / len(tasks)
+            means_BR = drawn_BU @ columns_RU.T / num_items
+            for sum_BR, group in zip(sums, groups, strict=True):
+                if place in group:
+                    sum_BR[rows] += means_BR
+    return [sum_BR / len(group) for sum_BR, group in zip(sums, groups, strict=True)]
 
 
 def resampled_seeds(accuracies_BS: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -6,12 +6,19 @@ All figures are in points of 100. For a task b with the same items before and af
     F_b    = acc_b(base) - acc_b(tuned)          on every general task
     forgetting = mean_b F_b                      tasks weigh alike, whatever their size
 
-Net accuracy hides what moves both ways, so items right -> wrong and wrong -> right are counted, too.
+Since tasks weigh alike, a suite of 57 of them weighs 57 times one of a single task; the mean within every suite
+stands beside the overall figure. Net accuracy hides what moves both ways, so items right -> wrong and wrong -> right
+are counted, too.
+
 An arm may have several runs, one a seed: figures are then means over them. Intervals come from a bootstrap
 that draws items, paired and within each task, and seeds; arms with equally many seeds share the drawn ones, since
 seed i of one and of another were made from the same data. p-values are of the exact McNemar test, for arms of one
-run: answers of several seeds to one question are not independent. Nothing here knows models; it reads
-`train.results.EvalResult`.
+run: answers of several seeds to one question are not independent. Left out on purpose: F_b relative to acc_b(base),
+which blows up where the base knows little (both accuracies are there to divide); correction for chance on
+several-choice questions (arXiv 2510.17776), so some of their items that change side were guessed twice; and the forms
+of continual learning, which follow a model over a sequence of tasks.
+
+Nothing here knows models; it reads `train.results.EvalResult`.
 """
 
 from __future__ import annotations
@@ -62,6 +69,18 @@ class TaskChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SuiteChange:
+    """The general tasks of one suite before and after. Counts are means over the runs of the arm."""
+
+    suite: str
+    num_tasks: int
+    forgetting: Interval  # mean over the suite's tasks, from the resamples of the overall figure
+    worst: TaskChange  # the task that lost most
+    right_to_wrong: float
+    wrong_to_right: float
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One tuned arm against the base."""
 
@@ -72,7 +91,9 @@ class Change:
     downstream: float | None  # accuracy on the target, points
     gain: Interval | None  # on the target tasks; None without any
     general_accuracy: float | None
-    forgetting: Interval | None  # mean over the general tasks; None without any
+    forgetting: Interval | None
+    """Mean over the general tasks, which weigh alike whatever their suite; None without any."""
+    suites: tuple[SuiteChange, ...]  # of the general tasks, each suite by itself
     worst: TaskChange | None  # the general task that lost most
     right_to_wrong: float  # over the general tasks
     wrong_to_right: float
@@ -108,15 +129,22 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class _Accuracy:
+    """Points of 100, and those of every resample."""
+
+    value: float
+    drawn_B: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class _Arm:
-    """An arm with its resampled accuracies in points, (B,) each; None without such tasks."""
+    """An arm with its accuracies; None without such tasks."""
 
     name: str
     tables: Sequence[Table]
-    downstream: float | None
-    general: float | None
-    downstream_B: np.ndarray | None
-    general_B: np.ndarray | None
+    downstream: _Accuracy | None
+    general: _Accuracy | None
+    suites: Mapping[str, _Accuracy]  # of the general tasks
 
 
 def compare(
@@ -146,8 +174,8 @@ def compare(
     origin, *tuned = _resampled(before, after, targets, generals, base.model, num_resamples, seed)
     return Comparison(
         base=base.model,
-        base_downstream=origin.downstream,
-        base_general=origin.general,
+        base_downstream=_value(origin.downstream),
+        base_general=_value(origin.general),
         changes=tuple(_change(origin, arm, targets, generals) for arm in tuned),
         pairs=tuple(
             _pair(origin, first, second) for i, first in enumerate(tuned) for second in tuned[i + 1 :]
@@ -181,33 +209,38 @@ def _resampled(
     arms: list[tuple[str, Sequence[Table]]] = [(base, [before]), *after.items()]
     runs = [table for _, tables in arms for table in tables]
 
-    def accuracies(keys: Sequence[Key]) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    def accuracies(keys: Sequence[Key], suites: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(R,) and (B, R) in points: of all tasks, then of those of every suite."""
         if not keys:
-            return None, None
+            return []
         tasks = [np.stack([_right(run[key]) for run in runs]) for key in keys]
-        plain_R = 100 * np.mean([right_RN.mean(axis=1) for right_RN in tasks], axis=0)
-        return plain_R, 100 * resampled_accuracies(tasks, num_resamples, rng)
+        groups = [range(len(keys)), *([i for i, key in enumerate(keys) if key[0] == s] for s in suites)]
+        plain = [100 * np.mean([tasks[i].mean(axis=1) for i in group], axis=0) for group in groups]
+        drawn = resampled_accuracies(tasks, groups, num_resamples, rng)
+        return [(plain_R, 100 * means_BR) for plain_R, means_BR in zip(plain, drawn, strict=True)]
 
-    (down_R, down_BR), (rest_R, rest_BR) = accuracies(targets), accuracies(generals)
+    suites = list(dict.fromkeys(suite for suite, _ in generals))
+    downstream, general = accuracies(targets, ()), accuracies(generals, suites)
     seeds_of_draw = int(rng.integers(2**32))
     found, start = [], 0
     for name, tables in arms:
         own = slice(start, start + len(tables))
         start = own.stop
 
-        def drawn(means_BR: np.ndarray | None, own: slice = own) -> np.ndarray | None:
+        def drawn(figure: tuple[np.ndarray, np.ndarray], own: slice = own) -> _Accuracy:
             # the same generator for every arm and figure: arms with equally many seeds draw the same ones
             again = np.random.default_rng(seeds_of_draw)
-            return None if means_BR is None else resampled_seeds(means_BR[:, own], again)
+            plain_R, means_BR = figure
+            return _Accuracy(float(plain_R[own].mean()), resampled_seeds(means_BR[:, own], again))
 
+        mine = [drawn(figure) for figure in general]
         found.append(
             _Arm(
                 name,
                 tables,
-                None if down_R is None else float(down_R[own].mean()),
-                None if rest_R is None else float(rest_R[own].mean()),
-                drawn(down_BR),
-                drawn(rest_BR),
+                drawn(downstream[0]) if downstream else None,
+                mine[0] if mine else None,
+                dict(zip(suites, mine[1:], strict=True)),
             )
         )
     return found
@@ -216,8 +249,8 @@ def _resampled(
 def _change(base: _Arm, arm: _Arm, targets: Sequence[Key], generals: Sequence[Key]) -> Change:
     target = tuple(_task_change(key, base.tables[0], arm.tables) for key in targets)
     general = tuple(_task_change(key, base.tables[0], arm.tables) for key in generals)
-    gain = _difference(arm.downstream, base.downstream, arm.downstream_B, base.downstream_B)
-    forgetting = _difference(base.general, arm.general, base.general_B, arm.general_B)
+    gain = _difference(arm.downstream, base.downstream)
+    forgetting = _difference(base.general, arm.general)
     lost, won = sum(t.right_to_wrong for t in general), sum(t.wrong_to_right for t in general)
     golds = [t.gold_loglik_change for t in general if t.gold_loglik_change is not None]
     drifts = [i.kl for run in arm.tables for key in targets for i in run[key].values() if i.kl is not None]
@@ -226,10 +259,11 @@ def _change(base: _Arm, arm: _Arm, targets: Sequence[Key], generals: Sequence[Ke
         num_runs=len(arm.tables),
         target=target,
         general=general,
-        downstream=arm.downstream,
+        downstream=_value(arm.downstream),
         gain=gain,
-        general_accuracy=arm.general,
+        general_accuracy=_value(arm.general),
         forgetting=forgetting,
+        suites=tuple(_suite_change(suite, base, arm, general) for suite in arm.suites),
         worst=min(general, key=lambda t: t.change, default=None),
         right_to_wrong=lost,
         wrong_to_right=won,
@@ -240,10 +274,22 @@ def _change(base: _Arm, arm: _Arm, targets: Sequence[Key], generals: Sequence[Ke
     )
 
 
+def _suite_change(suite: str, base: _Arm, arm: _Arm, general: Sequence[TaskChange]) -> SuiteChange:
+    tasks = [task for task in general if task.suite == suite]
+    return SuiteChange(
+        suite=suite,
+        num_tasks=len(tasks),
+        forgetting=_minus(base.suites[suite], arm.suites[suite]),
+        worst=min(tasks, key=lambda t: t.change),
+        right_to_wrong=sum(t.right_to_wrong for t in tasks),
+        wrong_to_right=sum(t.wrong_to_right for t in tasks),
+    )
+
+
 def _pair(base: _Arm, first: _Arm, second: _Arm) -> Pair:
-    downstream = _difference(second.downstream, first.downstream, second.downstream_B, first.downstream_B)
+    downstream = _difference(second.downstream, first.downstream)
     # F(second) - F(first) = acc(first) - acc(second): the base cancels
-    forgetting = _difference(first.general, second.general, first.general_B, second.general_B)
+    forgetting = _difference(first.general, second.general)
     verdict = _pair_verdict(first.name, second.name, downstream, forgetting)
     return Pair(
         first.name, second.name, downstream, forgetting, _forgetting_ratio(base, first, second), verdict
@@ -254,21 +300,25 @@ def _forgetting_ratio(base: _Arm, first: _Arm, second: _Arm) -> Interval | None:
     """F(second) / F(first), resampled together. Where a resample of the first forgets nothing its ratio is infinite."""
     if base.general is None or first.general is None or second.general is None:
         return None
-    if (lost := base.general - first.general) < MIN_FORGETTING:
+    if (lost := base.general.value - first.general.value) < MIN_FORGETTING:
         return None
-    assert base.general_B is not None and first.general_B is not None and second.general_B is not None
-    lost_B, other_B = base.general_B - first.general_B, base.general_B - second.general_B
+    lost_B = base.general.drawn_B - first.general.drawn_B
+    other_B = base.general.drawn_B - second.general.drawn_B
     ratios_B = np.where(lost_B > 0, other_B / np.where(lost_B > 0, lost_B, 1.0), np.inf)
-    return interval((base.general - second.general) / lost, ratios_B)
+    return interval((base.general.value - second.general.value) / lost, ratios_B)
 
 
-def _difference(
-    a: float | None, b: float | None, a_B: np.ndarray | None, b_B: np.ndarray | None
-) -> Interval | None:
+def _value(accuracy: _Accuracy | None) -> float | None:
+    return None if accuracy is None else accuracy.value
+
+
+def _difference(a: _Accuracy | None, b: _Accuracy | None) -> Interval | None:
     """`a - b` in points; None without tasks."""
-    if a is None or b is None or a_B is None or b_B is None:
-        return None
-    return interval(a - b, a_B - b_B)
+    return None if a is None or b is None else _minus(a, b)
+
+
+def _minus(a: _Accuracy, b: _Accuracy) -> Interval:
+    return interval(a.value - b.value, a.drawn_B - b.drawn_B)
 
 
 def _table(result: EvalResult) -> dict[Key, dict[str, ItemResult]]:

@@ -35,7 +35,9 @@ def job(
 ) -> dict[str, Any]:
     """Compare evaluations of the same questions, pairwise, with 95 % intervals in points of 100.
 
-    Intervals are over questions, and over seeds where an arm has several evaluations.
+    Intervals are over questions, and over seeds where an arm has several evaluations. Forgetting is the mean over all
+    general tasks, which weigh alike; below it stands that of every suite by itself, with the questions that went wrong
+    (lost) and right (won) and the task that changed for the worst.
     """
     from pipelines.runs import write_whole
     from train.compare import compare
@@ -88,6 +90,9 @@ def show(result: dict[str, Any], console: Any) -> None:
             *([] if not with_kl else ["" if change["kl"] is None else f"{change['kl']:.3f}"]),
         )
     console.print(table)
+    if any(change["suites"] for change in result["changes"]):
+        console.print()
+        console.print(_suites(result["changes"]))
     for change in [*result["changes"], *result["pairs"]]:
         console.print(change["verdict"], markup=False)
     for change in result["changes"]:
@@ -102,6 +107,28 @@ def show(result: dict[str, Any], console: Any) -> None:
     for key in ("picture", "out"):
         if key in result:
             console.print(result[key], markup=False)
+
+
+def _suites(changes: list[dict[str, Any]]) -> Any:
+    """What each model forgot of each suite, a line each."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("model", "suite", "tasks", "forgetting", "lost", "won", "worst task"):
+        table.add_column(head, justify="left" if head in ("model", "suite", "worst task") else "right")
+    for change in changes:
+        for suite in change["suites"]:
+            worst = suite["worst"]
+            table.add_row(
+                change["model"],
+                suite["suite"],
+                str(suite["num_tasks"]),
+                _interval(suite["forgetting"]),
+                f"{suite['right_to_wrong']:.0f}",
+                f"{suite['wrong_to_right']:.0f}",
+                f"{worst['task']} {worst['accuracy'] - worst['base_accuracy']:+.1f}",
+            )
+    return table
 
 
 def _points(value: float | None) -> str:

@@ -57,6 +57,39 @@ def test_tasks_weigh_alike_whatever_their_size():
     assert comparison.base_general == pytest.approx((100 + 50) / 2)
 
 
+def test_every_suite_has_its_own_forgetting_whatever_its_number_of_tasks():
+    # mmlu: three tasks that lose 100, 0 and 50 points; facts: one that gains 50
+    law, art, sea, facts = ("mmlu", "law"), ("mmlu", "art"), ("mmlu", "sea"), ("facts", "facts")
+    before = result("base", {law: "rrrr", facts: "wwrr", art: "rw", sea: "rrrw", TARGET: "wwww"})
+    after = result("tuned", {law: "wwww", facts: "rrrr", art: "rw", sea: "rwww", TARGET: "rrrr"})
+    c = compare(before, [after], target=["down"]).changes[0]
+    mmlu, rest = c.suites
+    assert (mmlu.suite, mmlu.num_tasks, rest.suite, rest.num_tasks) == ("mmlu", 3, "facts", 1)
+    assert mmlu.forgetting.value == pytest.approx(50) and rest.forgetting.value == pytest.approx(-50)
+    assert (mmlu.worst.task, mmlu.right_to_wrong, mmlu.wrong_to_right) == ("law", 6, 0)
+    assert (rest.right_to_wrong, rest.wrong_to_right) == (0, 2)
+    # the overall figure weighs the four tasks alike: (100 + 0 + 50 - 50) / 4
+    assert c.forgetting.value == pytest.approx(25)
+
+
+def test_the_only_general_suite_has_the_interval_of_all_tasks():
+    arms = {"raw": [RAW], "ours": seeds("ours", "rrrrrrrrrr", "rrrrrrrrww")}
+    for change in compare(BASE, arms, target=["down"]).changes:
+        (suite,) = change.suites
+        assert suite.forgetting == change.forgetting and suite.worst == change.worst
+    without = compare(BASE, [RAW], target=["down", "general"]).changes[0]
+    assert without.suites == () and without.forgetting is None
+
+
+def test_the_interval_of_a_suite_is_that_of_its_own_items():
+    several = {("a", "a"): "rrrrrrrrrr" * 20, ("b", "b"): "rrrrrwwwww" * 20}
+    lost = {("a", "a"): "rrrrrrrrww" * 20, ("b", "b"): "rrrrwwwwww" * 20}
+    a, b = compare(result("base", several), [result("tuned", lost)]).changes[0].suites
+    # of 200 items 40 and 20 are lost: a share p has the standard error 100 sqrt(p (1 - p) / 200)
+    assert a.forgetting.value == 20 and a.forgetting.high - a.forgetting.low == pytest.approx(11.1, abs=0.6)
+    assert b.forgetting.value == 10 and b.forgetting.high - b.forgetting.low == pytest.approx(8.3, abs=0.6)
+
+
 def test_pairs_compare_two_tuned_models_directly():
     (pair,) = compare(BASE, [RAW, OURS], target=["down"]).pairs
     assert pair.downstream.value == pytest.approx(25)  # 100 - 75
@@ -111,6 +144,21 @@ def test_the_same_model_changes_nothing():
 def test_plain_data_for_json():
     plain = json.loads(json.dumps(compare(BASE, [RAW, OURS], target=["down"]).to_dict()))
     assert plain["changes"][0]["forgetting"]["value"] == pytest.approx(25)
+    assert plain["changes"][0]["suites"][0]["forgetting"] == plain["changes"][0]["forgetting"]
+
+
+def test_the_verb_prints_a_line_for_every_suite(recast, tmp_path):
+    facts = ("facts", "facts")
+    before = result("base", {ADD: "rrrr", SUB: "rrww", facts: "wwww", TARGET: "wwww"})
+    after = result("tuned", {ADD: "rrww", SUB: "rrww", facts: "rwww", TARGET: "rrrr"})
+    before.save(tmp_path / "b.jsonl")
+    after.save(tmp_path / "t.jsonl")
+    said = recast("compare", "b.jsonl", "t.jsonl", "--target", "down")
+    lines = [line.split() for line in said.out.splitlines()]
+    (general,) = [line for line in lines if line[:2] == ["tuned", "general"]]
+    assert general[2:4] == ["2", "+25.0"] and general[-4:] == ["2", "0", "add", "-50.0"]
+    (rest,) = [line for line in lines if line[:2] == ["tuned", "facts"]]
+    assert rest[2:4] == ["1", "-25.0"] and rest[-4:] == ["0", "1", "facts", "+25.0"]
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -128,7 +176,8 @@ def test_mcnemar_is_the_exact_binomial_test():
 
 def change(tasks, seed, num_resamples=10_000):
     """Interval of the mean over tasks of (before - after), in points; a task is a (2, N) array."""
-    drawn_B2 = resampled_accuracies(tasks, num_resamples, np.random.default_rng(seed))
+    everything = [range(len(tasks))]
+    (drawn_B2,) = resampled_accuracies(tasks, everything, num_resamples, np.random.default_rng(seed))
     value = np.mean([t[0].mean() - t[1].mean() for t in tasks])
     return interval(100 * value, 100 * (drawn_B2[:, 0] - drawn_B2[:, 1]))
 
