@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from curate.intervals import Z, student_t
+
 NUM_RESAMPLES = 10_000
+MOST_FREEDOM = 1_000_000
+"""Beyond, Student's quantile is the normal one."""
 CELLS = 1 << 22
 """Most counts that are drawn at once: 32 MiB."""
 
@@ -20,6 +24,13 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def wider(self, factor: float) -> Interval:
+        """Both ends `factor` times as far from the value."""
+        if factor == 1:
+            return self
+        low, high = self.value - self.low, self.high - self.value
+        return Interval(self.value, self.value - factor * low, self.value + factor * high)
 
     def __str__(self) -> str:
         return f"{self.value:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
@@ -64,6 +75,40 @@ def resampled_seeds(accuracies_BS: np.ndarray, rng: np.random.Generator) -> np.n
     num_resamples, num_seeds = accuracies_BS.shape
     drawn_BS = rng.integers(num_seeds, size=(num_resamples, num_seeds))
     return np.take_along_axis(accuracies_BS, drawn_BS, axis=1).mean(axis=1)
+
+
+def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray) -> float:
+    """By how much an interval from few seeds is too narrow, at least 1.
+
+    Drawing S seeds with replacement spreads their mean by (S - 1) / S of the variance that it has, and its percentiles
+    know nothing of how uncertain that variance is: with 3 seeds that differ much, 95 % cover 85 %. So the variances
+    are added up as in a crossed design of items and seeds, and the quantile is Student's at the degrees of freedom of
+    Welch (1947) and Satterthwaite (1946):
+
+        V = var_B(mean over seeds) + sum_parts max(0, s^2 - noise) / S        s^2: between seeds
+        df = V^2 / sum_parts (s^2 / S)^2 / (S - 1)
+        widening = t(df) / z * sqrt(V / var(drawn))
+
+    `noise` is what drawing items alone makes single seeds differ by, which the first term has already. `parts` are the
+    independent terms of the figure: its value by seed (S,), and by resample and seed (B, S); a part of one seed says
+    nothing of seeds. `drawn_B`: the figure resampled over items and seeds.
+    """
+    variance = float(np.var(sum(values_BS.mean(axis=1) for _, values_BS in parts)))
+    uncertain = 0.0
+    for figure_S, values_BS in parts:
+        num_seeds = len(figure_S)
+        if num_seeds < 2:
+            continue
+        apart_BS = values_BS - values_BS.mean(axis=1, keepdims=True)
+        noise = float(apart_BS.var(axis=0).mean()) * num_seeds / (num_seeds - 1)
+        between = float(figure_S.var(ddof=1))
+        variance += max(0.0, between - noise) / num_seeds
+        uncertain += (between / num_seeds) ** 2 / (num_seeds - 1)
+    drawn = float(drawn_B.var())
+    if uncertain == 0 or drawn == 0:
+        return 1.0
+    freedom = max(1, int(min(variance**2 / uncertain, MOST_FREEDOM)))
+    return max(1.0, student_t(freedom) / Z * math.sqrt(variance / drawn))
 
 
 def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:

@@ -12,8 +12,9 @@ are counted, too.
 
 An arm may have several runs, one a seed: figures are then means over them. Intervals come from a bootstrap
 that draws items, paired and within each task, and seeds; arms with equally many seeds share the drawn ones, since
-seed i of one and of another were made from the same data. p-values are of the exact McNemar test, for arms of one
-run: answers of several seeds to one question are not independent. Left out on purpose: F_b relative to acc_b(base),
+seed i of one and of another were made from the same data. What few seeds make too narrow is widened
+(`bootstrap.widening`); an arm of one seed says nothing of other seeds. p-values are of the exact McNemar test, for arms
+of one run: answers of several seeds to one question are not independent. Left out: F_b relative to acc_b(base),
 which blows up where the base knows little (both accuracies are there to divide); correction for chance on
 several-choice questions (arXiv 2510.17776), so some of their items that change side were guessed twice; and the forms
 of continual learning, which follow a model over a sequence of tasks.
@@ -30,7 +31,15 @@ from typing import Any
 import numpy as np
 
 from curate.errors import DataError, UsageError
-from train.bootstrap import NUM_RESAMPLES, Interval, interval, mcnemar, resampled_accuracies, resampled_seeds
+from train.bootstrap import (
+    NUM_RESAMPLES,
+    Interval,
+    interval,
+    mcnemar,
+    resampled_accuracies,
+    resampled_seeds,
+    widening,
+)
 from train.results import EvalResult, ItemResult, Outcome
 
 Key = tuple[str, str]  # (suite, task)
@@ -130,10 +139,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Accuracy:
-    """Points of 100, and those of every resample."""
+    """Points of 100: by run, in every resample of the items, and in every one of items and seeds."""
 
-    value: float
+    runs_S: np.ndarray
+    runs_BS: np.ndarray
     drawn_B: np.ndarray
+
+    @property
+    def value(self) -> float:
+        return float(self.runs_S.mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +245,7 @@ def _resampled(
             # the same generator for every arm and figure: arms with equally many seeds draw the same ones
             again = np.random.default_rng(seeds_of_draw)
             plain_R, means_BR = figure
-            return _Accuracy(float(plain_R[own].mean()), resampled_seeds(means_BR[:, own], again))
+            return _Accuracy(plain_R[own], means_BR[:, own], resampled_seeds(means_BR[:, own], again))
 
         mine = [drawn(figure) for figure in general]
         found.append(
@@ -305,7 +319,10 @@ def _forgetting_ratio(base: _Arm, first: _Arm, second: _Arm) -> Interval | None:
     lost_B = base.general.drawn_B - first.general.drawn_B
     other_B = base.general.drawn_B - second.general.drawn_B
     ratios_B = np.where(lost_B > 0, other_B / np.where(lost_B > 0, lost_B, 1.0), np.inf)
-    return interval((base.general.value - second.general.value) / lost, ratios_B)
+    ratio = (base.general.value - second.general.value) / lost
+    # few seeds are made up for to first order: of a / b what varies is (a - ratio * b) / b
+    terms = [(base.general, 1 - ratio), (second.general, -1.0), (first.general, ratio)]
+    return interval(ratio, ratios_B).wider(_widening(terms))
 
 
 def _value(accuracy: _Accuracy | None) -> float | None:
@@ -318,7 +335,21 @@ def _difference(a: _Accuracy | None, b: _Accuracy | None) -> Interval | None:
 
 
 def _minus(a: _Accuracy, b: _Accuracy) -> Interval:
-    return interval(a.value - b.value, a.drawn_B - b.drawn_B)
+    return interval(a.value - b.value, a.drawn_B - b.drawn_B).wider(_widening([(a, 1.0), (b, -1.0)]))
+
+
+def _widening(terms: Sequence[tuple[_Accuracy, float]]) -> float:
+    """`bootstrap.widening` of a sum of accuracies, each with its factor. Arms with equally many seeds share them."""
+    by_count: dict[int, list[tuple[_Accuracy, float]]] = {}
+    for accuracy, factor in terms:
+        by_count.setdefault(len(accuracy.runs_S), []).append((accuracy, factor))
+    parts = []
+    for same in by_count.values():
+        figure_S = np.sum([factor * accuracy.runs_S for accuracy, factor in same], axis=0)
+        values_BS = np.sum([factor * accuracy.runs_BS for accuracy, factor in same], axis=0)
+        parts.append((figure_S, values_BS))
+    drawn_B = np.sum([factor * accuracy.drawn_B for accuracy, factor in terms], axis=0)
+    return widening(parts, drawn_B)
 
 
 def _table(result: EvalResult) -> dict[Key, dict[str, ItemResult]]:

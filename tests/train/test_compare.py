@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from curate.errors import DataError, UsageError
-from train.bootstrap import interval, mcnemar, resampled_accuracies
+from train.bootstrap import interval, mcnemar, resampled_accuracies, widening
 from train.compare import compare
 from train.results import EvalResult, ItemResult, Outcome
 
@@ -269,3 +270,53 @@ def test_kl_is_the_mean_over_the_targets_questions():
     drifted = EvalResult("ours", tuple(replace(i, kl=0.5 if i.suite == "down" else 9.0) for i in OURS.items))
     assert compare(BASE, [drifted], target=["down"]).changes[0].kl == 0.5
     assert compare(BASE, [OURS], target=["down"]).changes[0].kl is None
+
+
+def worlds(num_seeds: int, spread: float, trial: int) -> tuple[EvalResult, dict[str, list[EvalResult]]]:
+    """A base that is always right, and two arms that answer 70 % and 40 % of 2 x 80 questions, give or take `spread`
+    points from seed to seed.
+    """
+    rng = np.random.default_rng([trial, num_seeds])
+
+    def answered(name: str, share: float) -> EvalResult:
+        letters = {key: "".join(np.where(rng.uniform(size=80) < share, "r", "w")) for key in (ADD, SUB)}
+        return result(name, letters)
+
+    arms = {
+        name: [answered(name, share + spread / 100 * rng.standard_normal()) for _ in range(num_seeds)]
+        for name, share in (("better", 0.7), ("worse", 0.4))
+    }
+    return result("base", {ADD: "r" * 80, SUB: "r" * 80}), arms
+
+
+@pytest.mark.parametrize("num_seeds", [3, 8])
+def test_intervals_over_few_seeds_that_differ_cover_the_truth_as_often_as_they_say(num_seeds):
+    covered = np.zeros(3)
+    for trial in range(200):
+        base, arms = worlds(num_seeds, spread=5.0, trial=trial)
+        found = compare(base, arms, num_resamples=400)
+        (pair,) = found.pairs
+        intervals = found.changes[0].forgetting, pair.forgetting, pair.forgetting_ratio
+        covered += [i.low <= truth <= i.high for i, truth in zip(intervals, (30, 30, 2.0), strict=True)]
+    assert (covered / 200 >= 0.92).all() and (covered / 200 <= 0.98).all(), covered
+
+
+def test_seeds_that_do_not_differ_leave_the_interval_of_the_items():
+    one = [result("a", {ADD: "rrrrrrrrww" * 8, SUB: "rrrw" * 20, TARGET: "rrrr"})]
+    base = result("base", {ADD: "r" * 80, SUB: "r" * 80, TARGET: "rrrr"})
+    alone, thrice = (compare(base, {"a": one * n}).changes[0].forgetting for n in (1, 3))
+    assert thrice.low == pytest.approx(alone.low, abs=0.5) and thrice.high == pytest.approx(
+        alone.high, abs=0.5
+    )
+
+
+def test_what_few_seeds_make_too_narrow_is_widened_by_students_quantile():
+    """Three seeds 10 points apart and items that make no difference: s^2 = 100, resampled (S - 1) / S of s^2 / S."""
+    figure_S = np.array([10.0, 20.0, 30.0])
+    values_BS = np.tile(figure_S, (27, 1))
+    every_draw_B = np.array([np.mean(draw) for draw in itertools.product(figure_S, repeat=3)])
+    # t(2) / z * sqrt((100 / 3) / (200 / 9))
+    assert widening([(figure_S, values_BS)], every_draw_B) == pytest.approx(
+        4.303 / 1.96 * math.sqrt(1.5), rel=1e-3
+    )
+    assert widening([(figure_S[:1], values_BS[:, :1])], every_draw_B) == 1.0
