@@ -78,12 +78,12 @@ def resampled_seeds(accuracies_BS: np.ndarray, rng: np.random.Generator) -> np.n
 
 
 def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray) -> float:
-    """By how much an interval from few seeds is too narrow, at least 1.
+    """By how much an interval over items and seeds must be widened (narrowed below 1) to cover what it says.
 
     Drawing S seeds with replacement spreads their mean by (S - 1) / S of the variance that it has, and its percentiles
-    know nothing of how uncertain that variance is: with 3 seeds that differ much, 95 % cover 85 %. So the variances
-    are added up as in a crossed design of items and seeds, and the quantile is Student's at the degrees of freedom of
-    Welch (1947) and Satterthwaite (1946):
+    know nothing of how uncertain that variance is: with 3 seeds that differ much, 95 % cover 85 %. With many that hardly
+    do, what items alone make them differ by is drawn twice. So the variances are added up as in a crossed design of
+    items and seeds, and the quantile is Student's at the degrees of freedom of Welch (1947) and Satterthwaite (1946):
 
         V = var_B(mean over seeds) + sum_parts max(0, s^2 - noise) / S        s^2: between seeds
         df = V^2 / sum_parts (s^2 / S)^2 / (S - 1)
@@ -108,7 +108,7 @@ def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray
     if uncertain == 0 or drawn == 0:
         return 1.0
     freedom = max(1, int(min(variance**2 / uncertain, MOST_FREEDOM)))
-    return max(1.0, student_t(freedom) / Z * math.sqrt(variance / drawn))
+    return student_t(freedom) / Z * math.sqrt(variance / drawn)
 
 
 def mcnemar(right_to_wrong: int, wrong_to_right: int) -> float:
