@@ -105,7 +105,7 @@ class Grid(BaseModel):
     seeds: int = Field(default=3, ge=1)
     """Seeds of every arm."""
     headline_seeds: int = Field(default=8, ge=1)
-    """Seeds of the two headline arms: demonstrations and best agent, NLL."""
+    """Seeds of the arms that bounds are set on: demonstrations, best agent, and that with rehearsal, all of them NLL."""
     slack: float = Field(default=2.0, ge=0)
     """Points by which a choice may miss the best on the target where it forgets less (`selection`)."""
     data: tuple[str, ...] = DATA
@@ -172,16 +172,20 @@ def first_phase(grid: Grid) -> list[Cell]:
 
 
 def second_phase(grid: Grid, best: str) -> list[Cell]:
-    """Demonstrations and the best agent's rows crossed with objectives, LoRA, rehearsal, and further seeds."""
+    """Demonstrations and the best agent's rows crossed with objectives, LoRA and rehearsal, and further seeds of the arms
+    that bounds are set on.
+    """
     two = (DEMONSTRATIONS, best)
+    bounded = [Arm(data) for data in two]
     arms = [Arm(data, objective) for data in two for objective in grid.objectives]
     arms += [Arm(data, rank=rank) for data in two for rank in grid.ranks]
     if grid.objectives:
         three = [data for data in (DEMONSTRATIONS, PROMPT, best) if data in grid.data]
         arms += [Arm(data, objective, rehearsal=True) for data in three for objective in ("nll", "deft")]
+        bounded.append(Arm(best, rehearsal=True))
     cells = [Cell(arm, lr, seed) for arm in arms for lr in grid.lrs for seed in range(grid.seeds)]
     more = range(grid.seeds, grid.headline_seeds)
-    return cells + [Cell(Arm(data), lr, seed) for data in two for lr in grid.lrs for seed in more]
+    return cells + [Cell(arm, lr, seed) for arm in bounded for lr in grid.lrs for seed in more]
 
 
 def study_phase(

@@ -33,8 +33,8 @@ def test_the_default_grid_is_the_one_that_was_fixed():
     grid = Grid()
     # 8 data sets x 3 learning rates x 3 seeds
     assert len(first_phase(grid)) == 72
-    # 2 x 4 objectives, 2 x 2 ranks, 3 x 2 with rehearsal: 18 arms x 3 x 3; 5 more seeds of two arms x 3
-    assert len(second_phase(grid, "agent-anchored")) == 18 * 9 + 2 * 3 * 5
+    # 2 x 4 objectives, 2 x 2 ranks, 3 x 2 with rehearsal: 18 arms x 3 x 3; 5 more seeds of three arms x 3
+    assert len(second_phase(grid, "agent-anchored")) == 18 * 9 + 3 * 3 * 5
     assert len(first_phase(QUICK)) == 4 and second_phase(QUICK, "agent-typical") == []
 
 
