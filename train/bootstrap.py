@@ -82,8 +82,8 @@ def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray
 
     Drawing S seeds with replacement spreads their mean by (S - 1) / S of the variance that it has, and its percentiles
     know nothing of how uncertain that variance is: with 3 seeds that differ much, 95 % cover 85 %. With many that
-    hardly do, what items alone make them differ by is drawn twice. So the variances are added up as in a crossed design
-    of items and seeds, and the quantile is Student's at the degrees of freedom of Welch (1947) and Satterthwaite (1946):
+    hardly do, what items alone make them differ by is drawn twice. So variances are added up as in a crossed design of
+    items and seeds, and the quantile is Student's at the degrees of freedom of Welch (1947) and Satterthwaite (1946):
 
         V = var_B(mean over seeds) + sum_parts max(0, s^2 - noise) / S        s^2: between seeds
         df = V^2 / sum_parts (s^2 / S)^2 / (S - 1)

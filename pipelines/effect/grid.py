@@ -105,7 +105,7 @@ class Grid(BaseModel):
     seeds: int = Field(default=3, ge=1)
     """Seeds of every arm."""
     headline_seeds: int = Field(default=8, ge=1)
-    """Seeds of the arms that bounds are set on: demonstrations, best agent, and that with rehearsal, all of them NLL."""
+    """Seeds of the arms that bounds are set on: demonstrations, best agent, and that with rehearsal; all NLL."""
     slack: float = Field(default=2.0, ge=0)
     """Points by which a choice may miss the best on the target where it forgets less (`selection`)."""
     data: tuple[str, ...] = DATA
@@ -172,7 +172,7 @@ def first_phase(grid: Grid) -> list[Cell]:
 
 
 def second_phase(grid: Grid, best: str) -> list[Cell]:
-    """Demonstrations and the best agent's rows crossed with objectives, LoRA and rehearsal, and further seeds of the arms
+    """Demonstrations and the best agent's rows crossed with objectives, LoRA and rehearsal; further seeds of the arms
     that bounds are set on.
     """
     two = (DEMONSTRATIONS, best)
