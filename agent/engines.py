@@ -97,7 +97,7 @@ def open_engine(
     `adapter` is an adapter's folder; a server must serve it already, as `served_agent`. `cache` is the file for a
     server's answers. Raises UsageError, ModelError, MissingDependencyError, and ServerError where none answers.
     """
-    _refuse_what_has_no_effect(config)
+    refuse_what_has_no_effect(config)
     if config.type == "hf":
         from agent.engine_hf import HFEngine
 
@@ -147,8 +147,9 @@ def open_engine(
     )
 
 
-def _refuse_what_has_no_effect(config: EngineConfig) -> None:
-    """Here and not in the class: files may set up an engine that only a flag chooses."""
+def refuse_what_has_no_effect(config: EngineConfig) -> None:
+    """Raise UsageError for settings of another engine. Not in the class: files may set up an engine that only a flag
+    chooses."""
     for name in sorted(config.model_fields_set & ONLY_FOR.keys()):
         default = type(config).model_fields[name].default
         if config.type not in ONLY_FOR[name] and getattr(config, name) != default:

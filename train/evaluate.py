@@ -53,9 +53,9 @@ def evaluate(
 ) -> EvalResult:
     """Ask every question of `items` (of `train.suites.load_suites`) and measure its reference answer.
 
-    `samples` further answers a question are drawn for pass@k and the majority answer. Questions go to the
-    model shortest first, `chunk` at a time, so that batches hold prompts of like length; results come
-    back in the order of the items. `progress` gets `{"done", "total"}`. Raises UsageError where a question needs
+    `samples` further answers are drawn to every question without choices, for pass@k and the majority answer.
+    Questions go to the model shortest first, `chunk` at a time, so that batches hold prompts of like length; results
+    come back in the order of the items. `progress` gets `{"done", "total"}`. Raises UsageError where a question needs
     what the model has not got.
     """
     if model.loglik is None and any(item.choices for item in items):

@@ -20,6 +20,7 @@ from train.model import default_device
 from train.results import ItemResult, Outcome
 
 SUFFIXES = (".yaml", ".yml")
+WRITTEN = "generate_until"  # the harness's name for tasks to which the model writes an answer
 
 
 def is_task(path: str | Path) -> bool:
@@ -28,11 +29,17 @@ def is_task(path: str | Path) -> bool:
 
 
 def measure(
-    tasks: Iterable[str | Path], model: str | Path, *, adapter: str | Path | None = None, batch_size: int = 16
+    tasks: Iterable[str | Path],
+    model: str | Path,
+    *,
+    adapter: str | Path | None = None,
+    batch_size: int = 16,
+    max_tokens: int | None = None,
 ) -> list[ItemResult]:
     """Ask `model` (a folder or hub id, with a LoRA `adapter` on it) the questions of task files.
 
-    Raises MissingDependencyError without lm-eval, and DataError for a file that is no task or has no metric of 0 or 1.
+    `max_tokens` bounds written answers, whatever the tasks say. Raises MissingDependencyError without lm-eval, and
+    DataError for a file that is no task or has no metric of 0 or 1.
     """
     try:
         harness = importlib.import_module("lm_eval")
@@ -53,6 +60,7 @@ def measure(
             task_manager=manager_class(include_path=str(path.parent), include_defaults=False),
             apply_chat_template=True,
             batch_size=batch_size,
+            gen_kwargs=None if max_tokens is None else {"max_gen_toks": max_tokens},
             device=default_device(),
             log_samples=True,
             bootstrap_iters=0,
@@ -60,6 +68,14 @@ def measure(
         )
         found += item_results(path, said["samples"][config["task"]])
     return found
+
+
+def writes_answers(task: str | Path) -> bool:
+    """Whether the model writes answers to a task; False where it only scores given ones. Raises DataError.
+
+    True where the file does not say, as is the harness's default.
+    """
+    return read_task(Path(task)).get("output_type", WRITTEN) == WRITTEN
 
 
 def read_task(path: Path) -> dict[str, Any]:

@@ -48,11 +48,12 @@ class Figures:
     format_failures: int
     undecided: int
     gold_loglik: float | None  # mean over items of the mean per token; None without reference texts
-    num_samples: int = 0  # a question
-    pass_at: dict[int, float] | None = None  # k -> share in [0, 1]; None without samples
-    majority: float | None = (
-        None  # share of questions whose commonest sampled answer is right (maj@num_samples)
-    )
+    num_samples: int = 0  # a question that has any
+    num_sampled: int = 0  # questions with samples; those with choices have none
+    pass_at: dict[int, float] | None = None
+    """k -> share in [0, 1] of the questions with samples; None without any."""
+    majority: float | None = None
+    """Share of them whose commonest sampled answer is right (maj@num_samples)."""
     kl: float | None = None
 
     @property
@@ -164,6 +165,7 @@ def _figures(items: Sequence[ItemResult]) -> Figures:
         undecided=count[Outcome.UNDECIDED],
         gold_loglik=_mean([i.gold_loglik for i in items]),
         num_samples=fewest,
+        num_sampled=len(drawn),
         pass_at={k: _mean_pass(drawn, k) for k in powers_of_two(fewest)} if drawn else None,
         majority=sum(i.majority is Outcome.RIGHT for i in drawn) / len(drawn) if drawn else None,
         kl=_mean([i.kl for i in items]),
@@ -181,4 +183,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _plain(figures: Figures) -> dict[str, Any]:
-    return asdict(figures) | {"accuracy": figures.accuracy}
+    # JSON has no other keys than text: a result is the same before it is written and after it is read
+    passed = None if figures.pass_at is None else {str(k): share for k, share in figures.pass_at.items()}
+    return asdict(figures) | {"accuracy": figures.accuracy, "pass_at": passed}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from curate.errors import UsageError
 from pipelines.jobs.options import (
@@ -18,6 +19,11 @@ from pipelines.jobs.options import (
     argument,
     option,
 )
+
+if TYPE_CHECKING:
+    from train.suites import Item
+
+TEMPERATURE, MAX_TOKENS = 1.0, 256
 
 
 def job(
@@ -47,9 +53,18 @@ def job(
         str | None, option("--label", help="How comparisons call the model.", show_default=False)
     ] = None,
     samples: Annotated[
-        int, option("--samples", help="Answers drawn per question, for pass@k and maj@k.", min=0)
+        int,
+        option("--samples", help="Answers drawn per question without choices, for pass@k and maj@k.", min=0),
     ] = 0,
-    temperature: Annotated[float, option("--temperature", help="At which they are drawn.", min=0.01)] = 1.0,
+    temperature: Annotated[
+        float | None,
+        option(
+            "--temperature",
+            help=f"At which they are drawn. Default: {TEMPERATURE}.",
+            min=0.01,
+            show_default=False,
+        ),
+    ] = None,
     kl_to: Annotated[
         str | None,
         option(
@@ -61,7 +76,15 @@ def job(
         Names.MODEL,
     ] = None,
     out: OutFile = None,
-    max_tokens: Annotated[int, option("--max-tokens", help="Longest answer.", min=1)] = 256,
+    max_tokens: Annotated[
+        int | None,
+        option(
+            "--max-tokens",
+            help=f"Longest answer. Default: {MAX_TOKENS}; for lm-eval, what the task says.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     engine: EngineType = None,
     base_url: BaseUrl = None,
     served_model: ServedModel = None,
@@ -76,11 +99,13 @@ def job(
     """Answer every question greedily and measure the likelihood of the reference answers.
 
     A suite is JSONL: `prompt` and `answer`, with `choices` where the likeliest of them is the answer; files of
-    MMLU and PubMedQA are read as they come. A suite in YAML is a task of lm-eval, which measures it. Accuracies
-    are in [0, 1], per suite and task. The items go to `out`, which `recast compare` reads.
+    MMLU and PubMedQA are read as they come. A suite in YAML is a task of lm-eval, which measures it, 16 questions at a
+    time unless a batch size is given. Accuracies are in [0, 1], per suite and task. The items go to `out`, which
+    `recast compare` reads.
     """
     from train import harness
     from train.results import EvalResult
+    from train.suites import load_suites
 
     tasks = [path for path in suite if harness.is_task(path)]
     own_suites = [path for path in suite if path not in tasks]
@@ -92,35 +117,87 @@ def job(
         served_agent=served_agent,
         batch_size=batch_size,
     )
-    if tasks and settings.type != "hf":
-        raise UsageError(
-            f"lm-eval loads models itself: {tasks[0]} cannot be asked through --engine {settings.type}."
-        )
+    if tasks:
+        from agent.engines import refuse_what_has_no_effect
+
+        if settings.type != "hf":
+            raise UsageError(
+                f"lm-eval loads models itself: {tasks[0]} cannot be asked through --engine {settings.type}."
+            )
+        refuse_what_has_no_effect(settings)
+    items = load_suites(own_suites) if own_suites else []
+    _refuse_what_has_no_effect(
+        items, tasks, samples=samples, temperature=temperature, kl_to=kl_to, max_tokens=max_tokens, seed=seed
+    )
     result = EvalResult(label or Path(str(model)).name, ())
-    if own_suites:
+    if items:
         from pipelines.jobs import models
         from train.evaluate import drift, evaluate
-        from train.suites import load_suites
 
-        items = load_suites(own_suites)
+        longest = max_tokens or MAX_TOKENS
         source = models.engine(str(model), agent, settings, store=store)
-        own = models.answering(source, max_tokens, temperature=temperature, seed=seed or 0)
+        own = models.answering(source, longest, temperature=temperature or TEMPERATURE, seed=seed or 0)
         result = evaluate(items, own, label=result.model, samples=samples, progress=progress)
         if kl_to:
-            other = models.answering(models.engine(kl_to), max_tokens)
+            other = models.answering(models.engine(kl_to), longest)
             # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
-            plain = models.answering(source, max_tokens, seed=seed or 0)
+            plain = models.answering(source, longest, seed=seed or 0)
             result = drift(result, items, plain, other, progress=progress)
     if tasks:
         from pipelines.identity import model_path
         from pipelines.jobs.models import adapter_folder
 
         adapter = None if agent is None else adapter_folder(agent)
-        measured = harness.measure(tasks, model_path(str(model)), adapter=adapter)
+        # only a size that somebody asked for: the default is meant for the engine
+        size = {"batch_size": settings.batch_size} if "batch_size" in settings.model_fields_set else {}
+        measured = harness.measure(
+            tasks, model_path(str(model)), adapter=adapter, max_tokens=max_tokens, **size
+        )
         result = EvalResult(result.model, (*result.items, *measured))
     file = Path(out or run.folder / "results.jsonl")
     result.save(file)
     return {"out": str(file), **result.to_dict()}
+
+
+def _refuse_what_has_no_effect(
+    items: Sequence[Item],
+    tasks: Sequence[Path],
+    *,
+    samples: int,
+    temperature: float | None,
+    kl_to: str | None,
+    max_tokens: int | None,
+    seed: int | None,
+) -> None:
+    """Raise UsageError for an option that can change nothing about these suites, before weights are loaded."""
+    from train.harness import writes_answers
+
+    free = sum(not item.choices for item in items)
+    found = f"{free} questions without choices, {len(items) - free} with, {len(tasks)} tasks of lm-eval"
+    if samples and not free:
+        raise UsageError(
+            f"--samples draws answers to questions without choices; found {found}. Leave it out, or add a suite "
+            "of such questions."
+        )
+    if kl_to and not items:
+        raise UsageError(
+            f"--kl-to needs the questions of a suite in JSONL; found {found}. Leave it out, or add such a suite."
+        )
+    if max_tokens is not None and not (free or kl_to or any(map(writes_answers, tasks))):
+        raise UsageError(
+            f"--max-tokens bounds answers that the model writes, and choices are only scored; found {found}. Leave it "
+            "out, or add a suite of questions without choices."
+        )
+    if temperature is not None and not samples:
+        raise UsageError(
+            "--temperature is that of the answers that --samples draws, and none are drawn. Add --samples K, or leave "
+            "it out."
+        )
+    if seed is not None and not (samples or kl_to):
+        raise UsageError(
+            "--seed is that of the answers that --samples and --kl-to draw, and none are drawn. Add one of them, or "
+            "leave it out."
+        )
 
 
 def show(result: dict[str, Any], console: Any) -> None:
@@ -131,7 +208,7 @@ def show(result: dict[str, Any], console: Any) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("suite", "task", "questions", "right", "no answer", "gold log-lik."):
         table.add_column(head, justify="left" if head in ("suite", "task") else "right")
-    extra = ([f"pass@{drawn}", f"maj@{drawn}"] if drawn else []) + (
+    extra = (["sampled", f"pass@{drawn}", f"maj@{drawn}"] if drawn else []) + (
         ["KL"] if any(figures["kl"] is not None for figures in every) else []
     )
     for head in extra:
@@ -139,8 +216,10 @@ def show(result: dict[str, Any], console: Any) -> None:
     for suite, figures in result["suites"].items():
         rows = [(suite, "", figures), *(("", task, f) for task, f in figures["tasks"].items())]
         for name, task, f in rows if len(rows) > 2 else rows[:1]:
-            passed = (f["pass_at"] or {}).get(drawn)
+            passed = (f["pass_at"] or {}).get(str(drawn))
             cells = {
+                # a result that was kept from before does not say
+                "sampled": str(f.get("num_sampled", "")),
                 f"pass@{drawn}": "" if passed is None else f"{passed:.1%}",
                 f"maj@{drawn}": "" if f["majority"] is None else f"{f['majority']:.1%}",
                 "KL": "" if f["kl"] is None else f"{f['kl']:.3f}",

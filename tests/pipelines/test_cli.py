@@ -291,6 +291,25 @@ def test_several_choice_files_as_published_are_suites(recast, tmp_path, tiny_mod
         assert suite["num"] == 12 and suite["format_failures"] == 0 and suite["gold_loglik"] < 0
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--samples", "4"), "found 0 questions without choices, 1 with, 0 tasks of lm-eval"),
+        (
+            ("--max-tokens", "9"),
+            "--max-tokens bounds answers that the model writes, and choices are only scored",
+        ),
+        (("--temperature", "1.0"), "Add --samples K, or leave it out"),
+        (("--seed", "0"), "Add one of them, or leave it out"),
+    ],
+)
+def test_options_that_questions_with_choices_have_no_use_for_are_refused(recast, tmp_path, options, error):
+    row = {"question": "Capital of Italy?", "choices": ["Rome", "Bern"], "answer": "A"}
+    (tmp_path / "c.jsonl").write_text(json.dumps(row))
+    said = recast("eval", "no/such/model", "--suite", "c.jsonl", *options)
+    assert said.code == 2 and error in said.err  # before the model is looked for
+
+
 def test_samples_and_drift_are_measured_and_compared_over_seeds(recast, tmp_path, tiny_model):
     demonstrations(tmp_path / "d.jsonl", 4)
     measure = ("--suite", "d.jsonl", "--max-tokens", "8", "--samples", "2", "--kl-to", tiny_model)
@@ -301,7 +320,9 @@ def test_samples_and_drift_are_measured_and_compared_over_seeds(recast, tmp_path
         "1",
         "2",
     ]  # from itself a model has not drifted
-    assert "pass@2" in recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl").out
+    shown = recast("eval", tiny_model, *measure, "--label", "base", "-o", "base.jsonl").out.splitlines()
+    assert shown[0].split()[-4:] == ["sampled", "pass@2", "maj@2", "KL"]
+    assert shown[1].split()[:2] == ["d", "4"] and shown[1].split()[-4] == "4"
     said = recast(
         "compare", "base.jsonl", "a=base.jsonl", "a=base.jsonl", "base.jsonl", "--target", "sum", "--json"
     )

@@ -252,6 +252,15 @@ def test_samples_give_pass_at_k_and_the_majority_answer():
     assert figures.majority == 0.5 and figures.num_samples == 4
 
 
+def test_samples_are_of_the_questions_without_choices_and_their_number_is_said():
+    rows = [{"prompt": "2+3?", "answer": "5"}, {"question": "Italy?", "choices": CHOICES, "answer": 1}]
+    drawn = Model(generate, by_choice, lambda prompts, k: [["The answer is 5.", "none"] for _ in prompts])
+    figures = evaluate(load_suites({"s": rows}), drawn, samples=2).figures("s")
+    assert (figures.num, figures.num_sampled, figures.num_samples) == (2, 1, 2)
+    assert figures.pass_at == {1: 0.5, 2: 1.0}  # of the one question that has samples
+    assert result().figures("sums").num_sampled == 0
+
+
 def test_a_majority_of_no_answers_is_none():
     item = Item("s", "1", "t", [{"role": "user", "content": "q"}], "5")
     assert majority([grade(item, ""), grade(item, "")]) is Outcome.FORMAT

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from curate.errors import DataError
-from train.harness import is_task, item_results, measure, read_task
+from train.harness import is_task, item_results, measure, read_task, writes_answers
 from train.results import Outcome
 
 CHOICES = {
@@ -66,6 +69,83 @@ def test_the_first_metric_of_right_or_wrong_decides(tmp_path):
         item_results(tmp_path / "t.yaml", [sample(0, bleu=0.3)])
     with pytest.raises(DataError, match="holds no questions"):
         item_results(tmp_path / "t.yaml", [])
+
+
+class FakeHarness:
+    """Remembers how it was called, and says that every question of a task of two was answered rightly."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def simple_evaluate(self, **given: Any) -> dict[str, Any]:
+        self.asked.append(given)
+        rows = [
+            {"doc_id": i, "target": "1", "filtered_resps": ["1"], "metrics": ["acc"], "acc": 1.0}
+            for i in range(2)
+        ]
+        return {"samples": {given["tasks"][0]["task"]: rows}}
+
+
+@pytest.fixture
+def fake_harness(monkeypatch):
+    fake = FakeHarness()
+    monkeypatch.setitem(sys.modules, "lm_eval", fake)
+    manager = SimpleNamespace(TaskManager=lambda include_path, include_defaults: None)
+    monkeypatch.setitem(sys.modules, "lm_eval.tasks", manager)
+    return fake
+
+
+def written(folder):
+    """A task to which the model writes answers."""
+    (folder / "written.yaml").write_text("task: written\noutput_type: generate_until\n")
+    return folder / "written.yaml"
+
+
+def test_batch_size_and_longest_answer_reach_the_harness_where_they_are_given(recast, tmp_path, fake_harness):
+    def asked(*options):
+        said = recast("eval", "model", "--suite", task, "-o", "e.jsonl", *options)
+        assert said.code == 0, said.err
+        return fake_harness.asked[-1]["batch_size"], fake_harness.asked[-1]["gen_kwargs"]
+
+    task = written(tmp_path)
+    assert asked("--batch-size", 5, "--max-tokens", 7) == (5, {"max_gen_toks": 7})
+    assert asked("--set", "engine.batch_size=6") == (6, None)
+    assert asked() == (16, None)
+
+
+def test_whether_answers_are_written_is_what_the_task_says(tmp_path):
+    assert writes_answers(written(tmp_path)) and not writes_answers(write_task(tmp_path))
+    (tmp_path / "rest.yaml").write_text("task: rest\ninclude: base.yaml\n")
+    assert writes_answers(tmp_path / "rest.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--samples", "4"), "found 0 questions without choices, 0 with, 1 tasks of lm-eval"),
+        (("--kl-to", "other"), "--kl-to needs the questions of a suite in JSONL; found 0 questions"),
+        (("--max-tokens", "9"), "--max-tokens bounds answers that the model writes"),
+        (("--temperature", "0.5"), "--temperature is that of the answers that --samples draws"),
+        (("--seed", "1"), "--seed is that of the answers that --samples and --kl-to draw"),
+        (("--base-url", "http://localhost:1/v1"), "engine.base_url has no effect on the engine hf"),
+    ],
+)
+def test_options_that_a_task_of_choices_has_no_use_for_are_refused(
+    recast, tmp_path, fake_harness, options, error
+):
+    said = recast("eval", "model", "--suite", write_task(tmp_path), *options)
+    assert said.code == 2 and error in said.err
+    assert fake_harness.asked == []
+
+
+def test_the_harness_writes_no_more_than_is_allowed(tmp_path, tiny_model):
+    pytest.importorskip("lm_eval", reason="lm-eval is not installed")
+    config = {name: value for name, value in CHOICES.items() if name != "doc_to_choice"}
+    exact = [{"metric": "exact_match"}]
+    task = write_task(tmp_path, config | {"output_type": "generate_until", "metric_list": exact})
+    bounds = ({"max_tokens": 2}, {"max_tokens": 20, "batch_size": 2})
+    short, long = (max(len(i.text) for i in measure([task], tiny_model, **given)) for given in bounds)
+    assert 0 < short < long / 4
 
 
 def test_the_harness_measures_a_local_task(recast, tmp_path, tiny_model):
