@@ -6,6 +6,7 @@ would teach an answer without its question. Token ids lie on disk and are read t
 
     ids.npy         every document end to end
     documents.npy   (D, 2): where each ends, and how many of its first tokens are prompt
+    too_long.npy    how many chats were left out
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from curate.chat import encode
 from curate.errors import DataError
 
-IDS, DOCUMENTS = "ids.npy", "documents.npy"
+IDS, DOCUMENTS, TOO_LONG = "ids.npy", "documents.npy", "too_long.npy"
 HELD_OUT_EVERY = 100  # one document in a hundred is measured, not trained
 
 
@@ -42,11 +43,11 @@ class Corpus:
 
     ids: np.ndarray
     documents: np.ndarray
-    num_too_long: int = 0
+    num_too_long: int
 
     @classmethod
     def build(cls, pieces: Iterable[Piece], tokenizer: Any, folder: Path, max_length: int) -> Corpus:
-        """Tokenise into `folder`. Raises DataError where nothing is left to train on."""
+        """Tokenise into `folder`, in one process only. Raises DataError where nothing is left to train on."""
         folder.mkdir(parents=True, exist_ok=True)
         documents: list[tuple[int, int]] = []
         total = too_long = 0
@@ -66,8 +67,15 @@ class Corpus:
             )
         np.save(folder / IDS, np.fromfile(folder / "ids.tmp", dtype=np.int32))
         np.save(folder / DOCUMENTS, np.asarray(documents, dtype=np.int64))
+        np.save(folder / TOO_LONG, too_long)
         (folder / "ids.tmp").unlink()
-        return cls(np.load(folder / IDS, mmap_mode="r"), np.load(folder / DOCUMENTS), too_long)
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Corpus:
+        """The corpus that `build` has made in `folder`."""
+        counted = int(np.load(folder / TOO_LONG))
+        return cls(np.load(folder / IDS, mmap_mode="r"), np.load(folder / DOCUMENTS), counted)
 
     def __len__(self) -> int:
         return len(self.documents)

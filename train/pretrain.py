@@ -3,7 +3,8 @@
 A step's batch is a function of (seed, step, rank) alone, so a run that was killed goes on from its last
 checkpoint with the batches it would have seen. Documents are packed into rows of fixed length; attention
 stays inside a document and positions restart at 0, as at inference. Matrices are trained by Muon, the
-rest by AdamW (torch.optim). With several processes (torchrun, gloo or nccl) gradients are averaged.
+rest by AdamW (torch.optim). With several processes (torchrun, gloo or nccl) gradients are averaged; what only one of
+them may do, such as writing files, is the first one's.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+if TYPE_CHECKING:
+    from accelerate import PartialState
+
 METRICS = "metrics.jsonl"
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first one. Tokenising takes longer than the ten minutes after which NCCL gives up; a
+process that has died is noticed by torchrun."""
 Document = tuple[list[int], list[float]]  # token ids, and the loss weight of each as a target
 
 
@@ -50,6 +58,13 @@ class PretrainConfig(BaseModel):
     """Steps between checkpoints."""
     compile: bool = True
     """torch.compile the model."""
+
+
+def processes() -> PartialState:
+    """The processes of this run, joined, if torchrun started several. `device` is this one's own GPU, or the CPU."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def learning_rate(step: int, config: PretrainConfig) -> float:
@@ -182,12 +197,12 @@ def pretrain(
     """Train `model` in place and return the last figures. `documents(seed)` opens a stream.
 
     Writes `out/checkpoint.pt` (weights, optimizer, step; loaded with weights_only) every `save_every`
-    steps and `out/metrics.jsonl`. The same call after a kill goes on from the checkpoint.
+    steps and `out/metrics.jsonl`. The same call after a kill goes on from the checkpoint. Of several processes
+    every one makes the call, with equal weights on its own device (`processes`), and ends in the same weights.
     """
-    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    together = processes()
+    rank, world = together.process_index, together.num_processes
     device = next(model.parameters()).device
-    if world > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     steppers = optimizers(model, config)
@@ -248,8 +263,7 @@ def pretrain(
                 progress(step + 1, config.steps, figures)
             if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                 save_checkpoint(checkpoint, model, steppers, step + 1, seen, spent)
-    if world > 1:
-        torch.distributed.barrier()
+    together.wait_for_everyone()
     return figures
 
 

@@ -2,7 +2,7 @@
 
 Text and chats come in as `train.corpus.Piece`s; `train.pretrain` makes the steps. Weights are trained in
 float32 with bf16 arithmetic and saved in bf16. Killed at any moment, the same call goes on from its last
-checkpoint and, on a CPU, ends in the same weights.
+checkpoint and, on a CPU, ends in the same weights. Of several processes (torchrun) all train and the first one writes.
 
     out/model.safetensors ...   the model, with tokenizer and chat template
     out/metrics.jsonl           the curve
@@ -29,6 +29,7 @@ from curate.fingerprint import fingerprint
 from train.corpus import Chat, Corpus, Piece
 
 MANIFEST, METRICS, JOB = "manifest.json", "metrics.jsonl", "job.json"
+TOKENIZER, CORPUS = "tokenizer", "corpus"
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 TOKENIZER_PIECES = 200_000  # of the corpus that the tokenizer is trained on
 # words with their space, single digits (numbers are then read place by place), runs of other signs
@@ -146,13 +147,14 @@ def pretrain_from_scratch(
 
     `pieces` opens the documents anew on each call. `work` holds the tokenised corpus and the checkpoint until
     the model is complete. A finished `out` of the same data and settings is returned as it is; one of other
-    data or settings raises UsageError.
+    data or settings raises UsageError. Under torchrun every process makes the call, sees the same folders and gets the
+    manifest; `progress` is told by the first.
     """
     import torch
     import transformers
 
-    from train.model import default_device, load_tokenizer
-    from train.pretrain import heldout_loss, pretrain
+    from train.model import load_tokenizer
+    from train.pretrain import heldout_loss, pretrain, processes
 
     longest = max(training.rows)
     if longest > config.max_position:
@@ -167,15 +169,24 @@ def pretrain_from_scratch(
         "training": training.model_dump(mode="json", exclude={"save_every"}),
     }
     run = fingerprint(identity)[:16]
-    if finished := _finished(out, work, run):
-        return finished
-    work.mkdir(parents=True, exist_ok=True)
-    (work / JOB).write_text(json.dumps({"fingerprint": run}) + "\n")
-    tokenizer = (
-        load_tokenizer(tokenizer_path) if tokenizer_path else train_tokenizer(pieces(), config.vocabulary)
-    )
-    corpus = Corpus.build(pieces(), tokenizer, work / "corpus", longest)
-    model = new_model(tokenizer, config, training.seed).to(default_device())
+    together = processes()
+    with together.main_process_first():
+        if finished := _finished(out, work, run):
+            return finished
+        if together.is_main_process:
+            work.mkdir(parents=True, exist_ok=True)
+            (work / JOB).write_text(json.dumps({"fingerprint": run}) + "\n")
+            tokenizer = (
+                load_tokenizer(tokenizer_path)
+                if tokenizer_path
+                else train_tokenizer(pieces(), config.vocabulary)
+            )
+            tokenizer.save_pretrained(work / TOKENIZER)
+            corpus = Corpus.build(pieces(), tokenizer, work / CORPUS, longest)
+        else:
+            tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(work / TOKENIZER)
+            corpus = Corpus.open(work / CORPUS)
+    model = new_model(tokenizer, config, training.seed).to(together.device)
     if model.device.type == "cpu":
         model.set_attn_implementation("eager")  # with a packed mask, faster than sdpa at these sizes
     last = pretrain(
@@ -186,8 +197,9 @@ def pretrain_from_scratch(
         pad=tokenizer.pad_token_id,
         progress=progress,
     )
-    if os.environ.get("RANK", "0") != "0":
-        return {}
+    if not together.is_main_process:
+        together.wait_for_everyone()
+        return json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     held = [corpus.document(number, config.prompt_weight) for number in corpus.held_out()]
     measured = heldout_loss(model, held, longest, tokenizer.pad_token_id)
     model.to(torch.bfloat16).save_pretrained(out)
@@ -207,6 +219,7 @@ def pretrain_from_scratch(
         "seconds": last.get("seconds", 0.0),
         "loss": last.get("loss"),
         "heldout_loss": measured,
+        "processes": together.num_processes,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {model.device.type}",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
@@ -214,6 +227,7 @@ def pretrain_from_scratch(
     temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     temporary.replace(out / MANIFEST)
     shutil.rmtree(work, ignore_errors=True)
+    together.wait_for_everyone()
     return manifest
 
 

@@ -235,30 +235,30 @@ def build(
     """Tokenizer, weights and manifest of the recipe `name` from nothing, into `out`; returns the manifest.
 
     `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
-    trains and the first one writes; the others return an empty manifest. `config` is a PretrainConfig.
+    trains and the first one writes, for which the others wait. `config` is a PretrainConfig.
     """
-    import torch
+    from train.pretrain import pretrain, processes
 
-    from train.pretrain import pretrain
-
+    together = processes()
     rows = list(real_rows(text)) if text else []
     words = vocabulary(rows)
     tokenizer = build_tokenizer(rows, words, config.seed)
     model = build_model(tokenizer, RECIPES[name], config.seed)
     pretrain(
-        model.to("cuda" if torch.cuda.is_available() else "cpu"),
+        model.to(together.device),
         lambda seed: documents(tokenizer, rows, words, seed),
         config,
         work,
         pad=tokenizer.pad_token_id,
         progress=progress,
     )
-    if os.environ.get("RANK", "0") != "0":
-        return {}
-    save(model, tokenizer, out)
-    found = manifest(name, out, work, config, text)
-    (out / "manifest.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return found
+    file = out / "manifest.json"
+    if together.is_main_process:
+        save(model, tokenizer, out)
+        found = manifest(name, out, work, config, text)
+        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    together.wait_for_everyone()
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def main() -> None:

@@ -67,8 +67,8 @@ def job(
 
     Trains its tokenizer, too, unless one is given; rows and rates are section `pretrain` of the configuration,
     the model's shape section `scratch`. Without sources it builds the pocket backbone and measures it: hours on
-    one core; `torchrun --nproc-per-node 2 -m pipelines.demo.backbone` uses two. Killed, the same command goes on
-    from its last checkpoint.
+    one core. `torchrun --nproc-per-node 2 -m pipelines.cli pretrain ...` uses two processes, a GPU each where there
+    are any. Killed, the same command goes on from its last checkpoint.
     """
     from curate.errors import UsageError
 

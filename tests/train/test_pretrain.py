@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import random
 import signal
 import subprocess
@@ -13,13 +14,14 @@ import pytest
 
 from curate.chat import encode
 from curate.errors import UsageError
+from tests.conftest import ROOT
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from train.corpus import Chat, Corpus  # noqa: E402
 from train.pretrain import PretrainConfig, learning_rate, pack, pretrain, tensors, weighted_loss  # noqa: E402
-from train.scratch import ScratchConfig, pretrain_from_scratch, train_tokenizer  # noqa: E402
+from train.scratch import ScratchConfig, new_model, pretrain_from_scratch, train_tokenizer  # noqa: E402
 
 
 def llama(seed: int = 0):
@@ -190,6 +192,53 @@ def killed_and_resumed(step: int, tmp_path) -> None:
     points = [json.loads(line) for line in (Path(resumed["out"]) / "metrics.jsonl").read_text().splitlines()]
     assert [p["step"] for p in points] == list(range(1, 17))
     assert resumed["heldout_loss"] == whole["heldout_loss"]
+
+
+TWO = """
+import json, os, shutil, sys
+from pathlib import Path
+import torch
+import train.pretrain
+from tests.train.test_pretrain import scratch
+folder, rank = Path(sys.argv[1]), os.environ["RANK"]
+train_steps = train.pretrain.pretrain
+
+def watched(model, documents, training, work, **given):
+    shutil.copytree(work / "corpus", folder / f"corpus-{rank}")
+    figures = train_steps(model, documents, training, work, **given)
+    torch.save(model.state_dict(), folder / f"weights-{rank}.pt")
+    return figures
+
+train.pretrain.pretrain = watched
+(folder / f"made-{rank}.json").write_text(json.dumps(scratch(folder)))
+"""
+
+
+def test_two_processes_train_one_model_on_one_corpus(tmp_path) -> None:
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    # on the CPU even where there is a GPU, which two processes could not share
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(
+        [sys.executable, *launch, str(script), str(tmp_path)], check=True, env=environment, timeout=300
+    )
+    tokenizer = train_tokenizer([*TEXTS, *CHATS], SMALL.vocabulary)
+    alone = Corpus.build([*TEXTS, *CHATS], tokenizer, tmp_path / "corpus", 64)
+    for rank in (0, 1):
+        corpus = Corpus.open(tmp_path / f"corpus-{rank}")
+        assert (corpus.ids == alone.ids).all() and (corpus.documents == alone.documents).all()
+    a, b = (torch.load(tmp_path / f"weights-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(
+        torch.equal(a[name], fresh) for name, fresh in new_model(tokenizer, SMALL, 0).state_dict().items()
+    )
+    made, other = (json.loads((tmp_path / f"made-{rank}.json").read_text()) for rank in (0, 1))
+    assert made == other and made["processes"] == 2
+    saved = load_file(Path(made["out"]) / "model.safetensors")
+    assert all(torch.equal(saved[name], a[name].bfloat16()) for name in saved)
+    points = [json.loads(line) for line in (Path(made["out"]) / "metrics.jsonl").read_text().splitlines()]
+    assert [p["step"] for p in points] == list(range(1, 17)), "one process writes"
 
 
 def test_pretraining_killed_between_checkpoints_ends_in_the_same_weights(tmp_path) -> None:
