@@ -110,7 +110,6 @@ def augment(
     name: str = "",
     limit: int | None = None,
     progress: Progress | None = None,
-    template_id: str | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
 ) -> GeneratedResult:
@@ -151,7 +150,7 @@ def augment(
     job.run()
     constants = {
         "agent_id": None,
-        "template_id": template_id,
+        "template_id": prompts.QUESTION_ID,  # of the solution; how the question came about is in `meta`
         "gate_id": gate.id,
         "engine": engine.name,
     }

@@ -37,6 +37,7 @@ DECIDED = (
     "nll_self",
     "num_tokens",
     "pass_rate",
+    "template_id",
     "seed",
 )
 NLL = ("nll_demonstration", "nll_completion", "nll_self")
@@ -61,6 +62,7 @@ class RewriteResult:
     run_dir: Path
     fingerprint: str
     method: str
+    prompts: tuple[str, ...]  # ids of the prompts, by the attempt that a candidate is of
     alignment: str  # what the kept candidate is least in: excess, nll, or none where the first one is kept
     embedding: str  # what ties were broken by: backbone, none, or the name of a model
     num_rows: int  # that went in
@@ -170,8 +172,13 @@ class Tally:
         }
 
 
-def part_table(rows: Sequence[Row], decisions: Sequence[Sequence[Decision]]) -> pa.Table:
-    """The part of a batch: a row for every decision, a row's candidates beside the first of them."""
+def part_table(
+    rows: Sequence[Row], decisions: Sequence[Sequence[Decision]], prompts: Sequence[str]
+) -> pa.Table:
+    """The part of a batch: a row for every decision, a row's candidates beside the first of them.
+
+    `prompts` are the ids of the prompts, by attempt.
+    """
     pairs = [(row, decision) for row, made in zip(rows, decisions, strict=True) for decision in made]
     firsts = {id(made[0]) for made in decisions}
     chosen = [d.candidate for _, d in pairs if d.candidate]
@@ -183,14 +190,14 @@ def part_table(rows: Sequence[Row], decisions: Sequence[Sequence[Decision]]) -> 
     structs = pa.StructArray.from_arrays(
         [column.combine_chunks() for column in candidates.columns], fields=list(CANDIDATE_SCHEMA)
     )
-    records = [_record(row, decision) for row, decision in pairs]
+    records = [_record(row, decision, prompts) for row, decision in pairs]
     columns = {name: [record[name] for record in records] for name in PART_SCHEMA.names[:-1]}
     arrays = [pa.array(values, PART_SCHEMA.field(name).type) for name, values in columns.items()]
     offsets = np.cumsum([0, *sizes], dtype=np.int32)
     return pa.Table.from_arrays([*arrays, pa.ListArray.from_arrays(offsets, structs)], schema=PART_SCHEMA)
 
 
-def _record(row: Row, decision: Decision) -> dict[str, Any]:
+def _record(row: Row, decision: Decision, prompts: Sequence[str]) -> dict[str, Any]:
     kept, expert = decision.candidate, row.demonstration_score
     if kept is None:
         nll, num_tokens = (expert.nll, expert.num_tokens) if expert else (None, None)
@@ -208,6 +215,7 @@ def _record(row: Row, decision: Decision) -> dict[str, Any]:
         "nll_self": row.nll_self,
         "num_tokens": num_tokens,
         "pass_rate": row.pass_rate,
+        "template_id": prompts[kept.attempt] if kept else None,  # no prompt made an expert's text
         "seed": kept.seed if kept else None,
         "cause": row.cause if decision.decision is DecisionKind.FALLBACK else None,
         "error": row.error,

@@ -91,7 +91,6 @@ def rehearse(
     *,
     most: int | None = None,
     progress: Progress | None = None,
-    template_id: str | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
 ) -> GeneratedResult:
@@ -125,7 +124,12 @@ def rehearse(
     work = Work(steps, count.add, count.progress, lambda: count.num_candidates, 2)
     job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
     job.run()
-    constants = {"agent_id": None, "template_id": template_id, "gate_id": gate.id, "engine": engine.name}
+    constants = {
+        "agent_id": None,
+        "template_id": prompts.QUESTION_ID,
+        "gate_id": gate.id,
+        "engine": engine.name,
+    }
     return generated.finish(
         parts,
         source,

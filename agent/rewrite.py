@@ -29,7 +29,7 @@ from agent.embedding import Embed, backbone_embedder, sentence_embedder
 from agent.engine import Engine, Sampling
 from agent.gating import Gate
 from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from agent.outcome import RewriteResult, Tally, part_table
+from agent.outcome import PART_SCHEMA, RewriteResult, Tally, part_table
 from agent.parts import Batch, Parts, Plan, Window
 from agent.pipeline import Steps
 from agent.source import Source
@@ -99,7 +99,6 @@ def rewrite(
     progress: Progress | None = None,
     embed: Embed | None = None,
     agent_id: str | None = None,
-    template_id: str | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
 ) -> RewriteResult:
@@ -138,12 +137,13 @@ def rewrite(
         states=states,
         embed=embed,
     )
+    asked_with = tuple(attempt.template for attempt in method.attempts)
     tally = Tally()
 
     def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
         at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
         decisions = yield from worker.run(at_work)
-        return lambda: part_table(at_work, decisions)
+        return lambda: part_table(at_work, decisions, asked_with)
 
     work = Work(steps, tally.add, tally.progress, lambda: tally.num_candidates, method.most_candidates)
     job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
@@ -155,6 +155,7 @@ def rewrite(
         run_dir=Path(run_dir),
         fingerprint=plan.fingerprint,
         method=method.name,
+        prompts=asked_with,
         alignment=by or "none",
         embedding=embedding,
         **tally.figures(),
@@ -168,7 +169,6 @@ def rewrite(
         _source=source,
         _constants={
             "agent_id": agent_id if adapter else None,
-            "template_id": template_id,
             "gate_id": gate.id,
             "engine": engine.name,
             "run_id": plan.fingerprint,
@@ -241,6 +241,7 @@ def _plan(
         "backbone": engine.fingerprint,
         "agent_id": agent_id,
         "gate_id": gate.id,
+        "columns": PART_SCHEMA.names,  # parts that lack one are of another job
     }
     return Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
 

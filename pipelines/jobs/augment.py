@@ -74,7 +74,6 @@ def job(
         name=version.ref,
         limit=limit,
         progress=progress,
-        template_id=template_id(source.tokenizer),
         budget=budget(budget_minutes),
     )
     new = commits.once(
@@ -87,7 +86,11 @@ def job(
             message=f"new questions of the kind of {version.ref}",
             author=config.general.author,
             run_id=run_id,
-            meta={"augmented": version.ref, "model": str(model)},
+            meta={
+                "augmented": version.ref,
+                "model": str(model),
+                "chat_template": template_id(source.tokenizer),
+            },
         ),
     )
     return {"version": new.ref, "version_id": new.id, "source": version.ref, **_figures(result)}

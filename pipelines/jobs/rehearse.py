@@ -77,7 +77,6 @@ def job(
         run.folder,
         most=own,
         progress=progress,
-        template_id=template_id(source.tokenizer),
         budget=budget(budget_minutes),
     )
     new = commits.once(
@@ -90,7 +89,11 @@ def job(
             message=f"answers of {model} to {prompts.name if prompts else 'prompts of its own'}",
             author=config.general.author,
             run_id=run_id,
-            meta={"rehearsed": str(prompts) if prompts else "own", "model": str(model)},
+            meta={
+                "rehearsed": str(prompts) if prompts else "own",
+                "model": str(model),
+                "chat_template": template_id(source.tokenizer),
+            },
         ),
     )
     figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}

@@ -100,7 +100,6 @@ def job(
         limit=asked.limit,
         progress=progress,
         agent_id=asked.agent_id,
-        template_id=template_id(asked.engine.tokenizer),
         budget=budget(budget_minutes, max_candidates),
     )
     by = method or agent or "the bare backbone"
@@ -122,6 +121,8 @@ def job(
                 "model": str(model),
                 "agent": str(agent) if agent else None,
                 "method": result.method,
+                "prompts": list(result.prompts),
+                "chat_template": template_id(asked.engine.tokenizer),
             },
         ),
     )

@@ -37,7 +37,7 @@ KINDS: tuple[tuple[Kind, str, str, str], ...] = (
     ("completion", "Rewrites", "nll_completion", REWRITTEN),
     ("self", "Own samples", "nll_self", "true"),
 )
-PROVENANCE = (("gate", "gate_id"), ("agent", "agent_id"), ("template", "template_id"), ("engine", "engine"))
+PROVENANCE = (("gate", "gate_id"), ("agent", "agent_id"), ("prompt", "template_id"), ("engine", "engine"))
 LEAST_PER_KIND = 3  # samples of every (decision, reason), however rare
 
 

@@ -117,6 +117,7 @@ def test_mind_the_gap_retells_what_it_cannot_solve_and_falls_back_on_the_rest(tm
     engine = Scripted(own=WRONG, guided=[WRONG, WRONG, RIGHT, WRONG])
     result, row = outcome(tmp_path / "a", engine, "mind-the-gap")
     assert (row["decision"], row["completion"], result.num_candidates) == ("rewrite", RIGHT, 8)
+    assert row["template_id"] == "retell-1"
     assert engine.calls == [("own", 4, 1.0), ("guided", 4, 0.7)]
     _, row = outcome(tmp_path / "b", Scripted(own=WRONG, guided=WRONG), "mind-the-gap")
     assert (row["decision"], row["reason"], row["completion"]) == (
@@ -130,7 +131,7 @@ def test_self_rehearsal_keeps_what_its_judge_accepts(tmp_path):
     engine = Scripted(own=RIGHT, yes=1.0, no=2.0)
     _, row = outcome(tmp_path / "a", engine, "self-rehearsal")
     assert (row["decision"], row["completion"]) == ("rewrite", RIGHT)
-    assert engine.calls == [("own", 1, 0.0)]
+    assert engine.calls == [("own", 1, 0.0)] and row["template_id"] == "plain-1"
     _, row = outcome(tmp_path / "b", Scripted(own=RIGHT, yes=2.0, no=1.0), "self-rehearsal")
     assert (row["decision"], row["reason"]) == ("fallback", "judged_no")
 

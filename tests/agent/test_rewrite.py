@@ -209,6 +209,24 @@ def test_repair_tells_the_failing_check_and_is_recorded_as_repair(tmp_path):
     assert {r["pass_rate"] for r in table(result)} == {0.0}  # of the first attempt
 
 
+def test_a_row_names_the_prompt_that_made_it_and_an_experts_text_none(tmp_path):
+    class RepairsOdd(FakeEngine):
+        """Row 0 is right at once, odd rows when told what failed, the others never."""
+
+        def sample(self, prompts, k, sampling, *, seeds, adapter):
+            return [[Sample(self.text(p[-1]["content"]), [1], [-1.0], "stop")] * k for p in prompts]
+
+        def text(self, asked):
+            number = int(asked.split()[1])
+            right = number == 0 or (number % 2 and "An earlier attempt failed" in asked)
+            return "good 1" if right else "bad 1"
+
+    result = rewrite(rows(4), RepairsOdd(), FakeGate(), config(repairs=1, candidates=2), tmp_path)
+    assert [r["template_id"] for r in table(result)] == ["rewrite-1", "repair-1", None, "repair-1"]
+    for candidate in result.candidates().read_all().to_pylist():
+        assert result.prompts[candidate["attempt"]] == ("repair-1" if candidate["attempt"] else "rewrite-1")
+
+
 def test_own_samples_answer_the_plain_question_without_the_adapter(tmp_path):
     engine = FakeEngine(words=("good",), has_adapter=True)
     result = rewrite(rows(2), engine, FakeGate(), config(own_samples=2), tmp_path, agent_id="a")

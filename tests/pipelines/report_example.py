@@ -237,7 +237,7 @@ def example(seed: int = 7) -> ReportData:
         facts=(
             ("gate", "3d0c5e8f9a12b764"),
             ("agent", "9b1fd4420c7788e1"),
-            ("template", "a81244d0c36e5f97"),
+            ("prompt", "rewrite-1"),
             ("engine", "hf, bfloat16"),
             ("root seed", "17"),
             ("machine", "2 cores, 24 GiB, no GPU"),

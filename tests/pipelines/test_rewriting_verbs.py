@@ -50,6 +50,7 @@ def test_every_baseline_ends_in_a_version_that_names_it(recast, imported, method
     said = recast("rewrite", "sums", *imported, *sets, "--method", method, "--as", "again", "--json").json
     version = Store(".recast").resolve(said["version"])
     assert version.rows == 8 and version.meta["method"] == method
+    assert len(version.meta["chat_template"]) == 16
     assert sum(said["counts"].values()) == 8
 
 
@@ -117,5 +118,6 @@ def test_augmenting_commits_rows_linked_to_their_sources(recast, tmp_path):
     made = list(Store(".recast").open("more").rows())
     assert {r["decision"] for r in made} == {"generated"}
     assert all(r["meta"]["from"]["version"] == "words@v1" for r in made)
+    assert "prompt plain-1" in recast("blame", "more", made[0]["row_id"]).out
     said = recast("why", "more", made[0]["row_id"]).out
     assert f"from words@v1#{made[0]['meta']['from']['row_id']}" in said
