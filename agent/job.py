@@ -32,10 +32,12 @@ BESIDE_CANDIDATES = 512
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Where a job stops. It stops between batches, and the same call goes on."""
+    """Where a job stops, always between batches: the unit that a killed job does again, whatever its budget."""
 
-    deadline: float | None = None  # of time.monotonic
-    max_candidates: int | None = None  # sampled by the job in all, earlier calls included
+    deadline: float | None = None  # of time.monotonic; the same call goes on
+    max_candidates: int | None = (
+        None  # sampled by the job in all, earlier calls included; a larger one goes on
+    )
 
 
 UNLIMITED = Budget()
@@ -78,7 +80,7 @@ class Job:
         self.found = 0  # rows that earlier calls had finished
         self._done = 0
         self._under_way = 0  # most candidates that the batches at work can come to
-        self._stopped = ""
+        self._stopped = self._goes_on = ""
         self._pending: deque[tuple[Batch, Future[pa.Table]]] = deque()
 
     def run(self) -> None:
@@ -96,7 +98,7 @@ class Job:
         if self._stopped:
             raise BudgetReached(
                 f"{self._stopped} after {self._done} of {self.parts.plan.num_rows} rows. They stand in "
-                f"{self.parts.folder}; the same command goes on from there."
+                f"{self.parts.folder}; {self._goes_on} goes on from there."
             )
 
     def _missing(self) -> Iterator[Steps[tuple[Batch, MakeTable]]]:
@@ -120,10 +122,11 @@ class Job:
     def _spent(self, most: int) -> bool:
         """Whether the budget has no room for a batch of at most `most` candidates."""
         if self.budget.deadline is not None and time.monotonic() > self.budget.deadline:
-            self._stopped = "the time budget is used up"
+            self._stopped, self._goes_on = "the time budget is used up", "the same command"
         limit = self.budget.max_candidates
         if limit is not None and self.work.candidates() + self._under_way + most > limit:
             self._stopped = f"the next batch may need {most} candidates, more than is left of {limit},"
+            self._goes_on = "the same command with a larger --max-candidates"
         return bool(self._stopped)
 
     def _write(self, batch: Batch, make: MakeTable) -> pa.Table:

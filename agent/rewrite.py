@@ -123,6 +123,7 @@ def rewrite(
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
     parts = Parts(Path(run_dir), plan)
+    _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
     states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
     worker = Worker(
@@ -173,6 +174,21 @@ def rewrite(
             "engine": engine.name,
             "run_id": plan.fingerprint,
         },
+    )
+
+
+def _refuse_a_budget_of_no_batch(budget: Budget, parts: Parts, method: Method) -> None:
+    """A batch is not cut to the budget: its rows are chosen together, so a job cut elsewhere ends in other bytes."""
+    limit, plan = budget.max_candidates, parts.plan
+    rows = min(plan.num_rows, plan.batch_rows, plan.window_rows)
+    most = rows * method.most_candidates
+    if limit is None or limit >= most or parts.path(0).exists():
+        return
+    fit = limit // method.most_candidates
+    smaller = f", or make batches smaller with rewrite.batch_rows={fit}" if fit else ""
+    raise UsageError(
+        f"--max-candidates {limit} has no room for one batch: {rows} rows of up to {method.most_candidates} "
+        f"candidates, repairs included, may need {most}. Give --max-candidates {most} or more{smaller}."
     )
 
 

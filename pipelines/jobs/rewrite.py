@@ -42,7 +42,7 @@ def job(
         int | None,
         option(
             "--max-candidates",
-            help="Sample at most so many in all (exit code 7); the same command goes on.",
+            help="Sample at most so many in all, whole batches only (exit code 7); a larger number goes on.",
             min=1,
             show_default=False,
         ),

@@ -437,18 +437,34 @@ def test_a_version_that_has_several_targets_already_has_no_room_for_more(tmp_pat
     assert [r["target"] for r in table(result)] == [0, 1]
 
 
-def test_a_budget_of_candidates_is_never_overdrawn_and_the_same_call_goes_on(tmp_path):
+def test_a_budget_of_candidates_is_never_overdrawn_and_a_larger_one_goes_on(tmp_path):
     engine = FakeEngine()
     with pytest.raises(BudgetReached, match="after 6 of 9 rows"):
         # batches of 3 rows with 2 candidates each: two fit into 13
         rewrite(rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=13))
     assert sum(len(prompts) for prompts, _ in engine.calls) * 2 == 12
-    with pytest.raises(BudgetReached, match="after 6 of 9 rows"):
+    with pytest.raises(BudgetReached, match=r"after 6 of 9 rows.*with a larger --max-candidates goes on"):
         rewrite(rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=13))
     result = rewrite(
         rows(9), engine, FakeGate(), config(candidates=2), tmp_path, budget=Budget(max_candidates=18)
     )
     assert (result.num_rows, result.num_candidates, result.num_found) == (9, 18, 6)
+
+
+def test_a_budget_of_candidates_that_holds_no_batch_is_refused_with_one_that_does(tmp_path):
+    engine, settings = (
+        FakeEngine(),
+        config(candidates=2, repairs=1),
+    )  # 3 rows a batch, 4 candidates each at worst
+    with pytest.raises(UsageError, match=r"--max-candidates 12 or more.*rewrite\.batch_rows=2"):
+        rewrite(rows(9), engine, FakeGate(), settings, tmp_path, budget=Budget(max_candidates=11))
+    assert not engine.calls
+    with pytest.raises(UsageError, match=r"--max-candidates 4 or more\.$"):
+        rewrite(rows(1), engine, FakeGate(), settings, tmp_path / "one", budget=Budget(max_candidates=3))
+    with pytest.raises(BudgetReached, match="after 3 of 9 rows"):
+        rewrite(rows(9), engine, FakeGate(), settings, tmp_path, budget=Budget(max_candidates=12))
+    with pytest.raises(BudgetReached, match="after 3 of 9 rows"):
+        rewrite(rows(9), engine, FakeGate(), settings, tmp_path, budget=Budget(max_candidates=11))
 
 
 def test_a_prompt_that_leaves_no_room_falls_back_with_its_own_reason(tmp_path):
