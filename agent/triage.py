@@ -7,6 +7,7 @@ functions over candidates and verdicts; the job keeps one cause a row and counts
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ _FORM = (
     "script_changed",
 )
 
-_AGAIN = "recast rewrite {source} --as {to}{flags}"
+_AGAIN = "recast rewrite {source} --as {to}"
 _SHOW = "recast show {source} --row {row}"
 _WHY = "recast why {version} {row}"
 
@@ -45,11 +46,11 @@ CAUSES: dict[str, tuple[str, str]] = {
     "demonstration_refused": ("the gate refuses the demonstration itself: it is suspect", _SHOW),
     "demonstration_suspect": ("candidates agree on another answer than the demonstration's", _SHOW),
     "answer_unparseable": ("no answer can be read or compared; does the data name an answer column?", _WHY),
-    "truncated": ("cut off at the longest length", _AGAIN + " --set rewrite.max_tokens={longer}"),
-    "copied": ("only copies of the demonstration; an agent learns not to", "recast learn {source}{model}"),
-    "wrong_answer": ("answers differ and are wrong", _AGAIN + " --set rewrite.candidates={more}"),
-    "wrong_work": ("right form, wrong steps", _AGAIN + " --set rewrite.repairs={repairs}"),
-    "form": ("of the wrong length or form", _AGAIN + " --set rewrite.repairs={repairs}"),
+    "truncated": ("cut off at the longest length", _AGAIN + "{longer}"),
+    "copied": ("only copies of the demonstration; an agent learns not to", "recast learn {source}{learn}"),
+    "wrong_answer": ("answers differ and are wrong", _AGAIN + "{more}"),
+    "wrong_work": ("right form, wrong steps", _AGAIN + "{repairs}"),
+    "form": ("of the wrong length or form", _AGAIN + "{repairs}"),
     "judge_strict": ("the judge says no, or cannot be read", _WHY),
     "timeout": ("a check ran out of time", _WHY),
     "check_missing": ("a check lacks a model or tool that it asks", "recast doctor"),
@@ -128,7 +129,7 @@ class Triage:
 def next_command(cause: Mapping[str, Any], names: Mapping[str, Any]) -> str:
     """The command to run next for one entry of `Triage.to_list`.
 
-    `names`: source, version (the new one) and to (its name), flags and model (options of the run, each with a
-    leading space), and the values to try: longer (max_tokens), more (candidates), repairs.
+    `names`: source, version (the new one) and to (its name); and options, each with a leading space: `longer`, `more`
+    and `repairs` are the run's with a larger max_tokens, more candidates, one more repair; `learn` those of learning.
     """
-    return CAUSES[cause["cause"]][1].format(row=cause["examples"][0], **names)
+    return CAUSES[cause["cause"]][1].format(row=shlex.quote(cause["examples"][0]), **names)

@@ -103,6 +103,13 @@ class Config:
         excluded = getattr(sys.modules[section_class(name).__module__], "NOT_IDENTITY", ())
         return self.section(name).model_dump(mode="json", exclude=set(excluded))
 
+    def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:
+        """What was given of the general settings and of `sections`, under the names that `--set` takes."""
+        flat = {key: value for key, value in self.given.items() if key in General.model_fields}
+        for name in sections:
+            flat |= {f"{name}.{key}": value for key, value in (self.given.get(name) or {}).items()}
+        return flat
+
     def over(self, other: Mapping[str, Any]) -> Config:
         """This configuration with `other`, nested or dotted, on top."""
         given: dict[str, Any] = {}
@@ -133,6 +140,11 @@ def parse_set(text: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"--set {key}: {value!r} is not a YAML value ({_one_line(error)}).") from error
     return _nest(key.strip().split("."), parsed)
+
+
+def written_set(key: str, value: Any) -> str:
+    """`key=value` as `parse_set` reads it."""
+    return f"{key}={_yaml(value)}"
 
 
 def commented(sections: Iterable[str] = tuple(SECTIONS)) -> str:
@@ -173,9 +185,13 @@ def _documented(cls: type[BaseModel], indent: str) -> list[str]:
         lines += textwrap.wrap(
             docs.get(name, ""), width=100, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
         )
-        value = yaml.safe_dump(defaults[name], default_flow_style=True, sort_keys=False, width=1000)
-        lines.append(f"{indent}{name}: {value.removesuffix('...' + chr(10)).strip()}")
+        lines.append(f"{indent}{name}: {_yaml(defaults[name])}")
     return [*lines, ""]
+
+
+def _yaml(value: Any) -> str:
+    dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
+    return dumped.removesuffix("...\n").strip()
 
 
 def _summary(cls: type[BaseModel]) -> str:

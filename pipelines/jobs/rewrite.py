@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 from typing import Annotated, Any
 
 from pipelines.jobs.options import (
@@ -136,7 +136,27 @@ def job(
         "failed_rows": result.num_errors,
         "engine": asked.engine.name,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
-        "causes": _with_commands(result.causes, asked, version.ref, new.ref, to, str(model), agent),
+        "causes": with_commands(
+            result.causes,
+            asked.config,
+            {"source": version.ref, "version": new.ref, "to": to},
+            {
+                "--model": model,
+                "--agent": agent,
+                "--seed": seed,
+                "--limit": limit,
+                "--targets": targets,
+                "--paper": paper,
+                "--method": method,
+                "--engine": engine,
+                "--base-url": base_url,
+                "--served-model": served_model,
+                "--served-agent": served_agent,
+                "--batch-size": batch_size,
+                "--unsafe-exec": unsafe_exec,
+            },
+            config,
+        ),
         "predicted": _predicted(asked, result, store),
     }
 
@@ -150,31 +170,53 @@ def budget(minutes: float | None, max_candidates: int | None = None) -> Any:
     return Budget(deadline, max_candidates)
 
 
-def _with_commands(
+def with_commands(
     causes: list[dict[str, Any]],
-    asked: Rewriting,
-    source: str,
-    new: str,
-    to: str,
-    model: str,
-    agent: Path | None,
+    settings: Any,  # RewriteConfig
+    names: dict[str, str],
+    options: dict[str, Any],
+    config: Any,
 ) -> list[dict[str, Any]]:
-    """The causes with the command to run next for each."""
+    """The causes with the command to run next for each. `options` are those of this call, which it repeats."""
     from agent.triage import next_command
+    from pipelines.jobs.rewriting import fixed
 
-    settings = asked.config
-    with_model = f" --model {model}"
-    names = {
-        "source": source,
-        "to": to,
-        "version": new,
-        "model": with_model,
-        "flags": with_model + (f" --agent {agent}" if agent else ""),
-        "longer": 2 * settings.max_tokens,
-        "more": 2 * settings.candidates,
-        "repairs": settings.repairs + 1,
+    given = config.settings(("rewrite", "engine", "judge"))
+    brings_its_own = fixed(options["--paper"], options["--method"])
+
+    def again(**changed: Any) -> str:
+        # where a method leaves no choice, the next thing to try is this project's own
+        left = ("--paper", "--method", "rewrite.accept") if changed.keys() & set(brings_its_own) else ()
+        kept = {name: value for name, value in options.items() if name not in left}
+        sets = {key: value for key, value in given.items() if key not in left}
+        return _written(kept, sets | {f"rewrite.{key}": value for key, value in changed.items()})
+
+    more = {"candidates": 2 * settings.candidates} | ({} if settings.temperature else {"temperature": 1.0})
+    commands = {
+        **{name: shlex.quote(text) for name, text in names.items()},
+        "longer": again(max_tokens=2 * settings.max_tokens),
+        "more": again(**more),
+        "repairs": again(repairs=settings.repairs + 1),
+        "learn": _written(
+            {name: options[name] for name in ("--model", "--unsafe-exec")},
+            config.settings(("learn", "judge")),
+        ),
     }
-    return [{**cause, "next": next_command(cause, names)} for cause in causes]
+    return [{**cause, "next": next_command(cause, commands)} for cause in causes]
+
+
+def _written(options: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Options and settings as a shell takes them, each with a leading space."""
+    from pipelines.config import written_set
+
+    words: list[str] = []
+    for name, value in options.items():
+        if value is not None and value is not False:
+            words += [name] if value is True else [name, str(value)]
+    for key, value in settings.items():
+        if f"--{key}" not in options:  # the model, by its own option
+            words += ["--set", written_set(key, value)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]] | None:

@@ -124,20 +124,25 @@ def prepared(
     )
 
 
+def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
+    """The settings of the section `rewrite` that have no effect on what was chosen."""
+    from agent.baselines import FIXED
+
+    return tuple(PAPER) if paper else FIXED[method] if method else ()
+
+
 def _refuse_without_effect(
     given: dict[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
 ) -> None:
-    from agent.baselines import FIXED
-
     if paper and method:
         raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
     if method and agent:
         raise UsageError(f"--method {method} samples from the bare backbone; leave --agent out.")
     if not method and "accept" in given:
         raise UsageError("rewrite.accept has a meaning only with --method; leave it out.")
-    fixed = tuple(PAPER) if paper else FIXED[method] if method else ()
-    named = [f"rewrite.{key}" for key in given if key in fixed]
-    if targets is not None and "targets" in fixed:
+    without_effect = fixed(paper, method)
+    named = [f"rewrite.{key}" for key in given if key in without_effect]
+    if targets is not None and "targets" in without_effect:
         named.append("--targets")
     if named:
         by = "--paper" if paper else f"--method {method}"

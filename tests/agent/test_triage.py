@@ -74,10 +74,10 @@ def test_every_cause_has_a_command_that_names_the_row_or_the_version() -> None:
     assert causes[0]["cause"] == "copied" and causes[0]["rows"] == 4
     assert len(causes[0]["examples"]) == 3
     names = {
-        "source": "craft@v1", "version": "rw@v2", "to": "rw", "flags": " --model m", "model": " --model m",
-        "longer": 1024, "more": 8, "repairs": 1,
+        "source": "craft@v1", "version": "rw@v2", "to": "rw", "learn": " --model m",
+        "longer": " --set rewrite.max_tokens=1024", "more": " -n 8", "repairs": " -n 1",
     }  # fmt: skip
     commands = {c["cause"]: next_command(c, names) for c in causes}
-    assert commands["truncated"] == "recast rewrite craft@v1 --as rw --model m --set rewrite.max_tokens=1024"
+    assert commands["truncated"] == "recast rewrite craft@v1 --as rw --set rewrite.max_tokens=1024"
     assert commands["demonstration_suspect"].startswith("recast show craft@v1 --row r")
     assert all(command.startswith("recast ") for command in commands.values())

@@ -25,6 +25,18 @@ def test_a_set_value_is_read_as_yaml():
     assert Config.load(sets=["sft.lora_rank=null"]).section("sft").lora_rank is None
 
 
+def test_settings_are_written_as_they_are_read():
+    given = {
+        "gate": "my gate.yaml",
+        "author": "null",
+        "engine": {"device": None, "base_url": "http://host:1/v1"},
+        "rewrite": {"candidates": 2, "temperature": 0.5, "scoring": False, "embedding": "a: b # c"},
+    }
+    settings = Config.of(given).settings()
+    assert settings["rewrite.candidates"] == 2
+    assert Config.load(sets=[config.written_set(k, v) for k, v in settings.items()]).given == given
+
+
 def test_overrides_that_are_none_change_nothing():
     settings = Config.load(sets=["sft.seed=7"])
     assert settings.section("sft", seed=None).seed == 7

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import pytest
 
+from agent.rewrite import RewriteConfig
 from curate.store import Store
+from pipelines.config import Config
+from pipelines.jobs.rewrite import with_commands
+from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 
 SETS = ("--set", "rewrite.candidates=2", "--set", "rewrite.max_tokens=8")
@@ -42,6 +49,56 @@ def test_rows_that_never_pass_come_with_the_command_to_run_next(recast, imported
     assert said["causes"] and sum(cause["rows"] for cause in said["causes"]) == said["counts"]["fallback"]
     shown = recast("rewrite", "sums", *imported, *SETS, "--as", "again").out
     assert said["causes"][0]["next"].startswith("recast ") and said["causes"][0]["next"] in shown
+
+
+def test_the_command_to_run_next_repeats_the_options_of_the_call(recast, imported, tiny_model):
+    from agent.tokens import load_tokenizer
+
+    Path("my config.yaml").write_text("engine: {timeout_s: 30}\ngate: text\n")
+    with serving(Fake(load_tokenizer(tiny_model), finish_reason="length")) as server:
+        options = ("--engine", "http", "--base-url", server.url, "--method", "prompt", "--limit", "4")
+        options += ("--seed", "0", "-c", "my config.yaml", *SETS)
+        said = recast("rewrite", "sums", *imported, *options, "--as", "again", "--json").json
+        (cause,) = said["causes"]
+        words = shlex.split(cause["next"])
+        assert words[:5] == ["recast", "rewrite", "sums@v1", "--as", "again"]
+        given = " ".join(words)
+        assert f"--engine http --base-url {server.url}" in given and "--method prompt" in given
+        assert "--limit 4" in given and "--seed 0" in given and "--set engine.timeout_s=30" in given
+        assert "--set gate=text" in given and given.count("rewrite.max_tokens") == 1
+        server.asked.clear()
+        assert recast(*words[1:], "--json").json["rows"] == 4
+        assert {asked["max_tokens"] for asked in server.asked if asked["max_tokens"] > 1} == {16}
+
+
+@pytest.mark.parametrize(
+    "method, paper, key, expected",
+    [
+        (
+            "prompt",
+            False,
+            "wrong_answer",
+            "--method prompt --set rewrite.candidates=8",
+        ),
+        ("sdft", False, "truncated", "--method sdft --set rewrite.accept=own --set rewrite.max_tokens=1024"),
+        ("sdft", False, "wrong_answer", "--set rewrite.candidates=8"),
+        (None, True, "wrong_work", "--set rewrite.repairs=1"),
+    ],
+)
+def test_what_a_method_does_not_take_is_tried_with_the_projects_own(method, paper, key, expected):
+    config = Config.of({"rewrite": {"accept": "own"}} if method == "sdft" else {})
+    options = {
+        "--model": "my model",
+        "--agent": None,
+        "--paper": paper,
+        "--method": method,
+        "--unsafe-exec": False,
+    }
+    names = {"source": "craft@v1", "version": "rw@v2", "to": "rw"}
+    causes = [{"cause": key, "examples": ["row 1"]}, {"cause": "timeout", "examples": ["row 1"]}]
+    again, why = with_commands(causes, RewriteConfig(), names, options, config)
+    assert again["next"] == f"recast rewrite craft@v1 --as rw --model 'my model' {expected}"
+    assert why["next"] == "recast why rw@v2 'row 1'"
 
 
 @pytest.mark.parametrize("method", ["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"])
