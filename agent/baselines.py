@@ -24,14 +24,16 @@ from curate.checks.case import Case
 from curate.errors import UsageError
 from curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
+CHOICE = ("alignment", "tie_nats", "embedding")
+"""The settings of RewriteConfig that choose among accepted candidates: of no effect where the first one is kept."""
 FIXED: dict[str, tuple[str, ...]] = {
-    "prompt": (),
-    "copy": ("candidates", "temperature", "top_p", "max_tokens", "repairs", "targets"),
-    "sdft": ("candidates", "repairs", "targets"),
-    "mind-the-gap": ("candidates", "temperature", "top_p", "repairs", "targets"),
-    "self-rehearsal": ("candidates", "temperature", "top_p", "repairs", "targets"),
+    "prompt": ("accept",),  # its own rule is the gate's
+    "copy": ("candidates", "temperature", "top_p", "max_tokens", "repairs", "targets", *CHOICE),
+    "sdft": ("candidates", "repairs", "targets", *CHOICE),
+    "mind-the-gap": ("candidates", "temperature", "top_p", "repairs", "targets", *CHOICE),
+    "self-rehearsal": ("candidates", "temperature", "top_p", "repairs", "targets", *CHOICE),
 }
-"""Methods, and the settings of RewriteConfig that a method brings itself."""
+"""Methods, and the settings of RewriteConfig that have no effect on a method."""
 
 
 def method(name: str, config: RewriteConfig) -> Method:

@@ -72,7 +72,7 @@ class RewriteConfig(BaseModel):
     likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows
     hidden states, else `none`."""
     accept: Literal["own", "gate"] = "own"
-    """For `--method`: accept by the method's own rule, or by the gate."""
+    """For methods with a rule of their own (`--method`): accept by it, or by the gate."""
     own_samples: int = Field(0, ge=0)
     """The backbone's own answers a row, scored for `nll_self`. They cost as much as candidates."""
     batch_rows: int = Field(64, ge=1)

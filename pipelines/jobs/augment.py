@@ -54,10 +54,16 @@ def job(
     """
     from agent.augment import augment, solving_gate
     from curate.chat import template_id
+    from curate.errors import UsageError
     from pipelines.gate_models import open_gate
     from pipelines.jobs import commits, models
     from pipelines.jobs.rewrite import budget
 
+    drawing = config.section("augment", seed=seed, questions=questions)
+    if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):
+        raise UsageError(
+            "augment.beginning would have no effect without --questions continue; give that, or leave it out."
+        )
     version = store.resolve(name)
     settings = config.section(
         "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
@@ -69,7 +75,7 @@ def job(
         store.open(version),
         source,
         solving,
-        config.section("augment", seed=seed, questions=questions),
+        drawing,
         run.folder,
         name=version.ref,
         limit=limit,

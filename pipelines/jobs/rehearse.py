@@ -19,6 +19,9 @@ from pipelines.jobs.options import (
     option,
 )
 
+OF_OWN_PROMPTS = ("prompt_temperature", "max_prompt_tokens", "oversample")
+"""Settings of the section `rehearse` by which the backbone's own prompts are drawn."""
+
 
 def job(
     name: Annotated[str, argument("Name of the new version.", metavar="NAME")],
@@ -64,6 +67,9 @@ def job(
         raise UsageError(
             "give either --prompts FILE or --self N. For instance: recast rehearse general --self 500"
         )
+    idle = [f"rehearse.{key}" for key in OF_OWN_PROMPTS if key in (config.given.get("rehearse") or {})]
+    if prompts is not None and idle:
+        raise UsageError(f"with --prompts, {', '.join(idle)} would have no effect; leave it out.")
     settings = config.section("rehearse", seed=seed)
     rows = given(read_prompts(prompts)) if prompts is not None else own_prompts(own or 0, settings)
     engine_settings = config.section(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -92,7 +93,7 @@ def prepared(
     from pipelines.jobs import models
 
     given = config.given.get("rewrite") or {}
-    _refuse_without_effect(given, agent, targets, paper, method)
+    refuse_without_effect(given, agent, targets, paper, method)
     settings = config.section("rewrite", seed=seed, **({"targets": targets} | (PAPER if paper else {})))
     chosen = baselines.method(method, settings) if method else None
     version = store.resolve(name)
@@ -126,13 +127,13 @@ def prepared(
 
 def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
     """The settings of the section `rewrite` that have no effect on what was chosen."""
-    from agent.baselines import FIXED
+    from agent.baselines import CHOICE, FIXED
 
-    return tuple(PAPER) if paper else FIXED[method] if method else ()
+    return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
 
 
-def _refuse_without_effect(
-    given: dict[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
+def refuse_without_effect(
+    given: Mapping[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
 ) -> None:
     if paper and method:
         raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
@@ -146,6 +147,8 @@ def _refuse_without_effect(
         named.append("--targets")
     if named:
         by = "--paper" if paper else f"--method {method}"
+        raise UsageError(f"with {by}, {', '.join(named)} would have no effect; leave it out.")
+    if given.get("scoring") is False and "tie_nats" in given:
         raise UsageError(
-            f"{by} brings its own settings, so {', '.join(named)} would have no effect; leave it out."
+            "with rewrite.scoring=false, rewrite.tie_nats would have no effect, as nothing is aligned; leave it out."
         )

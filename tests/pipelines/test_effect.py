@@ -142,11 +142,12 @@ def test_a_method_is_given_the_settings_that_it_does_not_bring_itself(tmp_path):
     grid = Grid(rows=16, target_items=8, general_items=2, seeds=1, headline_seeds=1)
     subject = pocket_world(tmp_path, grid)
     given = {"candidates": 4, "max_tokens": 192}
-    given_all = {**given, "accept": "gate"}
+    given_all = {**given, "accept": "gate", "tie_nats": 0.1}
     planned = plan.stages(first_phase(grid), subject, grid, "pocket", rewriting=given_all)
     by_name = {stage["name"]: stage for stage in planned}
-    assert by_name["agent-typical-0"]["config"] == {"rewrite": given}, "accept is for other methods"
-    assert by_name["prompt-0"]["config"] == {"rewrite": given_all}
+    own = {**given, "tie_nats": 0.1}
+    assert by_name["agent-typical-0"]["config"] == {"rewrite": own}, "accept is for other methods"
+    assert by_name["prompt-0"]["config"] == {"rewrite": own}, "its rule is the gate"
     for baseline in ("sdft-0", "mind-the-gap-0"):
         assert by_name[baseline]["config"] == {"rewrite": {"max_tokens": 192, "accept": "gate"}}
 

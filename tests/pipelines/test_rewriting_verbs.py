@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.rewrite import RewriteConfig
+from agent.baselines import FIXED
+from curate.errors import UsageError
 from curate.store import Store
 from pipelines.config import Config
 from pipelines.jobs.rewrite import with_commands
+from pipelines.jobs.rewriting import refuse_without_effect
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 
@@ -96,7 +98,7 @@ def test_what_a_method_does_not_take_is_tried_with_the_projects_own(method, pape
     }
     names = {"source": "craft@v1", "version": "rw@v2", "to": "rw"}
     causes = [{"cause": key, "examples": ["row 1"]}, {"cause": "timeout", "examples": ["row 1"]}]
-    again, why = with_commands(causes, RewriteConfig(), names, options, config)
+    again, why = with_commands(causes, Config().section("rewrite"), names, options, config)
     assert again["next"] == f"recast rewrite craft@v1 --as rw --model 'my model' {expected}"
     assert why["next"] == "recast why rw@v2 'row 1'"
 
@@ -112,8 +114,8 @@ def test_every_baseline_ends_in_a_version_that_names_it(recast, imported, method
 
 
 def test_options_without_effect_and_options_that_exclude_each_other_are_refused(recast, imported):
-    def refused(*args):
-        said = recast("rewrite", "sums", *imported, "--as", "x", *args, "--json")
+    def refused(*args, verb=("rewrite", "sums", "--as", "x")):
+        said = recast(*verb, *imported, *args, "--json")
         assert said.code == 2
         return said.json["error"]["message"]
 
@@ -121,6 +123,28 @@ def test_options_without_effect_and_options_that_exclude_each_other_are_refused(
     assert "rewrite.candidates would have no effect" in refused("--paper", "--set", "rewrite.candidates=3")
     assert "--targets would have no effect" in refused("--method", "sdft", "--targets", "2")
     assert "only with --method" in refused("--set", "rewrite.accept=gate")
+    assert "rewrite.accept would have no effect" in refused(
+        "--method", "prompt", "--set", "rewrite.accept=gate"
+    )
+    assert "nothing is aligned" in refused("--set", "rewrite.scoring=false", "--set", "rewrite.tie_nats=0.1")
+    augmenting = ("augment", "sums", "--as", "x")
+    assert "--questions continue" in refused("--set", "augment.beginning=0.5", verb=augmenting)
+    rehearsing = ("rehearse", "x", "--prompts", "sums.jsonl")
+    said = refused("--set", "rehearse.oversample=2", "--set", "rehearse.max_prompt_tokens=8", verb=rehearsing)
+    assert "rehearse.max_prompt_tokens, rehearse.oversample would have no effect" in said
+
+
+@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none"])
+@pytest.mark.parametrize(
+    "by", [("--paper",), *(("--method", name) for name, without in FIXED.items() if "candidates" in without)]
+)
+def test_what_chooses_among_candidates_is_refused_where_the_first_one_is_kept(by, key):
+    paper, method = by == ("--paper",), by[-1] if len(by) > 1 else None
+    name = key.partition("=")[0]
+    with pytest.raises(UsageError, match=rf"with {' '.join(by)}, rewrite\.{name} would have no effect"):
+        refuse_without_effect(
+            Config.load(sets=[f"rewrite.{key}"]).given["rewrite"], None, None, paper, method
+        )
 
 
 def test_paper_samples_one_greedy_rewrite(recast, imported):
