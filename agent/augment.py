@@ -56,7 +56,8 @@ class AugmentConfig(BaseModel):
 
     questions: Literal["ask", "continue"] = "ask"
     """`ask` the backbone for a new question, showing one with its solution; or let it `continue` a user turn that
-    begins like an existing question, for models that follow no such request."""
+    begins like an existing question, for models that follow no such request. The filters are shown to hold for
+    `continue` alone."""
     beginning: float = Field(0.34, ge=0, lt=1)
     """Share of the source question's words that a continued one begins with."""
     per_row: int = Field(1, ge=1)

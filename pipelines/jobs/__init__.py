@@ -153,7 +153,7 @@ VERBS: dict[str, Verb] = {
             "augment",
             "New questions from a version's rows, kept where own solutions agree.",
             MODELS,
-            "recast augment craft --as craft-more",
+            "recast augment craft --questions continue --as craft-more",
             has_run=True,
             sections=("augment", "engine"),
         ),
