@@ -28,7 +28,7 @@ from agent.choice import (
     spread,
 )
 from agent.embedding import Embed, unit_rows
-from agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score
+from agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score, uncached
 from agent.gating import GateJob
 from agent.pipeline import Steps
 from agent.triage import cause_of
@@ -234,7 +234,7 @@ class Worker:
 
         def probe() -> None:
             one_token = replace(sampling, max_tokens=1)
-            self.engine.sample([CANARY], 1, one_token, seeds=[[0]], adapter=adapter)
+            uncached(self.engine).sample([CANARY], 1, one_token, seeds=[[0]], adapter=adapter)
 
         with self.timed("generate"):
             return each(sample, len(asked), probe)
@@ -262,7 +262,7 @@ class Worker:
             ]
 
         def probe() -> None:
-            self.engine.logprobs([CANARY], ["Hello"], adapter=False)
+            uncached(self.engine).logprobs([CANARY], ["Hello"], adapter=False)
 
         with self.timed("score"):
             scored = each(score, len(rows), probe)

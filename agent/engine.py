@@ -105,6 +105,11 @@ class Engine(Protocol):
         ...
 
 
+def uncached(engine: Engine) -> Engine:
+    """The engine past whatever keeps its answers: for a question about what it is now, not what it once said."""
+    return getattr(engine, "uncached", engine)
+
+
 def check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, k: int) -> None:
     """Raise ValueError unless there is a seed for each of `k` samples of every prompt."""
     if len(seeds) != num_prompts or any(len(group) != k for group in seeds):

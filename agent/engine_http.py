@@ -13,6 +13,7 @@ A vLLM server tells the ids that it drew. Of others they are those of the text, 
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -49,10 +50,16 @@ class HTTPEngine:
         eos_ids: Sequence[int],
         max_length: int | None = None,
         is_vllm: bool = True,
+        agent_id: str | None = None,
     ) -> None:
+        if served_agent is not None and agent_id is None and client.cache is not None:
+            raise UsageError(
+                "an adapter's answers are kept by its identity: pass agent_id beside served_agent, or no cache."
+            )
         self.client, self.tokenizer, self.max_length = client, tokenizer, max_length
-        self.served_model, self.served_agent = served_model, served_agent
+        self.served_model, self.served_agent, self.agent_id = served_model, served_agent, agent_id
         self.eos_ids, self.is_vllm = list(eos_ids), is_vllm
+        self._use_cache = True
 
     @classmethod
     def load(
@@ -67,12 +74,15 @@ class HTTPEngine:
         timeout_s: float = 600.0,
         retries: int = 8,
         concurrency: int = 256,
+        agent_id: str | None = None,
         cache: Path | None = None,
     ) -> HTTPEngine:
         """Reach the server at `base_url`; `path` is the folder or hub id whose tokenizer and template it serves.
 
-        The key is what the environment variable `api_key_env` holds, if any. Raises ServerError where nothing
-        answers, UsageError for a name that is not served, ModelError where the server's tokenizer is another.
+        `agent_id` is the identity of the adapter that is served as `served_agent`; a `cache` needs it, since a name may
+        come to stand for another adapter. The API's key is what the environment variable `api_key_env` holds, if any.
+        Raises ServerError where nothing answers, UsageError for a name that is not served, ModelError where the
+        server's tokenizer is another.
         """
         tokenizer = tokens.load_tokenizer(path)
         client = Client(
@@ -104,7 +114,15 @@ class HTTPEngine:
             eos_ids=tokens.eos_ids(tokenizer, tokens.declared_generation(path)),
             max_length=min((n for n in lengths if n), default=tokens.declared_length(path)),
             is_vllm=is_vllm,
+            agent_id=agent_id,
         )
+
+    @property
+    def uncached(self) -> HTTPEngine:
+        """The same server, asked past the cache (`agent.engine.uncached`)."""
+        found = copy.copy(self)
+        found._use_cache = False
+        return found
 
     @property
     def has_adapter(self) -> bool:
@@ -155,7 +173,7 @@ class HTTPEngine:
             if self.is_vllm:
                 asked |= PLAIN_SAMPLING | {"stop_token_ids": self.eos_ids, "return_token_ids": True}
             payloads += [{**asked, "seed": seed} for seed in seeds[i]]
-        answers = self.client.post_all(COMPLETIONS, payloads)
+        answers = self._answers(payloads, adapter)
         samples = self._samples([_choice(answer) for answer in answers])
         out = [refused(k) for _ in prompts]
         for g, i in enumerate(fitting):
@@ -178,9 +196,7 @@ class HTTPEngine:
         asked: dict[str, Any] = {"model": self._model(adapter), "max_tokens": 1, "temperature": 0.0}
         asked |= {"prompt_logprobs": 0} if self.is_vllm else {"echo": True, "logprobs": 1}
         try:
-            answers = self.client.post_all(
-                COMPLETIONS, [{**asked, "prompt": heads[i] + targets[i]} for i in rows]
-            )
+            answers = self._answers([{**asked, "prompt": heads[i] + targets[i]} for i in rows], adapter)
         except Refusal as error:
             if self.is_vllm or error.status not in (400, 422):
                 raise
@@ -189,6 +205,10 @@ class HTTPEngine:
             found = self._prompt_logprobs(_choice(answer), heads[i] + targets[i])[len(heads[i]) :]
             scores[i] = Score(-math.fsum(found) / len(found), len(found), math.nan, math.nan)
         return scores
+
+    def _answers(self, payloads: Sequence[Mapping[str, Any]], adapter: bool) -> list[Any]:
+        answerer = self.agent_id if adapter else None
+        return self.client.post_all(COMPLETIONS, payloads, answerer=answerer, cached=self._use_cache)
 
     def _model(self, adapter: bool) -> str:
         if not adapter:

@@ -90,12 +90,18 @@ class EngineConfig(BaseModel):
 
 
 def open_engine(
-    config: EngineConfig, path: str | Path, adapter: str | Path | None = None, *, cache: Path | None = None
+    config: EngineConfig,
+    path: str | Path,
+    adapter: str | Path | None = None,
+    *,
+    agent_id: str | None = None,
+    cache: Path | None = None,
 ) -> Engine:
     """The engine of `config` over the model at `path` (`http`: over the server that serves it).
 
     `adapter` is an adapter's folder; a server must serve it already, as `served_agent`. `cache` is the file for a
-    server's answers. Raises UsageError, ModelError, MissingDependencyError, and ServerError where none answers.
+    server's answers, those of an adapter kept by `agent_id`, its identity. Raises UsageError, ModelError,
+    MissingDependencyError, and ServerError where none answers.
     """
     refuse_what_has_no_effect(config)
     if config.type == "hf":
@@ -143,6 +149,7 @@ def open_engine(
         timeout_s=config.timeout_s,
         retries=config.retries,
         concurrency=config.concurrency,
+        agent_id=agent_id,
         cache=cache,
     )
 

@@ -125,11 +125,26 @@ class Client:
         """The answer to one payload, past the cache. Raises ServerError or Refusal."""
         return self._wait(self._asked("POST", path, payload))
 
-    def post_all(self, path: str, payloads: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Answers in the order of `payloads`. Raises the first failure once every other answer is in the cache."""
+    def post_all(
+        self,
+        path: str,
+        payloads: Sequence[Mapping[str, Any]],
+        *,
+        answerer: str | None = None,
+        cached: bool = True,
+    ) -> list[Any]:
+        """Answers in the order of `payloads`. Raises the first failure once every other answer is in the cache.
+
+        `answerer` is the identity of what answers, where the payload's names do not tell it (`RequestCache.key`);
+        `cached=False` goes past the cache.
+        """
 
         async def every() -> list[Any]:
-            jobs = (self._cached(path, payload) for payload in payloads)
+            if cached and self.cache is not None:
+                cache = self.cache
+                jobs = [self._cached(cache, path, payload, answerer) for payload in payloads]
+            else:
+                jobs = [self._asked("POST", path, payload) for payload in payloads]
             return await asyncio.gather(*jobs, return_exceptions=True)
 
         answers = self._wait(every())
@@ -153,14 +168,14 @@ class Client:
             future.cancel()
             raise
 
-    async def _cached(self, path: str, payload: Mapping[str, Any]) -> Any:
-        if self.cache is None:
-            return await self._asked("POST", path, payload)
-        key = self.cache.key(self.address, path, payload)
-        answer = self.cache.get(key)
+    async def _cached(
+        self, cache: RequestCache, path: str, payload: Mapping[str, Any], answerer: str | None
+    ) -> Any:
+        key = cache.key(self.address, path, payload, answerer)
+        answer = cache.get(key)
         if answer is None:
             answer = await self._asked("POST", path, payload)
-            self.cache.put(key, answer)
+            cache.put(key, answer)
         else:
             self.num_cached += 1
         return answer

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import prompts
-from agent.engine import Engine
+from agent.engine import Engine, uncached
 from curate.errors import ModelError, RefusedError
 from curate.records import Messages
 
@@ -105,6 +105,7 @@ def _cases() -> list[dict[str, Any]]:
 
 def _measure(engine: Engine, cases: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
     """Mean NLL of every case, adapter off and on."""
+    engine = uncached(engine)  # an answer from before the server was given another adapter proves nothing
     messages = [case["messages"] for case in cases]
     texts = [case["completion"] for case in cases]
     off, on = (

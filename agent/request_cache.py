@@ -1,8 +1,9 @@
 """Answers of a server, kept in SQLite by what was asked: nothing that was paid for is asked twice.
 
-The key is a digest of address, path and payload (model, token ids, sampling, seed). Headers are no part of it,
-so no key of an API ever comes near the file. A server that serves other weights under the same name and
-address is not noticed; remove the file then.
+The key is a digest of address, path and payload (model, token ids, sampling, seed), and of an adapter's identity
+where one answers: an agent that is learnt anew is served under its old name. Headers are no part of it, so no key of
+an API ever comes near the file. A server that serves another backbone under the same name and address is not
+noticed; remove the file then.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ class RequestCache:
             ) from error
 
     @staticmethod
-    def key(address: str, path: str, payload: Any) -> str:
-        """Identity of a request."""
-        return fingerprint([address, path, payload])
+    def key(address: str, path: str, payload: Any, answerer: str | None = None) -> str:
+        """Identity of a request; `answerer` is that of what answers, where the payload does not tell it."""
+        return fingerprint(
+            [address, path, payload] if answerer is None else [address, path, payload, answerer]
+        )
 
     def get(self, key: str) -> Any:
         """The answer kept for `key`, or None."""

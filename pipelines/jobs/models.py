@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import ModelError
 from curate.records import Messages
-from pipelines.identity import model_path
+from pipelines import identity
 
 if TYPE_CHECKING:
     from agent.engine import Engine
@@ -24,7 +24,7 @@ def load(name: str) -> tuple[Any, Any]:
     """`(model, tokenizer)` of a model's name."""
     from train import model
 
-    return model.load(model_path(name))
+    return model.load(identity.model_path(name))
 
 
 def engine(
@@ -42,14 +42,15 @@ def engine(
     from agent.engines import EngineConfig, open_engine
     from train.model import load_tokenizer
 
-    path = model_path(name)
+    path = identity.model_path(name)
     settings = settings or EngineConfig()
     if settings.type != "http":
         # refuses what lacks weights, a tokenizer or a template, in the words of `train.model`
         load_tokenizer(path)
     adapter = adapter_folder(Path(agent)) if agent is not None else None
     cache = Path(store.root) / REQUESTS if store is not None else None
-    opened = open_engine(settings, path, adapter, cache=cache)
+    agent_id = identity.model(str(adapter)) if adapter is not None else None
+    opened = open_engine(settings, path, adapter, agent_id=agent_id, cache=cache)
     if adapter is not None:
         from agent import probe
 

@@ -24,6 +24,8 @@ class Fake:
     tokenizer: Any
     owned_by: str = "vllm"
     scores_prompts: bool = True
+    agent_says: str = "ok"
+    agent_nats: float = 0.0
     slow_s: float = 0.0
     faults: list[Any] = field(default_factory=list)
     always: Any = None
@@ -41,10 +43,14 @@ class Fake:
         return [backbone, {"id": "agent", "owned_by": self.owned_by, "parent": "tiny", "max_model_len": None}]
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The completion is "ok" and its end; every token costs 0.5 nats, a prompt's n-th n/10."""
-        choice: dict[str, Any] = {"index": 0, "text": "ok", "finish_reason": self.finish_reason}
-        ids = [*self.tokenizer("ok", add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
-        prompt_scores = [None, *(-n / 10 for n in range(1, len(asked["prompt"])))]
+        """The completion is "ok" and its end; every token costs 0.5 nats, a prompt's n-th n/10.
+
+        The agent completes with `agent_says`, and a prompt's token costs it `agent_nats` more.
+        """
+        text, more = (self.agent_says, self.agent_nats) if asked["model"] == "agent" else ("ok", 0.0)
+        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": self.finish_reason}
+        ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+        prompt_scores = [None, *(-n / 10 - more for n in range(1, len(asked["prompt"])))]
         if self.owned_by == "vllm":
             choice["token_ids"] = ids
             if "prompt_logprobs" in asked:

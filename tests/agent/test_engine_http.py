@@ -13,12 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.batch import CANARY
 from agent.engine import PROMPT_TOO_LONG, Engine, Sampling
 from agent.engine_http import HTTPEngine
 from agent.http_client import Client, Refusal, ServerError, Window, _retry_after
 from agent.request_cache import RequestCache
+from agent.rewrite import RewriteConfig, rewrite
 from curate import chat
 from curate.errors import IntegrityError, ModelError, UsageError
+from curate.gate import load_gate
 from tests.agent.fake_server import Fake, serving
 from tests.models import make_tokenizer
 
@@ -153,6 +156,45 @@ def test_nothing_answered_is_asked_twice(fake: Fake, folder: Path, tmp_path: Pat
     assert (len(fake.asked), again.client.num_cached) == (9, 8)
     again.sample(PROMPTS[:1], 1, SAMPLING, seeds=[[3]], adapter=False)
     assert len(fake.asked) == 10, "another seed is another request"
+
+
+def test_answers_of_an_adapter_are_kept_by_its_identity_not_by_the_name_it_is_served_as(
+    fake: Fake, folder: Path, tmp_path: Path
+) -> None:
+    def drawn(agent_id: str) -> str:
+        http = engine(
+            fake, folder, served_agent="agent", agent_id=agent_id, cache=tmp_path / "requests.sqlite"
+        )
+        text = http.sample(PROMPTS[:1], 1, SAMPLING, seeds=[[1]], adapter=True)[0][0].text
+        http.client.close()
+        return text
+
+    fake.agent_says = "first"
+    assert drawn("one") == "first"
+    fake.agent_says = "second"
+    assert drawn("two") == "second"
+    assert (drawn("one"), drawn("two"), len(fake.asked)) == ("first", "second", 2)
+    with pytest.raises(UsageError, match="pass agent_id"):
+        engine(fake, folder, served_agent="agent", cache=tmp_path / "requests.sqlite")
+
+
+def test_past_the_cache_nothing_is_read_or_kept(fake: Fake, folder: Path, tmp_path: Path) -> None:
+    http = engine(fake, folder, cache=tmp_path / "requests.sqlite")
+    for asked in (http.uncached, http, http.uncached):
+        asked.logprobs(PROMPTS[:1], ["24"], adapter=False)
+    assert (len(fake.asked), http.client.num_cached) == (3, 0)
+
+
+def test_a_server_that_died_stops_the_job_though_it_once_answered_the_canary(
+    fake: Fake, folder: Path, tmp_path: Path
+) -> None:
+    http = engine(fake, folder, retries=0, cache=tmp_path / "requests.sqlite")
+    http.sample([CANARY], 1, Sampling(max_tokens=1), seeds=[[0]], adapter=False)
+    fake.always = 500
+    settings = RewriteConfig(candidates=1, max_tokens=8, embedding="none")
+    rows = [{"row_id": "r", "messages": PROMPTS[0], "completion": "24"}]
+    with pytest.raises(ServerError):
+        rewrite(rows, http, load_gate("math"), settings, tmp_path / "run")
 
 
 def test_the_key_comes_from_the_environment_and_is_kept_nowhere(

@@ -1,0 +1,81 @@
+"""An agent behind a server: proved by what the server says now, and refused where it cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import probe
+from agent.engine import Sampling
+from agent.engine_http import HTTPEngine
+from agent.engines import EngineConfig
+from agent.tokens import load_tokenizer
+from curate.errors import RefusedError
+from curate.store import Store
+from pipelines.jobs import models
+from tests.agent.fake_server import Fake, serving
+from tests.models import make_tokenizer
+
+PROMPTS = [[{"role": "user", "content": "Compute 48 / 2."}]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("served")
+    make_tokenizer().save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def fake(folder: Path):
+    with serving(Fake(load_tokenizer(folder), agent_nats=1.0, agent_says="first")) as server:
+        yield server
+
+
+def opened(fake: Fake, folder: Path, agent: Path, store: Store) -> HTTPEngine:
+    settings = EngineConfig(
+        type="http", base_url=fake.url, served_model="tiny", served_agent="agent", retries=0
+    )
+    found = models.engine(str(folder), agent, settings, store=store)
+    assert isinstance(found, HTTPEngine)
+    return found
+
+
+def learnt(fake: Fake, folder: Path, agent: Path, store: Store, weights: bytes) -> Path:
+    """An agent whose record is what the server makes of it; no engine here reads its weights."""
+    agent.mkdir(exist_ok=True)
+    (agent / "adapter_config.json").write_text("{}")
+    (agent / "adapter_model.safetensors").write_bytes(weights)
+    (agent / probe.PROBE).unlink(missing_ok=True)
+    probe.record(opened(fake, folder, agent, store), agent)
+    return agent
+
+
+def test_a_server_that_came_to_serve_something_else_is_refused_whatever_it_once_answered(
+    fake: Fake, folder: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    agent = learnt(fake, folder, tmp_path / "agent", store, b"1")
+    opened(fake, folder, agent, store).logprobs(PROMPTS, ["24"], adapter=True)
+    fake.agent_nats = 0.0
+    with pytest.raises(RefusedError, match="exactly as without it"):
+        opened(fake, folder, agent, store)
+    fake.agent_nats = 2.0
+    with pytest.raises(RefusedError, match="runs another adapter"):
+        opened(fake, folder, agent, store)
+
+
+def test_candidates_of_an_agent_learnt_anew_are_its_own(fake: Fake, folder: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+
+    def drawn() -> str:
+        engine = opened(fake, folder, tmp_path / "agent", store)
+        return engine.sample(PROMPTS, 1, Sampling(max_tokens=8), seeds=[[1]], adapter=True)[0][0].text
+
+    learnt(fake, folder, tmp_path / "agent", store, b"1")
+    assert drawn() == "first"
+    fake.agent_says = "second"
+    assert drawn() == "first", "the same agent is not paid for twice"
+    learnt(fake, folder, tmp_path / "agent", store, b"2")
+    assert drawn() == "second"
