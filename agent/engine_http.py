@@ -249,10 +249,15 @@ class HTTPEngine:
         return [math.nan, *echoed[1 : len(prompt)]]
 
     def _cannot_score(self, why: str) -> ModelError:
+        if self.has_adapter:
+            consequence = "an agent cannot be proved to be on with it, whether a job needs scores or not"
+            without = "To sample from the bare backbone, leave --agent and --served-agent out; a"
+        else:
+            consequence, without = "nothing can be scored with it", "A"
         return ModelError(
-            f"the server at {self.client.address} does not tell the log-probabilities of a prompt ({why}), so nothing "
-            "can be scored with it. vLLM's server does; or use the engine `hf` or `vllm`. A rewriting job goes without "
-            "scores with --set rewrite.scoring=false: it keeps the first accepted candidate."
+            f"the server at {self.client.address} does not tell the log-probabilities of a prompt ({why}), so "
+            f"{consequence}. vLLM's server does; or use the engine `hf` or `vllm`. {without} rewriting job goes "
+            "without scores with --set rewrite.scoring=false: it keeps the first accepted candidate."
         )
 
 

@@ -66,7 +66,7 @@ class RewriteConfig(BaseModel):
     """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
     scoring: bool = True
     """Measure NLLs under the backbone. Without them the first accepted candidate is kept: for servers that return
-    no log-probabilities of given text."""
+    no log-probabilities of given text, with which an agent cannot be used at all (`agent.probe`)."""
     embedding: str = "auto"
     """What texts are compared by within a tie: `backbone` (its mean hidden state while scoring), `none` (the
     likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows

@@ -11,10 +11,11 @@ from agent.engine import Sampling
 from agent.engine_http import HTTPEngine
 from agent.engines import EngineConfig
 from agent.tokens import load_tokenizer
-from curate.errors import RefusedError
+from curate.errors import ModelError, RefusedError
 from curate.store import Store
 from pipelines.jobs import models
 from tests.agent.fake_server import Fake, serving
+from tests.conftest import demonstrations
 from tests.models import make_tokenizer
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2."}]]
@@ -79,3 +80,19 @@ def test_candidates_of_an_agent_learnt_anew_are_its_own(fake: Fake, folder: Path
     assert drawn() == "first", "the same agent is not paid for twice"
     learnt(fake, folder, tmp_path / "agent", store, b"2")
     assert drawn() == "second"
+
+
+def test_of_a_server_that_cannot_score_an_agent_is_told_what_works_and_the_backbone_does(
+    fake: Fake, folder: Path, tmp_path: Path, recast
+) -> None:
+    store = Store(tmp_path / "store")
+    agent = learnt(fake, folder, tmp_path / "agent", store, b"1")
+    fake.owned_by, fake.scores_prompts = "someone", False
+    with pytest.raises(
+        ModelError, match=r"an agent cannot be proved .* leave --agent and --served-agent out"
+    ):
+        opened(fake, folder, agent, store)
+    assert recast("import", demonstrations(tmp_path / "sums.jsonl", 2), "--as", "sums").code == 0
+    server = ("--engine", "http", "--base-url", fake.url, "--served-model", "tiny")
+    said = recast("rewrite", "sums", "-m", folder, *server, "--set", "rewrite.scoring=false", "--as", "x")
+    assert said.code == 0, said.err
