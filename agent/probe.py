@@ -94,6 +94,11 @@ def check(engine: Engine, folder: Path) -> str | None:
     return note
 
 
+def recorded_dtype(folder: Path) -> str | None:
+    """What the backbone of the adapter in `folder` was in when it was recorded; None where nothing says."""
+    return _read(folder / PROBE)["dtype"]
+
+
 def _cases() -> list[dict[str, Any]]:
     found = []
     for question, text in QUESTIONS:

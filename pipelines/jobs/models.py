@@ -55,8 +55,13 @@ def engine(
         from agent import probe
 
         if note := probe.check(opened, adapter):
-            print(f"recast: {note}", file=sys.stderr)
+            tell(note)
     return opened
+
+
+def tell(note: str) -> None:
+    """Say what a person should know of a job that goes on."""
+    print(f"recast: {note}", file=sys.stderr)
 
 
 def adapter_folder(folder: Path) -> Path:

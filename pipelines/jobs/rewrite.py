@@ -120,6 +120,7 @@ def job(
                 "rewritten": version.ref,
                 "model": str(model),
                 "agent": str(agent) if agent else None,
+                "agent_gate_id": asked.agent_gate_id,
                 "method": result.method,
                 "prompts": list(result.prompts),
                 "chat_template": template_id(asked.engine.tokenizer),

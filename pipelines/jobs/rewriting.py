@@ -58,6 +58,7 @@ class Rewriting:
     config: Any  # RewriteConfig
     method: Any  # agent.batch.Method, None for this project's
     agent_id: str | None
+    agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
     key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
 
     def prediction_path(self, store: Any) -> Path:
@@ -86,8 +87,12 @@ def prepared(
     store: Any,
     config: Any,
 ) -> Rewriting:
-    """Resolve every name and open engine and gate. Raises UsageError for options that exclude each other."""
+    """Resolve every name and open engine and gate, and say where an agent is used otherwise than it was learnt.
+
+    Raises UsageError for options that exclude each other, RefusedError for an agent of another backbone.
+    """
     from agent import baselines
+    from agent.learnt import Learnt
     from pipelines import identity
     from pipelines.gate_models import open_gate
     from pipelines.jobs import models
@@ -100,7 +105,8 @@ def prepared(
     partial = limit is not None and limit < version.rows
     engine_config = config.section("engine", **engine)
     gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
-    agent_id = identity.model(str(models.adapter_folder(agent))) if agent else None
+    adapter = models.adapter_folder(agent) if agent else None
+    agent_id = identity.model(str(adapter)) if adapter else None
     key = fingerprint(
         {
             "version": version.id,
@@ -113,14 +119,19 @@ def prepared(
             "engine": engine_config.model_dump(mode="json"),
         }
     )[:16]
+    opened = models.engine(model, agent, engine_config, store=store)
+    learnt = Learnt.of(adapter) if adapter else None
+    for note in learnt.check(opened, gate.id) if learnt else ():
+        models.tell(note)
     return Rewriting(
         version,
         limit if partial else None,
-        models.engine(model, agent, engine_config, store=store),
+        opened,
         gate,
         settings,
         chosen,
         agent_id,
+        learnt.gate_id if learnt else None,
         key,
     )
 

@@ -267,6 +267,13 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
     assert said.code == 0, said.err
     row = recast("show", "again", "--json", "-n", "1").json
     assert row["version"]["meta"]["agent"] == "agent"
+    learnt = json.loads((tmp_path / "agent" / "manifest.json").read_text())
+    assert row["version"]["meta"]["agent_gate_id"] == learnt["gate_id"]
+    assert "was learnt with" not in said.err
+    said = recast(
+        "rewrite", "sums", "-m", tiny_model, "--agent", "agent", "--as", "x", *sets, "--set", "gate=math"
+    )
+    assert said.code == 0 and f"was learnt with another gate ({learnt['gate_id']})" in said.err
 
 
 def test_fresh_never_removes_a_folder_that_no_run_has_made(recast, tmp_path, tiny_model):
