@@ -122,7 +122,7 @@ class HFEngine:
 
     @property
     def eos_ids(self) -> list[int]:
-        """Tokens that end a completion: the tokenizer's, and those the model's generation config adds."""
+        """Tokens that end a completion (`agent.tokens.eos_ids`)."""
         return tokens.eos_ids(self.tokenizer, getattr(self.model, "generation_config", None))
 
     @property

@@ -146,7 +146,12 @@ class Session:
         if "tensorboard" in config.trackers:  # beside the checkpoints, which are removed in the end
             os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(self.out / "tensorboard"))
         given = arguments(
-            config, self.out / "checkpoints", device=device, bf16=bf16, processes=self.processes.count
+            config,
+            self.out / "checkpoints",
+            device=device,
+            bf16=bf16,
+            eos_ids=self.engine.eos_ids,
+            processes=self.processes.count,
         )
         trainer = trainer_class()(
             model=self._backbone,
@@ -158,6 +163,7 @@ class Session:
             rollout_func=self._rollout if config.vllm == "off" else None,
             callbacks=[Recorder(self, progress)],
         )
+        trainer.eos_token_ids = self.engine.eos_ids  # TRL's own leave out what the template ends a turn with
         trainer.on_advantages = self._check_advantages
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):

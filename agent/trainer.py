@@ -7,7 +7,7 @@ given can be tested where there is none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ LOGITS = 2**28
 
 
 def arguments(
-    config: LearnConfig, out: Path, *, device: str, bf16: bool, processes: int = 1
+    config: LearnConfig, out: Path, *, device: str, bf16: bool, eos_ids: Sequence[int], processes: int = 1
 ) -> dict[str, Any]:
     """Keyword arguments of TRL's GRPOConfig for a run on `device`, whose checkpoints go to `out`.
 
-    The prompts of a step are shared among `processes`. Raises UsageError where that would cut a group apart:
-    group rewards need all candidates of a prompt in one process.
+    Any of `eos_ids` ends a candidate. The prompts of a step are shared among `processes`. Raises UsageError where that
+    would cut a group apart: group rewards need all candidates of a prompt in one process.
     """
     cuda = device == "cuda"
     if config.prompts_per_step % processes:
@@ -86,6 +86,7 @@ def arguments(
             "vllm_mode": config.vllm,
             "vllm_server_base_url": config.vllm_server,
             "vllm_gpu_memory_utilization": config.vllm_memory,
+            "generation_kwargs": {"stop_token_ids": list(eos_ids)},
             # weights and cache leave the GPU while it trains
             "vllm_enable_sleep_mode": config.vllm == "colocate",
         }

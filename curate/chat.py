@@ -7,11 +7,14 @@ nothing here imports transformers.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from curate.errors import ModelError
 from curate.fingerprint import fingerprint
 from curate.records import Messages
+
+_MARK = "what the assistant says"
 
 
 def template_id(tokenizer: Any) -> str:
@@ -46,7 +49,29 @@ def completion_ids(tokenizer: Any, completion: str) -> list[int]:
     merged across the boundary could never have been sampled.
     """
     ids = tokenizer(completion, add_special_tokens=False)["input_ids"]
-    return [*ids, tokenizer.eos_token_id]
+    return [*ids, end_of_turn(tokenizer)]
+
+
+@lru_cache(maxsize=8)  # asked for every row, and a template takes longer to render than a row to tokenise
+def end_of_turn(tokenizer: Any) -> int:
+    """Id of the token that ends an assistant turn: the first that the template writes after what is said.
+
+    That is what a chat model has learnt to say there; Gemma's `<end_of_turn>` and Phi's `<|end|>` are not their
+    eos_token. Where the template writes nothing or mere words, it is eos_token. Raises ModelError for a template that
+    fails on a short talk.
+    """
+    require_template(tokenizer)
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _MARK}]
+    try:
+        shown = tokenizer.apply_chat_template(talk, tokenize=False)
+    except Exception as error:  # a template may raise anything
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path!r} fails on a question with its answer ({error}), so it "
+            "does not say how an answer ends; correct its chat_template.jinja."
+        ) from error
+    after = shown.partition(_MARK)[2].strip()
+    ids = tokenizer(after, add_special_tokens=False)["input_ids"]
+    return ids[0] if ids and ids[0] in tokenizer.added_tokens_decoder else tokenizer.eos_token_id
 
 
 def encode(tokenizer: Any, messages: Messages, completion: str) -> tuple[list[int], list[int]]:

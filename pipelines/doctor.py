@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
+from curate.chat import end_of_turn
 from curate.errors import RecastError
 
 State = Literal["ok", "note", "problem"]
@@ -248,10 +249,19 @@ def template_health(tokenizer: Any) -> Iterator[Finding]:
             "the prompt with generation prompt is not how the whole talk begins",
             "make add_generation_prompt write exactly what stands before the assistant's content",
         )
-    if tokenizer.eos_token not in shown.removeprefix(prompted):
+    end = tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer))
+    if end != tokenizer.eos_token:
+        yield Finding(
+            "template",
+            "note",
+            f"an assistant turn ends in {end!r}, not in eos_token {tokenizer.eos_token!r}",
+            "recast trains, scores and stops at the former; for other tools, name it as eos_token in "
+            "tokenizer_config.json or in generation_config.json",
+        )
+    elif end not in shown.removeprefix(prompted):
         yield Finding(
             "template",
             "problem",
-            f"an assistant turn does not end in eos_token {tokenizer.eos_token!r}",
-            "set eos_token in tokenizer_config.json to the token that the template closes the turn with",
+            f"an assistant turn ends in no token of its own, nor in eos_token {end!r}",
+            "set eos_token in tokenizer_config.json to a token that the template closes the turn with",
         )

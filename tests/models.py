@@ -73,6 +73,24 @@ def make_tokenizer(texts: Iterable[str] = TEXTS, *, vocab_size: int = 384) -> An
     return tokenizer
 
 
+GEMMA_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<start_of_turn>' + ('model' if message['role'] == 'assistant' else message['role']) + '\n' }}"
+    "{{ message['content'] | trim + '<end_of_turn>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+
+
+def make_gemma_tokenizer(texts: Iterable[str] = TEXTS) -> Any:
+    """`make_tokenizer` with Gemma's template, whose turns end in another token than eos_token."""
+    tokenizer = make_tokenizer(texts)
+    tokenizer.add_tokens(["<eos>", "<start_of_turn>", "<end_of_turn>"], special_tokens=True)
+    tokenizer.eos_token = "<eos>"
+    tokenizer.chat_template = GEMMA_TEMPLATE
+    return tokenizer
+
+
 def make_config(
     architecture: str, tokenizer: Any, *, hidden: int = 64, layers: int = 2, max_length: int = 1024
 ) -> Any:

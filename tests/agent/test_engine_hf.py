@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from agent import tokens
 from agent.decode import decode, draw, uniforms
 from agent.engine import Engine, Sampling
 from agent.engine_hf import HFEngine, _cut
 from agent.kv_cache import attends_to_all
 from curate import chat
 from curate.errors import ModelError
-from tests.models import ARCHITECTURES, load, make_model
+from tests.models import ARCHITECTURES, load, make_gemma_tokenizer, make_model
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]
 COMPLETIONS = ["48 / 2 = 24. The answer is 24.", "", "Tom has 1234 apples. " * 6, "24"]
@@ -155,6 +156,25 @@ def test_the_end_of_turn_is_in_the_tokens_and_not_in_the_text(folders: dict[str,
     sample = hf.sample(PROMPTS[:1], 1, GREEDY, seeds=[[0]], adapter=False)[0][0]
     assert (sample.token_ids, sample.finish_reason) == (first.token_ids[: stop_at + 1], "stop")
     assert sample.text == hf.tokenizer.decode(first.token_ids[:stop_at])
+
+
+def test_what_the_template_ends_a_turn_with_ends_a_completion_though_eos_is_another(
+    folders: dict[str, Path],
+) -> None:
+    model, _ = load(folders["llama"])
+    tokenizer = make_gemma_tokenizer()
+    model.resize_token_embeddings(len(tokenizer))
+    model.generation_config.eos_token_id = None
+    hf = HFEngine(model, tokenizer)
+    end = tokenizer.convert_tokens_to_ids("<end_of_turn>")
+    assert hf.eos_ids == sorted([end, tokenizer.eos_token_id])
+    head, tail = chat.encode(tokenizer, PROMPTS[0], COMPLETIONS[0])
+    assert tokens.texts(tokenizer, [tail], hf.eos_ids) == [COMPLETIONS[0]]
+    with torch.no_grad():
+        logits = model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
+    expected = -logits.log_softmax(-1)[range(len(tail)), tail].mean().item()
+    (score,) = hf.logprobs(PROMPTS[:1], COMPLETIONS[:1], adapter=False)
+    assert (score.nll, tail[-1]) == (pytest.approx(expected, abs=1e-4), end)
 
 
 def test_what_does_not_fit_the_model_is_said_and_harms_no_other_row(folders: dict[str, Path]) -> None:

@@ -305,12 +305,12 @@ def test_the_prompts_of_a_step_are_shared_among_processes_in_whole_groups() -> N
     from agent.trainer import arguments
 
     config = LearnConfig(prompts_per_step=64, candidates=8)
-    given = arguments(config, Path("out"), device="cuda", bf16=True, processes=4)
+    given = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2], processes=4)
     per_device, steps = given["per_device_train_batch_size"], given["gradient_accumulation_steps"]
     assert per_device * steps * 4 == 64 * 8 and per_device % 8 == 0
     assert given["steps_per_generation"] == steps
     with pytest.raises(UsageError, match="a multiple"):
-        arguments(config, Path("out"), device="cuda", bf16=True, processes=3)
+        arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2], processes=3)
 
 
 TWO = """
@@ -350,10 +350,10 @@ def test_a_gpu_is_given_checkpointing_bf16_and_one_prompt_a_micro_batch() -> Non
     from agent.trainer import arguments
 
     config = LearnConfig(prompts_per_step=64, candidates=8)
-    gpu = arguments(config, Path("out"), device="cuda", bf16=True)
+    gpu = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2])
     assert (gpu["per_device_train_batch_size"], gpu["gradient_accumulation_steps"]) == (8, 64)
     assert gpu["gradient_checkpointing"] and gpu["bf16"] and not gpu["use_cpu"]
-    cpu = arguments(config, Path("out"), device="cpu", bf16=False)
+    cpu = arguments(config, Path("out"), device="cpu", bf16=False, eos_ids=[2])
     assert (cpu["per_device_train_batch_size"], cpu["gradient_accumulation_steps"]) == (512, 1)
     assert cpu["use_cpu"] and not cpu["bf16"] and not cpu["gradient_checkpointing"]
     assert cpu["report_to"] == "none" and "use_vllm" not in cpu
@@ -367,12 +367,13 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 
     options = {"vllm": vllm, "vllm_server": "http://127.0.0.1:8000", "trackers": ("tensorboard",)}
     config = LearnConfig.model_validate(options)
-    given = arguments(config, Path("out"), device="cuda", bf16=True)
+    given = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2, 7])
     assert (given["use_vllm"], given["vllm_mode"], given["report_to"]) == (True, vllm, ["tensorboard"])
     assert (given["vllm_gpu_memory_utilization"], given["vllm_enable_sleep_mode"]) == (
         0.3,
         vllm == "colocate",
     )
+    assert given["generation_kwargs"] == {"stop_token_ids": [2, 7]}
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
 
 

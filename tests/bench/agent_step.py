@@ -99,7 +99,8 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
         }
 
     with tempfile.TemporaryDirectory() as folder:
-        given = arguments(config, Path(folder), device="cuda" if cuda else "cpu", bf16=cuda)
+        device = "cuda" if cuda else "cpu"
+        given = arguments(config, Path(folder), device=device, bf16=cuda, eos_ids=engine.eos_ids)
         reward: Any = scorer.reward_func(group_size=config.candidates) if arm == "whole" else constant_reward
         options: dict[str, Any] = {} if arm == "trl" else {"rollout_func": rollout}
         trainer: Any = (GRPOTrainer if arm == "trl" else trainer_class())(

@@ -45,11 +45,21 @@ def test_a_template_whose_prompt_is_not_how_the_talk_begins_is_a_problem(model):
     assert "not how the whole talk begins" in findings(model)["template:problem"].found
 
 
-def test_a_turn_that_does_not_end_in_eos_is_a_problem(model):
+def test_a_turn_that_ends_in_another_token_than_eos_is_noted(model):
     path = model / "tokenizer_config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps(config | {"eos_token": "<|pad|>"}))
-    assert "does not end in eos_token" in findings(model)["template:problem"].found
+    found = findings(model)
+    assert "ends in '<|im_end|>', not in eos_token '<|pad|>'" in found["template:note"].found
+    assert "template:problem" not in found
+
+
+def test_a_turn_that_ends_in_no_token_is_a_problem(model):
+    path = model / "chat_template.jinja"
+    path.write_text(
+        path.read_text().replace("message['content'] + '<|im_end|>'", "message['content'] + ' Over.'")
+    )
+    assert "ends in no token of its own" in findings(model)["template:problem"].found
 
 
 def test_a_model_without_tokenizer_is_a_problem(model):
