@@ -29,7 +29,7 @@ from agent.alignment import AnchorCache, Anchors
 from agent.embedding import Embed, unit_rows
 from agent.gating import Gate
 from agent.ledger import gate_share, group_fates, judge_disagreement, mean_or_none, shaping_shares
-from agent.reward import GroupReward, Mode, group_reward
+from agent.reward import GroupReward, Mode, group_reward, weights_of
 from curate.checks.case import ngrams, words
 from curate.checks.copying import containment
 from curate.diversity import mean_distances_K, opening_entropy
@@ -60,13 +60,8 @@ class Weights:
         lambda_div: float | None = None,
         **others: Any,
     ) -> Weights:
-        """Weights of `mode`. None: alignment 0.35 as in the paper, 1 in `typical`, whose term is meant to decide
-        between styles and at 0.35 had a twentieth of the advantage variance while some candidates failed; diversity
-        0.15 on the repaired scale, 0.5 in `paper`.
-        """
-        dist = (1.0 if mode == "typical" else 0.35) if lambda_dist is None else lambda_dist
-        div = (0.5 if mode == "paper" else 0.15) if lambda_div is None else lambda_div
-        return cls(mode, dist, div, **others)
+        """Weights of `mode`; None is filled in (`agent.reward.weights_of`)."""
+        return cls(mode, *weights_of(mode, lambda_dist, lambda_div), **others)
 
     @property
     def signed(self) -> dict[str, float]:

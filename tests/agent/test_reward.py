@@ -54,7 +54,7 @@ def test_paper_mode_is_the_published_formula(k: int, fate: str) -> None:
         "one": [i == k // 2 for i in range(k)],
         "none": [False] * k,
     }[fate]
-    found = group_reward(feasible, nll, embeddings, mode="paper", lambda_dist=0.35, lambda_div=0.5)
+    found = group_reward(feasible, nll, embeddings, mode="paper")
     assert found.reward.tolist() == pytest.approx(by_hand(feasible, nll.tolist(), embeddings), abs=1e-6)
 
 
