@@ -69,7 +69,8 @@ class LearnConfig(BaseModel):
     warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises from 0."""
     beta: float = Field(default=1e-3, ge=0)
-    """KL coefficient towards the backbone (paper: 1e-3, k3 estimator). 0 saves a forward pass a step."""
+    """KL coefficient towards the backbone (paper: 1e-3, k3 estimator). 0 saves a forward pass a step; no KL is
+    measured then, and the alarm that ends a run by it is off."""
     lora_rank: int = Field(default=64, ge=1)
     """LoRA rank (paper: 64), on all linear layers."""
     lora_alpha: int = Field(default=32, gt=0)
@@ -78,14 +79,13 @@ class LearnConfig(BaseModel):
     """Longest rewrite in tokens (paper: 4096). A truncated rewrite fails the gate."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the candidates."""
-    loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
-    """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike."""
+    loss_type: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
+    """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike. None of them depends on
+    `micro_batch`."""
     scale_rewards: Literal["batch", "group", "none"] = "none"
     """What advantages are divided by. `group` blows a small bonus up to
     unit variance in every group where all pass, `batch` does so once all pass everywhere: the pocket's
     gradients then grew fivefold and undid what the gate had taught. `none` is Dr. GRPO's choice."""
-    epsilon: float = Field(default=0.2, gt=0)
-    """Clip range of the probability ratio."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
     micro_batch: int | None = Field(default=None, ge=1)
@@ -102,8 +102,8 @@ class LearnConfig(BaseModel):
     lambda_div: float | None = Field(default=None, ge=0)
     """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
     lambda_copy: float = Field(default=0.1, ge=0, le=2)
-    """Weight of the copy penalty (above 2.5 a copy that passed would be worse than one refused); unused in mode
-    `paper`."""
+    """Weight of the copy penalty (above 2.5 a copy that passed would be worse than one refused). Mode `paper`
+    has none."""
     soft_gate: bool = False
     """For ablation: pay half for a right answer alone, and shaping outside the gate (`agent.scorer.Weights`)."""
     scored_under: Literal["question", "rewriting"] = "question"
@@ -131,9 +131,9 @@ class LearnConfig(BaseModel):
     vllm: Literal["off", "colocate", "server"] = "off"
     """Generate candidates with vLLM inside TRL, on the training GPU or on a server (`trl vllm-serve`)."""
     vllm_server: str | None = None
-    """Address of that server."""
+    """Address of that server, which `server` needs."""
     vllm_memory: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the GPU's memory that vLLM takes when it generates on the training GPU."""
+    """Share of the GPU's memory that vLLM takes with `colocate`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> LearnConfig:
@@ -142,8 +142,17 @@ class LearnConfig(BaseModel):
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
             )
-        if self.mode != "anchored" and self.own_samples != type(self).model_fields["own_samples"].default:
-            raise ValueError(f"own_samples has no effect in mode {self.mode}, which is not anchored by them")
+        if self.vllm == "server" and not self.vllm_server:
+            raise ValueError("vllm `server` needs its address, vllm_server")
+        idle = {
+            "own_samples": self.mode != "anchored" and f"in mode {self.mode}, which is not anchored by them",
+            "lambda_copy": self.mode == "paper" and "in mode paper, which has no copy term",
+            "vllm_server": self.vllm != "server" and f"where vllm is {self.vllm}",
+            "vllm_memory": self.vllm != "colocate" and f"where vllm is {self.vllm}",
+        }
+        for name, where in idle.items():
+            if where and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} has no effect {where}")
         return self
 
 

@@ -53,14 +53,14 @@ def arguments(
         "weight_decay": 0.0,
         "max_grad_norm": config.max_grad_norm,
         "per_device_train_batch_size": micro,
-        # one optimizer step a generation: samples are on-policy, and no second set of log-probabilities is needed
+        # one optimizer step a generation: samples are on-policy, so no second set of log-probabilities is needed, and
+        # the probability ratio is 1, which TRL's clipping leaves alone
         "gradient_accumulation_steps": rows // micro,
         "steps_per_generation": rows // micro,
         "num_generations": config.candidates,
         "max_completion_length": config.max_tokens,
         "temperature": config.temperature,
         "beta": config.beta,
-        "epsilon": config.epsilon,
         "loss_type": config.loss_type,
         "scale_rewards": config.scale_rewards,
         "use_cpu": not cuda,

@@ -172,6 +172,8 @@ def run(
     """
     began = time.monotonic()
     measured = Measured()
+    for agent in grid.agents:  # what the last one's mode refuses is refused before the first one learns
+        config.over({"learn": {"mode": agent.removeprefix("agent-")}}).section("learn")
     learning = config.section("learn")
     settings = {
         "rewriting": config.given.get("rewrite"),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -365,7 +365,8 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
 
     from agent.trainer import arguments
 
-    options = {"vllm": vllm, "vllm_server": "http://127.0.0.1:8000", "trackers": ("tensorboard",)}
+    address = "http://127.0.0.1:8000" if vllm == "server" else None
+    options = {"vllm": vllm, "vllm_server": address, "trackers": ("tensorboard",)}
     config = LearnConfig.model_validate(options)
     given = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2, 7])
     assert (given["use_vllm"], given["vllm_mode"], given["report_to"]) == (True, vllm, ["tensorboard"])
@@ -374,15 +375,55 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
         vllm == "colocate",
     )
     assert given["generation_kwargs"] == {"stop_token_ids": [2, 7]}
+    assert given["vllm_server_base_url"] == address
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(
-    "options", [{"unknown": 1}, {"candidates": 1}, {"prompts_per_step": 8, "micro_batch": 7}, {"lr": 0}]
+    "options",
+    [
+        {"unknown": 1},
+        {"candidates": 1},
+        {"prompts_per_step": 8, "micro_batch": 7},
+        {"lr": 0},
+        {"vllm": "server"},
+    ],
 )
 def test_configurations_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         LearnConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "where", "effective"),
+    [
+        ("own_samples", 3, {"mode": "typical"}, {"mode": "anchored"}),
+        ("lambda_copy", 0.0, {"mode": "paper"}, {"mode": "typical"}),
+        ("vllm_server", "http://127.0.0.1:8000", {"vllm": "colocate"}, {"vllm": "server"}),
+        ("vllm_memory", 0.5, {"vllm": "off"}, {"vllm": "colocate"}),
+    ],
+)
+def test_a_setting_without_effect_is_refused(
+    name: str, value: Any, where: dict[str, str], effective: dict[str, str]
+) -> None:
+    with pytest.raises(ValidationError, match=f"{name} has no effect"):
+        LearnConfig.model_validate({name: value, **where})
+    assert getattr(LearnConfig.model_validate({name: value, **effective}), name) == value
+    default = LearnConfig.model_fields[name].default
+    assert getattr(LearnConfig.model_validate({name: default, **where}), name) == default
+
+
+@pytest.mark.parametrize("loss_type", get_args(LearnConfig.model_fields["loss_type"].annotation))
+def test_the_loss_does_not_depend_on_the_micro_batch(tmp_path: Path, loss_type: str) -> None:
+    folder = make_model("llama", tmp_path / "model")
+    ends = []
+    for micro in (None, 2):
+        config = TINY.model_copy(update={"steps": 1, "loss_type": loss_type, "micro_batch": micro})
+        learn(ROWS, *load(folder), LetterGate(), config, tmp_path / f"agent-{micro}")
+        ends.append(
+            next(line["grad_norm"] for line in metrics(tmp_path / f"agent-{micro}") if "grad_norm" in line)
+        )
+    assert ends[0] == pytest.approx(ends[1], rel=1e-3)
 
 
 def test_a_falling_learning_rate_comes_to_rest(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from curate.errors import UsageError
 from pipelines import stages
-from pipelines.effect import picture, plan, table
+from pipelines.effect import effect, picture, plan, table
 from pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase, study_phase
 from pipelines.effect.selection import Point, best, chooses, half
 from pipelines.effect.subject import Subject, own_data, pocket_world
@@ -114,8 +114,6 @@ def test_further_backbones_are_given_the_headline_arms():
 
 
 def test_two_backbones_of_one_name_are_refused(tmp_path):
-    from pipelines.effect import effect
-
     with pytest.raises(UsageError, match="two backbones are called 'pocket'"):
         effect.prove(tmp_path, None, Grid(), models=["pocket", "a/pocket"], config=None, jobs=1)  # type: ignore
 
@@ -404,6 +402,14 @@ def test_settings_that_the_grid_decides_are_refused(recast, tmp_path):
         assert said.code == 2 and f"{setting.partition('=')[0]} is decided by the grid" in said.err
 
 
+def test_a_setting_that_an_agent_of_the_grid_refuses_is_refused_before_anything_is_run(tmp_path):
+    from pipelines.config import Config
+
+    config, grid = Config.of({"learn": {"lambda_copy": 0.2}}), Grid(rows=16, seeds=1, headline_seeds=1)
+    with pytest.raises(UsageError, match="lambda_copy has no effect in mode paper"):
+        effect.run(tmp_path, pocket_world(tmp_path / "data", grid), grid, model="none", config=config, jobs=1)
+
+
 def test_pictures_are_whole_files_with_names_escaped():
     def at(x: float, y: float) -> tuple[table.Interval, table.Interval]:
         return table.Interval(x, x - 1, x + 1), table.Interval(y, y - 1, y + 1)
@@ -445,7 +451,6 @@ def test_own_data_and_world_options_are_told_apart(recast):
 def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
     from pipelines.config import Config
     from pipelines.demo import demo
-    from pipelines.effect import effect
 
     grid = Grid(
         rows=32,
