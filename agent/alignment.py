@@ -43,8 +43,8 @@ class AnchorCache:
     its text. `own_samples` completions of the plain question are drawn at temperature 1, and their mean NLL is
     that of the tokens drawn: no second pass. With 0 of them `nll_self` stays NaN.
 
-    With a `path` what is measured is kept there, a line an entry, for a resumed run and for every other run on
-    the same prompts; several processes may append to it at once.
+    With a `path` what is measured is kept there, a line an entry, for a resumed run; several processes may append
+    to it at once. Own samples are drawn from `seed`, so a run of another seed on the same file measures its own.
     """
 
     def __init__(
