@@ -1,10 +1,12 @@
 """What the agent's engines and jobs cost, as ratios measured in one run.
 
     python tests/bench/agent.py [--part score] [--model pocket] [--device cpu] [--rows 64] [--repeats 3]
+    python tests/bench/agent.py --part rewriting --engine vllm --device cuda --model M --rows 2048
 
 Part `generate`: the hf engine against transformers' own `generate(num_return_sequences=K)` over the same prompts
 in file order, each at its best batch size. Part `score`: K candidates a prompt against one forward a candidate.
-Part `rewriting`: the whole job against its engine alone (`agent_rewriting.py`, which measures augmenting, too).
+Part `rewriting`: the whole job against its engine alone, hf or vllm (`agent_rewriting.py`, which measures augmenting,
+too).
 Both sides run in bfloat16 on one thread, in turn, and figures are medians; on a CPU they are of processor time.
 Prompts are those of the demo's world. Exit code 1 where a bound of the project does not hold.
 """
@@ -164,13 +166,11 @@ def score_part(args: argparse.Namespace) -> Iterator[Ratio]:
 
 
 def rewriting_part(args: argparse.Namespace) -> Iterator[Ratio]:
-    from agent_rewriting import LEAST_SHARE, measured
+    from agent_rewriting import LEAST_SHARE, measured, opened
 
-    engine = HFEngine.load(model_path(args.model), dtype="bfloat16", device=args.device, batch_size=256)
-    whole, alone = measured(engine, args)
-    yield Ratio(
-        "whole rewriting job against its engine", whole, alone, LEAST_SHARE[args.device.partition(":")[0]]
-    )
+    whole, alone = measured(opened(args.engine, args.model, args.device, batch_size=256), args)
+    bound = LEAST_SHARE[args.device.partition(":")[0]]
+    yield Ratio("whole rewriting job against its engine", whole, alone, bound, args.engine)
 
 
 PARTS = {"generate": generate_part, "score": score_part, "rewriting": rewriting_part}
@@ -180,10 +180,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--part", choices=PARTS, action="append", help="default: all")
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--device", default="cpu", help="of hf; which clock and bound count, with either engine"
+    )
+    parser.add_argument("--engine", choices=("hf", "vllm"), default="hf", help="of the part rewriting")
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
+    if args.engine != "hf" and args.part != ["rewriting"]:
+        parser.error(f"the other parts measure hf: give --part rewriting with --engine {args.engine}")
     ratios = []
     if args.device == "cpu":
         torch.set_num_threads(1)  # processor seconds of waiting threads would count as work

@@ -1,6 +1,7 @@
 """The rewriting job against its engine alone, and what augmenting keeps, in ratios measured in one run.
 
     python tests/bench/agent_rewriting.py [rewriting] [augment] [--model pocket] [--device cpu] [--rows 512]
+        [--engine vllm]
 
 `rewriting`: the whole job (generate, gate, score, embed, choose, write) against the engine generating the same
 prompts alone, same threads. The gate has a process of its own, so on a CPU the job's figure is of the processor
@@ -27,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agent import prompts
 from agent.augment import AugmentConfig, augment, solving_gate
-from agent.engine_hf import HFEngine
+from agent.engine import Engine
+from agent.engines import EngineConfig, open_engine
 from agent.rewrite import RewriteConfig, rewrite
 from curate.fingerprint import seed_of
 from curate.gate import load_gate
@@ -40,6 +42,12 @@ CONFIG = RewriteConfig(candidates=4, max_tokens=192)
 LEAST_SHARE = {"cpu": 0.75, "cuda": 0.9}
 LEAST_KEPT, LEAST_RIGHT = 0.2, 0.95
 AUGMENTED_ROWS = 500
+
+
+def opened(kind: str, model: str, device: str, batch_size: int) -> Engine:
+    """The engine over the model in bfloat16. vLLM runs where its build does and forms its own batches."""
+    own: dict[str, Any] = {"device": device, "batch_size": batch_size} if kind == "hf" else {}
+    return open_engine(EngineConfig(**{"type": kind, "dtype": "bfloat16", **own}), model_path(model))
 
 
 def rows_of(drawn: list[Problem], style: Any) -> list[dict[str, Any]]:
@@ -55,7 +63,7 @@ def rows_of(drawn: list[Problem], style: Any) -> list[dict[str, Any]]:
     ]
 
 
-def measured(engine: HFEngine, args: argparse.Namespace) -> tuple[float, float]:
+def measured(engine: Engine, args: argparse.Namespace) -> tuple[float, float]:
     """Rows/s of the whole job and of the engine alone: by the clock on a GPU, per processor second on a CPU."""
     rows = rows_of(list(problems(DOWNSTREAM, "train", args.rows, seed=0)), latex)
     asked = [prompts.rewrite(r["messages"], r["completion"]) for r in rows]
@@ -92,7 +100,7 @@ def measured(engine: HFEngine, args: argparse.Namespace) -> tuple[float, float]:
     return len(rows) / whole_s, len(rows) / alone_s
 
 
-def rewriting(engine: HFEngine, args: argparse.Namespace) -> bool:
+def rewriting(engine: Engine, args: argparse.Namespace) -> bool:
     ours, theirs = measured(engine, args)
     bound = LEAST_SHARE[args.device.partition(":")[0]]
     held = ours / theirs >= bound
@@ -101,7 +109,7 @@ def rewriting(engine: HFEngine, args: argparse.Namespace) -> bool:
     return held
 
 
-def augmenting(engine: HFEngine, args: argparse.Namespace) -> bool:
+def augmenting(engine: Engine, args: argparse.Namespace) -> bool:
     gate: Any = solving_gate(load_gate("math"))
     each = -(-AUGMENTED_ROWS // len(FAMILIES))
     general = [p for family in FAMILIES for p in problems(family, "train", each, seed=args.seed)][
@@ -143,7 +151,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; default: all")
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--device", default="cpu", help="of hf; which clock and bound count, with either engine"
+    )
+    parser.add_argument("--engine", choices=("hf", "vllm"), default="hf")
     parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=256)
@@ -153,9 +164,7 @@ def main() -> int:
         import torch
 
         torch.set_num_threads(1)  # processor seconds of waiting threads would count as work
-    engine = HFEngine.load(
-        model_path(args.model), dtype="bfloat16", device=args.device, batch_size=args.batch_size
-    )
+    engine = opened(args.engine, args.model, args.device, args.batch_size)
     held = [PARTS[name](engine, args) for name in args.parts or PARTS]
     return 0 if all(held) else 1
 
