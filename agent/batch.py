@@ -367,7 +367,8 @@ def _with_score(candidate: Candidate, score: Score | None) -> Candidate:
     if score is None or not candidate.verdict.accepted:
         return candidate
     scores = {"entropy": score.entropy, "excess": score.excess, "num_tokens": float(score.num_tokens)}
-    return replace(candidate, nll=score.nll, scores={**candidate.scores, **scores})
+    told = {name: value for name, value in scores.items() if not math.isnan(value)}
+    return replace(candidate, nll=score.nll, scores={**candidate.scores, **told})
 
 
 def _caught(call: Callable[[Sequence[int]], list[T]], index: int) -> T | Exception:

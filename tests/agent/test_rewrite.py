@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import random
 import resource
@@ -489,6 +490,17 @@ def test_an_accepted_candidate_that_cannot_be_scored_falls_back_with_its_own_rea
 
     result = rewrite(rows(2), Short(words=("good",)), FakeGate(), config(), tmp_path)
     assert result.reasons == {"too_long_to_score": 2}
+
+
+def test_figures_that_an_engine_cannot_tell_are_left_out(tmp_path):
+    class Blunt(FakeEngine):
+        def logprobs(self, prompts, completions, *, adapter):
+            return [Score(len(c) / 100, len(c), math.nan, math.nan) for c in completions]
+
+    result = rewrite(rows(4), Blunt(words=("good",)), FakeGate(), config(), tmp_path)
+    found = result.candidates().read_all().to_pylist()
+    assert {tuple(json.loads(c["scores"])) for c in found} == {("num_tokens",)}
+    assert result.nll_completion is not None
 
 
 def test_without_scoring_the_first_accepted_candidate_is_kept(tmp_path):
