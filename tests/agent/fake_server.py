@@ -31,6 +31,7 @@ class Fake:
     always: Any = None
     finish_reason: str = "stop"
     asked: list[dict[str, Any]] = field(default_factory=list)
+    askers: list[str] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     most_at_once: int = 0
     url: str = ""
@@ -47,7 +48,7 @@ class Fake:
 
         The agent completes with `agent_says`, and a prompt's token costs it `agent_nats` more.
         """
-        text, more = (self.agent_says, self.agent_nats) if asked["model"] == "agent" else ("ok", 0.0)
+        text, more = self.says(asked), self.agent_nats if asked["model"] == "agent" else 0.0
         choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": self.finish_reason}
         ids = [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
         prompt_scores = [None, *(-n / 10 - more for n in range(1, len(asked["prompt"])))]
@@ -63,6 +64,9 @@ class Fake:
             choice["logprobs"] = {"token_logprobs": [*prompt_scores, -0.5]}
         return {"choices": [choice]}
 
+    def says(self, asked: dict[str, Any]) -> str:
+        return self.agent_says if asked["model"] == "agent" else "ok"
+
     @contextmanager
     def counted(self) -> Iterator[None]:
         with self._lock:
@@ -77,6 +81,7 @@ class Fake:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written one after the other: 40 ms for nothing
     fake: Fake
 
     def log_message(self, format: str, *args: Any) -> None: ...
@@ -94,6 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         with fake.counted():
             with fake._lock:
                 fake.asked.append(asked)
+                fake.askers.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
                 fault = fake.faults.pop(0) if fake.faults else fake.always
             time.sleep(HANG_S if fault == "hang" else fake.slow_s)
             self.fail(fault) if fault is not None else self.say(200, fake.answer(asked))
