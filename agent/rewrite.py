@@ -65,8 +65,9 @@ class RewriteConfig(BaseModel):
     tie_nats: float = Field(0.05, ge=0)
     """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
     scoring: bool = True
-    """Measure NLLs under the backbone. Without them the first accepted candidate is kept: for servers that return
-    no log-probabilities of given text, with which an agent cannot be used at all (`agent.probe`)."""
+    """Measure NLLs under the backbone. Without them all accepted candidates count as equally well aligned, and the
+    first is kept where nothing embeds them (`embedding`): for servers that return no log-probabilities of given text,
+    with which an agent cannot be used at all (`agent.probe`)."""
     embedding: str = "auto"
     """What texts are compared by within a tie: `backbone` (its mean hidden state while scoring), `none` (the
     likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows
@@ -193,17 +194,19 @@ def _refuse_a_budget_of_no_batch(budget: Budget, parts: Parts, method: Method) -
 
 
 def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignment | None:
-    """What `config.alignment` names; None where the first accepted candidate is kept, whatever its scores.
+    """What `config.alignment` names; None where candidates are not told apart by their scores.
 
     Raises UsageError where the setting has no effect, or the engine cannot tell the entropies that it asks for.
     """
     named = config.alignment != "auto"
     if method.first_wins or not config.scoring:
         if named:
-            why = f"method {method.name} does" if method.first_wins else "rewrite.scoring=false does"
-            raise UsageError(
-                f"rewrite.alignment would have no effect: {why} keep the first accepted candidate. Leave it out."
+            why = (
+                f"method {method.name} keeps the first accepted candidate"
+                if method.first_wins
+                else "with rewrite.scoring=false nothing is measured to choose by"
             )
+            raise UsageError(f"rewrite.alignment would have no effect: {why}. Leave it out.")
         return None
     tells_entropies = hasattr(engine, "score")
     if config.alignment == "excess" and not tells_entropies:
