@@ -292,8 +292,8 @@ def test_padding_is_kept_by_mean_nll_and_passed_over_by_excess(tmp_path, alignme
     assert result.alignment == ("excess" if alignment == "auto" else alignment)
 
 
-def test_alignment_is_refused_where_the_first_accepted_candidate_is_kept(tmp_path):
-    with pytest.raises(UsageError, match=r"would have no effect: rewrite.scoring=false"):
+def test_alignment_is_refused_where_nothing_is_measured_to_choose_by(tmp_path):
+    with pytest.raises(UsageError, match=r"would have no effect: with rewrite.scoring=false"):
         rewrite(rows(1), Tells(), FakeGate(), config(alignment="nll", scoring=False), tmp_path / "a")
     unscored = rewrite(rows(1), Tells(), FakeGate(), config(scoring=False), tmp_path / "b")
     assert unscored.alignment == "none"
