@@ -86,7 +86,7 @@ def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray
     items and seeds, and the quantile is Student's at the degrees of freedom of Welch (1947) and Satterthwaite (1946):
 
         V = var_B(mean over seeds) + sum_parts max(0, s^2 - noise) / S        s^2: between seeds
-        df = V^2 / sum_parts (s^2 / S)^2 / (S - 1)
+        df = V^2 / sum_parts (s^2 / S)^2 / (S - 1), and at least the smallest S - 1
         widening = t(df) / z * sqrt(V / var(drawn))
 
     `noise` is what drawing items alone makes single seeds differ by, which the first term has already. `parts` are the
@@ -107,7 +107,9 @@ def widening(parts: Sequence[tuple[np.ndarray, np.ndarray]], drawn_B: np.ndarray
     drawn = float(drawn_B.var())
     if uncertain == 0 or drawn == 0:
         return 1.0
-    freedom = max(1, int(min(variance**2 / uncertain, MOST_FREEDOM)))
+    least = min(len(figure_S) for figure_S, _ in parts if len(figure_S) > 1) - 1
+    # no sum of variances is less certain than its least certain one; noise taken off could make it look so
+    freedom = max(least, int(min(variance**2 / uncertain, MOST_FREEDOM)))
     return student_t(freedom) / Z * math.sqrt(variance / drawn)
 
 

@@ -135,7 +135,8 @@ def curve_points(
         change = compare(origin, arm, target=[target], num_resamples=NUM_CURVE_RESAMPLES).changes[0]
         assert change.downstream is not None and change.gain and change.forgetting
         before, gain = change.downstream - change.gain.value, change.gain
-        downstream = Interval(change.downstream, before + gain.low, before + gain.high)
+        low, high = max(0.0, before + gain.low), min(100.0, before + gain.high)
+        downstream = Interval(change.downstream, low, high)
         found.append(CurvePoint(lr, change.num_runs, downstream, change.forgetting))
     return found
 
