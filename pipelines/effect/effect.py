@@ -24,7 +24,6 @@ from pipelines import identity, stages
 from pipelines.config import Config
 from pipelines.effect import datasets, picture, plan, table
 from pipelines.effect.grid import (
-    DATA,
     DEMONSTRATIONS,
     ORACLE,
     Arm,
@@ -47,6 +46,12 @@ DECIDED = {
     "learn": ("mode", "soft_gate", "scored_under", "seed"),
 }
 """Settings of which every arm has its own."""
+FURTHER = {
+    "Objectives": "objectives.svg",
+    "LoRA": "lora.svg",
+    "With rehearsal rows": "rehearsal.svg",
+}
+"""Sections of the table that have a picture of their own beside the data sets'."""
 CURVE_POINTS = 24
 """Of a loss curve, roughly: single steps of 16 rows jump too much to be told apart."""
 
@@ -167,7 +172,7 @@ def run(
 ) -> dict[str, Any]:
     """Run the grid on one backbone into `out` and return the result (also `out/result.json`).
 
-    Tables go to `out/table.md`; pictures to `plane.svg`, `loss.svg` and, of what is not a data set, `objectives.svg`.
+    Tables go to `out/table.md`; pictures to `plane.svg`, `loss.svg` and, of what is not a data set, those of FURTHER.
     Raises what stages raise.
     """
     began = time.monotonic()
@@ -282,11 +287,12 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
     ]
     write_whole(out / "table.md", "\n".join(parts))
     drawn = {
-        "plane.svg": plane({arm: curves[arm] for arm in curves if arm == Arm(arm.data) and arm.data in DATA}),
+        "plane.svg": plane({arm: curves[arm] for arm in curves if table.section(arm) == table.PLAIN}),
         "loss.svg": loss_curves(measured, grid, lrs),
     }
-    if further := {arm: curves[arm] for arm in curves if arm.objective != "nll" or arm.rank or arm.rehearsal}:
-        drawn["objectives.svg"] = plane(further)
+    for title, file in FURTHER.items():
+        if of_it := {arm: curves[arm] for arm in curves if table.section(arm) == title}:
+            drawn[file] = plane(of_it)
     for name, picture_of in drawn.items():
         write_whole(out / name, picture_of)
     return {

@@ -10,7 +10,7 @@ from pipelines.report.scales import Linear, padded, short, ticks
 from train.bootstrap import Interval
 
 WIDTH, HEIGHT = 640, 420
-LETTER = 6.6
+LETTER = 8.0
 """Width of a letter of a name, at most."""
 LEFT, RIGHT, TOP, BOTTOM = 48, 500, 24, 368
 LINE_HEIGHT = 15.0

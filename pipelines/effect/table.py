@@ -276,8 +276,9 @@ def _sign(difference: Interval) -> int:
     return (difference.low > 1e-9) - (difference.high < -1e-9)
 
 
+PLAIN = "Data sets, plain likelihood"
 SECTIONS = (
-    ("Data sets, plain likelihood", lambda arm: arm == Arm(arm.data) and arm.data in DATA),
+    (PLAIN, lambda arm: arm == Arm(arm.data) and arm.data in DATA),
     ("Objectives", lambda arm: arm.objective != "nll" and not arm.rehearsal),
     ("LoRA", lambda arm: arm.rank is not None),
     ("With rehearsal rows", lambda arm: arm.rehearsal),
@@ -285,6 +286,11 @@ SECTIONS = (
     ("Coverage set apart from quality", lambda arm: bool(arm.rewritten_by)),
 )
 """Parts of the table; an arm stands in the first that is true of it."""
+
+
+def section(arm: Arm) -> str:
+    """The part of the table that an arm stands in."""
+    return next(title for title, holds in SECTIONS if holds(arm))
 
 
 def markdown(results: Sequence[ArmResult], base: Mapping[str, float]) -> str:
@@ -296,13 +302,9 @@ def markdown(results: Sequence[ArmResult], base: Mapping[str, float]) -> str:
     lines = [
         f"Backbone before SFT: downstream {base['downstream']:.1f}, general {base['general']:.1f}. Intervals of 95 %."
     ]
-    left = list(results)
-    for title, holds in SECTIONS:
-        chosen = [result for result in left if holds(result.arm)]
-        left = [result for result in left if result not in chosen]
-        if chosen:
+    for title, _ in SECTIONS:
+        if chosen := [result for result in results if section(result.arm) == title]:
             lines += ["", f"**{title}**", "", *head, *map(_line, chosen)]
-    assert not left, "every arm has a section"
     return "\n".join(lines) + "\n"
 
 
