@@ -55,7 +55,7 @@ class Learned:
     curves: tuple[Curve, ...]
     lines: tuple[Lines, ...]
     gate_id: str | None
-    alarms: tuple[str, ...]
+    alarms: tuple[str, ...]  # in words, each with its figures
 
 
 def learned(folder: str | Path) -> Learned:
@@ -83,8 +83,8 @@ def learned(folder: str | Path) -> Learned:
             lines.append(Lines(key, title, series))
     manifest = folder / MANIFEST
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    alarms = known.get("result", {}).get("alarms", ())
-    return Learned(tuple(curves), tuple(lines), known.get("gate_id"), tuple(map(str, alarms)))
+    alarms = known.get("result", {}).get("alarms", {})
+    return Learned(tuple(curves), tuple(lines), known.get("gate_id"), tuple(alarms.values()))
 
 
 def _levels(points: Mapping[str, dict[float, float]], measure: str) -> tuple[tuple[str, float], ...]:

@@ -222,6 +222,13 @@ def test_another_gate_than_the_agents_is_a_warning(store, tmp_path):
     assert "a" * 16 in warning and "b" * 16 in warning
 
 
+def test_alarms_of_learning_are_said_in_words(store, tmp_path):
+    said = "diversity brings under 1 % of the shaping variance"
+    known = {"gate_id": "a" * 16, "result": {"alarms": {"weak_diversity": said}}}
+    (tmp_path / "manifest.json").write_text(json.dumps(known))
+    assert f"Learning: {said}" in collect(store, ["craft-rewrites"], learn_dir=tmp_path).warnings
+
+
 def test_everything_together_is_one_page(store, tmp_path):
     data = collect(
         store, ["craft", "craft-rewrites"], target=["craft"],
