@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,8 @@ def recast_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*args: object, **kwargs: Any) -> subprocess.Popen[str]:
+        # tests that a shell has put into the background ignore Ctrl-C, and so would every child of theirs
+        kwargs.setdefault("preexec_fn", partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli", *map(str, args)],
             cwd=kwargs.pop("cwd", tmp_path),
