@@ -2,7 +2,7 @@
 
     python tests/bench/objectives.py time [--rounds 5]
     python tests/bench/objectives.py memory
-    python tests/bench/objectives.py regimes --out out/regimes [--rows 300]
+    python tests/bench/objectives.py regimes --out out/regimes [--seeds 0 1 2]
 
 `time` and `memory` train a Llama of vocabulary 32,768 on 8 x 1,024 tokens, all but the first of a row trained,
 and print what a step takes against NLL of the same trainer, none of them a step that writes to the curve; beside
@@ -10,8 +10,11 @@ it NLL with its curve, TRL's own NLL, and DEFT written with a plain softmax over
 so that the objective is much of the step. Times are CPU seconds of whole optimizer steps, the variants in turn
 within a round, ratios taken within it, the median over rounds; peaks are those of a process of its own for each.
 
-`regimes` fine-tunes the pocket backbone under five objectives on three tasks, through the public verbs, and
-prints accuracy on the task and points forgotten on the general suites. A killed run goes on.
+`regimes` fine-tunes the pocket backbone under five objectives, through the public verbs, where it is good at the
+task (sums in words, demonstrated in a foreign style), ignorant of it (a cipher), and right on half of it (half of
+the questions from each). It prints accuracy on held-out questions of the task, the change of the log-likelihood
+of their reference answers in the backbone's own style (nats a token), points forgotten on the general suites, and
+the mean gate over the demonstrations before and after. A killed run goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,31 +159,27 @@ def memory() -> dict[str, Any]:
     return {v: {"peak_gib": round(p, 3), "ratio": round(p / peaks["nll"], 3)} for v, p in peaks.items()}
 
 
-SIGNS = "aeioubdfgklmnprs"
-FROM_WORLD = {
-    # a question of the family word3, which the base answers in its own style: here in a foreign one
-    "strong": ("word3", "latex"),
-    # the downstream family: the base knows sums, not what the verbs do
-    "middle": ("craft", "latex"),
-}
-REGIMES = ("weak", *FROM_WORLD)
+SIGNS = "aeoubdgkls"
+KNOWN = ("word1", "latex")  # the base answers the family, in a style of its own
+# share of KNOWN among the questions; the others are of the cipher
+REGIMES = {"strong": 1.0, "middle": 0.5, "weak": 0.0}
 OBJECTIVES = ("nll", "p", "deft", "cayley", "eaft")
+FIGURES = {"task": 1, "gold": 3, "forgotten": 1, "gate_first": 3, "gate_last": 3}  # and their digits
 
 
-def cipher(num: int, split: str) -> list[dict[str, str]]:
-    """The weak regime: words under a substitution of letters that the base has never seen."""
+def cipher(num: int, split: str, seed: int) -> list[dict[str, str]]:
+    """Words under a substitution of letters that the base has never seen. The splits have no word in common."""
     table = dict(zip(SIGNS, random.Random("table").sample(SIGNS, len(SIGNS)), strict=True))
-    rng = random.Random(f"words/{split}")
+    rng = random.Random(f"words/{split}/{seed}")
     rows: dict[str, dict[str, str]] = {}
     while len(rows) < num:
-        word = "".join(rng.choice(SIGNS) for _ in range(rng.randint(3, 5)))
+        word = "".join(rng.choice(SIGNS) for _ in range(rng.randint(2, 4)))
         if (random.Random(word).random() < 0.2) != (split == "test"):
             continue
-        said = " ".join(word)
         answer = " ".join(table[c] for c in word)
         rows[word] = {
             "id": f"cipher-{word}",
-            "question": f"Encode these letters: {said}.",
+            "question": f"Encode these letters: {' '.join(word)}.",
             "solution": f"The answer is {answer}.",
             "answer": answer,
             "task": "cipher",
@@ -187,66 +187,91 @@ def cipher(num: int, split: str) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-def regime_files(regime: str, folder: Path, rows: int, items: int) -> tuple[Path, Path]:
-    """(demonstrations, suite) of a regime."""
+def drawn(regime: str, split: str, num: int, seed: int) -> list[dict[str, str]]:
+    """Rows of a regime: demonstrations of the train split, or test questions with answers in the base's style."""
     from pipelines.demo import files
     from pipelines.demo.styles import STYLES, qa
     from pipelines.demo.world import problems
 
-    demonstrations, suite = folder / f"{regime}.jsonl", folder / f"{regime}-suite.jsonl"
-    if regime == "weak":
-        return (
-            files.write_rows(demonstrations, cipher(rows, "train")),
-            files.write_rows(suite, cipher(items, "test")),
-        )
-    family, style = FROM_WORLD[regime]
-    drawn = enumerate(problems(family, "train", rows, seed=0))
-    asked = enumerate(problems(family, "test", items, seed=7))
-    return (
-        files.write_rows(demonstrations, (files.row(p, i, STYLES[style](p)) for i, p in drawn)),
-        files.write_rows(suite, (files.row(p, i, qa(p)) for i, p in asked)),
-    )
+    family, style = KNOWN
+    write = STYLES[style] if split == "train" else qa
+    num_known = round(REGIMES[regime] * num)
+    known = islice(problems(family, split, num, seed), num_known)
+    return [files.row(p, i, write(p)) for i, p in enumerate(known)] + cipher(num - num_known, split, seed)
 
 
-def regimes(out: Path, rows: int, items: tuple[int, int], lr: float, epochs: int) -> dict[str, Any]:
-    """Accuracy on the task and points forgotten of each objective in each regime; run folders make it resumable."""
+def regimes(
+    out: Path, rows: int, items: tuple[int, int], sft: dict[str, Any], seeds: list[int]
+) -> dict[str, Any]:
+    """Of each regime what the base does, and figures of each objective by seed; run folders make it resumable."""
     from pipelines import runs
     from pipelines.config import Config
     from pipelines.demo import files
 
     runs.quiet_libraries()
-    store, data = out / "store", out / "data"
+    data = out / "data"
     general = files.write_general_suite(data / "general.jsonl", items[1], seed=7)
-    config = Config.of({"sft": {"lr": lr, "epochs": epochs, "batch_size": 16}})
+    config = Config.of({"sft": sft})
 
     def run(verb: str, **args: Any) -> dict[str, Any]:
-        return runs.execute(verb, args, store=store, config=config).result
+        # without its memo an import makes a new version each time, and nothing trained on it would be found again
+        return runs.execute(verb, args, store=out / "store", config=config, memo=True).result
 
-    def points(model: str, suite: Path) -> tuple[float, float]:
+    def measured(model: str, suite: Path) -> dict[str, float]:
         suites = run("eval", model=model, suite=[str(suite), str(general)], max_tokens=160)["suites"]
-        tasks = suites["general"]["tasks"].values()
-        accuracy = 100 * suites[suite.stem]["right"] / suites[suite.stem]["num"]
-        return accuracy, 100 * statistics.mean(t["right"] / t["num"] for t in tasks)
+        task, families = suites[suite.stem], suites[general.stem]["tasks"].values()
+        return {
+            "task": 100 * task["right"] / task["num"],
+            "gold": task["gold_loglik"],
+            "general": 100 * statistics.mean(f["right"] / f["num"] for f in families),
+        }
 
-    table = {}
+    found = {}
     for regime in REGIMES:
-        demonstrations, suite = regime_files(regime, data, rows, items[0])
-        version = run("import", path=str(demonstrations), to=regime)["version"]
-        accuracy, before = points("pocket", suite)
-        table[regime] = {"base": {"task": round(accuracy, 1), "general": round(before, 1)}}
-        for objective in OBJECTIVES:
-            tuned = run("sft", name=version, model="pocket", objective=objective)
-            accuracy, after = points(tuned["out"], suite)
-            measured = json.loads((Path(tuned["out"]) / "telemetry.json").read_text())
-            table[regime]["base"]["mean_p"] = round(measured["base"]["means"]["p"], 3)
-            table[regime][objective] = {
-                "task": round(accuracy, 1),
-                "forgotten": round(before - after, 1),
-                "mean_gate_at_first": round(measured["base"]["means"]["gate"], 3),
-                "mean_gate_at_last": round(measured["tuned"]["means"]["gate"], 3),
-            }
-            print(regime, objective, json.dumps(table[regime][objective]), file=sys.stderr, flush=True)
-    return table
+        suite = files.write_rows(data / f"{regime}-suite.jsonl", drawn(regime, "test", items[0], seed=7))
+        base = measured("pocket", suite)
+        by_objective: dict[str, list[dict[str, float]]] = {objective: [] for objective in OBJECTIVES}
+        for seed in seeds:
+            demonstrations = data / f"{regime}-{seed}.jsonl"
+            files.write_rows(demonstrations, drawn(regime, "train", rows, seed))
+            version = run("import", path=str(demonstrations), to=f"{regime}-{seed}")["version"]
+            for objective in OBJECTIVES:
+                model = run("sft", name=version, model="pocket", objective=objective, seed=seed)["out"]
+                tuned = measured(model, suite)
+                means = json.loads((Path(model) / "telemetry.json").read_text())
+                figures = {
+                    "task": tuned["task"],
+                    "gold": tuned["gold"] - base["gold"],
+                    "forgotten": base["general"] - tuned["general"],
+                    "gate_first": means["base"]["means"]["gate"],
+                    "gate_last": means["tuned"]["means"]["gate"],
+                    "base_p": means["base"]["means"]["p"],
+                }
+                by_objective[objective].append(figures)
+                print(regime, seed, objective, json.dumps(figures), file=sys.stderr, flush=True)
+        base["mean_p"] = statistics.mean(f["base_p"] for f in by_objective["nll"])
+        found[regime] = {"base": base, "objectives": by_objective}
+    return found
+
+
+def show(found: dict[str, Any]) -> bool:
+    """Print the means over seeds, with the least and largest; return whether the bases differ as they should."""
+    for regime, of in found.items():
+        base = of["base"]
+        print(f"{regime}: base {base['task']:.1f} % right, mean p of the demonstrations {base['mean_p']:.3f}")
+        print(f"  {'':8}" + "".join(f"{name:>24}" for name in FIGURES))
+        for objective, by_seed in of["objectives"].items():
+            cells = []
+            for name, digits in FIGURES.items():
+                values = [figures[name] for figures in by_seed]
+                low, high = min(values), max(values)
+                spread = f" [{low:.{digits}f} {high:.{digits}f}]" if len(values) > 1 else ""
+                cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
+            print(f"  {objective:8}" + "".join(f"{cell:>24}" for cell in cells))
+    means = [of["base"]["mean_p"] for of in found.values()]
+    held = all(above > below for above, below in pairwise(means))
+    print(f"mean p falls from {' to '.join(found)}: {'ok' if held else 'MISSED'}")
+    return held
 
 
 def main() -> None:
@@ -259,7 +284,7 @@ def main() -> None:
     verbs.add_parser("peak").add_argument("variant")  # one process of `memory`
     asked = verbs.add_parser("regimes")
     asked.add_argument("--out", type=Path, required=True)
-    asked.add_argument("--rows", type=int, default=300)
+    asked.add_argument("--rows", type=int, default=800)
     asked.add_argument(
         "--items",
         type=int,
@@ -267,12 +292,13 @@ def main() -> None:
         default=(120, 16),
         help="questions of the task, and of each general family",
     )
-    asked.add_argument("--lr", type=float, default=3e-4)
+    asked.add_argument("--lr", type=float, default=5e-4)
     asked.add_argument("--epochs", type=int, default=3)
+    asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
     if args.verb == "regimes":
-        print(json.dumps(regimes(args.out, args.rows, tuple(args.items), args.lr, args.epochs), indent=1))
-        return
+        sft = {"lr": args.lr, "epochs": args.epochs, "batch_size": 8, "checkpoints": 0}
+        sys.exit(0 if show(regimes(args.out, args.rows, tuple(args.items), sft, args.seeds)) else 1)
     if args.verb == "peak":
         print(peak(args.variant))
         return
@@ -280,6 +306,7 @@ def main() -> None:
     held = all(rows[v]["ratio"] <= BOUND for v in OURS)
     shape = {"rows": ROWS, "length": LENGTH, "vocabulary": VOCABULARY, **SHAPE}
     print(json.dumps({**shape, args.verb: rows, "bound": BOUND, "held": held}, indent=1))
+    sys.exit(0 if held else 1)
 
 
 if __name__ == "__main__":
