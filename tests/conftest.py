@@ -51,6 +51,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model("llama", tmp_path_factory.mktemp("models") / "llama")
 
 
+@pytest.fixture(scope="session")
+def tokenizer_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tokenizer without a model: the weights are a server's."""
+    from tests.models import make_tokenizer
+
+    path = tmp_path_factory.mktemp("models") / "tokenizer"
+    make_tokenizer().save_pretrained(path)
+    return path
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a command did."""

@@ -31,11 +31,8 @@ SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=16)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tokenizer without a model: the weights are the server's."""
-    path = tmp_path_factory.mktemp("served")
-    make_tokenizer().save_pretrained(path)
-    return path
+def folder(tokenizer_alone: Path) -> Path:
+    return tokenizer_alone
 
 
 @pytest.fixture

@@ -16,16 +16,13 @@ from curate.store import Store
 from pipelines.jobs import models
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
-from tests.models import make_tokenizer
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2."}]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("served")
-    make_tokenizer().save_pretrained(path)
-    return path
+def folder(tokenizer_alone: Path) -> Path:
+    return tokenizer_alone
 
 
 @pytest.fixture
