@@ -36,6 +36,7 @@ from curate.fingerprint import seed_of
 from curate.records import Candidate, Decision, DecisionKind, Messages, Verdict
 
 CANARY: Messages = [{"role": "user", "content": "Hello"}]
+ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 STAGES = ("generate", "score", "choose")
 
 T = TypeVar("T")
@@ -233,8 +234,7 @@ class Worker:
             )
 
         def probe() -> None:
-            one_token = replace(sampling, max_tokens=1)
-            uncached(self.engine).sample([CANARY], 1, one_token, seeds=[[0]], adapter=adapter)
+            canary(self.engine, sampling, adapter=adapter)
 
         with self.timed("generate"):
             return each(sample, len(asked), probe)
@@ -339,6 +339,12 @@ class Worker:
             yield
         finally:
             self.seconds[stage] += monotonic() - started
+
+
+def canary(engine: Engine, sampling: Sampling = ONE_TOKEN, *, adapter: bool = False) -> None:
+    """Ask for one token, past any cache. Raises what the engine raises: then it is dead, and the rows are not bad."""
+    one = replace(sampling, max_tokens=1)
+    uncached(engine).sample([CANARY], 1, one, seeds=[[0]], adapter=adapter)
 
 
 def each(

@@ -30,7 +30,7 @@ from agent.ledger import STOPS, alarms
 from agent.lora import lora_config
 from agent.processes import Processes
 from agent.runlog import Metrics, last_checkpoint, save_adapter
-from agent.scorer import ScoredGroup, Scorer, Weights
+from agent.scorer import ScoredGroup, Scorer
 from agent.trainer import arguments, order, trainer_class
 from curate import chat
 from curate.fingerprint import prompt_hash, seed_of
@@ -129,17 +129,9 @@ class Session:
             seed=config.seed,
             path=self.out / ANCHORS,
         )
-        weights = Weights.of(
-            config.mode,
-            config.lambda_dist,
-            config.lambda_div,
-            lambda_copy=config.lambda_copy,
-            soft_gate=config.soft_gate,
-            scored_under=config.scored_under,
-        )
         embed = sentence_embedder(config.embedding) if config.embedding else None
         self.scorer = Scorer(
-            self.engine, self.gate, self.anchors, weights, embed=embed, scale=config.scale_rewards
+            self.engine, self.gate, self.anchors, config.weights, embed=embed, scale=config.scale_rewards
         )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         bf16 = device == "cuda" and torch.cuda.is_bf16_supported()

@@ -36,6 +36,7 @@ from curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from agent.grpo import Session
+    from agent.scorer import Weights
 
 MANIFEST, METRICS, JOB = "manifest.json", "metrics.jsonl", "job.json"
 COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
@@ -154,6 +155,20 @@ class LearnConfig(BaseModel):
             if where and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} has no effect {where}")
         return self
+
+    @property
+    def weights(self) -> Weights:
+        """Mode and weights of the reward, those that are None filled in."""
+        from agent.scorer import Weights
+
+        return Weights.of(
+            self.mode,
+            self.lambda_dist,
+            self.lambda_div,
+            lambda_copy=self.lambda_copy,
+            soft_gate=self.soft_gate,
+            scored_under=self.scored_under,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent import generated, prompts
-from agent.batch import each
-from agent.engine import Engine, Sample, Sampling, uncached
+from agent.batch import canary, each
+from agent.engine import Engine, Sample, Sampling
 from agent.gating import GateJob
 from agent.generated import Count, GeneratedResult, Proposal
 from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
@@ -215,5 +215,4 @@ class _Worker:
         proposal.drawn_tokens += len(sample.token_ids)
 
     def _probe(self) -> None:
-        one, engine = Sampling(1.0, 1.0, 1), uncached(self.engine)
-        engine.sample([[{"role": "user", "content": "Hello"}]], 1, one, seeds=[[0]], adapter=False)
+        canary(self.engine)

@@ -49,7 +49,8 @@ def engine(
         load_tokenizer(path)
     adapter = adapter_folder(Path(agent)) if agent is not None else None
     cache = Path(store.root) / REQUESTS if store is not None else None
-    agent_id = identity.model(str(adapter)) if adapter is not None else None
+    # of the engines only a server keeps answers, and by it
+    agent_id = identity.model(str(adapter)) if adapter is not None and settings.type == "http" else None
     opened = open_engine(settings, path, adapter, agent_id=agent_id, cache=cache)
     if adapter is not None:
         from agent import probe
