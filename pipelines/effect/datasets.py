@@ -17,6 +17,7 @@ from curate.records import DecisionKind
 from curate.selection import hashed_words_ND
 from curate.store import Store
 from pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
+from pipelines.effect.table import rows_of
 from pipelines.stages import StageOutcome
 
 REWRITTEN = (DecisionKind.REWRITE.value, DecisionKind.REPAIR.value)
@@ -106,9 +107,8 @@ def all_rewrote(
 def markdown(found: Sequence[DataSet]) -> str:
     """A table for a README."""
     heads = ("SFT data", "seeds", "rows", "rewritten", "tokens", "steps", "start loss", *SPOKEN, "made in")
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for data in found:
-        cells = [
+    rows = (
+        [
             data.label,
             str(data.num_seeds),
             f"{data.rows:.0f}",
@@ -119,8 +119,9 @@ def markdown(found: Sequence[DataSet]) -> str:
             *("" if (d := data.diversity[name]) is None else f"{d:.2f}" for name in DIVERSITY),
             f"{data.seconds:.0f} s",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        for data in found
+    )
+    return "\n".join(rows_of(heads, rows)) + "\n"
 
 
 def _makers(arm: Arm, seed: int) -> list[str]:

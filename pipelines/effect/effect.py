@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.scorer import Weights
 from curate.errors import UsageError
 from curate.fingerprint import fingerprint
 from pipelines import identity, stages
@@ -40,6 +39,9 @@ from pipelines.runs import write_whole
 from pipelines.stages import StageOutcome
 from train.compare import compare
 from train.results import EvalResult
+
+if TYPE_CHECKING:
+    from agent.scorer import Weights
 
 DECIDED = {
     "sft": ("lr", "objective", "lora_rank", "checkpoints", "seed"),
@@ -105,7 +107,8 @@ class Measured:
 
     def at_best(self, arms: Sequence[Arm], target: str, grid: Grid) -> dict[Arm, Point]:
         """Where each arm lies at its learning rate, on the half that chooses."""
-        return {arm: self.points(arm, target)[self.best_lr(arm, target, grid)] for arm in arms}
+        found = {arm: self.points(arm, target) for arm in arms}
+        return {arm: by_lr[best(by_lr, grid.slack)] for arm, by_lr in found.items()}
 
     def versions(self) -> dict[tuple[str, int], str]:
         """(rows, seed) -> the version that holds them."""
@@ -177,8 +180,10 @@ def run(
     """
     began = time.monotonic()
     measured = Measured()
-    for agent in grid.agents:  # what the last one's mode refuses is refused before the first one learns
-        config.over({"learn": {"mode": agent.removeprefix("agent-")}}).section("learn")
+    # of all agents now: what the last one's mode refuses is refused before the first one learns
+    rewards = {
+        agent: config.section("learn", mode=agent.removeprefix("agent-")).weights for agent in grid.agents
+    }
     learning = config.section("learn")
     settings = {
         "rewriting": config.given.get("rewrite"),
@@ -205,7 +210,7 @@ def run(
 
         work(study_phase(grid, chosen, lrs, some_rewritten_by=some_rewritten_by))
     result = summary(measured, grid, subject, chosen, out)
-    decided = fixed(grid, subject, learning)
+    decided = fixed(grid, subject, rewards)
     result |= {
         "model": model,
         "fixed": decided,
@@ -216,27 +221,16 @@ def run(
     return result
 
 
-def fixed(grid: Grid, subject: Subject, learning: Any) -> dict[str, Any]:
-    """What is decided before anything is run: the grid, its bounds, the questions, and the weights of every reward,
-    those that `learning` (a LearnConfig) leaves to the mode filled in. Its fingerprint stands in the result.
+def fixed(grid: Grid, subject: Subject, rewards: Mapping[str, Weights]) -> dict[str, Any]:
+    """What is decided before anything is run: the grid, its bounds, the questions, and the weights of every agent's
+    reward. Its fingerprint stands in the result.
     """
-    weights = {
-        agent: asdict(
-            Weights.of(
-                agent.removeprefix("agent-"),  # type: ignore[arg-type]
-                learning.lambda_dist,
-                learning.lambda_div,
-                lambda_copy=learning.lambda_copy,
-            )
-        )
-        for agent in grid.agents
-    }
     return {
         "grid": grid.model_dump(mode="json"),
         "bounds": table.BOUNDS,
         "questions": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in subject.suites},
         "target": subject.target,
-        "rewards": weights,
+        "rewards": {agent: asdict(weights) for agent, weights in rewards.items()},
     }
 
 

@@ -68,7 +68,7 @@ def own_data(demonstrations: Path, suites: list[Path], target: str, grid: Grid) 
         raise UsageError(
             f"the only suite {suites[0]} is the target: forgetting needs a suite of something else. Add --suite FILE."
         )
-    if not any(path.suffix in harness.SUFFIXES for path in suites):
+    if not any(map(harness.is_task, suites)):
         _check_halves(load_suites(suites), target)
     num_rows = sum(batch.num_rows for batch in ingest.read(demonstrations).batches())
     seeds = max(grid.seeds, grid.headline_seeds)

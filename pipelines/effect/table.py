@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ BOUNDS = {
     "max_points_rehearsed": MAX_POINTS,
     "max_ratio_rehearsed": MAX_REHEARSED,
 }
+FIGURES = ("downstream", "forgetting", "of demonstrations'", "start loss")
+"""Heads of the columns that every table of arms ends in."""
 NUM_CURVE_RESAMPLES = 2000
 
 
@@ -295,23 +297,29 @@ def section(arm: Arm) -> str:
 
 def markdown(results: Sequence[ArmResult], base: Mapping[str, float]) -> str:
     """The tables for a README. `base` has downstream and general."""
-    head = [
-        "| SFT data, objective | lr | seeds | steps | downstream | forgetting | of demonstrations' | start loss |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ("SFT data, objective", "lr", "seeds", "steps", *FIGURES)
     lines = [
         f"Backbone before SFT: downstream {base['downstream']:.1f}, general {base['general']:.1f}. Intervals of 95 %."
     ]
     for title, _ in SECTIONS:
         if chosen := [result for result in results if section(result.arm) == title]:
-            lines += ["", f"**{title}**", "", *head, *map(_line, chosen)]
+            lines += ["", f"**{title}**", "", *rows_of(heads, map(_cells, chosen))]
     return "\n".join(lines) + "\n"
 
 
-def _line(result: ArmResult) -> str:
+def rows_of(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+        *(f"| {' | '.join(cells)} |" for cells in rows),
+    ]
+
+
+def _cells(result: ArmResult) -> list[str]:
     against = result.against_demonstrations
     ratio = against.forgetting_ratio if against else None
-    cells = [
+    return [
         result.arm.label,
         f"{result.lr:g}",
         str(result.num_seeds),
@@ -321,21 +329,15 @@ def _line(result: ArmResult) -> str:
         "" if ratio is None else within(ratio),
         f"{result.start_loss:.3f}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def rivals_markdown(found: Sequence[Rival], best: str) -> str:
     """The best agent against every other rewriter, for a README."""
     if not found:
         return ""
-    lines = [
-        f"**{Arm(best).label} against other rewriters** (agent minus the other)",
-        "",
-        "| | downstream | forgetting | start loss | clearly better in | clearly worse in |",
-        "|---|---|---|---|---|---|",
-    ]
-    for rival in found:
-        cells = [
+    heads = ("", "downstream", "forgetting", "start loss", "clearly better in", "clearly worse in")
+    rows = (
+        [
             rival.name,
             str(rival.downstream),
             str(rival.forgetting),
@@ -343,62 +345,54 @@ def rivals_markdown(found: Sequence[Rival], best: str) -> str:
             ", ".join(rival.better) or "nothing",
             ", ".join(rival.worse) or "nothing",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        for rival in found
+    )
+    title = f"**{Arm(best).label} against other rewriters** (agent minus the other)"
+    return "\n".join([title, "", *rows_of(heads, rows)]) + "\n"
 
 
 def curves_markdown(curves: Mapping[Arm, Sequence[CurvePoint]]) -> str:
     """Every arm at every learning rate: points on the target / points forgotten, each with its interval."""
     lrs = sorted({point.lr for curve in curves.values() for point in curve})
     heads = ["downstream / forgetting at lr", *(f"{lr:g}" for lr in lrs)]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for arm, curve in curves.items():
         by_lr = {p.lr: f"{points(p.downstream)} / {points(p.forgetting)}" for p in curve}
-        lines.append(f"| {' | '.join([arm.label, *(by_lr.get(lr, '') for lr in lrs)])} |")
-    return "\n".join(lines) + "\n"
+        rows.append([arm.label, *(by_lr.get(lr, "") for lr in lrs)])
+    return "\n".join(rows_of(heads, rows)) + "\n"
 
 
 def bounds_markdown(found: Sequence[Bound]) -> str:
     """The figures to reach, and whether they were."""
     said = {True: "yes", False: "**no**", None: "not measurable"}
-    lines = ["| figure to reach | found | held |", "|---|---|---|"]
-    lines += [f"| {bound.name} | {bound.found} | {said[bound.held]} |" for bound in found]
-    return "\n".join(lines) + "\n"
+    rows = ([bound.name, bound.found, said[bound.held]] for bound in found)
+    return "\n".join(rows_of(("figure to reach", "found", "held"), rows)) + "\n"
 
 
 def backbones_markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The headline arms on every backbone, for a README. `results` are those of `effect.run` by backbone."""
-    heads = (
-        "backbone",
-        "SFT data",
-        "lr",
-        "seeds",
-        "downstream",
-        "forgetting",
-        "of demonstrations'",
-        "start loss",
-    )
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for backbone, result in results.items():
         base = result["base"]
-        before = f"{base['downstream']:.1f} | general {base['general']:.1f}"
-        lines.append(f"| {backbone} | before SFT | | | {before} | | |")
+        before = [f"{base['downstream']:.1f}", f"general {base['general']:.1f}"]
+        rows.append([backbone, "before SFT", "", "", *before, "", ""])
         headline = [Arm(data).name for data in (DEMONSTRATIONS, PROMPT, result["best_agent"], ORACLE)]
         by_name = {arm["name"]: arm for arm in result["arms"]}
         for arm in (by_name[name] for name in headline if name in by_name):
             ratio = (arm["against_demonstrations"] or {}).get("forgetting_ratio")
-            cells = [
-                "",
-                arm["label"],
-                f"{arm['lr']:g}",
-                str(arm["num_seeds"]),
-                f"{arm['downstream']:.1f}",
-                points(Interval(**arm["forgetting"])),
-                within(Interval(**ratio)) if ratio else "",
-                f"{arm['start_loss']:.3f}",
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            rows.append(
+                [
+                    "",
+                    arm["label"],
+                    f"{arm['lr']:g}",
+                    str(arm["num_seeds"]),
+                    f"{arm['downstream']:.1f}",
+                    points(Interval(**arm["forgetting"])),
+                    within(Interval(**ratio)) if ratio else "",
+                    f"{arm['start_loss']:.3f}",
+                ]
+            )
+    return "\n".join(rows_of(("backbone", "SFT data", "lr", "seeds", *FIGURES), rows)) + "\n"
 
 
 def plain(
