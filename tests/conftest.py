@@ -103,7 +103,9 @@ def recast_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         # tests that a shell has put into the background ignore Ctrl-C, and so would every child of theirs
         kwargs.setdefault("preexec_fn", partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", *map(str, args)],
+            # the command as installed: `python -m` dies of an interrupt that met exec() of source code (a dataclass
+            # being defined), whatever exit code the caught exception leads to
+            [Path(sys.executable).with_name("recast"), *map(str, args)],
             cwd=kwargs.pop("cwd", tmp_path),
             env=os.environ | {"PYTHONPATH": str(ROOT)} | kwargs.pop("env", {}),
             stdout=subprocess.PIPE,
