@@ -29,6 +29,7 @@ from agent.attention import cpu_attention
 from agent.decode import decode, left_pad, prefill
 from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
 from agent.kv_cache import attends_to_all, cache_rows, make_cache
+from curate import chat
 from curate.errors import ModelError
 from curate.records import Messages
 
@@ -122,8 +123,8 @@ class HFEngine:
 
     @property
     def eos_ids(self) -> list[int]:
-        """Tokens that end a completion (`agent.tokens.eos_ids`)."""
-        return tokens.eos_ids(self.tokenizer, getattr(self.model, "generation_config", None))
+        """Tokens that end a completion (`curate.chat.eos_ids`)."""
+        return chat.eos_ids(self.tokenizer, getattr(self.model, "generation_config", None))
 
     @property
     def fingerprint(self) -> str:

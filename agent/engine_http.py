@@ -24,7 +24,7 @@ from agent import tokens
 from agent.engine import STOP, Sample, Sampling, Score, check_seeds, refused
 from agent.http_client import Client, Refusal, ServerError
 from agent.request_cache import RequestCache
-from curate.chat import template_id
+from curate import chat
 from curate.errors import ModelError, UsageError
 from curate.fingerprint import fingerprint
 from curate.records import Messages
@@ -111,7 +111,7 @@ class HTTPEngine:
             tokenizer,
             served_model=served_model,
             served_agent=served_agent,
-            eos_ids=tokens.eos_ids(tokenizer, tokens.declared_generation(path)),
+            eos_ids=chat.eos_ids(tokenizer, tokens.declared_generation(path)),
             max_length=min((n for n in lengths if n), default=tokens.declared_length(path)),
             is_vllm=is_vllm,
             agent_id=agent_id,
@@ -131,7 +131,7 @@ class HTTPEngine:
     @property
     def fingerprint(self) -> str:
         """Identity of the served name and of the template (16 hex digits); a server shows nothing of its weights."""
-        return fingerprint([self.name, self.served_model, template_id(self.tokenizer)])[:16]
+        return fingerprint([self.name, self.served_model, chat.template_id(self.tokenizer)])[:16]
 
     def sample(
         self,

@@ -19,6 +19,7 @@ from typing import Any
 
 from agent import tokens
 from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
+from curate import chat
 from curate.errors import MissingDependencyError, ModelError
 from curate.fingerprint import fingerprint
 from curate.records import Messages
@@ -110,7 +111,7 @@ class VLLMEngine:
         return cls(
             llm,
             tokenizer,
-            eos_ids=tokens.eos_ids(tokenizer, tokens.declared_generation(path)),
+            eos_ids=chat.eos_ids(tokenizer, tokens.declared_generation(path)),
             weights=_weights(path),
             adapter=adapter,
         )

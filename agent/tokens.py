@@ -59,13 +59,6 @@ def texts(tokenizer: Any, drawn: Sequence[Sequence[int]], eos_ids: Sequence[int]
     )
 
 
-def eos_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
-    """Tokens that end a completion: the template's, the tokenizer's, and those that the generation config adds."""
-    declared = getattr(generation_config, "eos_token_id", None) or []
-    declared = [declared] if isinstance(declared, int) else list(declared)
-    return sorted({chat.end_of_turn(tokenizer), tokenizer.eos_token_id, *declared})
-
-
 def declared_generation(path: str | Path) -> Any:
     """The generation config of a model whose weights are not loaded here; None where it has none."""
     from transformers import AutoConfig, GenerationConfig

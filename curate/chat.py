@@ -74,6 +74,13 @@ def end_of_turn(tokenizer: Any) -> int:
     return ids[0] if ids and ids[0] in tokenizer.added_tokens_decoder else tokenizer.eos_token_id
 
 
+def eos_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
+    """Tokens that end a completion: the template's, the tokenizer's, and those that the generation config adds."""
+    declared = getattr(generation_config, "eos_token_id", None) or []
+    declared = [declared] if isinstance(declared, int) else list(declared)
+    return sorted({end_of_turn(tokenizer), tokenizer.eos_token_id, *declared})
+
+
 def encode(tokenizer: Any, messages: Messages, completion: str) -> tuple[list[int], list[int]]:
     """Return `(prompt ids, completion ids + end of turn)` of one row."""
     return prompt_ids(tokenizer, messages), completion_ids(tokenizer, completion)

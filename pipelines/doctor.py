@@ -255,8 +255,8 @@ def template_health(tokenizer: Any) -> Iterator[Finding]:
             "template",
             "note",
             f"an assistant turn ends in {end!r}, not in eos_token {tokenizer.eos_token!r}",
-            "recast trains, scores and stops at the former; for other tools, name it as eos_token in "
-            "tokenizer_config.json or in generation_config.json",
+            "recast trains, scores and stops at the former, and models of `recast sft` name it; for other "
+            "models and tools, name it as eos_token in tokenizer_config.json or in generation_config.json",
         )
     elif end not in shown.removeprefix(prompted):
         yield Finding(

@@ -28,7 +28,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from curate.chat import template_id
+from curate.chat import eos_ids, template_id
 from curate.errors import DataError, UsageError
 from curate.fingerprint import fingerprint
 from train.examples import Example, order, tokenize
@@ -331,6 +331,8 @@ def _save(model: Any, tokenizer: Any, dtype: Any, config: SftConfig, out: Path) 
     if config.lora_rank is not None:
         model.save_pretrained(out / "adapter")
         model = model.merge_and_unload()
+    # servers and generate() stop at what this names, and the model has learnt to stop where its template does
+    model.generation_config.eos_token_id = eos_ids(tokenizer, model.generation_config)
     model.to(dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
     return model

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.chat import encode
+from curate.chat import encode, end_of_turn
 from curate.errors import DataError, UsageError
 from tests import models
 from train.examples import IGNORED, Example, collate, order, tokenize
@@ -234,6 +234,22 @@ def test_saved_in_the_dtype_that_came_in(base, tmp_path):
     result = sft(ROWS[:8], tmp_path / "bf16", SftConfig(**{**FAST, "epochs": 1}), tmp_path / "out")
     assert result.dtype == "bfloat16"
     assert {t.dtype for t in weights(result.out).values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("lora_rank", [None, 4])
+def test_the_tuned_model_stops_at_its_templates_end_of_turn_in_other_tools(base, tmp_path, lora_rank):
+    from transformers import GenerationConfig
+
+    model, tokenizer = load(base)
+    other = tokenizer.convert_tokens_to_ids("<|im_start|>")
+    assert end_of_turn(tokenizer) != other
+    model.generation_config.eos_token_id = other  # as Gemma's base models name <eos> alone
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    config = SftConfig(**{**FAST, "epochs": 1}, lora_rank=lora_rank)
+    result = sft(ROWS[:8], tmp_path / "base", config, tmp_path / "out")
+    saved = GenerationConfig.from_pretrained(result.out)
+    assert set(saved.eos_token_id) == {end_of_turn(tokenizer), other}
 
 
 def test_lora_leaves_a_merged_model_and_its_adapter(base, tmp_path):
