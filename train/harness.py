@@ -33,13 +33,17 @@ def measure(
     model: str | Path,
     *,
     adapter: str | Path | None = None,
+    dtype: str = "auto",
+    device: str | None = None,
     batch_size: int = 16,
+    max_length: int | None = None,
     max_tokens: int | None = None,
 ) -> list[ItemResult]:
     """Ask `model` (a folder or hub id, with a LoRA `adapter` on it) the questions of task files.
 
-    `max_tokens` bounds written answers, whatever the tasks say. Raises MissingDependencyError without lm-eval, and
-    DataError for a file that is no task or has no metric of 0 or 1.
+    `dtype` and `device` are those of `train.model.load`. Prompts over `max_length` tokens (default: what the model
+    takes) lose their beginning, as is the harness's way. `max_tokens` bounds written answers, whatever the tasks say.
+    Raises MissingDependencyError without lm-eval, and DataError for a file that is no task or has no metric of 0 or 1.
     """
     try:
         harness = importlib.import_module("lm_eval")
@@ -54,14 +58,19 @@ def measure(
         config = read_task(path)
         said = harness.simple_evaluate(
             model="hf",
-            model_args={"pretrained": str(model), **({"peft": str(adapter)} if adapter else {})},
+            model_args={
+                "pretrained": str(model),
+                "dtype": dtype,
+                "max_length": max_length,
+                **({"peft": str(adapter)} if adapter else {}),
+            },
             tasks=[config],
             # the defaults are thousands of files; a local task needs none
             task_manager=manager_class(include_path=str(path.parent), include_defaults=False),
             apply_chat_template=True,
             batch_size=batch_size,
             gen_kwargs=None if max_tokens is None else {"max_gen_toks": max_tokens},
-            device=default_device(),
+            device=device or default_device(),
             log_samples=True,
             bootstrap_iters=0,
             verbosity="ERROR",

@@ -151,7 +151,14 @@ def job(
         # only a size that somebody asked for: the default is meant for the engine
         size = {"batch_size": settings.batch_size} if "batch_size" in settings.model_fields_set else {}
         measured = harness.measure(
-            tasks, model_path(str(model)), adapter=adapter, max_tokens=max_tokens, **size
+            tasks,
+            model_path(str(model)),
+            adapter=adapter,
+            dtype=settings.dtype,
+            device=settings.device,
+            max_length=settings.max_length,
+            max_tokens=max_tokens,
+            **size,
         )
         result = EvalResult(result.model, (*result.items, *measured))
     file = Path(out or run.folder / "results.jsonl")

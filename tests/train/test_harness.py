@@ -12,6 +12,7 @@ import yaml
 
 from curate.errors import DataError
 from train.harness import is_task, item_results, measure, read_task, writes_answers
+from train.model import default_device
 from train.results import Outcome
 
 CHOICES = {
@@ -113,6 +114,18 @@ def test_batch_size_and_longest_answer_reach_the_harness_where_they_are_given(re
     assert asked() == (16, None)
 
 
+def test_how_the_model_is_loaded_is_what_the_engine_is_told(recast, tmp_path, fake_harness):
+    def asked(*options):
+        said = recast("eval", "model", "--suite", written(tmp_path), "-o", "e.jsonl", *options)
+        assert said.code == 0, said.err
+        given = fake_harness.asked[-1]
+        return given["device"], given["model_args"]["dtype"], given["model_args"]["max_length"]
+
+    settings = ("engine.device=cuda:1", "engine.dtype=float32", "engine.max_length=64")
+    assert asked(*(word for setting in settings for word in ("--set", setting))) == ("cuda:1", "float32", 64)
+    assert asked() == (default_device(), "auto", None)
+
+
 def test_whether_answers_are_written_is_what_the_task_says(tmp_path):
     assert writes_answers(written(tmp_path)) and not writes_answers(write_task(tmp_path))
     (tmp_path / "rest.yaml").write_text("task: rest\ninclude: base.yaml\n")
@@ -143,7 +156,7 @@ def test_the_harness_writes_no_more_than_is_allowed(tmp_path, tiny_model):
     config = {name: value for name, value in CHOICES.items() if name != "doc_to_choice"}
     exact = [{"metric": "exact_match"}]
     task = write_task(tmp_path, config | {"output_type": "generate_until", "metric_list": exact})
-    bounds = ({"max_tokens": 2}, {"max_tokens": 20, "batch_size": 2})
+    bounds: tuple[dict[str, Any], ...] = ({"max_tokens": 2}, {"max_tokens": 20, "batch_size": 2})
     short, long = (max(len(i.text) for i in measure([task], tiny_model, **given)) for given in bounds)
     assert 0 < short < long / 4
 
