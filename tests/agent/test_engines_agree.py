@@ -72,7 +72,7 @@ def make_adapter(model: Path, folder: Path) -> Path:
 def start_server(model: Path, adapter: Path, log: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--served-model-name", "tiny", "--dtype", "float32", "--max-model-len", MAX_LENGTH]
-    command += ["--enforce-eager", "--host", "127.0.0.1", "--port", port]
+    command += ["--enforce-eager", "--no-enable-chunked-prefill", "--host", "127.0.0.1", "--port", port]
     command += ["--enable-lora", "--max-lora-rank", 8, "--lora-modules", f"agent={adapter}"]
     command += ["--lora-target-modules", *MODULES]
     return subprocess.Popen(
@@ -185,6 +185,16 @@ def test_samples_have_seeds_of_their_own_and_the_models_untempered_scores(world:
         logits = world.hf.model(torch.tensor([head + sample.token_ids])).logits[0, len(head) - 1 : -1]
     expected = logits.log_softmax(-1)[range(len(sample.token_ids)), sample.token_ids]
     assert sample.logprobs == pytest.approx(expected.tolist(), abs=NEAR)
+
+
+@pytest.mark.parametrize("name", ["vllm", "http"])
+def test_prompts_that_no_single_step_of_vllm_holds_are_sampled_with_their_seeds(world: World, name: str) -> None:
+    prompts = [[{"role": "user", "content": f"Compute {n} / 2. " * 12}] for n in range(100, 180)]
+    lengths = [len(chat.prompt_ids(world.hf.tokenizer, prompt)) for prompt in prompts]
+    assert sum(lengths) > 2 * 4096 and max(lengths) < MAX_LENGTH - 8  # vLLM's step on a CPU, in process
+    sampling, seeds = Sampling(temperature=1.0, max_tokens=8), [[n] for n in range(80)]
+    drawn = world.others[name].sample(prompts, 1, sampling, seeds=seeds, adapter=True)
+    assert all(group[0].token_ids for group in drawn)
 
 
 @pytest.mark.parametrize("name", ["hf", "vllm", "http"])
