@@ -89,8 +89,8 @@ class VLLMEngine:
             options |= {"enable_lora": True, "max_loras": 1, **_lora_options(adapter)}
         if current_platform.is_cpu():
             eager = True if eager is None else eager
-            # vLLM (0.31) winds the generator of a seeded sample back where a step holds only the beginning of its prompt,
-            # which generators on a CPU cannot do: the first such batch ends the engine
+            # vLLM (0.31) winds the generator of a seeded sample back where a step holds only the beginning of its
+            # prompt, which generators on a CPU cannot do: the first such batch would end the engine
             options["enable_chunked_prefill"] = False
             if not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
                 options["kv_cache_memory_bytes"] = CPU_CACHE_GB << 30

@@ -188,7 +188,9 @@ def test_samples_have_seeds_of_their_own_and_the_models_untempered_scores(world:
 
 
 @pytest.mark.parametrize("name", ["vllm", "http"])
-def test_prompts_that_no_single_step_of_vllm_holds_are_sampled_with_their_seeds(world: World, name: str) -> None:
+def test_prompts_that_no_single_step_of_vllm_holds_are_sampled_with_their_seeds(
+    world: World, name: str
+) -> None:
     prompts = [[{"role": "user", "content": f"Compute {n} / 2. " * 12}] for n in range(100, 180)]
     lengths = [len(chat.prompt_ids(world.hf.tokenizer, prompt)) for prompt in prompts]
     assert sum(lengths) > 2 * 4096 and max(lengths) < MAX_LENGTH - 8  # vLLM's step on a CPU, in process
