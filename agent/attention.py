@@ -6,7 +6,7 @@ matrix products behind it take 0.65 ms in float32 from a float32 cache. For long
 twice as fast in float32 as in bfloat16, forward and backward, the casts included. So: float32 inside, the
 model's dtype outside.
 
-    with cpu_attention(model): ...   # does nothing on a GPU, or where the model does not use SDPA
+    with cpu_attention(model): ...   # does nothing on a GPU, or where the model does not use SDPA as an interface
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class Prefix:
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, mask_GP: torch.Tensor | None) -> None:
         self.keys, self.values = keys.contiguous(), values.contiguous()
         self.bias = None if mask_GP is None else _bias(mask_GP)
+        self.attended = False
 
     @property
     def num_tokens(self) -> int:
@@ -95,6 +96,7 @@ class Prefix:
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
     ) -> torch.Tensor:
         """Attention of one new token a row: query (N, heads, 1, head_dim), own keys (N, kv heads, S, head_dim)."""
+        self.attended = True
         rows, heads, tokens, dim = query.shape
         if tokens != 1:
             raise ValueError(f"a shared prefix is attended to one token at a time, found {tokens}")
@@ -133,7 +135,9 @@ def cpu_attention(model: Any) -> Iterator[None]:
     """Use this attention inside the block where it applies: a model on the CPU that would use SDPA."""
     config = model.config.get_text_config()
     before = config._attn_implementation
-    if before != "sdpa" or next(model.parameters()).device.type != "cpu":
+    # models that choose among attentions by themselves (Falcon) do not know this one
+    takes_any = getattr(model, "_supports_attention_backend", False)
+    if before != "sdpa" or not takes_any or next(model.parameters()).device.type != "cpu":
         yield
         return
     config._attn_implementation_internal = NAME

@@ -137,7 +137,7 @@ def decode(
     if steps == 0:
         return [[Decoded([], [], ended=False)] * k for _ in prompts]
 
-    shared = can_share(model.config)
+    shared = can_share(model)
     cache = make_cache(model.config, shared=shared)
     logits = prefill(model, ids, mask, cache)[:, -1].repeat_interleave(k, dim=0)
     past = SharedPast(cache, mask, k) if shared else ExpandedPast(cache, mask, k, steps, model.config)

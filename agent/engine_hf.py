@@ -14,7 +14,9 @@ Legend: G prompts, N rows, P prompt tokens, T completion tokens, V vocabulary, D
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from agent import tokens
 from agent.attention import cpu_attention
 from agent.decode import decode, left_pad, prefill
 from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
-from agent.kv_cache import attends_to_all, cache_rows, make_cache
+from agent.kv_cache import attends_to_all, cache_rows, keeps_states, make_cache
 from curate import chat
 from curate.errors import ModelError
 from curate.records import Messages
@@ -90,6 +92,11 @@ class HFEngine:
             )
         except (OSError, ValueError) as error:
             raise ModelError(f"{path} holds no causal LM: {tokens.first_line(error)}") from error
+        if "past_key_values" not in inspect.signature(type(model).forward).parameters:
+            raise ModelError(
+                f"{path} is a {type(model).__name__}, which keeps its past in a way of its own, and the engine hf "
+                "would sample without it. Choose --engine vllm or a server."
+            )
         tokenizer = tokens.load_tokenizer(path)
         if adapter is not None:
             from peft import PeftModel
@@ -247,12 +254,15 @@ class HFEngine:
             yield list(_cut(chunk, targets, self.batch_size, most))
 
     def _prefilled(self, prompts: Sequence[Sequence[int]]) -> Past:
-        """Caches of the different prompts, each but for its last token, which predicts the first target."""
+        """Caches of the different prompts, each but for its last token, which predicts the first target.
+
+        Nothing for a model that keeps states: it takes one up for a single token only, so each batch reads its prompts.
+        """
         heads = list(dict.fromkeys(tuple(p[:-1]) for p in prompts))
         place = {head: g for g, head in enumerate(heads)}
         cache = make_cache(self.model.config)
         mask_GP = torch.zeros((len(heads), 0), dtype=torch.bool, device=self.device)
-        if max(map(len, heads)):
+        if max(map(len, heads)) and not keeps_states(self.model.config):
             ids_GP, mask_GP = left_pad(heads, self.tokenizer.eos_token_id, self.device)
             prefill(self.model, ids_GP, mask_GP, cache)
         return Past(cache, mask_GP, place)
@@ -261,30 +271,35 @@ class HFEngine:
         self, prefilled: Past, prompts: list[list[int]], targets: list[list[int]], embed: bool
     ) -> tuple[list[Score], list[np.ndarray] | None]:
         device, pad = self.device, self.tokenizer.eos_token_id
-        group = torch.tensor([prefilled.place[tuple(p[:-1])] for p in prompts], device=device)
-        past, cache = prefilled.mask_GP[group], prefilled.cache
-        if past.shape[1] and attends_to_all(self.model.config):
-            cache = cache_rows(cache, group, max(map(len, targets)), self.model.config)
-        elif past.shape[1]:
-            cache.batch_select_indices(group)  # the only batch of its chunk
+        prompt_NP, past = left_pad(prompts, pad, device)
+        if keeps_states(self.model.config):
+            cache, read_NP, past = None, prompt_NP[:, :-1], past[:, :-1]
         else:
-            cache = make_cache(self.model.config)
+            group = torch.tensor([prefilled.place[tuple(p[:-1])] for p in prompts], device=device)
+            cache, read_NP, past = prefilled.cache, prompt_NP[:, :0], prefilled.mask_GP[group]
+            if past.shape[1] and attends_to_all(self.model.config):
+                cache = cache_rows(cache, group, max(map(len, targets)), self.model.config)
+            elif past.shape[1]:
+                cache.reorder_cache(group)  # the only batch of its chunk
+            else:
+                cache = make_cache(self.model.config)
 
         # the last prompt token predicts the first target, so T inputs give exactly the T logits needed
         lengths = torch.tensor([len(t) for t in targets], device=device)
         width = int(lengths.max())
         target_NT = torch.tensor([t + [pad] * (width - len(t)) for t in targets], device=device)
-        last = torch.tensor([p[-1] for p in prompts], device=device)
-        input_NT = torch.cat([last[:, None], target_NT[:, :-1]], dim=1)
+        input_NS = torch.cat([read_NP, prompt_NP[:, -1:], target_NT[:, :-1]], dim=1)
         valid_NT = torch.arange(width, device=device) < lengths[:, None]
+        mask = torch.cat([past, valid_NT], dim=1).long()
         captured: list[torch.Tensor] = []
         with captured_states(self.model, captured) if embed else nullcontext():
             logits_NTV = self.model(
-                input_ids=input_NT,
-                attention_mask=torch.cat([past, valid_NT], dim=1).long(),
-                position_ids=past.sum(dim=1, keepdim=True) + torch.arange(width, device=device),
+                input_ids=input_NS,
+                attention_mask=mask,
+                position_ids=(mask.cumsum(dim=1) - 1).clamp_(min=0)[:, -input_NS.shape[1] :],
                 past_key_values=cache,
-                use_cache=True,
+                use_cache=cache is not None,
+                logits_to_keep=width,
             ).logits
         at_M = valid_NT.flatten().nonzero()[:, 0]
         logp, entropy = token_scores(logits_NTV.flatten(0, 1), target_NT.flatten()[at_M], at_M)
@@ -298,7 +313,7 @@ class HFEngine:
         if not embed:
             return scores, None
         weights = (valid_NT / lengths[:, None]).to(captured[0].dtype)
-        states = torch.einsum("ntd,nt->nd", captured[0], weights).float().cpu().numpy()
+        states = torch.einsum("ntd,nt->nd", captured[0][:, -width:], weights).float().cpu().numpy()
         return scores, list(states)
 
     @contextmanager
@@ -361,9 +376,9 @@ def token_scores(
 
 @contextmanager
 def captured_states(model: Any, into: list[torch.Tensor]) -> Iterator[None]:
-    """Append the last hidden state of every forward inside to `into`, at no second pass."""
-    causal = model.get_base_model() if hasattr(model, "peft_config") else model
-    handle = causal.base_model.register_forward_hook(lambda _m, _a, out: into.append(out.last_hidden_state))
+    """Append the last hidden states of every forward inside, those that logits are made of, at no second pass."""
+    head = model.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda _, inputs: into.append(inputs[0]))
     try:
         yield
     finally:
@@ -386,5 +401,6 @@ def _backbone_parameters(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
         if hasattr(model, "peft_config"):
             if ".lora_" in name or ".modules_to_save." in name:
                 continue
-            name = name.removeprefix("base_model.model.").replace(".base_layer.", ".")
+            # experts have a layer around them for each of their matrices
+            name = re.sub(r"(\.base_layer)+\.", ".", name.removeprefix("base_model.model."))
         yield name, tensor

@@ -12,9 +12,10 @@ Legend: G prompts, K rows a prompt, N = G*K rows, P prompt tokens (padded).
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, LinearAttentionCacheLayerMixin
 
 from agent import attention
 
@@ -65,12 +66,6 @@ class SlabLayer(DynamicLayer):
         """Tokens in the slab."""
         return 0 if self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
 
-    def batch_repeat_interleave(self, repeats: int) -> None:
-        """Give every row `repeats` copies, next to each other."""
-        if repeats > 1:
-            super().batch_repeat_interleave(repeats)
-            self._key_slab = self._value_slab = None
-
     def rows(self, indices: torch.Tensor, room: int) -> SlabLayer:
         """A new layer that holds copies of the rows of `indices`, with `room` spare tokens behind them."""
         assert self.keys is not None and self.values is not None
@@ -85,14 +80,14 @@ class SlabLayer(DynamicLayer):
         layer.keys, layer.values = layer._key_slab[:, :, :used], layer._value_slab[:, :, :used]
         return layer
 
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep the rows of `indices` only, in that order, and the spare room."""
+    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
+        """Hold the rows of `beam_idx` only, in that order and as often as it names them, and the spare room."""
         used = self.num_stored
         if self._key_slab is None or self._value_slab is None:
-            super().batch_select_indices(indices)
+            super().reorder_cache(beam_idx)  # type: ignore[arg-type]
             return
-        self._key_slab = self._key_slab.index_select(0, indices)
-        self._value_slab = self._value_slab.index_select(0, indices)
+        self._key_slab = self._key_slab.index_select(0, beam_idx)
+        self._value_slab = self._value_slab.index_select(0, beam_idx)
         self.keys, self.values = self._key_slab[:, :, :used], self._value_slab[:, :, :used]
 
 
@@ -152,15 +147,48 @@ def cache_rows(cache: Cache, indices: torch.Tensor, room: int, config: Any) -> C
     return copied
 
 
-def can_share(config: Any) -> bool:
-    """Whether every layer attends to all past tokens, through `agent.attention`."""
-    return config.get_text_config()._attn_implementation == attention.NAME and attends_to_all(config)
+_FINDS_PREFIX: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def can_share(model: Any) -> bool:
+    """Whether every layer attends to all past tokens, through `agent.attention`, and meets a shared prefix there.
+
+    What hangs on the keys is lost where a model works on what it has cached before it attends, as latent attention
+    does (DeepSeek's): such a model would go on without its prompt. Tried out once a model, with two tokens.
+    """
+    config = model.config
+    if config.get_text_config()._attn_implementation != attention.NAME or not attends_to_all(config):
+        return False
+    if model not in _FINDS_PREFIX:
+        _FINDS_PREFIX[model] = _finds_prefix(model)
+    return _FINDS_PREFIX[model]
+
+
+def _finds_prefix(model: Any) -> bool:
+    cache: Any = make_cache(model.config, shared=True)
+    token = torch.zeros((1, 1), dtype=torch.long, device=next(model.parameters()).device)
+    model(input_ids=token, past_key_values=cache, use_cache=True)
+    if not all(layer.num_stored for layer in cache.layers):  # a layer that reads another one's cache
+        return False
+    for layer in cache.layers:
+        layer.share(None)
+    model(input_ids=token, past_key_values=cache, use_cache=True)
+    return all(layer.prefix.attended for layer in cache.layers)
 
 
 def attends_to_all(config: Any) -> bool:
     """Whether every layer of a model of `config` attends to all past tokens."""
     layers = DynamicCache(config=config).layers
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+def keeps_states(config: Any) -> bool:
+    """Whether a layer of a model of `config` keeps a state in place of keys and values, as linear attention does.
+
+    Many such layers take up their state for a single new token only.
+    """
+    layers = DynamicCache(config=config).layers
+    return any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in layers)
 
 
 class SharedPast:
@@ -191,7 +219,7 @@ class SharedPast:
         kept = self._mask[prompts]
         for prefix in {id(p): p for p in (layer.prefix for layer in self._cache.layers)}.values():  # type: ignore[attr-defined]
             prefix.select(prompts, kept)
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)  # type: ignore[arg-type]
         self._mask, self._k = kept, k
         return rows
 
@@ -200,7 +228,8 @@ class ExpandedPast:
     """The past of K rows a prompt, each row with its own copy of the prompt: works with any attention."""
 
     def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int, steps: int, config: Any) -> None:
-        cache.batch_repeat_interleave(k)
+        # of the ways in which transformers picks rows of a cache, the one that every kind of layer has
+        cache.reorder_cache(torch.arange(len(mask_GP), device=mask_GP.device).repeat_interleave(k))  # type: ignore[arg-type]
         self._cache, self._width = cache, mask_GP.shape[1]
         mask = mask_GP.repeat_interleave(k, dim=0)
         # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers
@@ -218,6 +247,6 @@ class ExpandedPast:
         if int(alive.sum()) > SHRINK_AT * len(alive):
             return None
         rows = alive.nonzero()[:, 0]
-        self._cache.batch_select_indices(rows)
+        self._cache.reorder_cache(rows)  # type: ignore[arg-type]
         self._mask = self._mask[rows]
         return rows

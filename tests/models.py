@@ -1,8 +1,8 @@
-"""Tiny random causal LMs of three architectures with a real tokenizer, made on the spot.
+"""Tiny random causal LMs of many architectures with a real tokenizer, made on the spot.
 
 Nothing can be downloaded where the tests run, so every test model is built here: a byte-level BPE
 tokenizer trained on the texts given (digits split singly, ChatML-like template with generation markers)
-and a two-layer Llama, Qwen2 or GPT-2 with head_dim 32 (vLLM on CPU refuses 16).
+and a two-layer Llama, Qwen2 or GPT-2 with head_dim 32 (vLLM on CPU refuses 16), or one of `OTHERS`.
 
     folder = make_model("llama", tmp_path / "m", texts=["2 + 2 = 4", ...])
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -16,6 +16,48 @@ from typing import Any
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2")
 HEAD_DIM = 32
+MOE = {"num_experts_per_tok": 2, "moe_intermediate_size": 64}
+OTHERS: dict[str, dict[str, Any]] = {
+    "gemma2": {
+        "sliding_window": 16,
+        "query_pre_attn_scalar": HEAD_DIM,
+    },  # every other layer sees a window; capped logits
+    "falcon": {"alibi": False, "head_dim": None},  # chooses its attention by itself
+    "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16},  # no SDPA
+    "deepseek_v3": {  # caches latents, from which keys and values are made
+        **MOE,
+        "n_routed_experts": 4,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": 1,
+        "num_key_value_heads": 2,
+        "kv_lora_rank": 16,
+        "q_lora_rank": 16,
+        "qk_nope_head_dim": 16,
+        "qk_rope_head_dim": 16,
+        "v_head_dim": 16,
+        "head_dim": 16,
+    },
+    "qwen3_next": {  # linear attention in all layers but the last
+        **MOE,
+        "layer_types": ["linear_attention", "full_attention"],
+        "num_experts": 4,
+        "shared_expert_intermediate_size": 64,
+        "linear_num_value_heads": 2,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": HEAD_DIM,
+        "linear_value_head_dim": HEAD_DIM,
+    },
+    "lfm2": {"layer_types": ["conv", "full_attention"], "block_ff_dim": 128},  # short convolutions
+    "falcon_h1": {  # attention and Mamba in one layer
+        "mamba_d_ssm": 64,
+        "mamba_n_heads": 4,
+        "mamba_d_head": 16,
+        "mamba_d_state": 16,
+    },
+    "mamba": {"state_size": 8},
+}
+"""Architectures whose past is of another kind, with what their configs need."""
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 
 # Qwen2's rule, for all three: transformers loads the tokenizer of a Qwen2 folder by its own class, which
@@ -95,7 +137,7 @@ def make_config(
     architecture: str, tokenizer: Any, *, hidden: int = 64, layers: int = 2, max_length: int = 1024
 ) -> Any:
     """Return the transformers config of a tiny model of `architecture` for `tokenizer`."""
-    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+    from transformers import AutoConfig, GPT2Config, LlamaConfig, Qwen2Config
 
     heads = hidden // HEAD_DIM
     common = {
@@ -128,7 +170,12 @@ def make_config(
         return LlamaConfig(head_dim=HEAD_DIM, **decoder, **common)
     if architecture == "qwen2":
         return Qwen2Config(**decoder, **common)
-    raise ValueError(f"architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+    if architecture in OTHERS:
+        given = {"head_dim": HEAD_DIM, **decoder, **common, **OTHERS[architecture]}
+        return AutoConfig.for_model(
+            architecture, **{k: v for k, v in given.items() if v is not None or k in common}
+        )
+    raise ValueError(f"architecture {architecture!r} is not one of {', '.join([*ARCHITECTURES, *OTHERS])}")
 
 
 def make_model(

@@ -64,7 +64,6 @@ def load(path: str | Path, dtype: str | Any = "auto", device: str | None = None)
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(path),
             dtype=getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype,
-            attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=Path(path).is_dir(),

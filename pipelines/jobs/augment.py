@@ -116,4 +116,5 @@ def show(result: dict[str, Any], console: Any) -> None:
     )
     for reason, rows in result["reasons"].items():
         console.print(f"  {rows:>7} dropped ({reason})", markup=False)
-    console.print(f"look at them: recast show {result['version']}", markup=False)
+    if result["num_kept"]:
+        console.print(f"look at them: recast show {result['version']}", markup=False)

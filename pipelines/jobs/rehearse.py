@@ -164,4 +164,5 @@ def show(result: dict[str, Any], console: Any) -> None:
             f"  {result['asked']} were asked for; draw more prompts a row with --set rehearse.oversample=3",
             markup=False,
         )
-    console.print(f"look at them: recast show {result['version']}", markup=False)
+    if result["num_kept"]:
+        console.print(f"look at them: recast show {result['version']}", markup=False)

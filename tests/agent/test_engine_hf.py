@@ -16,9 +16,10 @@ from agent.decode import decode, draw, uniforms
 from agent.engine import Engine, Sampling
 from agent.engine_hf import HFEngine, _cut
 from agent.kv_cache import attends_to_all
+from agent.lora import lora_config
 from curate import chat
 from curate.errors import ModelError
-from tests.models import ARCHITECTURES, load, make_gemma_tokenizer, make_model
+from tests.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]
 COMPLETIONS = ["48 / 2 = 24. The answer is 24.", "", "Tom has 1234 apples. " * 6, "24"]
@@ -75,6 +76,47 @@ def test_scores_equal_a_plain_float32_pass_over_each_row_alone(
         assert score.nll == pytest.approx(surprisal.mean().item(), abs=1e-4)
         assert score.entropy == pytest.approx(entropy.mean().item(), abs=1e-4)
         assert score.excess == pytest.approx((surprisal - entropy).sum().item(), abs=1e-3)
+
+
+@pytest.mark.parametrize("architecture", [name for name in OTHERS if name != "mamba"])
+def test_whatever_the_kind_of_past_samples_and_scores_are_those_of_plain_passes(
+    tmp_path: Path, architecture: str
+) -> None:
+    def plain(head: list[int], tail: list[int]) -> torch.Tensor:
+        with torch.no_grad():
+            logits = hf.model(torch.tensor([head + tail]), use_cache=False).logits[0, len(head) - 1 : -1]
+        return torch.log_softmax(logits.double(), dim=-1)
+
+    hf = HFEngine.load(make_model(architecture, tmp_path / "m", max_length=256), device="cpu")
+    drawn = hf.sample(PROMPTS, 2, GREEDY, seeds=[[1, 2]] * 4, adapter=False)
+    for prompt, group in zip(PROMPTS, drawn, strict=True):
+        for sample in group:
+            expected = plain(chat.prompt_ids(hf.tokenizer, prompt), sample.token_ids)
+            picked = expected[range(len(sample.token_ids)), sample.token_ids]
+            assert picked == pytest.approx(expected.amax(dim=-1), abs=1e-3)
+            assert sample.logprobs == pytest.approx(picked.tolist(), abs=1e-3)
+    prompts, completions = PROMPTS * 2, COMPLETIONS + COMPLETIONS[::-1]
+    scores, states = hf.score(prompts, completions, adapter=False, embed=True)
+    assert states is not None and states.shape == (8, hf.model.config.hidden_size)
+    for prompt, completion, score in zip(prompts, completions, scores, strict=True):
+        head, tail = chat.encode(hf.tokenizer, prompt, completion)
+        assert score.nll == pytest.approx(-plain(head, tail)[range(len(tail)), tail].mean().item(), abs=1e-4)
+
+
+def test_a_model_with_a_past_of_its_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="MambaForCausalLM, which keeps its past in a way of its own"):
+        HFEngine.load(make_model("mamba", tmp_path / "m"))
+
+
+@pytest.mark.parametrize("architecture", ["deepseek_v3", "falcon_h1"])
+def test_learning_adapts_every_kind_of_layer_and_the_backbone_stays_the_same(
+    tmp_path: Path, architecture: str
+) -> None:
+    from peft import get_peft_model
+
+    hf = engine(make_model(architecture, tmp_path / "m"))
+    adapted = get_peft_model(hf.model, lora_config(hf.model, 4, 8))
+    assert HFEngine(adapted, hf.tokenizer).fingerprint == engine(tmp_path / "m").fingerprint
 
 
 def test_a_sliding_window_is_scored_as_by_a_plain_pass(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_lora_leaves_a_merged_model_and_its_adapter(base, tmp_path):
     assert result.final_loss < result.start_loss
 
 
-@pytest.mark.parametrize("architecture", ["qwen2", "gpt2"])
+@pytest.mark.parametrize("architecture", ["qwen2", "gpt2", "gpt_oss", "falcon"])
 def test_other_architectures_train(architecture, tmp_path):
     folder = models.make_model(architecture, tmp_path / "m", hidden=32, scale=1)
     result = sft(ROWS[:8], folder, SftConfig(**{**FAST, "precision": "bf16", "epochs": 4}), tmp_path / "out")
