@@ -65,7 +65,7 @@ def check(engine: Engine, folder: Path) -> str | None:
     if recorded["cases"] and not _distance(expected_on, expected_off) > LEAST_EFFECT:
         note = (
             f"the agent {folder} changes nothing: no step of its learning was better than the untrained adapter, so "
-            "that its rewrites are those of the bare backbone. Learn longer, or at a higher learning rate."
+            "that its rewrites are those of the bare backbone. Learn longer, or at another learning rate."
         )
     elif not _distance(on, off) > LEAST_EFFECT:
         raise RefusedError(

@@ -67,4 +67,10 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(f"  stopped early: {STOPPED[result['stopped']]}", markup=False)
     for name, words in result["alarms"].items():
         console.print(f"  alarm {name}: {words}", markup=False)
+    if result["best_step"] == 0:
+        console.print(
+            "  no step was better than the untrained adapter, which is kept: learn longer, or at another learning rate",
+            markup=False,
+        )
+        return
     console.print(f"use it: recast rewrite {result['data']} --agent {result['out']} --as NAME", markup=False)

@@ -276,6 +276,22 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
     assert said.code == 0 and f"was learnt with another gate ({learnt['gate_id']})" in said.err
 
 
+@pytest.mark.parametrize(
+    ("best_step", "said"), [(0, "the untrained adapter, which is kept"), (8, "use it: recast")]
+)
+def test_learn_says_whether_there_is_an_agent_to_use(capsys, best_step, said):
+    from rich.console import Console
+
+    from pipelines.jobs import learn
+
+    at_best = {"out": "agent", "steps": 20, "rows": 100, "data": "sums@v1", "best_step": best_step}
+    nothing = {"before": {}, "best": {}, "alarms": {}, "stopped": "steps"}
+    learn.show(at_best | nothing, Console(width=200))
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert ("recast rewrite sums@v1 --agent agent" in shown) == (best_step > 0)
+
+
 def test_fresh_never_removes_a_folder_that_no_run_has_made(recast, tmp_path, tiny_model):
     demonstrations(tmp_path / "d.jsonl", 4)
     recast("import", "d.jsonl", "--as", "sums")

@@ -63,7 +63,9 @@ def pretrained(architecture: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture", [*ARCHITECTURES, "gemma2", "deepseek_v3", "qwen3_next", "lfm2", "gpt_oss", "falcon"]
+)
 def test_the_whole_job_runs_and_accepts_rewrites(architecture: str, tmp_path: Path, recast) -> None:
     model = str(pretrained(architecture, tmp_path / "model"))
     data = tmp_path / "demos.jsonl"
