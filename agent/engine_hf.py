@@ -97,6 +97,9 @@ class HFEngine:
                 f"{path} is a {type(model).__name__}, which keeps its past in a way of its own, and the engine hf "
                 "would sample without it. Choose --engine vllm or a server."
             )
+        of_text = model.config.get_text_config()
+        if getattr(of_text, "output_router_logits", False):  # left by a trainer; its loss knows of no cache
+            of_text.output_router_logits = False
         tokenizer = tokens.load_tokenizer(path)
         if adapter is not None:
             from peft import PeftModel

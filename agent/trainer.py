@@ -69,6 +69,7 @@ def arguments(
         # the adapter leaves no parameter unused, and looking for one costs a pass over the graph
         "ddp_find_unused_parameters": False,
         "disable_dropout": True,
+        "router_aux_loss_coef": 0.0,  # mixtures of experts, too, learn from the reward alone
         "shuffle_dataset": False,  # `order` has shuffled
         "seed": config.seed,
         "logging_steps": 1,

@@ -116,6 +116,7 @@ def sft_trainer(
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
         loss_type="nll",  # unused: `compute_loss` is ours
+        router_aux_loss_coef=0.0,  # or TRL has mixtures of experts return their routing, in the saved config, too
         bf16=bf16,
         use_cpu=on_cpu,
         gradient_checkpointing=config.gradient_checkpointing,
@@ -138,6 +139,8 @@ def sft_trainer(
     ]
     if config.patience is not None:
         callbacks.append(_early_stopping(config.patience))
+    of_text = model.config.get_text_config()
+    router_coef = getattr(of_text, "router_aux_loss_coef", None)
     trainer = CompletionTrainer(
         model=model,
         args=args,
@@ -147,6 +150,8 @@ def sft_trainer(
         peft_config=_lora(config),
         callbacks=callbacks,
     )
+    if router_coef is not None:
+        of_text.router_aux_loss_coef = router_coef  # the model's own, which TRL has overwritten
     trainer.remove_callback(PrinterCallback)  # words go to `progress`, never to stdout
     return trainer
 

@@ -252,6 +252,15 @@ def test_the_tuned_model_stops_at_its_templates_end_of_turn_in_other_tools(base,
     assert set(saved.eos_token_id) == {end_of_turn(tokenizer), other}
 
 
+def test_a_mixture_of_experts_keeps_what_its_config_says_of_routing(tmp_path):
+    # a model that returns its routing computes a loss of it, which fails beside a cache
+    folder = models.make_model("gpt_oss", tmp_path / "base", max_length=256)
+    result = sft(ROWS[:4], folder, SftConfig(**{**FAST, "epochs": 1}), tmp_path / "out")
+    before, after = (json.loads((Path(f) / "config.json").read_text()) for f in (folder, result.out))
+    names = ("output_router_logits", "router_aux_loss_coef")
+    assert [after[name] for name in names] == [before[name] for name in names] == [False, 0.001]
+
+
 def test_lora_leaves_a_merged_model_and_its_adapter(base, tmp_path):
     result = sft(ROWS, base, SftConfig(**FAST, lora_rank=4), tmp_path / "out")
     before, after = weights(base), weights(result.out)
