@@ -214,10 +214,12 @@ class HFEngine:
         targets = tokens.completion_ids(self.tokenizer, completions)
         scores = [Score(math.nan, len(t), math.nan, math.nan) for t in targets]
         pooled: list[np.ndarray | None] = [None] * len(targets)
+        # a state is taken up for a single token only, so each batch of such a model reads its prompts itself
+        whole = keeps_states(self.model.config)
         with self.mode(adapter):
             for chunk in self._score_plan(prompt_ids, targets):
                 members = [i for batch in chunk for i in batch]
-                past = self._prefilled([prompt_ids[i] for i in members])
+                past = None if whole else self._prefilled([prompt_ids[i] for i in members])
                 for batch in chunk:
                     rows = [prompt_ids[i] for i in batch], [targets[i] for i in batch]
                     found, states = self._score_batch(past, *rows, embed)
@@ -257,29 +259,27 @@ class HFEngine:
             yield list(_cut(chunk, targets, self.batch_size, most))
 
     def _prefilled(self, prompts: Sequence[Sequence[int]]) -> Past:
-        """Caches of the different prompts, each but for its last token, which predicts the first target.
-
-        Nothing for a model that keeps states: it takes one up for a single token only, so each batch reads its prompts.
-        """
+        """Caches of the different prompts, each but for its last token, which predicts the first target."""
         heads = list(dict.fromkeys(tuple(p[:-1]) for p in prompts))
         place = {head: g for g, head in enumerate(heads)}
         cache = make_cache(self.model.config)
         mask_GP = torch.zeros((len(heads), 0), dtype=torch.bool, device=self.device)
-        if max(map(len, heads)) and not keeps_states(self.model.config):
+        if max(map(len, heads)):
             ids_GP, mask_GP = left_pad(heads, self.tokenizer.eos_token_id, self.device)
             prefill(self.model, ids_GP, mask_GP, cache)
         return Past(cache, mask_GP, place)
 
     def _score_batch(
-        self, prefilled: Past, prompts: list[list[int]], targets: list[list[int]], embed: bool
+        self, prefilled: Past | None, prompts: list[list[int]], targets: list[list[int]], embed: bool
     ) -> tuple[list[Score], list[np.ndarray] | None]:
         device, pad = self.device, self.tokenizer.eos_token_id
-        prompt_NP, past = left_pad(prompts, pad, device)
-        if keeps_states(self.model.config):
-            cache, read_NP, past = None, prompt_NP[:, :-1], past[:, :-1]
+        if prefilled is None:
+            read_NP, mask_NP = left_pad(prompts, pad, device)
+            cache, past = None, mask_NP[:, :-1]
         else:
+            read_NP = torch.tensor([p[-1:] for p in prompts], device=device)
             group = torch.tensor([prefilled.place[tuple(p[:-1])] for p in prompts], device=device)
-            cache, read_NP, past = prefilled.cache, prompt_NP[:, :0], prefilled.mask_GP[group]
+            cache, past = prefilled.cache, prefilled.mask_GP[group]
             if past.shape[1] and attends_to_all(self.model.config):
                 cache = cache_rows(cache, group, max(map(len, targets)), self.model.config)
             elif past.shape[1]:
@@ -291,7 +291,7 @@ class HFEngine:
         lengths = torch.tensor([len(t) for t in targets], device=device)
         width = int(lengths.max())
         target_NT = torch.tensor([t + [pad] * (width - len(t)) for t in targets], device=device)
-        input_NS = torch.cat([read_NP, prompt_NP[:, -1:], target_NT[:, :-1]], dim=1)
+        input_NS = torch.cat([read_NP, target_NT[:, :-1]], dim=1)
         valid_NT = torch.arange(width, device=device) < lengths[:, None]
         mask = torch.cat([past, valid_NT], dim=1).long()
         captured: list[torch.Tensor] = []

@@ -228,8 +228,10 @@ class ExpandedPast:
     """The past of K rows a prompt, each row with its own copy of the prompt: works with any attention."""
 
     def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int, steps: int, config: Any) -> None:
-        # of the ways in which transformers picks rows of a cache, the one that every kind of layer has
-        cache.reorder_cache(torch.arange(len(mask_GP), device=mask_GP.device).repeat_interleave(k))  # type: ignore[arg-type]
+        if k > 1:
+            # of the ways in which transformers picks rows of a cache, the one that every kind of layer has
+            rows: Any = torch.arange(len(mask_GP), device=mask_GP.device).repeat_interleave(k)
+            cache.reorder_cache(rows)
         self._cache, self._width = cache, mask_GP.shape[1]
         mask = mask_GP.repeat_interleave(k, dim=0)
         # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers

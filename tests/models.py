@@ -18,11 +18,8 @@ ARCHITECTURES = ("llama", "qwen2", "gpt2")
 HEAD_DIM = 32
 MOE = {"num_experts_per_tok": 2, "moe_intermediate_size": 64}
 OTHERS: dict[str, dict[str, Any]] = {
-    "gemma2": {
-        "sliding_window": 16,
-        "query_pre_attn_scalar": HEAD_DIM,
-    },  # every other layer sees a window; capped logits
-    "falcon": {"alibi": False, "head_dim": None},  # chooses its attention by itself
+    "gemma2": {"sliding_window": 16},  # a window in every other layer; capped logits
+    "falcon": {"alibi": False},  # chooses its attention by itself
     "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16},  # no SDPA
     "deepseek_v3": {  # caches latents, from which keys and values are made
         **MOE,
@@ -36,7 +33,6 @@ OTHERS: dict[str, dict[str, Any]] = {
         "qk_nope_head_dim": 16,
         "qk_rope_head_dim": 16,
         "v_head_dim": 16,
-        "head_dim": 16,
     },
     "qwen3_next": {  # linear attention in all layers but the last
         **MOE,
@@ -171,10 +167,7 @@ def make_config(
     if architecture == "qwen2":
         return Qwen2Config(**decoder, **common)
     if architecture in OTHERS:
-        given = {"head_dim": HEAD_DIM, **decoder, **common, **OTHERS[architecture]}
-        return AutoConfig.for_model(
-            architecture, **{k: v for k, v in given.items() if v is not None or k in common}
-        )
+        return AutoConfig.for_model(architecture, **{**decoder, **common, **OTHERS[architecture]})
     raise ValueError(f"architecture {architecture!r} is not one of {', '.join([*ARCHITECTURES, *OTHERS])}")
 
 

@@ -96,9 +96,8 @@ def autocast(model: Any, bf16: bool) -> AbstractContextManager[Any]:
 def _head_is_plain(model: Any) -> bool:
     """Whether the logits are the head's matrix times the backbone's last hidden states, as tried on two tokens."""
     head = model.get_output_embeddings()
-    if (
-        type(head) is not torch.nn.Linear or model.base_model is model
-    ):  # the latter: transformers finds no backbone in it
+    no_backbone = model.base_model is model  # transformers names none in it
+    if type(head) is not torch.nn.Linear or no_backbone:
         return False
     training = model.training
     model.eval()

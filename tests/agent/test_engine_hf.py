@@ -37,6 +37,13 @@ def engine(folder: Path, **options: int) -> HFEngine:
     return HFEngine(model, tokenizer, **options)
 
 
+def plain(hf: HFEngine, head: list[int], tail: list[int]) -> torch.Tensor:
+    """Log-probabilities of the vocabulary (T, V) at every token of `tail` after `head`, by one pass without a cache."""
+    with torch.no_grad():
+        logits = hf.model(torch.tensor([head + tail]), use_cache=False).logits[0, len(head) - 1 : -1]
+    return torch.log_softmax(logits.double(), dim=-1)
+
+
 def with_adapter(model: Any) -> Any:
     """A LoRA whose B is not zero, so that it changes what the model says."""
     from peft import LoraConfig, get_peft_model
@@ -67,9 +74,7 @@ def test_scores_equal_a_plain_float32_pass_over_each_row_alone(
         prompts, completions, hf.logprobs(prompts, completions, adapter=False), strict=True
     ):
         head, tail = chat.encode(hf.tokenizer, prompt, completion)
-        with torch.no_grad():
-            logits = hf.model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
-        logp = torch.log_softmax(logits.double(), dim=-1)
+        logp = plain(hf, head, tail)
         surprisal = -logp[range(len(tail)), tail]
         entropy = -(logp.exp() * logp).sum(dim=-1)
         assert score.num_tokens == len(tail)
@@ -82,16 +87,11 @@ def test_scores_equal_a_plain_float32_pass_over_each_row_alone(
 def test_whatever_the_kind_of_past_samples_and_scores_are_those_of_plain_passes(
     tmp_path: Path, architecture: str
 ) -> None:
-    def plain(head: list[int], tail: list[int]) -> torch.Tensor:
-        with torch.no_grad():
-            logits = hf.model(torch.tensor([head + tail]), use_cache=False).logits[0, len(head) - 1 : -1]
-        return torch.log_softmax(logits.double(), dim=-1)
-
     hf = HFEngine.load(make_model(architecture, tmp_path / "m", max_length=256), device="cpu")
     drawn = hf.sample(PROMPTS, 2, GREEDY, seeds=[[1, 2]] * 4, adapter=False)
     for prompt, group in zip(PROMPTS, drawn, strict=True):
         for sample in group:
-            expected = plain(chat.prompt_ids(hf.tokenizer, prompt), sample.token_ids)
+            expected = plain(hf, chat.prompt_ids(hf.tokenizer, prompt), sample.token_ids)
             picked = expected[range(len(sample.token_ids)), sample.token_ids]
             assert picked == pytest.approx(expected.amax(dim=-1), abs=1e-3)
             assert sample.logprobs == pytest.approx(picked.tolist(), abs=1e-3)
@@ -100,7 +100,9 @@ def test_whatever_the_kind_of_past_samples_and_scores_are_those_of_plain_passes(
     assert states is not None and states.shape == (8, hf.model.config.hidden_size)
     for prompt, completion, score in zip(prompts, completions, scores, strict=True):
         head, tail = chat.encode(hf.tokenizer, prompt, completion)
-        assert score.nll == pytest.approx(-plain(head, tail)[range(len(tail)), tail].mean().item(), abs=1e-4)
+        assert score.nll == pytest.approx(
+            -plain(hf, head, tail)[range(len(tail)), tail].mean().item(), abs=1e-4
+        )
 
 
 def test_a_model_with_a_past_of_its_own_is_refused(tmp_path: Path) -> None:
@@ -131,9 +133,7 @@ def test_a_sliding_window_is_scored_as_by_a_plain_pass(tmp_path: Path) -> None:
     scores = hf.logprobs(prompts, completions, adapter=False)
     for prompt, completion, score in zip(prompts, completions, scores, strict=True):
         head, tail = chat.encode(hf.tokenizer, prompt, completion)
-        with torch.no_grad():
-            logits = hf.model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
-        surprisal = -torch.log_softmax(logits.double(), dim=-1)[range(len(tail)), tail]
+        surprisal = -plain(hf, head, tail)[range(len(tail)), tail]
         assert score.nll == pytest.approx(surprisal.mean().item(), abs=1e-4)
 
 
@@ -150,9 +150,7 @@ def test_sampled_logprobs_are_the_models_own_whatever_the_temperature(folders: d
         0
     ][0]
     head = chat.prompt_ids(hf.tokenizer, PROMPTS[0])
-    with torch.no_grad():
-        logits = hf.model(torch.tensor([head + sample.token_ids])).logits[0, len(head) - 1 : -1]
-    expected = torch.log_softmax(logits, dim=-1)[range(8), sample.token_ids]
+    expected = plain(hf, head, sample.token_ids)[range(8), sample.token_ids]
     assert sample.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
@@ -212,9 +210,7 @@ def test_what_the_template_ends_a_turn_with_ends_a_completion_though_eos_is_anot
     assert hf.eos_ids == sorted([end, tokenizer.eos_token_id])
     head, tail = chat.encode(tokenizer, PROMPTS[0], COMPLETIONS[0])
     assert tokens.texts(tokenizer, [tail], hf.eos_ids) == [COMPLETIONS[0]]
-    with torch.no_grad():
-        logits = model(torch.tensor([head + tail])).logits[0, len(head) - 1 : -1]
-    expected = -logits.log_softmax(-1)[range(len(tail)), tail].mean().item()
+    expected = -plain(hf, head, tail)[range(len(tail)), tail].mean().item()
     (score,) = hf.logprobs(PROMPTS[:1], COMPLETIONS[:1], adapter=False)
     assert (score.nll, tail[-1]) == (pytest.approx(expected, abs=1e-4), end)
 
