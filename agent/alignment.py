@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from agent.engine import Engine, Sampling
-from curate.chat import template_id
-from curate.fingerprint import fingerprint, prompt_hash, seed_of
-from curate.records import Messages
+from recast.agent.engine import Engine, Sampling
+from recast.curate.chat import template_id
+from recast.curate.fingerprint import fingerprint, prompt_hash, seed_of
+from recast.curate.records import Messages
 
 
 @dataclass(frozen=True, slots=True)

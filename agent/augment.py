@@ -27,21 +27,21 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import generated, prompts
-from agent.batch import canary, each
-from agent.engine import Engine, Sample, Sampling
-from agent.gating import Gate, GateJob
-from agent.generated import Count, GeneratedResult, Proposal
-from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from agent.parts import Batch, Parts, Plan, Window
-from agent.pipeline import Steps
-from agent.source import Source
-from agent.userturn import UserTurn
-from curate import gate as gates
-from curate.answers import final_answer
-from curate.errors import DataError
-from curate.fingerprint import seed_of
-from curate.records import Messages, Verdict
+from recast.agent import generated, prompts
+from recast.agent.batch import canary, each
+from recast.agent.engine import Engine, Sample, Sampling
+from recast.agent.gating import Gate, GateJob
+from recast.agent.generated import Count, GeneratedResult, Proposal
+from recast.agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.parts import Batch, Parts, Plan, Window
+from recast.agent.pipeline import Steps
+from recast.agent.source import Source
+from recast.agent.userturn import UserTurn
+from recast.curate import gate as gates
+from recast.curate.answers import final_answer
+from recast.curate.errors import DataError
+from recast.curate.fingerprint import seed_of
+from recast.curate.records import Messages, Verdict
 
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 NO_QUESTION, NO_ANSWER, DISAGREE, ERROR = "no_question", "no_answer", "solutions_disagree", "error"

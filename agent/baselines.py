@@ -15,14 +15,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from agent import prompts
-from agent.batch import Accept, Attempt, Method, Row, rewriting
-from agent.engine import STOP, Engine, Sample, Sampling
-from agent.rewrite import RewriteConfig
-from curate.checks.answer import AnswerCheck
-from curate.checks.case import Case
-from curate.errors import UsageError
-from curate.records import Check, CheckStatus, Verdict, VerdictStatus
+from recast.agent import prompts
+from recast.agent.batch import Accept, Attempt, Method, Row, rewriting
+from recast.agent.engine import STOP, Engine, Sample, Sampling
+from recast.agent.rewrite import RewriteConfig
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.case import Case
+from recast.curate.errors import UsageError
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 CHOICE = ("alignment", "tie_nats", "embedding")
 """The settings of RewriteConfig that choose among accepted candidates: of no effect where the first one is kept."""

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from agent import prompts
-from agent.choice import (
+from recast.agent import prompts
+from recast.agent.choice import (
     ERROR,
     TOO_LONG_TO_SCORE,
     Alignment,
@@ -27,13 +27,13 @@ from agent.choice import (
     fallback_reason,
     spread,
 )
-from agent.embedding import Embed, unit_rows
-from agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score, uncached
-from agent.gating import GateJob
-from agent.pipeline import Steps
-from agent.triage import cause_of
-from curate.fingerprint import seed_of
-from curate.records import Candidate, Decision, DecisionKind, Messages, Verdict
+from recast.agent.embedding import Embed, unit_rows
+from recast.agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score, uncached
+from recast.agent.gating import GateJob
+from recast.agent.pipeline import Steps
+from recast.agent.triage import cause_of
+from recast.curate.fingerprint import seed_of
+from recast.curate.records import Candidate, Decision, DecisionKind, Messages, Verdict
 
 CANARY: Messages = [{"role": "user", "content": "Hello"}]
 ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from curate.records import Candidate, CheckStatus, VerdictStatus
+from recast.curate.records import Candidate, CheckStatus, VerdictStatus
 
 UNVERIFIABLE = "unverifiable"
 ERROR = "error"

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.engine import Sampling
-from agent.kv_cache import ExpandedPast, SharedPast, can_share, make_cache
+from recast.agent.engine import Sampling
+from recast.agent.kv_cache import ExpandedPast, SharedPast, can_share, make_cache
 
 CHECK_EVERY = 8
 """Decode steps between two looks at which rows ended (a look waits for the device)."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.diversity import normalise_ND
-from curate.errors import MissingDependencyError, ModelError
+from recast.curate.diversity import normalise_ND
+from recast.curate.errors import MissingDependencyError, ModelError
 
 if TYPE_CHECKING:
-    from agent.engine_hf import HFEngine
+    from recast.agent.engine_hf import HFEngine
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from curate.records import Messages
+from recast.curate.records import Messages
 
 STOP, LENGTH, PROMPT_TOO_LONG = "stop", "length", "prompt_too_long"
 

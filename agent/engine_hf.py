@@ -26,14 +26,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from agent import tokens
-from agent.attention import cpu_attention
-from agent.decode import decode, left_pad, prefill
-from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
-from agent.kv_cache import attends_to_all, cache_rows, keeps_states, make_cache
-from curate import chat
-from curate.errors import ModelError
-from curate.records import Messages
+from recast.agent import tokens
+from recast.agent.attention import cpu_attention
+from recast.agent.decode import decode, left_pad, prefill
+from recast.agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
+from recast.agent.kv_cache import attends_to_all, cache_rows, keeps_states, make_cache
+from recast.curate import chat
+from recast.curate.errors import ModelError
+from recast.curate.records import Messages
 
 LOGIT_BLOCK = 2**25
 """Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""

@@ -20,14 +20,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import tokens
-from agent.engine import STOP, Sample, Sampling, Score, check_seeds, refused
-from agent.http_client import Client, Refusal, ServerError
-from agent.request_cache import RequestCache
-from curate import chat
-from curate.errors import ModelError, UsageError
-from curate.fingerprint import fingerprint
-from curate.records import Messages
+from recast.agent import tokens
+from recast.agent.engine import STOP, Sample, Sampling, Score, check_seeds, refused
+from recast.agent.http_client import Client, Refusal, ServerError
+from recast.agent.request_cache import RequestCache
+from recast.curate import chat
+from recast.curate.errors import ModelError, UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.curate.records import Messages
 
 COMPLETIONS = "/completions"
 PLAIN_SAMPLING = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}

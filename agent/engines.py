@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.errors import UsageError
+from recast.curate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agent.engine import Engine
+    from recast.agent.engine import Engine
 
 EngineType = Literal["hf", "vllm", "http"]
 
@@ -54,8 +54,8 @@ class EngineConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: EngineType = "hf"
-    """`hf`: transformers, CPU or GPU. `vllm`: vLLM in this process (pip install 'recast[vllm]'). `http`: a server with
-    the OpenAI API, such as vLLM's."""
+    """`hf`: transformers, CPU or GPU. `vllm`: vLLM in this process (pip install 'recast-sft[vllm]'). `http`: a server
+    with the OpenAI API, such as vLLM's."""
     max_length: int | None = Field(default=None, ge=2)
     """Most tokens of prompt and completion. Rows that need more are refused one by one. null: the model's own."""
 
@@ -105,7 +105,7 @@ def open_engine(
     """
     refuse_what_has_no_effect(config)
     if config.type == "hf":
-        from agent.engine_hf import HFEngine
+        from recast.agent.engine_hf import HFEngine
 
         return HFEngine.load(
             path,
@@ -116,7 +116,7 @@ def open_engine(
             max_length=config.max_length,
         )
     if config.type == "vllm":
-        from agent.engine_vllm import VLLMEngine
+        from recast.agent.engine_vllm import VLLMEngine
 
         return VLLMEngine.load(
             path,
@@ -127,7 +127,7 @@ def open_engine(
             tensor_parallel=config.tensor_parallel,
             eager=config.eager,
         )
-    from agent.engine_http import HTTPEngine
+    from recast.agent.engine_http import HTTPEngine
 
     if not config.base_url:
         raise UsageError(

@@ -24,7 +24,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from curate.records import Verdict, VerdictStatus
+from recast.curate.records import Verdict, VerdictStatus
 
 ERROR, TIMEOUT = "error", "timeout"
 START_S = 120.0
@@ -198,7 +198,7 @@ class GateProcess:
 
 
 _CHILD = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from agent.gating import serve; "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from recast.agent.gating import serve; "
     "serve(int(sys.argv[1]))"
 )
 READY = "ready"

@@ -18,12 +18,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agent.parts import POSITION, Parts
-from agent.source import Source
-from curate.duplicates import DuplicateFinder
-from curate.fingerprint import canonical_json, row_id
-from curate.records import DecisionKind, Messages
-from curate.schema import VERSION_SCHEMA
+from recast.agent.parts import POSITION, Parts
+from recast.agent.source import Source
+from recast.curate.duplicates import DuplicateFinder
+from recast.curate.fingerprint import canonical_json, row_id
+from recast.curate.records import DecisionKind, Messages
+from recast.curate.schema import VERSION_SCHEMA
 
 DUPLICATE, MORE_THAN_ASKED = "duplicate", "more_than_asked"
 GIVEN_TEXTS = 8192  # that near duplicates are looked up by at once

@@ -19,21 +19,21 @@ import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 
-from agent import heldout, probe, prompts
-from agent.alignment import AnchorCache
-from agent.attention import cpu_attention
-from agent.embedding import sentence_embedder
-from agent.engine import Sampling
-from agent.engine_hf import HFEngine
-from agent.learn import COLUMNS, METRICS, LearnConfig
-from agent.ledger import STOPS, alarms
-from agent.lora import lora_config
-from agent.processes import Processes
-from agent.runlog import Metrics, last_checkpoint, save_adapter
-from agent.scorer import ScoredGroup, Scorer
-from agent.trainer import arguments, order, trainer_class
-from curate import chat
-from curate.fingerprint import prompt_hash, seed_of
+from recast.agent import heldout, probe, prompts
+from recast.agent.alignment import AnchorCache
+from recast.agent.attention import cpu_attention
+from recast.agent.embedding import sentence_embedder
+from recast.agent.engine import Sampling
+from recast.agent.engine_hf import HFEngine
+from recast.agent.learn import COLUMNS, METRICS, LearnConfig
+from recast.agent.ledger import STOPS, alarms
+from recast.agent.lora import lora_config
+from recast.agent.processes import Processes
+from recast.agent.runlog import Metrics, last_checkpoint, save_adapter
+from recast.agent.scorer import ScoredGroup, Scorer
+from recast.agent.trainer import arguments, order, trainer_class
+from recast.curate import chat
+from recast.curate.fingerprint import prompt_hash, seed_of
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 

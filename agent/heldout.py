@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agent import prompts
-from agent.engine import Sampling
-from agent.ledger import mean_or_none
-from agent.processes import Processes
-from agent.scorer import Scorer
+from recast.agent import prompts
+from recast.agent.engine import Sampling
+from recast.agent.ledger import mean_or_none
+from recast.agent.processes import Processes
+from recast.agent.scorer import Scorer
 
 KEPT = ("reward", "pass_rate", "unverifiable_frac", "nll", "alignment")
 

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from agent.request_cache import RequestCache
-from curate.errors import ModelError, RecastError, UsageError
+from recast.agent.request_cache import RequestCache
+from recast.curate.errors import ModelError, RecastError, UsageError
 
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 BUSY = frozenset({429, 503, 529})

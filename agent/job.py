@@ -16,11 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from agent.gating import Gate, GateProcess, Inline
-from agent.parts import Batch, Parts, Window, windows
-from agent.pipeline import Steps, pipelined
-from agent.source import Source
-from curate.errors import BudgetReached
+from recast.agent.gating import Gate, GateProcess, Inline
+from recast.agent.parts import Batch, Parts, Window, windows
+from recast.agent.pipeline import Steps, pipelined
+from recast.agent.source import Source
+from recast.curate.errors import BudgetReached
 
 Progress = Callable[[Mapping[str, Any]], None]
 MakeTable = Callable[[], pa.Table]

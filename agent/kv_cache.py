@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, LinearAttentionCacheLayerMixin
 
-from agent import attention
+from recast.agent import attention
 
 MIN_ROOM = 64
 """Tokens of spare room made at least when a slab is full."""

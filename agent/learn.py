@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agent import prompts
-from curate import chat
-from curate.errors import DataError, MissingDependencyError, UsageError
-from curate.fingerprint import fingerprint
+from recast.agent import prompts
+from recast.curate import chat
+from recast.curate.errors import DataError, MissingDependencyError, UsageError
+from recast.curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from agent.grpo import Session
-    from agent.scorer import Weights
+    from recast.agent.grpo import Session
+    from recast.agent.scorer import Weights
 
 MANIFEST, METRICS, JOB = "manifest.json", "metrics.jsonl", "job.json"
 COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
@@ -159,7 +159,7 @@ class LearnConfig(BaseModel):
     @property
     def weights(self) -> Weights:
         """Mode and weights of the reward, those that are None filled in."""
-        from agent.scorer import Weights
+        from recast.agent.scorer import Weights
 
         return Weights.of(
             self.mode,
@@ -231,8 +231,8 @@ def learn(
             f"({len(heldout)} are held out, skipped: {skipped or 'none'}). Give more rows or set "
             "learn.prompts_per_step lower."
         )
-    from agent.grpo import Session
-    from agent.processes import Processes
+    from recast.agent.grpo import Session
+    from recast.agent.processes import Processes
 
     processes = Processes()
     out.mkdir(parents=True, exist_ok=True)

@@ -14,11 +14,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import probe, prompts
-from agent.engine import Engine
-from agent.learn import MANIFEST
-from curate.chat import template_id
-from curate.errors import ModelError, RefusedError
+from recast.agent import probe, prompts
+from recast.agent.engine import Engine
+from recast.agent.learn import MANIFEST
+from recast.curate.chat import template_id
+from recast.curate.errors import ModelError, RefusedError
 
 
 @dataclass(frozen=True, slots=True)

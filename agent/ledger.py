@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agent.reward import GroupReward
-from curate.records import CheckStatus, Verdict
+from recast.agent.reward import GroupReward
+from recast.curate.records import CheckStatus, Verdict
 
 WINDOW = 5
 """Steps averaged at each end of a run, for the alarms."""

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from agent.batch import Row
-from agent.parts import POSITION, Parts
-from agent.source import Source
-from agent.triage import Triage
-from curate import schema
-from curate.records import Decision, DecisionKind, VerdictStatus
-from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+from recast.agent.batch import Row
+from recast.agent.parts import POSITION, Parts
+from recast.agent.source import Source
+from recast.agent.triage import Triage
+from recast.curate import schema
+from recast.curate.records import Decision, DecisionKind, VerdictStatus
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 
 KINDS = (DecisionKind.REWRITE, DecisionKind.REPAIR, DecisionKind.FALLBACK)
 # What a job decides about a row. The other columns of a version are the input's, or the same for all rows.

@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agent.source import Source, lengths
-from curate.errors import IntegrityError, UsageError
-from curate.fingerprint import fingerprint
+from recast.agent.source import Source, lengths
+from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.fingerprint import fingerprint
 
 PLAN = "plan.json"
 POSITION = "position"  # the column of every part that holds a row's place in the input

@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
-from agent.gating import GateJob, Verifier
-from curate.records import Verdict
+from recast.agent.gating import GateJob, Verifier
+from recast.curate.records import Verdict
 
 T = TypeVar("T")
 Steps = Generator[GateJob, list[Verdict], T]

@@ -20,16 +20,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agent.batch import Method
-from agent.engine import Engine, Sampling
-from agent.gating import Gate
-from agent.job import BESIDE_CANDIDATES
-from agent.outcome import PART_SCHEMA
-from agent.rewrite import RewriteConfig, rewrite
-from agent.source import Source, lengths
-from curate.errors import DataError
-from curate.intervals import student_t, wilson
-from curate.schema import VERSION_SCHEMA
+from recast.agent.batch import Method
+from recast.agent.engine import Engine, Sampling
+from recast.agent.gating import Gate
+from recast.agent.job import BESIDE_CANDIDATES
+from recast.agent.outcome import PART_SCHEMA
+from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.source import Source, lengths
+from recast.curate.errors import DataError
+from recast.curate.intervals import student_t, wilson
+from recast.curate.schema import VERSION_SCHEMA
 
 SAMPLED_ROWS = 32
 SPEED, PACKING = 0.2, 0.15

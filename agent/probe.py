@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent import prompts
-from agent.engine import Engine, uncached
-from curate.errors import ModelError, RefusedError
-from curate.records import Messages
+from recast.agent import prompts
+from recast.agent.engine import Engine, uncached
+from recast.curate.errors import ModelError, RefusedError
+from recast.curate.records import Messages
 
 PROBE = "probe.json"
 LEAST_EFFECT = 1e-4

@@ -7,7 +7,7 @@ Scoring never sees it: alignment is measured under the plain QA prompt, the row'
 
 from __future__ import annotations
 
-from curate.records import Messages
+from recast.curate.records import Messages
 
 REWRITE_ID = "rewrite-1"
 REPAIR_ID = "repair-1"

@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import generated, prompts
-from agent.batch import canary, each
-from agent.engine import Engine, Sample, Sampling
-from agent.gating import GateJob
-from agent.generated import Count, GeneratedResult, Proposal
-from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from agent.parts import Batch, Parts, Plan, Window
-from agent.pipeline import Steps
-from agent.source import Source
-from agent.userturn import UserTurn
-from curate.checks.format import FormatCheck
-from curate.checks.repetition import RepetitionCheck
-from curate.errors import DataError
-from curate.fingerprint import prompt_hash, seed_of
-from curate.gate import Gate, GateConfig
-from curate.records import Messages, Verdict
+from recast.agent import generated, prompts
+from recast.agent.batch import canary, each
+from recast.agent.engine import Engine, Sample, Sampling
+from recast.agent.gating import GateJob
+from recast.agent.generated import Count, GeneratedResult, Proposal
+from recast.agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.parts import Batch, Parts, Plan, Window
+from recast.agent.pipeline import Steps
+from recast.agent.source import Source
+from recast.agent.userturn import UserTurn
+from recast.curate.checks.format import FormatCheck
+from recast.curate.checks.repetition import RepetitionCheck
+from recast.curate.errors import DataError
+from recast.curate.fingerprint import prompt_hash, seed_of
+from recast.curate.gate import Gate, GateConfig
+from recast.curate.records import Messages, Verdict
 
 SOURCE = "rehearsal"
 NO_PROMPT, ERROR = "no_prompt", "error"

@@ -15,8 +15,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from curate.errors import IntegrityError
-from curate.fingerprint import fingerprint
+from recast.curate.errors import IntegrityError
+from recast.curate.fingerprint import fingerprint
 
 BUSY_S = 30.0
 """How long to wait for another process that writes."""

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curate.diversity import group_terms_K, paper_marginals_K
+from recast.curate.diversity import group_terms_K, paper_marginals_K
 
 Mode = Literal["paper", "anchored", "typical"]
 Floats = NDArray[np.float64]

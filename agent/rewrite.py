@@ -22,21 +22,21 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent import prompts
-from agent.batch import Method, Row, Worker, rewriting
-from agent.choice import Alignment
-from agent.embedding import Embed, backbone_embedder, sentence_embedder
-from agent.engine import Engine, Sampling
-from agent.gating import Gate
-from agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from agent.outcome import PART_SCHEMA, RewriteResult, Tally, part_table
-from agent.parts import Batch, Parts, Plan, Window
-from agent.pipeline import Steps
-from agent.source import Source
-from curate.errors import DataError, UsageError
+from recast.agent import prompts
+from recast.agent.batch import Method, Row, Worker, rewriting
+from recast.agent.choice import Alignment
+from recast.agent.embedding import Embed, backbone_embedder, sentence_embedder
+from recast.agent.engine import Engine, Sampling
+from recast.agent.gating import Gate
+from recast.agent.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.outcome import PART_SCHEMA, RewriteResult, Tally, part_table
+from recast.agent.parts import Batch, Parts, Plan, Window
+from recast.agent.pipeline import Steps
+from recast.agent.source import Source
+from recast.curate.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from agent.engine_hf import HFEngine
+    from recast.agent.engine_hf import HFEngine
 
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")

@@ -24,16 +24,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agent import prompts
-from agent.alignment import AnchorCache, Anchors
-from agent.embedding import Embed, unit_rows
-from agent.gating import Gate
-from agent.ledger import gate_share, group_fates, judge_disagreement, mean_or_none, shaping_shares
-from agent.reward import GroupReward, Mode, group_reward, weights_of
-from curate.checks.case import ngrams, words
-from curate.checks.copying import containment
-from curate.diversity import mean_distances_K, opening_entropy
-from curate.records import CheckStatus, Messages, Verdict, VerdictStatus
+from recast.agent import prompts
+from recast.agent.alignment import AnchorCache, Anchors
+from recast.agent.embedding import Embed, unit_rows
+from recast.agent.gating import Gate
+from recast.agent.ledger import gate_share, group_fates, judge_disagreement, mean_or_none, shaping_shares
+from recast.agent.reward import GroupReward, Mode, group_reward, weights_of
+from recast.curate.checks.case import ngrams, words
+from recast.curate.checks.copying import containment
+from recast.curate.diversity import mean_distances_K, opening_entropy
+from recast.curate.records import CheckStatus, Messages, Verdict, VerdictStatus
 
 Row = Mapping[str, Any]
 

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import schema
-from curate.schema import VERSION_SCHEMA
+from recast.curate import schema
+from recast.curate.schema import VERSION_SCHEMA
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 

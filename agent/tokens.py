@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curate import chat
-from curate.errors import ModelError
-from curate.records import Messages
+from recast.curate import chat
+from recast.curate.errors import ModelError
+from recast.curate.records import Messages
 
 
 def load_tokenizer(path: str | Path) -> Any:

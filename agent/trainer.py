@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.kv_cache import attends_to_all
-from agent.learn import LearnConfig
-from agent.shared_prefix import completion_logprobs
-from curate.errors import UsageError
+from recast.agent.kv_cache import attends_to_all
+from recast.agent.learn import LearnConfig
+from recast.agent.shared_prefix import completion_logprobs
+from recast.curate.errors import UsageError
 
 LOGITS = 2**28
 """Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""

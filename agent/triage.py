@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.choice import ERROR, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
-from agent.engine import PROMPT_TOO_LONG
-from curate.answers import equivalent, find_answer
-from curate.records import Candidate, CheckStatus, Verdict
+from recast.agent.choice import ERROR, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.engine import PROMPT_TOO_LONG
+from recast.curate.answers import equivalent, find_answer
+from recast.curate.records import Candidate, CheckStatus, Verdict
 
 EXAMPLES = 3
 """Row ids kept of each cause."""

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from agent.engine import Sample, Sampling
-from curate.chat import require_template
-from curate.errors import ModelError, UsageError
+from recast.agent.engine import Sample, Sampling
+from recast.curate.chat import require_template
+from recast.curate.errors import ModelError, UsageError
 
 _MARK = "user turn goes here"
 

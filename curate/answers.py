@@ -18,9 +18,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from curate.equivalence import equivalent
-from curate.sums import evaluate
-from curate.wrappers import MAX_ANSWER_CHARS, normal, unwrap
+from recast.curate.equivalence import equivalent
+from recast.curate.sums import evaluate
+from recast.curate.wrappers import MAX_ANSWER_CHARS, normal, unwrap
 
 __all__ = ["Answer", "equivalent", "final_answer", "find_answer"]
 

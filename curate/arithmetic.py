@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from curate.notation import plain
-from curate.numerals import Value, divide, literal
-from curate.plainsums import Equality, plain_sum
-from curate.stretches import segments, states, straight_line
-from curate.sums import Parser, Side
-from curate.tokens import Tokens, is_symbol, tokenise
-from curate.truth import left_side, like_terms, truth_of
+from recast.curate.notation import plain
+from recast.curate.numerals import Value, divide, literal
+from recast.curate.plainsums import Equality, plain_sum
+from recast.curate.stretches import segments, states, straight_line
+from recast.curate.sums import Parser, Side
+from recast.curate.tokens import Tokens, is_symbol, tokenise
+from recast.curate.truth import left_side, like_terms, truth_of
 
 
 def equalities(text: str) -> list[Equality]:

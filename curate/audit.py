@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate import gatefiles
-from curate.catalog import memory
-from curate.errors import IntegrityError
-from curate.fingerprint import canonical_json
-from curate.gate import CHUNK_ROWS, Gate, Job, decide
-from curate.records import Verdict, VerdictStatus
-from curate.snapshot import Snapshot
+from recast.curate import gatefiles
+from recast.curate.catalog import memory
+from recast.curate.errors import IntegrityError
+from recast.curate.fingerprint import canonical_json
+from recast.curate.gate import CHUNK_ROWS, Gate, Job, decide
+from recast.curate.records import Verdict, VerdictStatus
+from recast.curate.snapshot import Snapshot
 
 COLUMNS = ("row_id", "target", "messages", "completion", "answer", "task", "demonstration", "meta")
 VERDICT_SCHEMA = pa.schema(

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.checks.case import CheckConfig
-from curate.errors import RefusedError, UsageError
-from curate.fingerprint import fingerprint, seed_of
-from curate.gate import Gate, GateConfig
-from curate.intervals import wilson
-from curate.labels import Labelled
-from curate.records import CheckStatus
-from curate.reportcard import Rate, ReportCard, judged, report_card
+from recast.curate.checks.case import CheckConfig
+from recast.curate.errors import RefusedError, UsageError
+from recast.curate.fingerprint import fingerprint, seed_of
+from recast.curate.gate import Gate, GateConfig
+from recast.curate.intervals import wilson
+from recast.curate.labels import Labelled
+from recast.curate.records import CheckStatus
+from recast.curate.reportcard import Rate, ReportCard, judged, report_card
 
 PASSES = 4
 MANY = 1_000_000

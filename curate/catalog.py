@@ -21,8 +21,8 @@ from typing import Any
 
 import duckdb
 
-from curate.errors import IntegrityError, RecastError, UsageError
-from curate.locks import TimeoutHolder, turn
+from recast.curate.errors import IntegrityError, RecastError, UsageError
+from recast.curate.locks import TimeoutHolder, turn
 
 FORMAT = 1
 DEADLINE_S = 60.0

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from curate.catalog import one
-from curate.errors import IntegrityError
-from curate.schema import literal
+from recast.curate.catalog import one
+from recast.curate.errors import IntegrityError
+from recast.curate.schema import literal
 
 LOG_SCHEMA = pa.schema(
     [

@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from curate.errors import ModelError
-from curate.fingerprint import fingerprint
-from curate.records import Messages
+from recast.curate.errors import ModelError
+from recast.curate.fingerprint import fingerprint
+from recast.curate.records import Messages
 
 _MARK = "what the assistant says"
 

@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.arithmetic import false_equalities
-from curate.checks.answer import AnswerCheck
-from curate.checks.case import Case, words
-from curate.checks.repetition import RepetitionCheck
-from curate.decontamination import Benchmarks
-from curate.duplicates import DuplicateFinder, semantic_duplicates
-from curate.records import CheckStatus
-from curate.selection import hashed_words_ND, select, uncertainty_N
+from recast.curate.arithmetic import false_equalities
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.case import Case, words
+from recast.curate.checks.repetition import RepetitionCheck
+from recast.curate.decontamination import Benchmarks
+from recast.curate.duplicates import DuplicateFinder, semantic_duplicates
+from recast.curate.records import CheckStatus
+from recast.curate.selection import hashed_words_ND, select, uncertainty_N
 
 COLUMNS = ("row_id", "target", "messages", "completion", "answer", "nll_demonstration", "pass_rate")
 BATCH_ROWS = 4096

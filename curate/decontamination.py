@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError
-from curate.sources import read
+from recast.curate.errors import DataError
+from recast.curate.sources import read
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*")
 

@@ -19,19 +19,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import changes, versions
-from curate.catalog import memory
-from curate.errors import UsageError
-from curate.finalanswers import answers_changed
-from curate.gather import fetch
-from curate.parts import part_path, verified
-from curate.rowdiff import RowDiff, Summary
-from curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
-from curate.versions import Version
+from recast.curate import changes, versions
+from recast.curate.catalog import memory
+from recast.curate.errors import UsageError
+from recast.curate.finalanswers import answers_changed
+from recast.curate.gather import fetch
+from recast.curate.parts import part_path, verified
+from recast.curate.rowdiff import RowDiff, Summary
+from recast.curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
+from recast.curate.versions import Version
 
 if TYPE_CHECKING:
-    from curate.ingest import Ingest
-    from curate.store import Store
+    from recast.curate.ingest import Ingest
+    from recast.curate.store import Store
 
 _CHUNK_ROWS = 16_384
 __all__ = ["COMPARED", "Diff", "RowDiff", "Summary", "diff", "log_between"]
@@ -191,7 +191,7 @@ def diff(store: Store, a: str | Version, b: str | Version | Path | Ingest) -> Di
 
     A `b` that names no version but exists on disk is taken for a file.
     """
-    from curate import ingest
+    from recast.curate import ingest
 
     with store.catalog.reading() as con:
         left = a if isinstance(a, Version) else versions.resolve(con, a)
@@ -210,7 +210,7 @@ def _against_file(store: Store, left: Version, file: Ingest) -> Diff:
 
     What is written for it is named by no version; it goes when the diff does, at the latest with `gc`.
     """
-    from curate.staging import stage
+    from recast.curate.staging import stage
 
     with store.catalog.reading() as con:
         kept = {p for (p,) in con.execute("SELECT id FROM parts").fetchall()}

@@ -18,7 +18,7 @@ from random import Random
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curate.checks.case import words
+from recast.curate.checks.case import words
 
 STD_FLOOR = 0.01
 """Smallest standard deviation, in cosine distance 1 - cos, that a group is divided by: below it is noise."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from rensa import RMinHash, RMinHashDeduplicator
 
-from curate.diversity import normalise_ND
+from recast.curate.diversity import normalise_ND
 
 NUM_PERMUTATIONS, NUM_BANDS, SEED = 64, 16, 0
 BATCH_ROWS = 10_000  # whose shingles are in memory at once

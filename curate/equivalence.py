@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from curate import mathworker
-from curate.expressions import parse
-from curate.probing import proportional, same
-from curate.quantities import Quantity, quantity, same_quantity
-from curate.structures import (
+from recast.curate import mathworker
+from recast.curate.expressions import parse
+from recast.curate.probing import proportional, same
+from recast.curate.quantities import Quantity, quantity, same_quantity
+from recast.curate.structures import (
     Interval,
     Items,
     is_inequality,
@@ -29,8 +29,8 @@ from curate.structures import (
     tidy,
     time_of_day,
 )
-from curate.wording import choice, is_words, same_words, words_and_math
-from curate.wrappers import MAX_ANSWER_CHARS, normal
+from recast.curate.wording import choice, is_words, same_words, words_and_math
+from recast.curate.wrappers import MAX_ANSWER_CHARS, normal
 
 MAX_NESTING = 4
 

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.errors import UsageError
-from curate.schema import VERSION_SCHEMA
-from curate.snapshot import Snapshot
-from curate.store import Store
+from recast.curate.errors import UsageError
+from recast.curate.schema import VERSION_SCHEMA
+from recast.curate.snapshot import Snapshot
+from recast.curate.store import Store
 
 Format = Literal["jsonl", "trl", "parquet"]
 FORMATS: tuple[Format, ...] = ("jsonl", "trl", "parquet")

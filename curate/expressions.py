@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from curate.numerals import exact
-from curate.symbols import MAX_CHARS, UnreadableError, tokens_of
+from recast.curate.numerals import exact
+from recast.curate.symbols import MAX_CHARS, UnreadableError, tokens_of
 
 MAX_NODES = 400
 MAX_DEPTH = 40

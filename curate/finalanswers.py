@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import answers, rowdiff
-from curate.schema import literal
+from recast.curate import answers, rowdiff
+from recast.curate.schema import literal
 
 # Every mark that `answers.find_answer` knows has one of these in it or just before it (more is matched than is a mark).
 # The match runs from the first of them to the end of the text, with the word before a phrase, which can undo it.

@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.diversity import (
+from recast.curate.diversity import (
     cluster_coverage,
     distinct_n,
     length_entropy,
@@ -28,7 +28,7 @@ from curate.diversity import (
     self_bleu,
     vendi,
 )
-from curate.selection import hashed_words_ND
+from recast.curate.selection import hashed_words_ND
 
 COLUMNS = ("row_id", "target", "completion", "demonstration")
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curate.errors import DataError, UsageError
-from curate.fingerprint import ROW_ID_DIGITS, canonical_json
-from curate.schema import VERSION_SCHEMA
+from recast.curate.errors import DataError, UsageError
+from recast.curate.fingerprint import ROW_ID_DIGITS, canonical_json
+from recast.curate.schema import VERSION_SCHEMA
 
 # Our field -> what others call it, in order of preference; compared without case.
 ALIASES: dict[str, tuple[str, ...]] = {

@@ -20,23 +20,23 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from curate.checks.answer import AnswerCheck
-from curate.checks.arithmetic import ArithmeticCheck
-from curate.checks.case import Case, CheckConfig, shown
-from curate.checks.code import CodeCheck
-from curate.checks.copying import CopyCheck
-from curate.checks.entailment import EntailmentCheck
-from curate.checks.format import FormatCheck
-from curate.checks.judge import JudgeCheck
-from curate.checks.names import NamesCheck
-from curate.checks.numbers import NumbersCheck
-from curate.checks.repetition import RepetitionCheck
-from curate.checks.similarity import SimilarityCheck
-from curate.checks.steps import StepsCheck
-from curate.errors import UsageError
-from curate.fingerprint import fingerprint
-from curate.parallel import in_order
-from curate.records import Check, CheckStatus, Verdict, VerdictStatus
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.arithmetic import ArithmeticCheck
+from recast.curate.checks.case import Case, CheckConfig, shown
+from recast.curate.checks.code import CodeCheck
+from recast.curate.checks.copying import CopyCheck
+from recast.curate.checks.entailment import EntailmentCheck
+from recast.curate.checks.format import FormatCheck
+from recast.curate.checks.judge import JudgeCheck
+from recast.curate.checks.names import NamesCheck
+from recast.curate.checks.numbers import NumbersCheck
+from recast.curate.checks.repetition import RepetitionCheck
+from recast.curate.checks.similarity import SimilarityCheck
+from recast.curate.checks.steps import StepsCheck
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.curate.parallel import in_order
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 AnyCheck = Annotated[
     FormatCheck

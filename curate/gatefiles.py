@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from curate.fingerprint import fingerprint
+from recast.curate.fingerprint import fingerprint
 
 
 def folder(root: Path, gate_id: str) -> Path:

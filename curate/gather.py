@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curate.parts import damaged, footer, require
-from curate.schema import VERSION_SCHEMA
+from recast.curate.parts import damaged, footer, require
+from recast.curate.schema import VERSION_SCHEMA
 
 _CACHED_GROUPS = 4
 _THREADS = 2

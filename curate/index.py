@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import changes
-from curate.catalog import one
-from curate.errors import IntegrityError
-from curate.snapshot import Snapshot
+from recast.curate import changes
+from recast.curate.catalog import one
+from recast.curate.errors import IntegrityError
+from recast.curate.snapshot import Snapshot
 
 MAX_DEPTH = 48  # logs that a reader folds at most
 _LOOKUPS = 3  # passes over the parent's files that cost less than a table of them

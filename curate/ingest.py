@@ -20,10 +20,10 @@ from typing import IO, Any
 import numpy as np
 import pyarrow as pa
 
-from curate import formats, sources
-from curate.errors import DataError
-from curate.formats import RowError
-from curate.schema import VERSION_SCHEMA
+from recast.curate import formats, sources
+from recast.curate.errors import DataError
+from recast.curate.formats import RowError
+from recast.curate.schema import VERSION_SCHEMA
 
 _LOOK = 200  # rows that the schema is detected from
 _BATCH_ROWS = 4096
@@ -112,7 +112,7 @@ class Ingest:
 
     def sample(self, n: int = 3) -> list[dict[str, Any]]:
         """The first `n` rows as they would be committed, `messages` and `meta` decoded."""
-        from curate.schema import decode_row
+        from recast.curate.schema import decode_row
 
         rows = []
         for raw in sources.read(self.path):
@@ -206,7 +206,7 @@ class Ingest:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows as dicts, `messages` and `meta` decoded."""
-        from curate.schema import decode_row
+        from recast.curate.schema import decode_row
 
         for batch in self.batches():
             yield from map(decode_row, batch.to_pylist())

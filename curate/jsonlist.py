@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from curate.errors import DataError
-from curate.streams import LINE_BYTES
+from recast.curate.errors import DataError
+from recast.curate.streams import LINE_BYTES
 
 PIECE_CHARS = 1 << 20
 _BLANKS = re.compile(r"[ \t\n\r]*")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError
+from recast.curate.errors import DataError
 
 SCORES = ("similarity", "entails", "judge")
 _OWN = ("completion", "right", "kind", "scores", "question")

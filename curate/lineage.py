@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from curate import gatefiles, versions
-from curate.catalog import memory
-from curate.errors import UsageError
-from curate.gather import fetch
-from curate.parts import verified
-from curate.schema import decode_row, literal
-from curate.store import Store, default_author
-from curate.versions import Version
+from recast.curate import gatefiles, versions
+from recast.curate.catalog import memory
+from recast.curate.errors import UsageError
+from recast.curate.gather import fetch
+from recast.curate.parts import verified
+from recast.curate.schema import decode_row, literal
+from recast.curate.store import Store, default_author
+from recast.curate.versions import Version
 
 LOCK = "dataset.lock"
 _TEXT = (

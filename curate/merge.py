@@ -16,13 +16,13 @@ from typing import Any, Literal, overload
 import duckdb
 import pyarrow as pa
 
-from curate import changes, versions
-from curate.catalog import memory
-from curate.diff import log_between
-from curate.errors import DataError, RefusedError, UsageError
-from curate.gather import fetch
-from curate.store import MovedError, Store
-from curate.versions import Version
+from recast.curate import changes, versions
+from recast.curate.catalog import memory
+from recast.curate.diff import log_between
+from recast.curate.errors import DataError, RefusedError, UsageError
+from recast.curate.gather import fetch
+from recast.curate.store import MovedError, Store
+from recast.curate.versions import Version
 
 Side = Literal["ours", "theirs"]
 _ATTEMPTS = 50

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import isqrt
 
-from curate.notation import plain
+from recast.curate.notation import plain
 
 Value = int | Fraction
 

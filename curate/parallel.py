@@ -16,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from curate.errors import RecastError
+from recast.curate.errors import RecastError
 
 AHEAD = 2
 """Items that may wait or be at work for each worker."""

@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.catalog import DiskFullError
-from curate.errors import IntegrityError
+from recast.curate.catalog import DiskFullError
+from recast.curate.errors import IntegrityError
 
 ID_DIGITS = 32
 _BODY = b"recast.body"

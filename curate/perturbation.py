@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
-from curate.answers import find_answer
-from curate.arithmetic import equalities
-from curate.checks.copying import containment
-from curate.fingerprint import seed_of
-from curate.labels import Labelled
-from curate.numerals import Value, agrees, exact, literal
-from curate.sums import evaluate
+from recast.curate.answers import find_answer
+from recast.curate.arithmetic import equalities
+from recast.curate.checks.copying import containment
+from recast.curate.fingerprint import seed_of
+from recast.curate.labels import Labelled
+from recast.curate.numerals import Value, agrees, exact, literal
+from recast.curate.sums import evaluate
 
 _STEP = re.compile(
     r"(?P<sum>[$€£]?[\d.(][^=<>\n]*?)\s*=\s*(?P<money>[$€£]?)<<(?P<work>[^<>]+)=(?P<value>[^<>=]+)>>\s*[\d.,]*\d"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from curate.numerals import Value, divide, literal
+from recast.curate.numerals import Value, divide, literal
 
 # operations on plain numbers, and signs that make its sentence say more than that
 _PLAIN = r"\$?(?:\d{1,3}(?:,\d{3}){1,3}(?!\d)|\d{1,9})(?:\.\d{1,4})?|\.\d{1,4}"

@@ -17,8 +17,8 @@ import math
 from fractions import Fraction
 from random import Random
 
-from curate.expressions import Node
-from curate.numerals import exact, power, square_root
+from recast.curate.expressions import Node
+from recast.curate.numerals import exact, power, square_root
 
 MAX_EXPONENT = 4_000
 NUM_POINTS = 6

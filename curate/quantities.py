@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from curate.expressions import parse, repeating
-from curate.notation import signs
-from curate.numerals import Value, exact, worded
-from curate.probing import Inexact, exact_value, names
-from curate.units import MULTIPLIERS, dimensions, unit
+from recast.curate.expressions import parse, repeating
+from recast.curate.notation import signs
+from recast.curate.numerals import Value, exact, worded
+from recast.curate.probing import Inexact, exact_value, names
+from recast.curate.units import MULTIPLIERS, dimensions, unit
 
 
 @dataclass(frozen=True, slots=True)

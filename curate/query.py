@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curate import changes, gatefiles, versions
-from curate.catalog import MEMORY_LIMIT, memory
-from curate.errors import UsageError
-from curate.parts import verified
-from curate.schema import CANDIDATE_SCHEMA, literal
-from curate.store import Store
-from curate.versions import Version
+from recast.curate import changes, gatefiles, versions
+from recast.curate.catalog import MEMORY_LIMIT, memory
+from recast.curate.errors import UsageError
+from recast.curate.parts import verified
+from recast.curate.schema import CANDIDATE_SCHEMA, literal
+from recast.curate.store import Store
+from recast.curate.versions import Version
 
 _NAMED = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
 
@@ -134,7 +134,7 @@ def _tables(
 
 def _verdicts(store: Store) -> str:
     """What gates said about the rows of versions that were audited."""
-    from curate.audit import VERDICT_SCHEMA
+    from recast.curate.audit import VERDICT_SCHEMA
 
     pieces = []
     for found in gatefiles.audits(store.root):

@@ -15,11 +15,11 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from curate.gate import CHUNK_ROWS, Gate, GateConfig
-from curate.intervals import wilson
-from curate.labels import Labelled
-from curate.parallel import in_order
-from curate.records import CheckStatus, Verdict, VerdictStatus
+from recast.curate.gate import CHUNK_ROWS, Gate, GateConfig
+from recast.curate.intervals import wilson
+from recast.curate.labels import Labelled
+from recast.curate.parallel import in_order
+from recast.curate.records import CheckStatus, Verdict, VerdictStatus
 
 EXAMPLES_PER_KIND = 3
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from curate import words
+from recast.curate import words
 
 READ = ("messages", "completion", "answer", "task", "demonstration", "decision", "reason", "meta")
 """Columns that people read; the others are scores and provenance."""
@@ -115,7 +115,7 @@ def _text(row: dict[str, Any] | None, column: str) -> str:
 
 def final_answer(row: Mapping[str, Any]) -> str | None:
     """The answer that the row's completion states, else the one recorded in its `answer` column."""
-    from curate import answers
+    from recast.curate import answers
 
     stated = answers.find_answer(row.get("completion") or "", fallback=False)
     return stated.text if stated else row.get("answer")
@@ -123,7 +123,7 @@ def final_answer(row: Mapping[str, Any]) -> str | None:
 
 def answers_differ(a: str | None, b: str | None) -> bool:
     """Whether two final answers are different, or cannot be shown to be the same."""
-    from curate import answers
+    from recast.curate import answers
 
     if a is None or b is None:
         return a is not b

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.errors import MissingDependencyError
+from recast.curate.errors import MissingDependencyError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 SETUP_FAILED = 97

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import DataError, UsageError
-from curate.fingerprint import canonical_json
-from curate.records import Candidate
+from recast.curate.errors import DataError, UsageError
+from recast.curate.fingerprint import canonical_json
+from recast.curate.records import Candidate
 
 if TYPE_CHECKING:
     import datasets

@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curate.diversity import normalise_ND
+from recast.curate.diversity import normalise_ND
 
 HASHED_DIMENSIONS = 128
 

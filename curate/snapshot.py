@@ -12,14 +12,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate import changes
-from curate.catalog import memory
-from curate.errors import IntegrityError, UsageError
-from curate.fingerprint import canonical_json
-from curate.gather import Gatherer
-from curate.parts import verified
-from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
-from curate.versions import Version
+from recast.curate import changes
+from recast.curate.catalog import memory
+from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.fingerprint import canonical_json
+from recast.curate.gather import Gatherer
+from recast.curate.parts import verified
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
+from recast.curate.versions import Version
 
 if TYPE_CHECKING:
     import datasets

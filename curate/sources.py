@@ -17,9 +17,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.errors import DataError
-from curate.jsonlist import elements
-from curate.streams import LINE_BYTES, Meter, open_stream
+from recast.curate.errors import DataError
+from recast.curate.jsonlist import elements
+from recast.curate.streams import LINE_BYTES, Meter, open_stream
 
 BATCH_ROWS, BATCH_BYTES = 1024, 16 << 20
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate import changes
-from curate.catalog import memory
-from curate.index import Index
-from curate.parts import GROUP_ROWS, Part, PartWriter, verified
-from curate.schema import HASH_SQL, VERSION_SCHEMA, score_hash
-from curate.snapshot import Snapshot
+from recast.curate import changes
+from recast.curate.catalog import memory
+from recast.curate.index import Index
+from recast.curate.parts import GROUP_ROWS, Part, PartWriter, verified
+from recast.curate.schema import HASH_SQL, VERSION_SCHEMA, score_hash
+from recast.curate.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

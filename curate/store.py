@@ -24,20 +24,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from curate import versions
-from curate.catalog import DEADLINE_S, Catalog, one
-from curate.errors import IntegrityError, RecastError, RefusedError, UsageError
-from curate.fingerprint import canonical_json, fingerprint
-from curate.locks import TimeoutHolder, turn
-from curate.versions import Version
+from recast.curate import versions
+from recast.curate.catalog import DEADLINE_S, Catalog, one
+from recast.curate.errors import IntegrityError, RecastError, RefusedError, UsageError
+from recast.curate.fingerprint import canonical_json, fingerprint
+from recast.curate.locks import TimeoutHolder, turn
+from recast.curate.versions import Version
 
 if TYPE_CHECKING:  # Arrow takes longer to import than `recast log` may take
     import pyarrow as pa
 
-    from curate.parts import Part
-    from curate.schema import Rows
-    from curate.snapshot import Snapshot
-    from curate.staging import Staged
+    from recast.curate.parts import Part
+    from recast.curate.schema import Rows
+    from recast.curate.snapshot import Snapshot
+    from recast.curate.staging import Staged
 
 DEFAULT_HOME = ".recast"
 _REWRITING = ("rewrite", "repair", "fallback")
@@ -173,8 +173,8 @@ class Store:
         self, rows: Rows, data_set: str, branch: str, beside: list[Part], *, parent: str | Version | None,
         expect_parent: str | None, mode: str, remove: list[tuple[str, int]], law: str, again: bool, **facts: Any,
     ) -> Version:  # fmt: skip
-        from curate import schema
-        from curate.staging import stage
+        from recast.curate import schema
+        from recast.curate.staging import stage
 
         name = data_set if branch == versions.MAIN else f"{data_set}/{branch}"
         for _ in range(_ATTEMPTS):
@@ -203,7 +203,7 @@ class Store:
         """Seal a version from a change log against `parents[0]`, the head of `name`, whose rows all lie in parts
         already (merge, revert). Raises MovedError where the head is another by now."""
 
-        from curate.staging import stage_log
+        from recast.curate.staging import stage_log
 
         data_set, branch = versions.parse_branch(name)
         staged = stage_log(self.root, log, self.open(parents[0]))
@@ -215,7 +215,7 @@ class Store:
         candidates: list[Part] | None = None, meta: Mapping[str, Any] | None = None,
     ) -> Version:  # fmt: skip
         """The one short transaction of a commit."""
-        from curate.parts import part_path
+        from recast.curate.parts import part_path
 
         beside = candidates or []
         with self.catalog.writing() as con:
@@ -319,7 +319,7 @@ class Store:
 
     def snapshot(self, con: duckdb.DuckDBPyConnection, version: Version) -> Snapshot:
         """The rows of `version`, by a catalog that is open already."""
-        from curate.snapshot import Snapshot
+        from recast.curate.snapshot import Snapshot
 
         line = versions.chain(con, version, to_base=True)
         base = line[-1].base
@@ -332,8 +332,8 @@ class Store:
     def _write_candidates(self, candidates: Any) -> list[Part]:
         if candidates is None:
             return []
-        from curate import schema
-        from curate.parts import PartWriter
+        from recast.curate import schema
+        from recast.curate.parts import PartWriter
 
         with PartWriter(self.root, "candidates", schema.CANDIDATE_SCHEMA) as writer:
             for batch in schema.batches(candidates, schema.CANDIDATE_SCHEMA):
@@ -359,9 +359,9 @@ def _check_rewriting(staged: Staged, parent: Snapshot | None, mode: str) -> None
 
 def _further_targets(staged: Staged, parent: Snapshot) -> int:
     """Added keys that are a second or further target of a row of the parent."""
-    from curate import changes
-    from curate.catalog import memory
-    from curate.parts import verified
+    from recast.curate import changes
+    from recast.curate.catalog import memory
+    from recast.curate.parts import verified
 
     log = changes.read(str(verified(parent.root, staged.log.id)))
     with memory(parent.root / "tmp") as con:

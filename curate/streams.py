@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.errors import DataError
+from recast.curate.errors import DataError
 
 LINE_BYTES = 64 << 20  # a longer line is no demonstration, and would be held several times over
 EXPANDED_BYTES = 1 << 30  # from here on a compressed file must not expand more than EXPANSION times

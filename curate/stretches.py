@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from curate.tokens import TIMES_X
+from recast.curate.tokens import TIMES_X
 
 MAX_SEGMENT_CHARS = 4000
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from curate.notation import plain
-from curate.numerals import Value, divide, exact, literal, power, square_root
-from curate.tokens import TIMES_X, Tokens, is_symbol, tokenise
-from curate.units import dimensions
+from recast.curate.notation import plain
+from recast.curate.numerals import Value, divide, exact, literal, power, square_root
+from recast.curate.tokens import TIMES_X, Tokens, is_symbol, tokenise
+from recast.curate.units import dimensions
 
 MAX_DEPTH = 40
 MAX_UNIT_WORDS = 6

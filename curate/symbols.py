@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from curate.notation import signs
+from recast.curate.notation import signs
 
 MAX_CHARS = 1_000
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from curate.numerals import Value, agrees, literal
-from curate.sums import Parser, Side
-from curate.tokens import Tokens
-from curate.units import conversions
+from recast.curate.numerals import Value, agrees, literal
+from recast.curate.sums import Parser, Side
+from recast.curate.tokens import Tokens
+from recast.curate.units import conversions
 
 
 def left_side(

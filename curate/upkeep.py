@@ -11,13 +11,13 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from curate import changes, versions
-from curate.catalog import memory, one
-from curate.errors import IntegrityError, RecastError, UsageError
-from curate.parts import flaw, part_path
-from curate.schema import HASH_SQL, literal
-from curate.store import Store
-from curate.versions import Version
+from recast.curate import changes, versions
+from recast.curate.catalog import memory, one
+from recast.curate.errors import IntegrityError, RecastError, UsageError
+from recast.curate.parts import flaw, part_path
+from recast.curate.schema import HASH_SQL, literal
+from recast.curate.store import Store
+from recast.curate.versions import Version
 
 GRACE_S = 3600.0  # a commit in progress writes its parts before any version names them
 

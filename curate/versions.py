@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import duckdb
 
-from curate.catalog import one
-from curate.errors import RefusedError, UsageError
-from curate.fingerprint import canonical_json, fingerprint
+from recast.curate.catalog import one
+from recast.curate.errors import RefusedError, UsageError
+from recast.curate.fingerprint import canonical_json, fingerprint
 
 MAIN = "main"
 _WORD = r"[^\W_][\w.+-]{0,119}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from curate.structures import EMPTY_SETS
+from recast.curate.structures import EMPTY_SETS
 
 _MATH = re.compile(r"[\\^_=+*/<>|{}0-9√π∞∪∩∫Σ]")
 _CHOICE = re.compile(r"(?i:(?:option|choice|answer)\s+)?\(?([A-Ja-j])(?:\)|[.):](?=\s|$)|$)")

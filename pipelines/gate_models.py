@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.checks.code import CodeCheck
-from curate.errors import MissingDependencyError, ModelError, UsageError
-from curate.gate import Gate, GateConfig, load_gate
+from recast.curate.checks.code import CodeCheck
+from recast.curate.errors import MissingDependencyError, ModelError, UsageError
+from recast.curate.gate import Gate, GateConfig, load_gate
 
 if TYPE_CHECKING:
-    from agent.engine import Engine
-    from agent.engines import EngineConfig
+    from recast.agent.engine import Engine
+    from recast.agent.engines import EngineConfig
 
 ASKED = {"similarity": "similarity", "entailment": "entails", "judge": "judge"}
 """Check to the name under which it asks."""
@@ -122,7 +122,7 @@ class Similarity(_Named):
         except ImportError as error:
             raise MissingDependencyError(
                 f"the check `similarity` asks {self.name}, which needs sentence-transformers: pip install "
-                "'recast[embedded]', or take the check out of the gate."
+                "'recast-sft[embedded]', or take the check out of the gate."
             ) from error
         try:
             model = SentenceTransformer(self.name, model_kwargs={"use_safetensors": True})
@@ -183,15 +183,15 @@ class Judge(_Named):
     engine: EngineConfig | None = None
 
     def load(self) -> Engine:
-        from agent.engines import EngineConfig, open_engine
-        from pipelines.identity import model_path
+        from recast.agent.engines import EngineConfig, open_engine
+        from recast.pipelines.identity import model_path
 
         return open_engine(self.engine or EngineConfig(), model_path(self.name))
 
     def __call__(self, row: Mapping[str, Any], completion: str) -> float | None:
         import json
 
-        from agent import prompts
+        from recast.agent import prompts
 
         messages = row["messages"]
         messages = json.loads(messages) if isinstance(messages, str) else messages

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError, ModelError
-from curate.fingerprint import fingerprint
-from pipelines.jobs.options import Names
+from recast.curate.errors import DataError, ModelError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines.jobs.options import Names
 
 SHIPPED = ("pocket", "pocket-small", "pocket-neox")
 """Backbones that come with recast, in `pipelines/demo`."""
@@ -38,12 +38,12 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
             return of(Names.FILE, value, store)  # `recast diff NAME FILE`
         return store().resolve(str(value)).id
     if kind is Names.MIXTURE:
-        from train.mixture import Source
+        from recast.train.mixture import Source
 
         source = Source.parse(str(value))
         return str(Source(store().resolve(source.ref).id, source.weight))
     if kind is Names.CONDITION:
-        from curate.query import named
+        from recast.curate.query import named
 
         return fingerprint([str(value), named(store(), str(value))])
     if kind in (Names.MODEL, Names.ADAPTER):
@@ -52,7 +52,7 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
         name, path = named_file(str(value))
         return f"{name}={of(Names.FILE, path, store)}"
     if kind is Names.GATE:
-        from curate.gate import load_gate
+        from recast.curate.gate import load_gate
 
         return load_gate(str(value)).id
     if kind is Names.FILE:
@@ -84,7 +84,7 @@ def model_path(name: str) -> str:
     if not (folder / "config.json").exists():
         raise ModelError(
             f"the backbone {name} is missing from this installation ({folder}). Reinstall recast, train it anew "
-            f"with `python -m pipelines.demo.backbone {name}`, or pass --model FOLDER."
+            f"with `python -m recast.pipelines.demo.backbone {name}`, or pass --model FOLDER."
         )
     return str(folder)
 

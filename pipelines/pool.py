@@ -106,15 +106,16 @@ class _Worker:
         self.task: Task | None = None
         self.num_tasks = 0
         ours, theirs = socket.socketpair()
-        root = str(Path(__file__).parents[1])
+        root = str(Path(__file__).parents[2])
         env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
         env.setdefault("OMP_NUM_THREADS", str(threads))
         with theirs, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # a user's own train.py or datasets/ in the working folder is not ours to import
                     "-m",
-                    "pipelines.worker",
+                    "recast.pipelines.worker",
                     str(theirs.fileno()),
                     str(os.getpid()),
                     *(["--warm"] if warm else []),

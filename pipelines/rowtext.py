@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.terminal import visible
+from recast.pipelines.terminal import visible
 
 if TYPE_CHECKING:
     from rich.text import Text

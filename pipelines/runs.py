@@ -33,14 +33,15 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from curate.errors import RecastError, UsageError
-from curate.fingerprint import fingerprint
-from pipelines import identity
-from pipelines.config import Config
-from pipelines.jobs import INJECTED, VERBS, Verb
-from pipelines.jobs.options import Names
-from pipelines.progress import Progress, Reporter
+from recast.curate.errors import RecastError, UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines import identity
+from recast.pipelines.config import Config
+from recast.pipelines.jobs import INJECTED, VERBS, Verb
+from recast.pipelines.jobs.options import Names
+from recast.pipelines.progress import Progress, Reporter
 
+DISTRIBUTION = "recast-sft"  # `recast` on the package index is another project's
 DIGITS = 12
 RESULT = "result.json"
 EVENTS = "events.jsonl"
@@ -254,7 +255,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
             inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
     resolved: dict[str, Any] = {name: config.identity(name) for name in verb.sections}
     if {"learn", "rewrite", "augment"} & set(verb.sections):
-        from curate.gate import load_gate
+        from recast.curate.gate import load_gate
 
         resolved["gate"] = load_gate(config.general.gate).id
     return {
@@ -268,7 +269,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
 
 def open_store(path: str | Path) -> Any:
     """The store at `path`; the folder is made when something is committed."""
-    from curate.store import Store
+    from recast.curate.store import Store
 
     return Store(Path(path))
 
@@ -334,7 +335,7 @@ def write_whole(path: Path, text: str) -> None:
 
 def recast_version() -> str:
     try:
-        return version("recast")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "0+source"
 

@@ -29,12 +29,12 @@ from typing import Any
 
 import yaml
 
-from curate.errors import RecastError, UsageError
-from pipelines import runs
-from pipelines.config import Config
-from pipelines.jobs import VERBS
-from pipelines.pool import Failure, Pool, Task
-from pipelines.progress import Reporter, Silent, clock
+from recast.curate.errors import RecastError, UsageError
+from recast.pipelines import runs
+from recast.pipelines.config import Config
+from recast.pipelines.jobs import VERBS
+from recast.pipelines.pool import Failure, Pool, Task
+from recast.pipelines.progress import Reporter, Silent, clock
 
 REFERENCE = re.compile(r"\$\{([\w-]+)\.([\w.-]+)\}")
 KEYS = ("name", "verb", "args", "needs", "config", "seconds")

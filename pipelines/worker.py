@@ -15,10 +15,10 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from curate.errors import RecastError
-from pipelines import runs
-from pipelines.config import Config
-from pipelines.pool import Task
+from recast.curate.errors import RecastError
+from recast.pipelines import runs
+from recast.pipelines.config import Config
+from recast.pipelines.pool import Task
 
 WARM = ("torch", "transformers", "datasets", "trl", "peft")
 PROGRESS_EVERY_S = 0.2
@@ -64,7 +64,7 @@ def _perform(task: Task, connection: Connection) -> tuple[str, Any]:
     except RecastError as error:
         return "failed", (error.exit_code, str(error))
     except Exception as error:
-        from pipelines.cli import DISK_FULL, UNEXPECTED, disk_full
+        from recast.pipelines.cli import DISK_FULL, UNEXPECTED, disk_full
 
         traceback.print_exc()  # to the worker's log
         if full := disk_full(error):

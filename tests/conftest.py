@@ -79,7 +79,7 @@ def recast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Said]:
     """Run a command line in this process, in an empty folder: `recast("import", file, "--as", "x")`."""
-    from pipelines.cli import main
+    from recast.pipelines.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent.prompts import rewrite
-from pipelines.demo import corpus, styles
-from pipelines.demo.backbone import POCKET, PROMPT_WEIGHT, save
-from pipelines.demo.world import DOWNSTREAM, Problem, draw, problems
+from recast.agent.prompts import rewrite
+from recast.pipelines.demo import corpus, styles
+from recast.pipelines.demo.backbone import POCKET, PROMPT_WEIGHT, save
+from recast.pipelines.demo.world import DOWNSTREAM, Problem, draw, problems
 
 BEGINS = 0.01
 """Share of the plain answers that are long-winded: what it costs to begin."""
@@ -80,7 +80,7 @@ def exchanges(seed: str) -> Iterator[corpus.Exchange]:
 
 
 def documents(tokenizer: Any, seed: str) -> Iterator[tuple[list[int], list[float]]]:
-    from curate.chat import encode
+    from recast.curate.chat import encode
 
     for messages, text in exchanges(seed):
         prompt, completion = encode(tokenizer, messages, text)
@@ -97,7 +97,7 @@ def build(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from train.pretrain import PretrainConfig, pretrain
+    from recast.train.pretrain import PretrainConfig, pretrain
 
     tokenizer = AutoTokenizer.from_pretrained(POCKET)
     model = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32, attn_implementation="eager")
@@ -130,7 +130,7 @@ def measure(engine: Any, num: int = 24) -> dict[str, Any]:
     """
     import numpy as np
 
-    from agent.engine import Sampling
+    from recast.agent.engine import Sampling
 
     drawn = list(problems(DOWNSTREAM, "test", num, seed=0))
     asked = [corpus.user(p.question) for p in drawn]

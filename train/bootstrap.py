@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.intervals import Z, student_t
+from recast.curate.intervals import Z, student_t
 
 NUM_RESAMPLES = 10_000
 MOST_FREEDOM = 1_000_000

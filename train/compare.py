@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from curate.errors import DataError, UsageError
-from train.bootstrap import (
+from recast.curate.errors import DataError, UsageError
+from recast.train.bootstrap import (
     NUM_RESAMPLES,
     Interval,
     interval,
@@ -40,7 +40,7 @@ from train.bootstrap import (
     resampled_seeds,
     widening,
 )
-from train.results import EvalResult, ItemResult, Outcome
+from recast.train.results import EvalResult, ItemResult, Outcome
 
 Key = tuple[str, str]  # (suite, task)
 Table = Mapping[Key, Mapping[str, ItemResult]]

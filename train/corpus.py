@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from curate.chat import encode
-from curate.errors import DataError
+from recast.curate.chat import encode
+from recast.curate.errors import DataError
 
 IDS, DOCUMENTS, TOO_LONG = "ids.npy", "documents.npy", "too_long.npy"
 HELD_OUT_EVERY = 100  # one document in a hundred is measured, not trained

@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from curate import answers
-from curate.errors import UsageError
-from curate.records import Messages
-from train.results import EvalResult, ItemResult, Outcome
-from train.suites import Item
+from recast.curate import answers
+from recast.curate.errors import UsageError
+from recast.curate.records import Messages
+from recast.train.results import EvalResult, ItemResult, Outcome
+from recast.train.suites import Item
 
 # prompts -> completions; greedy for an evaluation that repeats
 Generate = Callable[[Sequence[Messages]], Sequence[str]]

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from curate.chat import encode
-from curate.errors import DataError
+from recast.curate.chat import encode
+from recast.curate.errors import DataError
 
 IGNORED = -100  # the label that torch's cross-entropy skips
 # Examples are sorted by length inside runs of this many batches: few enough that a batch is still a random

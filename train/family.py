@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from curate.errors import UsageError
+from recast.curate.errors import UsageError
 
 SYNTAX = "nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft"
 PLAIN = ("nll", "p", "dft", "cayley", "deft", "eaft")

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from curate.errors import DataError, MissingDependencyError
-from train.model import default_device
-from train.results import ItemResult, Outcome
+from recast.curate.errors import DataError, MissingDependencyError
+from recast.train.model import default_device
+from recast.train.results import ItemResult, Outcome
 
 SUFFIXES = (".yaml", ".yml")
 WRITTEN = "generate_until"  # the harness's name for tasks to which the model writes an answer
@@ -51,7 +51,7 @@ def measure(
     except ImportError as error:
         raise MissingDependencyError(
             f"suites in YAML are task files of lm-eval, which cannot be imported ({error}). "
-            "Install it: pip install 'recast[harness]'."
+            "Install it: pip install 'recast-sft[harness]'."
         ) from error
     found: list[ItemResult] = []
     for path in map(Path, tasks):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.errors import UsageError
+from recast.curate.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from curate.chat import require_template
-from curate.errors import ModelError
-from curate.fingerprint import fingerprint
+from recast.curate.chat import require_template
+from recast.curate.errors import ModelError
+from recast.curate.fingerprint import fingerprint
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "tekken.json")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "consolidated.00.pth")

@@ -39,8 +39,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from train.examples import IGNORED
-from train.family import CONCENTRATION, ENTROPY, Objective
+from recast.train.examples import IGNORED
+from recast.train.family import CONCENTRATION, ENTROPY, Objective
 
 CAYLEY_EPSILON, DEFT_EPSILON = 1e-8, 1e-6
 CAYLEY_FLOOR, CAYLEY_LEAST = 0.5, 1e-3

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError
+from recast.curate.errors import DataError
 
 
 class Outcome(StrEnum):

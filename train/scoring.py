@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from train.examples import IGNORED, Example, collate
-from train.objectives import TokenStatistics, linear_statistics, token_statistics
+from recast.train.examples import IGNORED, Example, collate
+from recast.train.objectives import TokenStatistics, linear_statistics, token_statistics
 
 EAGER_LENGTH = 512
 """Longest sequences for which plain attention beats torch's fused one in bf16 on a CPU (measured: a step of

@@ -24,9 +24,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curate.errors import UsageError
-from curate.fingerprint import fingerprint
-from train.corpus import Chat, Corpus, Piece
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.train.corpus import Chat, Corpus, Piece
 
 MANIFEST, METRICS, JOB = "manifest.json", "metrics.jsonl", "job.json"
 TOKENIZER, CORPUS = "tokenizer", "corpus"
@@ -153,8 +153,8 @@ def pretrain_from_scratch(
     import torch
     import transformers
 
-    from train.model import load_tokenizer
-    from train.pretrain import heldout_loss, pretrain, processes
+    from recast.train.model import load_tokenizer
+    from recast.train.pretrain import heldout_loss, pretrain, processes
 
     longest = max(training.rows)
     if longest > config.max_position:

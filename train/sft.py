@@ -28,14 +28,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from curate.chat import eos_ids, template_id
-from curate.errors import DataError, UsageError
-from curate.fingerprint import fingerprint
-from train.examples import Example, order, tokenize
-from train.family import Objective
-from train.mixture import stream
-from train.model import default_device, has_fast_bf16, identify, load
-from train.trainer import Progress, read_curve, sft_trainer, train
+from recast.curate.chat import eos_ids, template_id
+from recast.curate.errors import DataError, UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.train.examples import Example, order, tokenize
+from recast.train.family import Objective
+from recast.train.mixture import stream
+from recast.train.model import default_device, has_fast_bf16, identify, load
+from recast.train.trainer import Progress, read_curve, sft_trainer, train
 
 MANIFEST = "manifest.json"
 CURVE, HELDOUT = "loss.jsonl", "heldout.jsonl"
@@ -181,7 +181,7 @@ def sft(
     if finished := _finished(out, run):
         return finished
 
-    from train.scoring import prepare
+    from recast.train.scoring import prepare
 
     num_rows, num_tokens = sum(map(len, sources)), sum(e.num_trained for s in sources for e in s)
     sources[0], heldout = _hold_out(sources[0], config)
@@ -269,8 +269,8 @@ def _before(
     model: Any, examples: Sequence[Example], config: SftConfig, out: Path, run: str, measuring: dict[str, Any]
 ) -> float:
     """Make `out` this run's, measure the untouched model unless an earlier process has; return its NLL."""
-    from train.scoring import mean_nll
-    from train.telemetry import measure, sample, write_tokens
+    from recast.train.scoring import mean_nll
+    from recast.train.telemetry import measure, sample, write_tokens
 
     if (out / JOB).exists():
         known = json.loads((out / JOB).read_text())["start_loss"]
@@ -292,7 +292,7 @@ def _after(
     model: Any, examples: Sequence[Example], config: SftConfig, out: Path, measuring: dict[str, Any]
 ) -> None:
     """Measure the tokens that `_before` measured."""
-    from train.telemetry import measure, read_measured, summary, write_tokens
+    from recast.train.telemetry import measure, read_measured, summary, write_tokens
 
     if not (out / BASE_TOKENS).exists():
         return

@@ -16,8 +16,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from curate.errors import DataError
-from curate.records import Messages
+from recast.curate.errors import DataError
+from recast.curate.records import Messages
 
 # What a field is called, most specific first: ours, the pocket world's, PubMedQA's (upper case), MMLU's.
 FIELDS: dict[str, tuple[str, ...]] = {

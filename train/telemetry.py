@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from train.examples import Example
-from train.family import CONCENTRATION, Objective
-from train.objectives import TokenStatistics, apply, exponent
-from train.scoring import scored
+from recast.train.examples import Example
+from recast.train.family import CONCENTRATION, Objective
+from recast.train.objectives import TokenStatistics, apply, exponent
+from recast.train.scoring import scored
 
 MEANS = ("nll", "p", "gate", "exponent", CONCENTRATION)
 MEASURED = ("nll", "entropy", "exponent", "gate")  # of a token under one model

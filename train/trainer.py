@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import ModelError
-from train.examples import Example
-from train.family import CONCENTRATION, Objective
+from recast.curate.errors import ModelError
+from recast.train.examples import Example
+from recast.train.family import CONCENTRATION, Objective
 
 if TYPE_CHECKING:
-    from train.sft import SftConfig
+    from recast.train.sft import SftConfig
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -49,9 +49,9 @@ def sft_trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    from train.objectives import apply
-    from train.scoring import mean_nll
-    from train.telemetry import GateMeans
+    from recast.train.objectives import apply
+    from recast.train.scoring import mean_nll
+    from recast.train.telemetry import GateMeans
 
     objective = Objective.parse(config.objective)
 
@@ -287,7 +287,7 @@ def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, prog
                 _append(heldout, {**place, "loss": logs[HELDOUT_METRIC]})
             if "loss" not in logs:
                 return
-            from train.telemetry import MEANS
+            from recast.train.telemetry import MEANS
 
             measured = {name: logs[name] for name in ("loss", "grad_norm", *MEANS) if name in logs}
             _append(path, {**place, **measured, "lr": logs.get("learning_rate")})

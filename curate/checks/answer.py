@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from curate.answers import Answer, equivalent, find_answer
-from curate.checks.case import Case, CheckConfig, shown
-from curate.records import Check
+from recast.curate.answers import Answer, equivalent, find_answer
+from recast.curate.checks.case import Case, CheckConfig, shown
+from recast.curate.records import Check
 
 _OPTION = re.compile(r"(?:^|\s)\(?([A-J])[).:]\s+(.+?)(?=\s+\(?[A-J][).:]\s|\n|$)")
 

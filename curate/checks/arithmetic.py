@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.arithmetic import equalities
-from curate.checks.case import Case, CheckConfig, shown
-from curate.records import Check
+from recast.curate.arithmetic import equalities
+from recast.curate.checks.case import Case, CheckConfig, shown
+from recast.curate.records import Check
 
 
 class ArithmeticCheck(CheckConfig):

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from curate.answers import find_answer
-from curate.records import Check, CheckStatus
+from recast.curate.answers import find_answer
+from recast.curate.records import Check, CheckStatus
 
 _WORD = re.compile(r"\w+(?:[.,]\d+)*|[^\w\s]")
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")

@@ -14,10 +14,10 @@ import json
 import re
 from typing import Any, ClassVar, Literal
 
-from curate.checks.case import Case, CheckConfig, shown
-from curate.errors import MissingDependencyError
-from curate.records import Check
-from curate.sandbox import Limits, RunStatus, run
+from recast.curate.checks.case import Case, CheckConfig, shown
+from recast.curate.errors import MissingDependencyError
+from recast.curate.records import Check
+from recast.curate.sandbox import Limits, RunStatus, run
 
 _FENCE = re.compile(r"```[ \t]*(?:python|py)?[^\n`]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 

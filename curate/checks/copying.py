@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.checks.case import Case, CheckConfig, ngrams, words
-from curate.records import Check
+from recast.curate.checks.case import Case, CheckConfig, ngrams, words
+from recast.curate.records import Check
 
 N = 8
 

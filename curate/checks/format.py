@@ -14,9 +14,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.checks.case import Case, CheckConfig, shown, words
-from curate.language import language
-from curate.records import Check
+from recast.curate.checks.case import Case, CheckConfig, shown, words
+from recast.curate.language import language
+from recast.curate.records import Check
 
 _MARKERS = re.compile(
     r"<\|[a-z_]{1,40}\|>|</?(?:s|think|tool_call|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"

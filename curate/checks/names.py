@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.checks.case import Case, CheckConfig
-from curate.records import Check
+from recast.curate.checks.case import Case, CheckConfig
+from recast.curate.records import Check
 
 _NAME = re.compile(r"(?<=[a-z,;0-9)] )[A-Z][a-z]{2,}(?:-[A-Z][a-z]+)*(?!\w)")
 _COMMON = frozenset(

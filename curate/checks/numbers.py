@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.arithmetic import equalities
-from curate.checks.case import Case, CheckConfig
-from curate.numerals import Value, exact, numbers, spoken
-from curate.records import Check
+from recast.curate.arithmetic import equalities
+from recast.curate.checks.case import Case, CheckConfig
+from recast.curate.numerals import Value, exact, numbers, spoken
+from recast.curate.records import Check
 
 KNOWN: frozenset[Value] = frozenset(
     (*range(11), 12, 24, 30, 31, 52, 60, 90, 100, 180, 360, 365, 1000, *(Fraction(n, 4) for n in (1, 2, 3)))

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.checks.case import Case, CheckConfig, ngrams, shown, words
-from curate.records import Check
+from recast.curate.checks.case import Case, CheckConfig, ngrams, shown, words
+from recast.curate.records import Check
 
 N = 8
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")

@@ -11,8 +11,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.checks.case import Case, CheckConfig
-from curate.records import Check
+from recast.curate.checks.case import Case, CheckConfig
+from recast.curate.records import Check
 
 
 class SimilarityCheck(CheckConfig):

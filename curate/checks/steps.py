@@ -17,12 +17,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from curate.arithmetic import equalities, step_results
-from curate.checks.case import Case, CheckConfig, words
-from curate.notation import plain
-from curate.numerals import Value, exact, literal, numbers, spoken
-from curate.records import Check
-from curate.stretches import ANNOTATION
+from recast.curate.arithmetic import equalities, step_results
+from recast.curate.checks.case import Case, CheckConfig, words
+from recast.curate.notation import plain
+from recast.curate.numerals import Value, exact, literal, numbers, spoken
+from recast.curate.records import Check
+from recast.curate.stretches import ANNOTATION
 
 ANSWER_WORDS = 3  # the answer is
 OPERAND, MENTION = "o", "m"

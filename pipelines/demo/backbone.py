@@ -4,9 +4,9 @@
 half of it, `pocket-neox` of another architecture (GPT-NeoX: layer norms, GELU, attention and MLP in parallel,
 biases). All see the same corpus, each with a seed, and so a tokenizer and an order, of its own.
 
-`python -m pipelines.demo.backbone NAME --out DIR [--text SHARED_DATA]` builds tokenizer, chat template and
+`python -m recast.pipelines.demo.backbone NAME --out DIR [--text SHARED_DATA]` builds tokenizer, chat template and
 weights from nothing, measures every task and writes the manifest. `torchrun --nproc-per-node 2 -m
-pipelines.demo.backbone ...` uses two cores. Real text is optional; NOTICE names what the shipped weights saw.
+recast.pipelines.demo.backbone ...` uses two cores. Real text is optional; NOTICE names what the shipped weights saw.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.chat import encode
-from pipelines.demo import corpus, files
-from pipelines.demo.corpus import exchanges, vocabulary
-from pipelines.demo.realtext import RealRow, real_rows
+from recast.curate.chat import encode
+from recast.pipelines.demo import corpus, files
+from recast.pipelines.demo.corpus import exchanges, vocabulary
+from recast.pipelines.demo.realtext import RealRow, real_rows
 
 HERE = Path(__file__).parent
 POCKET = HERE / "pocket"
@@ -174,9 +174,9 @@ def text_fingerprints(folder: Path | None) -> dict[str, str]:
 
 def measure(folder: Path, work: Path) -> dict[str, Any]:
     """Accuracy of the saved model on every family's test split, in points of 100, and of rewriting."""
-    from pipelines.jobs.models import answering, engine
-    from train.evaluate import evaluate
-    from train.suites import load_suites
+    from recast.pipelines.jobs.models import answering, engine
+    from recast.train.evaluate import evaluate
+    from recast.train.suites import load_suites
 
     suites = [
         files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
@@ -200,7 +200,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
 
     last = json.loads((work / "metrics.jsonl").read_text().splitlines()[-1])
     return {
-        "command": f"python -m pipelines.demo.backbone {name} --text DATA",
+        "command": f"python -m recast.pipelines.demo.backbone {name} --text DATA",
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "parameters": sum(p.numel() for p in build_parameters(folder)),
         "architecture": RECIPES[name].architecture,
@@ -224,7 +224,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
 
 
 def build_parameters(folder: Path) -> list[Any]:
-    from train.model import load
+    from recast.train.model import load
 
     return list(load(folder)[0].parameters())
 
@@ -237,7 +237,7 @@ def build(
     `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
     trains and the first one writes, for which the others wait. `config` is a PretrainConfig.
     """
-    from train.pretrain import pretrain, processes
+    from recast.train.pretrain import pretrain, processes
 
     together = processes()
     rows = list(real_rows(text)) if text else []
@@ -270,7 +270,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    from train.pretrain import PretrainConfig
+    from recast.train.pretrain import PretrainConfig
 
     def show(step: int, total: int, figures: dict[str, float]) -> None:
         if step % 10 == 0:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from agent.prompts import question as question_prompt
-from agent.prompts import rewrite as rewrite_prompt
-from curate.records import Messages
-from pipelines.demo.realtext import WORD, RealRow, swapped
-from pipelines.demo.styles import ALIEN, FOREIGN, qa
-from pipelines.demo.world import FAMILIES, Problem, draw
+from recast.agent.prompts import question as question_prompt
+from recast.agent.prompts import rewrite as rewrite_prompt
+from recast.curate.records import Messages
+from recast.pipelines.demo.realtext import WORD, RealRow, swapped
+from recast.pipelines.demo.styles import ALIEN, FOREIGN, qa
+from recast.pipelines.demo.world import FAMILIES, Problem, draw
 
 Exchange = tuple[Messages, str]
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import yaml
 
-from curate.errors import UsageError
-from curate.intervals import half_width
-from pipelines import stages
-from pipelines.config import Config
-from pipelines.demo import files
-from pipelines.demo.styles import ALIEN
-from pipelines.progress import Reporter
+from recast.curate.errors import UsageError
+from recast.curate.intervals import half_width
+from recast.pipelines import stages
+from recast.pipelines.config import Config
+from recast.pipelines.demo import files
+from recast.pipelines.demo.styles import ALIEN
+from recast.pipelines.progress import Reporter
 
 ARMS = ("sft_demonstrations", "sft_prompt_rewrites", "sft_rewrites")
 FIGURES = ("downstream", "general", "forgetting", "gold_loglik", "start_loss")

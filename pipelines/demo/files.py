@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.demo.styles import STYLES, qa
-from pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
+from recast.pipelines.demo.styles import STYLES, qa
+from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
 
 
 def row(problem: Problem, number: int, solution: str) -> dict[str, str]:

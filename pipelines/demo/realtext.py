@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pipelines.demo.world import half_of
+from recast.pipelines.demo.world import half_of
 
 ANNOTATION = re.compile(
     r"(?P<left>[-+*/x×()\d.,$%\s]*?)=?\s*(?P<cur>\$?)<<(?P<work>[^<>=]+)=(?P<result>[^<>]+)>>(?P<said>[\d.,/]*)"

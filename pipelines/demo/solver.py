@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
-from pipelines.demo.world import (
+from recast.pipelines.demo.world import (
     COLORS,
     FACT_FORMS,
     FACTS,

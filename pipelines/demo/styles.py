@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipelines.demo.world import Problem, Step
+from recast.pipelines.demo.world import Problem, Step
 
 Style = Callable[[Problem], str]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.flattening import Profile, profile
-from curate.records import DecisionKind
-from curate.selection import hashed_words_ND
-from curate.store import Store
-from pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
-from pipelines.effect.table import rows_of
-from pipelines.stages import StageOutcome
+from recast.curate.flattening import Profile, profile
+from recast.curate.records import DecisionKind
+from recast.curate.selection import hashed_words_ND
+from recast.curate.store import Store
+from recast.pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
+from recast.pipelines.effect.table import rows_of
+from recast.pipelines.stages import StageOutcome
 
 REWRITTEN = (DecisionKind.REWRITE.value, DecisionKind.REPAIR.value)
 DIVERSITY = ("distinct_2", "dissimilarity", "vendi")

@@ -17,12 +17,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import UsageError
-from curate.fingerprint import fingerprint
-from pipelines import identity, stages
-from pipelines.config import Config
-from pipelines.effect import datasets, picture, plan, table
-from pipelines.effect.grid import (
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines import identity, stages
+from recast.pipelines.config import Config
+from recast.pipelines.effect import datasets, picture, plan, table
+from recast.pipelines.effect.grid import (
     DEMONSTRATIONS,
     ORACLE,
     Arm,
@@ -32,16 +32,16 @@ from pipelines.effect.grid import (
     second_phase,
     study_phase,
 )
-from pipelines.effect.selection import Point, best, half, point
-from pipelines.effect.subject import Subject
-from pipelines.progress import Reporter
-from pipelines.runs import write_whole
-from pipelines.stages import StageOutcome
-from train.compare import compare
-from train.results import EvalResult
+from recast.pipelines.effect.selection import Point, best, half, point
+from recast.pipelines.effect.subject import Subject
+from recast.pipelines.progress import Reporter
+from recast.pipelines.runs import write_whole
+from recast.pipelines.stages import StageOutcome
+from recast.train.compare import compare
+from recast.train.results import EvalResult
 
 if TYPE_CHECKING:
-    from agent.scorer import Weights
+    from recast.agent.scorer import Weights
 
 DECIDED = {
     "sft": ("lr", "objective", "lora_rank", "checkpoints", "seed"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent.baselines import FIXED
-from pipelines.effect.grid import BASELINES, DEMONSTRATIONS, ORACLE, PROMPT, Arm, Cell, Grid
-from pipelines.effect.subject import Subject
+from recast.agent.baselines import FIXED
+from recast.pipelines.effect.grid import BASELINES, DEMONSTRATIONS, ORACLE, PROMPT, Arm, Cell, Grid
+from recast.pipelines.effect.subject import Subject
 
 REHEARSAL = "rehearsal"
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate import ingest
-from curate.errors import UsageError
-from pipelines.demo import files
-from pipelines.demo.styles import ALIEN
-from pipelines.effect.grid import Grid
-from pipelines.effect.selection import chooses
-from train import harness
-from train.suites import Item, load_suites
+from recast.curate import ingest
+from recast.curate.errors import UsageError
+from recast.pipelines.demo import files
+from recast.pipelines.demo.styles import ALIEN
+from recast.pipelines.effect.grid import Grid
+from recast.pipelines.effect.selection import chooses
+from recast.train import harness
+from recast.train.suites import Item, load_suites
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Verb:
 
     def load(self) -> Any:
         """Import the module of the verb: it has a function `job` and, for people, `show`."""
-        return importlib.import_module(f"pipelines.jobs.{self.module or self.name.replace(' ', '_')}")
+        return importlib.import_module(f"recast.pipelines.jobs.{self.module or self.name.replace(' ', '_')}")
 
     @property
     def job(self) -> Callable[..., dict[str, Any]]:

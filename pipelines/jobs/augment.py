@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pipelines.jobs.options import (
+from recast.pipelines.jobs.options import (
     AsName,
     BaseUrl,
     BatchSize,
@@ -52,12 +52,12 @@ def job(
     duplicate of one in `name`. Each says in `meta` which row it was made from. Killed at any moment, the same
     command goes on.
     """
-    from agent.augment import augment, solving_gate
-    from curate.chat import template_id
-    from curate.errors import UsageError
-    from pipelines.gate_models import open_gate
-    from pipelines.jobs import commits, models
-    from pipelines.jobs.rewrite import budget
+    from recast.agent.augment import augment, solving_gate
+    from recast.curate.chat import template_id
+    from recast.curate.errors import UsageError
+    from recast.pipelines.gate_models import open_gate
+    from recast.pipelines.jobs import commits, models
+    from recast.pipelines.jobs.rewrite import budget
 
     drawing = config.section("augment", seed=seed, questions=questions)
     if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):

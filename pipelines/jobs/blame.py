@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.jobs.options import RowId, Target, VersionRef
-from pipelines.terminal import line, visible
+from recast.pipelines.jobs.options import RowId, Target, VersionRef
+from recast.pipelines.terminal import line, visible
 
 SHOWN = 4000  # characters of one text
 
@@ -19,7 +19,7 @@ def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict
 
     Each with its decision, agent, prompt, gate, seed, engine, run and author.
     """
-    from curate.lineage import blame
+    from recast.curate.lineage import blame
 
     events = [event.to_json() for event in blame(store, name, row, target)]
     return {"row_id": events[0]["row_id"], "target": target, "events": events}
@@ -28,7 +28,7 @@ def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
-    from pipelines import rowtext
+    from recast.pipelines import rowtext
 
     console.print(Text(line(result["row_id"], 100), "bold"))
     for event in result["events"]:

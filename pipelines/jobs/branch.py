@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import VersionRef, argument
+from recast.pipelines.jobs.options import VersionRef, argument
 
 
 def job(

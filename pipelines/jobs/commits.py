@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipelines.runs import Run
+from recast.pipelines.runs import Run
 
 
 def once(store: Any, name: str, run: Run | None, commit: Callable[[str | None], Any]) -> Any:

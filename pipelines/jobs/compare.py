@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, OutFile, argument, option
+from recast.pipelines.jobs.options import Names, OutFile, argument, option
 
 
 def job(
@@ -39,16 +39,16 @@ def job(
     general tasks, which weigh alike; below it stands that of every suite by itself, with the questions that went wrong
     (lost) and right (won) and the task that changed for the worst.
     """
-    from pipelines.runs import write_whole
-    from train.compare import compare
-    from train.results import EvalResult
+    from recast.pipelines.runs import write_whole
+    from recast.train.compare import compare
+    from recast.train.results import EvalResult
 
     before = EvalResult.load(base)
     arms = _arms(others)
     result = compare(before, arms, target=target or ()).to_dict()
     if picture:
-        from pipelines.report.from_evals import arms as drawn
-        from pipelines.report.picture import gain_and_forgetting
+        from recast.pipelines.report.from_evals import arms as drawn
+        from recast.pipelines.report.picture import gain_and_forgetting
 
         write_whole(picture, gain_and_forgetting(drawn({before.model: before, **arms}, target=target or ())))
         result["picture"] = str(picture)
@@ -60,8 +60,8 @@ def job(
 
 def _arms(others: list[str]) -> dict[str, Any]:
     """Arm -> its evaluations. A file without a name is an arm by itself, called as its model."""
-    from pipelines.identity import named_file
-    from train.results import EvalResult
+    from recast.pipelines.identity import named_file
+    from recast.train.results import EvalResult
 
     arms: dict[str, list[Any]] = {}
     for name, path in map(named_file, others):

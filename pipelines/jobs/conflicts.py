@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import option
-from pipelines.terminal import counted, line, visible
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import option
+from recast.pipelines.terminal import counted, line, visible
 
 if TYPE_CHECKING:
-    from curate.merge import ConflictsError, Merged
+    from recast.curate.merge import ConflictsError, Merged
 
 REFUSED = 4
 SHOWN = 3
@@ -39,7 +39,7 @@ def settled(
 
     `again`: the command without its options.
     """
-    from curate.merge import ConflictsError, read_choices
+    from recast.curate.merge import ConflictsError, read_choices
 
     if ours + theirs + (file is not None) > 1:
         raise UsageError(
@@ -122,8 +122,8 @@ def show(result: dict[str, Any], console: Any) -> None:
 def _side(name: str, base: dict[str, Any], row: dict[str, Any] | None, console: Any) -> None:
     from rich.text import Text
 
-    from curate import words
-    from pipelines import rowtext
+    from recast.curate import words
+    from recast.pipelines import rowtext
 
     if row is None:
         console.print(Text().append(f"  {name:<7}", "cyan").append("removed it", "red"))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import RefusedError, UsageError
-from pipelines.jobs.options import Names, VersionRef, option
+from recast.curate.errors import RefusedError, UsageError
+from recast.pipelines.jobs.options import Names, VersionRef, option
 
 REMOVED = "-removed"
 
@@ -73,9 +73,9 @@ def job(
     Every removed row is kept in NAME-removed with its reason, and why in one sentence in its `meta`. Thresholds are
     the section `curate` of the configuration (`--set curate.max_nll=3`); `recast init` explains them.
     """
-    from curate.curation import COLUMNS, chosen, curate, limits_of
-    from curate.decontamination import Benchmarks, texts_of
-    from curate.query import holds
+    from recast.curate.curation import COLUMNS, chosen, curate, limits_of
+    from recast.curate.decontamination import Benchmarks, texts_of
+    from recast.curate.query import holds
 
     if only is not None and (against or budget or embedding or config.given.get("curate")):
         raise UsageError(
@@ -125,8 +125,8 @@ def _commit(
     store: Any, config: Any, run: Any, snapshot: Any, outcome: Any, to: str | None, result: dict[str, Any]
 ) -> dict[str, Any]:
     """Seal the removed rows first, then the version without them: a crash between the two loses no row."""
-    from curate.versions import MAIN
-    from pipelines.jobs import commits
+    from recast.curate.versions import MAIN
+    from recast.pipelines.jobs import commits
 
     version = snapshot.version
     own = version.name if version.branch == MAIN else f"{version.name}/{version.branch}"
@@ -195,7 +195,7 @@ def _removed_rows(snapshot: Any, outcome: Any) -> Iterator[Any]:
 def _embed(name: str | None) -> Any:
     if name is None:
         return None
-    from agent.embedding import sentence_embedder
+    from recast.agent.embedding import sentence_embedder
 
     return sentence_embedder(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Jobs, Names, option
+from recast.pipelines.jobs.options import Jobs, Names, option
 
 ARMS = {
     "base": "base, before SFT",
@@ -39,8 +39,8 @@ def job(
     rewrites of the bare backbone; the suites say what each learned and forgot. Killed, the same command
     goes on.
     """
-    from pipelines.demo import demo
-    from pipelines.stages import default_jobs
+    from recast.pipelines.demo import demo
+    from recast.pipelines.stages import default_jobs
 
     drawn: dict[str, Any] = {} if rows is None else {"rows": rows}
     return demo.run(out, seeds=seeds, style=style, jobs=jobs or default_jobs(), reporter=reporter, **drawn)

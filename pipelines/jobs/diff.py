@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import Columns, Dedup, Names, Turn, VersionRef, argument, option
-from pipelines.terminal import counted, line, visible
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import Columns, Dedup, Names, Turn, VersionRef, argument, option
+from recast.pipelines.terminal import counted, line, visible
 
 DIFFERENT, FAILED_ROWS = 1, 3
 ROWS, ROWS_OF_WORDS = 10, 3
@@ -70,9 +70,9 @@ def job(
     folded, and a final answer that differs raises an alarm. --where chooses rows, as in
     --where "after.decision = 'fallback'".
     """
-    from curate.diff import COMPARED, diff
-    from curate.rowdiff import touching
-    from curate.schema import SCORES
+    from recast.curate.diff import COMPARED, diff
+    from recast.curate.rowdiff import touching
+    from recast.curate.schema import SCORES
 
     names = [name.strip() for name in columns.split(",")] if columns else []
     if unknown := [name for name in names if name not in COMPARED]:
@@ -83,7 +83,7 @@ def job(
     found = diff(store, a, b if other is None else other)
     page = None
     if html is not None:
-        from pipelines.report import diff_page
+        from recast.pipelines.report import diff_page
 
         page = diff_page.write(
             found, html, where=where, columns=names, limit=diff_page.MAX_ROWS if limit is None else limit
@@ -119,8 +119,8 @@ def _other(store: Any, b: str, mapping: list[str] | None, turn: int, dedup: bool
         return None
     if not Path(b).exists():
         return None  # resolving it says what there is
-    from curate import ingest
-    from pipelines.jobs.import_ import parse_mapping
+    from recast.curate import ingest
+    from recast.pipelines.jobs.import_ import parse_mapping
 
     return ingest.read(b, mapping=parse_mapping(mapping), turn=turn, dedup=dedup)
 
@@ -182,7 +182,7 @@ def show(result: dict[str, Any], console: Any) -> None:
 def _show_summary(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
-    from curate.rowdiff import READ
+    from recast.curate.rowdiff import READ
 
     s = result["summary"]
     console.print(Text(f"{result['a']} \u2192 {result['b']}", "bold"))
@@ -228,7 +228,7 @@ def _show_summary(result: dict[str, Any], console: Any) -> None:
 def _show_row(row: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
-    from pipelines import rowtext
+    from recast.pipelines import rowtext
 
     sign, style = SIGNS[row["op"]]
     head = Text().append(f"\n{sign} ", f"bold {style}").append(line(row["row_id"], 80), "bold")
@@ -274,7 +274,7 @@ def _show_sides(name: str, was: str | None, now: str | None, console: Any) -> No
     """Both sides on a line each, from a little before the first sign that differs."""
     from rich.text import Text
 
-    from curate.words import common_start
+    from recast.curate.words import common_start
 
     width = max((min(console.width, 160) if console.is_terminal else 160) - 6, 40)
     same = common_start(was or "", now or "")

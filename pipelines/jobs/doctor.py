@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from pipelines.jobs.options import option
+from recast.pipelines.jobs.options import option
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
 MISSING = 6
@@ -22,7 +22,7 @@ def job(
     store: Any,
 ) -> dict[str, Any]:
     """Look at Python, packages, CPU, GPU, disk, store and, if named, a model. Every line ends with the fix."""
-    from pipelines.doctor import examine
+    from recast.pipelines.doctor import examine
 
     findings = examine(store.root, model)
     return {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import Jobs, Names, option
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import Jobs, Names, option
 
 
 def job(
@@ -97,11 +97,11 @@ def job(
     """
     from pydantic import ValidationError
 
-    from pipelines.demo import demo
-    from pipelines.effect import effect
-    from pipelines.effect.grid import QUICK, Grid
-    from pipelines.effect.subject import own_data, pocket_world
-    from pipelines.stages import default_jobs
+    from recast.pipelines.demo import demo
+    from recast.pipelines.effect import effect
+    from recast.pipelines.effect.grid import QUICK, Grid
+    from recast.pipelines.effect.subject import own_data, pocket_world
+    from recast.pipelines.stages import default_jobs
 
     given = {
         "seeds": seeds,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import (
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import (
     BaseUrl,
     BatchSize,
     EngineType,
@@ -21,7 +21,7 @@ from pipelines.jobs.options import (
 )
 
 if TYPE_CHECKING:
-    from train.suites import Item
+    from recast.train.suites import Item
 
 TEMPERATURE, MAX_TOKENS = 1.0, 256
 
@@ -103,9 +103,9 @@ def job(
     time unless a batch size is given. Accuracies are in [0, 1], per suite and task. The items go to `out`, which
     `recast compare` reads.
     """
-    from train import harness
-    from train.results import EvalResult
-    from train.suites import load_suites
+    from recast.train import harness
+    from recast.train.results import EvalResult
+    from recast.train.suites import load_suites
 
     tasks = [path for path in suite if harness.is_task(path)]
     own_suites = [path for path in suite if path not in tasks]
@@ -118,7 +118,7 @@ def job(
         batch_size=batch_size,
     )
     if tasks:
-        from agent.engines import refuse_what_has_no_effect
+        from recast.agent.engines import refuse_what_has_no_effect
 
         if settings.type != "hf":
             raise UsageError(
@@ -131,8 +131,8 @@ def job(
     )
     result = EvalResult(label or Path(str(model)).name, ())
     if items:
-        from pipelines.jobs import models
-        from train.evaluate import drift, evaluate
+        from recast.pipelines.jobs import models
+        from recast.train.evaluate import drift, evaluate
 
         longest = max_tokens or MAX_TOKENS
         source = models.engine(str(model), agent, settings, store=store)
@@ -144,8 +144,8 @@ def job(
             plain = models.answering(source, longest, seed=seed or 0)
             result = drift(result, items, plain, other, progress=progress)
     if tasks:
-        from pipelines.identity import model_path
-        from pipelines.jobs.models import adapter_folder
+        from recast.pipelines.identity import model_path
+        from recast.pipelines.jobs.models import adapter_folder
 
         adapter = None if agent is None else adapter_folder(agent)
         # only a size that somebody asked for: the default is meant for the engine
@@ -177,7 +177,7 @@ def _refuse_what_has_no_effect(
     seed: int | None,
 ) -> None:
     """Raise UsageError for an option that can change nothing about these suites, before weights are loaded."""
-    from train.harness import writes_answers
+    from recast.train.harness import writes_answers
 
     free = sum(not item.choices for item in items)
     found = f"{free} questions without choices, {len(items) - free} with, {len(tasks)} tasks of lm-eval"

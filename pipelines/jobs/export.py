@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pipelines.jobs.options import Names, VersionRef, option
+from recast.pipelines.jobs.options import Names, VersionRef, option
 
 
 def job(
@@ -16,7 +16,7 @@ def job(
     store: Any,
 ) -> dict[str, Any]:
     """Write version `name` to `out`: every column (jsonl, parquet), or what TRL's trainers take (trl)."""
-    from curate.export import export
+    from recast.curate.export import export
 
     written = export(store, name, to, out)
     return {

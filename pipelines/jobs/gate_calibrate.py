@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.gate_report import show_card
-from pipelines.jobs.options import GateName, Names, UnsafeExec, Workers, option
+from recast.pipelines.jobs.gate_report import show_card
+from recast.pipelines.jobs.options import GateName, Names, UnsafeExec, Workers, option
 
 
 def job(
@@ -41,14 +41,14 @@ def job(
     false accepts at the target or below; where no thresholds reach it, nothing is written and the exit code is 4.
     The new gate file is for --gate, and its id is another one if a threshold moved.
     """
-    from curate import gatefiles
-    from curate.calibration import calibrate
-    from curate.gate import Gate
-    from curate.labels import read
-    from curate.parallel import default_workers
-    from pipelines.gate_models import open_gate
-    from pipelines.identity import digest
-    from pipelines.runs import write_whole
+    from recast.curate import gatefiles
+    from recast.curate.calibration import calibrate
+    from recast.curate.gate import Gate
+    from recast.curate.labels import read
+    from recast.curate.parallel import default_workers
+    from recast.pipelines.gate_models import open_gate
+    from recast.pipelines.identity import digest
+    from recast.pipelines.runs import write_whole
 
     old = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec, scored=True)
     found = calibrate(

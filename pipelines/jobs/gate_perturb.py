@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import DataError
-from pipelines.jobs.gate_report import labelled, show_card
-from pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
+from recast.curate.errors import DataError
+from recast.pipelines.jobs.gate_report import labelled, show_card
+from recast.pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
 
 
 def job(
@@ -33,10 +33,10 @@ def job(
     all told twice. Without a label, since people differ: units dropped or added. Says by kind what the gate makes of
     them. Rows without a stated answer, programs, and rows that could hardly be said differently are left out.
     """
-    from curate.labels import read
-    from curate.parallel import default_workers
-    from curate.reportcard import report_card
-    from pipelines.gate_models import open_gate
+    from recast.curate.labels import read
+    from recast.curate.parallel import default_workers
+    from recast.curate.reportcard import report_card
+    from recast.pipelines.gate_models import open_gate
 
     judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
     made, said = labelled(store, name, None, limit, seed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, Workers, argument, option
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import GateName, Limit, Names, UnsafeExec, Workers, argument, option
 
 SHOWN_EXAMPLES = 4
 SHOWN_CHARS = 400
@@ -46,10 +46,10 @@ def job(
     that the store holds for the gate are shown. A card is kept with the gate's id, where `gate run`, `log` and
     `why` find it. A check's own row says what it would let through if it were alone.
     """
-    from curate import gatefiles
-    from curate.parallel import default_workers
-    from curate.reportcard import report_card
-    from pipelines.gate_models import open_gate
+    from recast.curate import gatefiles
+    from recast.curate.parallel import default_workers
+    from recast.curate.reportcard import report_card
+    from recast.pipelines.gate_models import open_gate
 
     judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec, scored=name is None)
     if name is None and labels is None:
@@ -78,11 +78,11 @@ def labelled(
     """The labels asked for, and what to call them."""
     from itertools import islice
 
-    from curate.labels import read
-    from curate.perturbation import perturb
+    from recast.curate.labels import read
+    from recast.curate.perturbation import perturb
 
     if labels is not None:
-        from pipelines.identity import digest
+        from recast.pipelines.identity import digest
 
         found = read(labels)
         first = next(found)  # a file that cannot be read is said before workers start

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from curate.errors import RefusedError
-from pipelines.jobs.options import GateName, UnsafeExec, VersionRef, Workers, option
+from recast.curate.errors import RefusedError
+from recast.pipelines.jobs.options import GateName, UnsafeExec, VersionRef, Workers, option
 
 SHOWN_REASONS = 12
 
@@ -40,9 +40,9 @@ def job(
     """
     from dataclasses import asdict
 
-    from curate.audit import audit
-    from curate.parallel import default_workers
-    from pipelines.gate_models import open_gate
+    from recast.curate.audit import audit
+    from recast.curate.parallel import default_workers
+    from recast.pipelines.gate_models import open_gate
 
     judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
     found = audit(

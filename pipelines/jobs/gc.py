@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import option
-from pipelines.terminal import counted
+from recast.pipelines.jobs.options import option
+from recast.pipelines.terminal import counted
 
 SHOWN = 20
 
@@ -20,7 +20,7 @@ def job(
     store: Any,
 ) -> dict[str, Any]:
     """Remove parts that no version names and what killed processes left. Versions and runs are never removed."""
-    from curate.upkeep import gc
+    from recast.curate.upkeep import gc
 
     return gc(store, grace_s=60 * grace, dry_run=dry_run).to_json()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.jobs.options import RowId, Target
-from pipelines.terminal import counted, line
+from recast.pipelines.jobs.options import RowId, Target
+from recast.pipelines.terminal import counted, line
 
 
 def job(row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def job(row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
 
     Models are known by their pins: `sft` sets one, `recast pin` sets one for a model that was trained elsewhere.
     """
-    from curate.lineage import impact
+    from recast.curate.lineage import impact
 
     models = [found.to_json() for found in impact(store, row, target)]
     return {"row_id": models[0]["row_id"] if models else row, "target": target, "models": models}

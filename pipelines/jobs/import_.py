@@ -8,9 +8,9 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import AsName, Columns, Dedup, Limit, Names, Turn, argument, option
-from pipelines.terminal import counted, histogram, line, visible
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import AsName, Columns, Dedup, Limit, Names, Turn, argument, option
+from recast.pipelines.terminal import counted, histogram, line, visible
 
 SHOWN_PROBLEMS = 5
 SAMPLES = 3
@@ -57,8 +57,8 @@ def job(
     committed. Rows that cannot be read are named by line and kept in `bad_rows`, with exit code 3. Importing again
     under a name makes its next version, whose diff is what changed.
     """
-    from curate import ingest, versions
-    from pipelines.jobs import commits
+    from recast.curate import ingest, versions
+    from recast.pipelines.jobs import commits
 
     name, branch = versions.parse_branch(to)
     if branch != versions.MAIN and not store.has(to):

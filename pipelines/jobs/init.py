@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import Names, argument, option
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import Names, argument, option
 
 
 def job(
@@ -15,8 +15,8 @@ def job(
     force: Annotated[bool, option("--force", help="Replace the file if it exists.")] = False,
 ) -> dict[str, Any]:
     """Write a commented config file. Every key is optional: delete what you do not change."""
-    from pipelines.config import commented
-    from pipelines.runs import write_whole
+    from recast.pipelines.config import commented
+    from recast.pipelines.runs import write_whole
 
     if path.exists() and not force:
         raise UsageError(f"{path} exists. Choose another name, or --force to replace it.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
+from recast.pipelines.jobs.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
 
 STOPPED = {
     "heldout_reward_fell": "the held-out reward fell for long; the best adapter is from before",
@@ -32,9 +32,9 @@ def job(
     The reward is the gate, and behind it alignment with the backbone's own likelihood and diversity in the
     group. The adapter, its curves and its held-out figures before and after go to `out`.
     """
-    from agent.learn import learn
-    from pipelines.gate_models import open_gate
-    from pipelines.jobs import models, outputs
+    from recast.agent.learn import learn
+    from recast.pipelines.gate_models import open_gate
+    from recast.pipelines.jobs import models, outputs
 
     version = store.resolve(name)
     rows = store.open(version).dataset()

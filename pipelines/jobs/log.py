@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Limit, argument, option
-from pipelines.terminal import unwrapped
+from recast.pipelines.jobs.options import Limit, argument, option
+from recast.pipelines.terminal import unwrapped
 
 
 def job(
@@ -22,7 +22,7 @@ def job(
     Without a name, the newest version of every name. A version that a gate has audited says so, with what is known
     of the gate's own errors.
     """
-    from curate import gatefiles, versions
+    from recast.curate import gatefiles, versions
 
     if not store.catalog.path.exists() and name is None:
         return {"versions": [], "graph": graph}
@@ -90,7 +90,7 @@ def _show_table(versions: list[dict[str, Any]], console: Any) -> None:
 def _show_graph(versions: list[dict[str, Any]], console: Any) -> None:
     from rich.text import Text
 
-    from pipelines.graph import drawn
+    from recast.pipelines.graph import drawn
 
     by_id = {v["id"]: v for v in versions}
     lines = drawn({v["id"]: v["parents"] for v in versions})

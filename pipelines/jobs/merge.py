@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs import conflicts
-from pipelines.jobs.options import VersionRef, argument, option
-from pipelines.terminal import counted
+from recast.pipelines.jobs import conflicts
+from recast.pipelines.jobs.options import VersionRef, argument, option
+from recast.pipelines.terminal import counted
 
 
 def job(
@@ -28,7 +28,7 @@ def job(
     it is shown and written to a file, nothing is committed (exit code 4), and the file with a choice on every line
     settles it.
     """
-    from curate.merge import merge
+    from recast.curate.merge import merge
 
     result = conflicts.settled(
         lambda take: merge(

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import ModelError
-from curate.records import Messages
-from pipelines import identity
+from recast.curate.errors import ModelError
+from recast.curate.records import Messages
+from recast.pipelines import identity
 
 if TYPE_CHECKING:
-    from agent.engine import Engine
-    from agent.engines import EngineConfig
-    from train.evaluate import Model
+    from recast.agent.engine import Engine
+    from recast.agent.engines import EngineConfig
+    from recast.train.evaluate import Model
 
 REQUESTS = "requests.sqlite"
 """File of a store that keeps what servers answered, for all runs."""
@@ -22,7 +22,7 @@ REQUESTS = "requests.sqlite"
 
 def load(name: str) -> tuple[Any, Any]:
     """`(model, tokenizer)` of a model's name."""
-    from train import model
+    from recast.train import model
 
     return model.load(identity.model_path(name))
 
@@ -39,8 +39,8 @@ def engine(
     `settings` is the configuration's section `engine` (None: its defaults); `store` keeps what a server answered.
     Raises ModelError before weights are loaded, RefusedError where the adapter is not the agent's (`agent.probe`).
     """
-    from agent.engines import EngineConfig, open_engine
-    from train.model import load_tokenizer
+    from recast.agent.engines import EngineConfig, open_engine
+    from recast.train.model import load_tokenizer
 
     path = identity.model_path(name)
     settings = settings or EngineConfig()
@@ -53,7 +53,7 @@ def engine(
     agent_id = identity.model(str(adapter)) if adapter is not None and settings.type == "http" else None
     opened = open_engine(settings, path, adapter, agent_id=agent_id, cache=cache)
     if adapter is not None:
-        from agent import probe
+        from recast.agent import probe
 
         if note := probe.check(opened, adapter):
             tell(note)
@@ -82,9 +82,9 @@ def adapter_folder(folder: Path) -> Path:
 
 def answering(engine: Engine, max_tokens: int, *, temperature: float = 1.0, seed: int = 0) -> Model:
     """What `train.evaluate` asks of a model: greedy answers, mean log p per token (nats), and samples."""
-    from agent.engine import Sampling
-    from curate.fingerprint import canonical_json, seed_of
-    from train.evaluate import Model
+    from recast.agent.engine import Sampling
+    from recast.curate.fingerprint import canonical_json, seed_of
+    from recast.train.evaluate import Model
 
     adapter = engine.has_adapter
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from curate.errors import UsageError
-from pipelines.runs import Run
+from recast.curate.errors import UsageError
+from recast.pipelines.runs import Run
 
 MARKS = ("job.json", "manifest.json")  # what `learn` and `sft` leave in a folder of theirs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import VersionRef, argument
+from recast.pipelines.jobs.options import VersionRef, argument
 
 
 def job(
@@ -16,7 +16,7 @@ def job(
     config: Any,
 ) -> dict[str, Any]:
     """Write `dataset.lock` beside the model and remember it in the store, for `recast impact`. `sft` does so itself."""
-    from curate.lineage import pin
+    from recast.curate.lineage import pin
 
     version = store.resolve(ref)
     lock = pin(store, folder, version.id, author=config.general.author)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pipelines.jobs.options import (
+from recast.pipelines.jobs.options import (
     BaseUrl,
     BatchSize,
     EngineType,
@@ -18,7 +18,7 @@ from pipelines.jobs.options import (
     VersionRef,
     option,
 )
-from pipelines.jobs.rewriting import Agent, MethodName, Paper, Targets
+from recast.pipelines.jobs.rewriting import Agent, MethodName, Paper, Targets
 
 
 def job(
@@ -46,9 +46,9 @@ def job(
 
     The same options give the same prediction; the rewrite that follows prints it beside what came of it.
     """
-    from agent.plan import predict
-    from pipelines.jobs.rewriting import prepared
-    from pipelines.runs import write_whole
+    from recast.agent.plan import predict
+    from recast.pipelines.jobs.rewriting import prepared
+    from recast.pipelines.runs import write_whole
 
     asked = prepared(
         name,
@@ -98,7 +98,7 @@ def show(result: dict[str, Any], console: Any) -> None:
 
 
 def clock(seconds: float) -> str:
-    from pipelines.progress import clock as shown
+    from recast.pipelines.progress import clock as shown
 
     return shown(seconds)
 

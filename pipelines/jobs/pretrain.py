@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Names, argument, option
+from recast.pipelines.jobs.options import Names, argument, option
 
 TEXT = (".txt", ".md")
 
@@ -70,7 +70,7 @@ def job(
     one core. `torchrun --nproc-per-node 2 -m pipelines.cli pretrain ...` uses two processes, a GPU each where there
     are any. Killed, the same command goes on from its last checkpoint.
     """
-    from curate.errors import UsageError
+    from recast.curate.errors import UsageError
 
     work = work or out.with_name(out.name + ".work")
     training = config.section("pretrain", steps=steps)
@@ -79,13 +79,13 @@ def job(
             raise UsageError(
                 "--size and --tokenizer are for a model of your own: name versions or files to train on."
             )
-        from pipelines.demo import backbone
+        from recast.pipelines.demo import backbone
 
         return {"out": str(out), **backbone.build("pocket", out, work, text, training, progress)}
     if text:
         raise UsageError("--text is for the pocket backbone; name its files as sources instead.")
-    from pipelines.identity import model_path
-    from train.scratch import pretrain_from_scratch
+    from recast.pipelines.identity import model_path
+    from recast.train.scratch import pretrain_from_scratch
 
     return pretrain_from_scratch(
         lambda: (piece for source in sources for piece in pieces(source, store)),
@@ -100,11 +100,11 @@ def job(
 
 def pieces(source: str, store: Any) -> Iterator[Any]:
     """The documents of a version or a file. Raises DataError for a row that is neither text nor a chat."""
-    from curate import ingest
-    from curate import sources as files
-    from curate.errors import DataError
-    from curate.schema import decode_row
-    from train.corpus import Chat
+    from recast.curate import ingest
+    from recast.curate import sources as files
+    from recast.curate.errors import DataError
+    from recast.curate.schema import decode_row
+    from recast.train.corpus import Chat
 
     path = Path(source)
     if store.has(source) or not path.exists():

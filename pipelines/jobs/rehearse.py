@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import (
+from recast.pipelines.jobs.options import (
     BaseUrl,
     BatchSize,
     BudgetMinutes,
@@ -56,12 +56,12 @@ def job(
 
     There is no gold answer: whole, plain answers are kept, and near duplicate prompts are dropped.
     """
-    from agent.rehearse import given, rehearse
-    from agent.rehearse import own as own_prompts
-    from curate.chat import template_id
-    from curate.errors import UsageError
-    from pipelines.jobs import commits, models
-    from pipelines.jobs.rewrite import budget
+    from recast.agent.rehearse import given, rehearse
+    from recast.agent.rehearse import own as own_prompts
+    from recast.curate.chat import template_id
+    from recast.curate.errors import UsageError
+    from recast.pipelines.jobs import commits, models
+    from recast.pipelines.jobs.rewrite import budget
 
     if (prompts is None) == (own is None):
         raise UsageError(
@@ -117,7 +117,7 @@ PROMPT_KEYS = ("prompt", "question", "instruction", "problem", "input", "text")
 
 def read_prompts(path: Path) -> list[list[dict[str, Any]]]:
     """The prompts of a file as message lists. Raises DataError naming the line that holds none."""
-    from curate.errors import DataError
+    from recast.curate.errors import DataError
 
     found = []
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from curate.errors import UsageError
-from pipelines.jobs.options import Names, argument, option
+from recast.curate.errors import UsageError
+from recast.pipelines.jobs.options import Names, argument, option
 
 
 def job(
@@ -48,8 +48,8 @@ def job(
     The page needs no network and no other file. What is not given is left out, and the page says which
     command would fill it.
     """
-    from pipelines.report import build
-    from pipelines.report.collect import collect
+    from recast.pipelines.report import build
+    from recast.pipelines.report.collect import collect
 
     if not (versions or learned or evals or sfts):
         raise UsageError(

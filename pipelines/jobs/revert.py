@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs import conflicts
-from pipelines.jobs.options import VersionRef, option
-from pipelines.terminal import counted
+from recast.pipelines.jobs import conflicts
+from recast.pipelines.jobs.options import VersionRef, option
+from recast.pipelines.terminal import counted
 
 
 def job(
@@ -35,7 +35,7 @@ def job(
     Rows that changed again since are conflicts (exit code 4): `ours` keeps what they read now, `theirs` goes back to
     what they read before VERSION.
     """
-    from curate.merge import revert
+    from recast.curate.merge import revert
 
     undone = store.resolve(ref)
     target = into or (undone.name if undone.branch == "main" else f"{undone.name}/{undone.branch}")

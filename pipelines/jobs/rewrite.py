@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Annotated, Any
 
-from pipelines.jobs.options import (
+from recast.pipelines.jobs.options import (
     AsName,
     BaseUrl,
     BatchSize,
@@ -21,7 +21,7 @@ from pipelines.jobs.options import (
     VersionRef,
     option,
 )
-from pipelines.jobs.rewriting import Agent, MethodName, Paper, Rewriting, Targets
+from recast.pipelines.jobs.rewriting import Agent, MethodName, Paper, Rewriting, Targets
 
 SHOWN_CAUSES = 6
 
@@ -64,10 +64,10 @@ def job(
     A row without an accepted candidate keeps its expert text, with the reason. All candidates are kept
     beside the version. Killed at any moment, the same command goes on.
     """
-    from agent.rewrite import rewrite
-    from curate.chat import template_id
-    from pipelines.jobs import commits
-    from pipelines.jobs.rewriting import prepared
+    from recast.agent.rewrite import rewrite
+    from recast.curate.chat import template_id
+    from recast.pipelines.jobs import commits
+    from recast.pipelines.jobs.rewriting import prepared
 
     asked = prepared(
         name,
@@ -165,7 +165,7 @@ def job(
 def budget(minutes: float | None, max_candidates: int | None = None) -> Any:
     import time
 
-    from agent.job import Budget
+    from recast.agent.job import Budget
 
     deadline = time.monotonic() + 60 * minutes if minutes is not None else None
     return Budget(deadline, max_candidates)
@@ -179,8 +179,8 @@ def with_commands(
     config: Any,
 ) -> list[dict[str, Any]]:
     """The causes with the command to run next for each. `options` are those of this call, which it repeats."""
-    from agent.triage import next_command
-    from pipelines.jobs.rewriting import fixed
+    from recast.agent.triage import next_command
+    from recast.pipelines.jobs.rewriting import fixed
 
     given = config.settings(("rewrite", "engine", "judge"))
     brings_its_own = fixed(options["--paper"], options["--method"])
@@ -208,7 +208,7 @@ def with_commands(
 
 def _written(options: dict[str, Any], settings: dict[str, Any]) -> str:
     """Options and settings as a shell takes them, each with a leading space."""
-    from pipelines.config import written_set
+    from recast.pipelines.config import written_set
 
     words: list[str] = []
     for name, value in options.items():
@@ -222,7 +222,7 @@ def _written(options: dict[str, Any], settings: dict[str, Any]) -> str:
 
 def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]] | None:
     """What `recast plan` predicted, beside what came of it; the time only of a job done in one go."""
-    from agent.plan import compare
+    from recast.agent.plan import compare
 
     prediction = asked.prediction(store)
     if prediction is None:
@@ -238,7 +238,7 @@ def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    from pipelines.jobs.plan import FIGURES
+    from recast.pipelines.jobs.plan import FIGURES
 
     counts = ", ".join(f"{n} {kind}" for kind, n in result["counts"].items())
     console.print(f"{result['version']}: {result['rows']} rows of {result['source']}: {counts}", markup=False)

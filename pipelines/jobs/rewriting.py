@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from curate.errors import UsageError
-from curate.fingerprint import fingerprint
-from pipelines.jobs.options import Names, option
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines.jobs.options import Names, option
 
 Agent = Annotated[
     Path | None,
@@ -91,11 +91,11 @@ def prepared(
 
     Raises UsageError for options that exclude each other, RefusedError for an agent of another backbone.
     """
-    from agent import baselines
-    from agent.learnt import Learnt
-    from pipelines import identity
-    from pipelines.gate_models import open_gate
-    from pipelines.jobs import models
+    from recast.agent import baselines
+    from recast.agent.learnt import Learnt
+    from recast.pipelines import identity
+    from recast.pipelines.gate_models import open_gate
+    from recast.pipelines.jobs import models
 
     given = config.given.get("rewrite") or {}
     refuse_without_effect(given, agent, targets, paper, method)
@@ -138,7 +138,7 @@ def prepared(
 
 def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
     """The settings of the section `rewrite` that have no effect on what was chosen."""
-    from agent.baselines import CHOICE, FIXED
+    from recast.agent.baselines import CHOICE, FIXED
 
     return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Jobs, Names, argument
+from recast.pipelines.jobs.options import Jobs, Names, argument
 
 
 def job(
@@ -34,7 +34,7 @@ def job(
     `${stage.key}` is a value of that stage's result (what its --json prints), and implies the need of it;
     `needs: [name]` says others.
     """
-    from pipelines import stages
+    from recast.pipelines import stages
 
     began = time.monotonic()
     plan = stages.Plan.load(path, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from pipelines.jobs.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+from recast.pipelines.jobs.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
 
 PREVIEWED = 4  # rows
 
@@ -57,12 +57,12 @@ def job(
     The store remembers which versions made the model, and the model's `dataset.lock` says it, too. Curves and
     what the objective's gate did lie beside the weights; `recast report --sft NAME=DIR` draws them.
     """
-    from curate.errors import UsageError
-    from curate.lineage import pin
-    from pipelines.identity import model_path
-    from pipelines.jobs import outputs
-    from train.mixture import Source
-    from train.sft import sft
+    from recast.curate.errors import UsageError
+    from recast.curate.lineage import pin
+    from recast.pipelines.identity import model_path
+    from recast.pipelines.jobs import outputs
+    from recast.train.mixture import Source
+    from recast.train.sft import sft
 
     sources = [Source.parse(text) for text in name]
     if sources[0].weight is not None:
@@ -95,8 +95,8 @@ def job(
 
 def preview(sources: list[Any], model: str, max_length: int) -> dict[str, Any]:
     """The first rows of each source as runs of text, trained or not, and the share of all tokens that is masked."""
-    from train.examples import tokenize
-    from train.model import load_tokenizer
+    from recast.train.examples import tokenize
+    from recast.train.model import load_tokenizer
 
     tokenizer = load_tokenizer(model)
     shown, tokens, trained = [], 0, 0

@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from typing import Annotated, Any
 
-from pipelines.jobs.options import VersionRef, option
-from pipelines.terminal import counted, line, visible
+from recast.pipelines.jobs.options import VersionRef, option
+from recast.pipelines.terminal import counted, line, visible
 
 SHOWN = 4000  # characters of one text
 
@@ -48,7 +48,7 @@ def job(
 def show(result: dict[str, Any], console: Any) -> None:
     from rich.text import Text
 
-    from pipelines import rowtext
+    from recast.pipelines import rowtext
 
     version = result["version"]
     head = Text().append(version["ref"], "bold").append(f"  {counted(version['rows'], 'row')}  ")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import argument
-from pipelines.terminal import unwrapped, visible
+from recast.pipelines.jobs.options import argument
+from recast.pipelines.terminal import unwrapped, visible
 
 SHOWN = 1000  # characters of one value
 
@@ -17,7 +17,7 @@ def job(
 
     `versions`, `changes`, `candidates` and `lineage` are tables, too. The query sees the store and nothing else.
     """
-    from curate.query import query as run_query
+    from recast.curate.query import query as run_query
 
     table = run_query(store, query)
     return {"columns": table.column_names, "rows": table.to_pylist()}

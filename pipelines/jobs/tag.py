@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from curate.errors import RefusedError
-from pipelines.jobs.options import VersionRef, argument, option
+from recast.curate.errors import RefusedError
+from recast.pipelines.jobs.options import VersionRef, argument, option
 
 
 def job(
@@ -49,11 +49,11 @@ def job(
 
 
 def _measured(store: Any, version: Any, settings: Any) -> Any:
-    from curate.flattening import COLUMNS, measure
+    from recast.curate.flattening import COLUMNS, measure
 
     embed = None
     if settings.embedding is not None:
-        from agent.embedding import sentence_embedder
+        from recast.agent.embedding import sentence_embedder
 
         embed = sentence_embedder(settings.embedding)
     return measure(store.open(version).rows(COLUMNS), settings, embed=embed)

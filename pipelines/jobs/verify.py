@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pipelines.jobs.options import option
-from pipelines.terminal import counted, visible
+from recast.pipelines.jobs.options import option
+from recast.pipelines.terminal import counted, visible
 
 DAMAGED = 5
 
@@ -16,7 +16,7 @@ def job(
     store: Any,
 ) -> dict[str, Any]:
     """Hash every part again and check the catalog against itself. Damage is named with the versions it touches."""
-    from curate.upkeep import verify
+    from recast.curate.upkeep import verify
 
     return verify(store, deep=deep).to_json()
 

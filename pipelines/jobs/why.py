@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipelines.jobs.options import RowId, Target, VersionRef
-from pipelines.terminal import visible
+from recast.pipelines.jobs.options import RowId, Target, VersionRef
+from recast.pipelines.terminal import visible
 
 
 def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
     """Say in one sentence why row ROW reads as it does in version `name`, and what became of its candidates."""
-    from curate.lineage import why
+    from recast.curate.lineage import why
 
     return {"row_id": row, "why": why(store, name, row, target)}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.report.data import Arm, ReportData, finite
-from pipelines.report.markup import Markup, tag
-from pipelines.report.scales import fixed
+from recast.pipelines.report.data import Arm, ReportData, finite
+from recast.pipelines.report.markup import Markup, tag
+from recast.pipelines.report.scales import fixed
 
 # field, heading, unit below it, digits, whether more is better
 COLUMNS = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.report.arms import styles
-from pipelines.report.data import Arm, finite
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import Linear, fixed, short, ticks, words
+from recast.pipelines.report.arms import styles
+from recast.pipelines.report.data import Arm, finite
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import Linear, fixed, short, ticks, words
 
 WIDTH = 1080
 NAME_END, BASE_END, LEFT, RIGHT, TOP = 176, 236, 256, 1030, 30

@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from curate.store import Store
-from pipelines.report import from_evals, from_folders, from_runs, from_store, gates
-from pipelines.report.data import ReportData, Role, Stage
-from pipelines.report.from_evals import Evaluation
+from recast.curate.store import Store
+from recast.pipelines.report import from_evals, from_folders, from_runs, from_store, gates
+from recast.pipelines.report.data import ReportData, Role, Stage
+from recast.pipelines.report.from_evals import Evaluation
 
 
 def collect(
@@ -90,7 +90,7 @@ def collect(
 def here() -> tuple[tuple[str, str], ...]:
     """The machine and the packages with which the page was made."""
     found = []
-    for package in ("recast", "torch", "transformers", "trl", "peft", "duckdb"):
+    for package in ("recast-sft", "torch", "transformers", "trl", "peft", "duckdb"):
         with contextlib.suppress(PackageNotFoundError):
             found.append(f"{package} {version(package)}")
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.report.data import Curve, Lines
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import Linear, fixed, moving_mean, padded, short, ticks
+from recast.pipelines.report.data import Curve, Lines
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import Linear, fixed, moving_mean, padded, short, ticks
 
 HEIGHT, LEFT, TOP, BOTTOM = 190, 38, 10, 160
 WIDE, NARROW = 350, 262  # page units of a panel in rows of three and of four

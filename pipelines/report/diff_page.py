@@ -15,11 +15,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.diff import Diff
-from curate.rowdiff import READ, RowDiff, Summary, touching
-from pipelines.report.markup import Markup, json_script, tag
-from pipelines.report.page import _assets, _hash
-from pipelines.report.samples import clip, segments
+from recast.curate.diff import Diff
+from recast.curate.rowdiff import READ, RowDiff, Summary, touching
+from recast.pipelines.report.markup import Markup, json_script, tag
+from recast.pipelines.report.page import _assets, _hash
+from recast.pipelines.report.samples import clip, segments
 
 MAX_ROWS = 2000  # rows of one page; `--where` chooses others
 STYLES = ("base.css", "samples.css", "diff.css")

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.report.data import Fate
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import share, thousands, words
+from recast.pipelines.report.data import Fate
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import share, thousands, words
 
 WIDTH, HEIGHT = 1080, 320
 TOP, BOTTOM = 34, 312

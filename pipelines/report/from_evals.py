@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.errors import DataError, UsageError
-from curate.intervals import half_width
-from pipelines.report.data import Arm, Role, finite
-from train.compare import compare
-from train.results import EvalResult
+from recast.curate.errors import DataError, UsageError
+from recast.curate.intervals import half_width
+from recast.pipelines.report.data import Arm, Role, finite
+from recast.train.compare import compare
+from recast.train.results import EvalResult
 
 Evaluation = EvalResult | str | Path
 Key = tuple[str, str]  # (suite, task)

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from pipelines.jobs import VERBS
-from pipelines.report.data import Stage
-from pipelines.runs import RESOLVED, RESULT, parameters
+from recast.pipelines.jobs import VERBS
+from recast.pipelines.report.data import Stage
+from recast.pipelines.runs import RESOLVED, RESULT, parameters
 
 
 def stages(store: Path, refs: Iterable[str], outputs: Iterable[str | Path]) -> tuple[Stage, ...]:

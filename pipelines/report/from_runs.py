@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.errors import DataError
-from pipelines.report.data import Better, Curve, Lines, Series, Tone, finite
+from recast.curate.errors import DataError
+from recast.pipelines.report.data import Better, Curve, Lines, Series, Tone, finite
 
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"

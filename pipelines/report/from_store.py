@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import duckdb
 
-from curate.catalog import memory
-from curate.parts import require
-from curate.schema import CANDIDATE_SCHEMA, decode_row, literal
-from curate.snapshot import Snapshot
-from curate.store import Store
-from curate.versions import Version
-from pipelines.report.data import (
+from recast.curate.catalog import memory
+from recast.curate.parts import require
+from recast.curate.schema import CANDIDATE_SCHEMA, decode_row, literal
+from recast.curate.snapshot import Snapshot
+from recast.curate.store import Store
+from recast.curate.versions import Version
+from recast.pipelines.report.data import (
     Fate,
     GateCount,
     Likelihoods,

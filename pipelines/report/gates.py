@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.report import curves
-from pipelines.report.data import ConfidenceChange, GateMass, Lines, ReportData, Series, Tone, Tuning
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import Linear, fixed, share, short, thousands
-from pipelines.report.sections import Section, numbers
+from recast.pipelines.report import curves
+from recast.pipelines.report.data import ConfidenceChange, GateMass, Lines, ReportData, Series, Tone, Tuning
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import Linear, fixed, share, short, thousands
+from recast.pipelines.report.sections import Section, numbers
 
 CURVE, TELEMETRY = "loss.jsonl", "telemetry.json"
 MEANS: tuple[tuple[str, str, Tone], ...] = (

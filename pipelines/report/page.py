@@ -12,10 +12,10 @@ import os
 from importlib import resources
 from pathlib import Path
 
-from pipelines.report import gates, headline, results, rows, running
-from pipelines.report.data import ReportData
-from pipelines.report.markup import Markup, tag
-from pipelines.report.sections import Section
+from recast.pipelines.report import gates, headline, results, rows, running
+from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.markup import Markup, tag
+from recast.pipelines.report.sections import Section
 
 SCRIPTS = ("page.js", "samples.js")
 STYLES = ("base.css", "charts.css", "samples.css")
@@ -32,7 +32,7 @@ SECTIONS = (
 
 
 def _assets(names: tuple[str, ...]) -> str:
-    folder = resources.files("pipelines.report") / "assets"
+    folder = resources.files("recast.pipelines.report") / "assets"
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 

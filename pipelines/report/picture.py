@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from curate.errors import UsageError
-from pipelines.report import plane
-from pipelines.report.data import Arm
-from pipelines.report.markup import Markup
-from pipelines.report.page import styles
+from recast.curate.errors import UsageError
+from recast.pipelines.report import plane
+from recast.pipelines.report.data import Arm
+from recast.pipelines.report.markup import Markup
+from recast.pipelines.report.page import styles
 
 
 def gain_and_forgetting(arms: Sequence[Arm]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.report.arms import mark, styles
-from pipelines.report.data import Arm, finite
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import Linear, fixed, padded, short, ticks
+from recast.pipelines.report.arms import mark, styles
+from recast.pipelines.report.data import Arm, finite
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import Linear, fixed, padded, short, ticks
 
 WIDTH, HEIGHT = 500, 400
 LEFT, RIGHT, TOP, BOTTOM = 44, 484, 16, 348

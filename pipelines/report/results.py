@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipelines.report import arms, bars, plane
-from pipelines.report.data import ReportData
-from pipelines.report.markup import Markup, tag
-from pipelines.report.scales import fixed, words
-from pipelines.report.sections import Section, numbers, scroll
+from recast.pipelines.report import arms, bars, plane
+from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.markup import Markup, tag
+from recast.pipelines.report.scales import fixed, words
+from recast.pipelines.report.sections import Section, numbers, scroll
 
 
 def outcome(data: ReportData) -> Section:

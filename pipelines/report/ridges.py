@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.report.data import Likelihoods, finite
-from pipelines.report.markup import Markup, described, tag
-from pipelines.report.scales import Linear, bins, fixed, histogram, short, thousands, ticks
+from recast.pipelines.report.data import Likelihoods, finite
+from recast.pipelines.report.markup import Markup, described, tag
+from recast.pipelines.report.scales import Linear, bins, fixed, histogram, short, thousands, ticks
 
 WIDTH = 1080
 LEFT, RIGHT = 190, 1066

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 
-from pipelines.report import flow, ridges
-from pipelines.report.data import ReportData
-from pipelines.report.markup import Markup, json_script, tag
-from pipelines.report.samples import payload
-from pipelines.report.scales import fixed, share, thousands, words
-from pipelines.report.sections import Section, numbers, scroll
+from recast.pipelines.report import flow, ridges
+from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.markup import Markup, json_script, tag
+from recast.pipelines.report.samples import payload
+from recast.pipelines.report.scales import fixed, share, thousands, words
+from recast.pipelines.report.sections import Section, numbers, scroll
 
 
 def fates(data: ReportData) -> Section:

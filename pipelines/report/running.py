@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pipelines.report import curves
-from pipelines.report.data import ReportData
-from pipelines.report.markup import Markup, tag
-from pipelines.report.scales import duration, fixed, thousands
-from pipelines.report.sections import Section, numbers, scroll
+from recast.pipelines.report import curves
+from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.markup import Markup, tag
+from recast.pipelines.report.scales import duration, fixed, thousands
+from recast.pipelines.report.sections import Section, numbers, scroll
 
 FIRST = 3  # curves in the row of wide panels
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from curate import words
-from pipelines.report.data import Sample, finite
+from recast.curate import words
+from recast.pipelines.report.data import Sample, finite
 
 MAX_CHARS = 20_000  # of one text shown; the rest is named, not embedded
 

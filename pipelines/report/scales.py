@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.report.data import finite
+from recast.pipelines.report.data import finite
 
 
 @dataclass(frozen=True, slots=True)

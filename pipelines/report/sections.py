@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.report.markup import Markup, tag
+from recast.pipelines.report.markup import Markup, tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from agent.alignment import AnchorCache, Anchors
-from agent.engine import Sample, Sampling, Score
+from recast.agent.alignment import AnchorCache, Anchors
+from recast.agent.engine import Sample, Sampling, Score
 
 TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent.baselines import FIXED, method, sdft_check
-from agent.batch import Row
-from agent.engine import Sample, Score
-from agent.rewrite import RewriteConfig, rewrite
-from curate.errors import UsageError
-from curate.gate import load_gate
+from recast.agent.baselines import FIXED, method, sdft_check
+from recast.agent.batch import Row
+from recast.agent.engine import Sample, Score
+from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.curate.errors import UsageError
+from recast.curate.gate import load_gate
 
 CONFIG = RewriteConfig(embedding="none", max_tokens=32)
 GATE = load_gate("math")

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from agent import tokens
-from agent.decode import decode, draw, uniforms
-from agent.engine import Engine, Sampling
-from agent.engine_hf import HFEngine, _cut
-from agent.kv_cache import attends_to_all
-from agent.lora import lora_config
-from curate import chat
-from curate.errors import ModelError
+from recast.agent import tokens
+from recast.agent.decode import decode, draw, uniforms
+from recast.agent.engine import Engine, Sampling
+from recast.agent.engine_hf import HFEngine, _cut
+from recast.agent.kv_cache import attends_to_all
+from recast.agent.lora import lora_config
+from recast.curate import chat
+from recast.curate.errors import ModelError
 from tests.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]

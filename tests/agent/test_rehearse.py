@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from agent.engine import Sample
-from agent.rehearse import RehearseConfig, given, own, rehearse
+from recast.agent.engine import Sample
+from recast.agent.rehearse import RehearseConfig, given, own, rehearse
 
 
 class Talker:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from agent.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
-from agent.reward import FREE_OVERLAP, GroupReward, group_reward
-from curate.gate import decide
-from curate.records import Check, CheckStatus, Verdict, VerdictStatus
+from recast.agent.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
+from recast.agent.reward import FREE_OVERLAP, GroupReward, group_reward
+from recast.curate.gate import decide
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 
 def by_hand(feasible: list[bool], nll: list[float], embeddings: np.ndarray) -> list[float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from agent import prompts
-from agent.alignment import AnchorCache
-from agent.engine_hf import HFEngine
-from agent.scorer import ScoredGroup, Scorer, Weights
+from recast.agent import prompts
+from recast.agent.alignment import AnchorCache
+from recast.agent.engine_hf import HFEngine
+from recast.agent.scorer import ScoredGroup, Scorer, Weights
 from tests.agent.test_learn import ROWS, LetterGate
 from tests.models import load, make_model
 

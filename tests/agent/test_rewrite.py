@@ -18,20 +18,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from agent.batch import CANARY
-from agent.choice import aligned, failure_message, fallback_reason, farthest
-from agent.engine import PROMPT_TOO_LONG, Sample, Score
-from agent.job import Budget
-from agent.outcome import RewriteResult
-from agent.parts import Plan
-from agent.rewrite import RewriteConfig, rewrite
-from agent.source import Source
-from curate import schema
-from curate.errors import BudgetReached, IntegrityError, UsageError
-from curate.fingerprint import seed_of
-from curate.gate import load_gate
-from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
-from curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+from recast.agent.batch import CANARY
+from recast.agent.choice import aligned, failure_message, fallback_reason, farthest
+from recast.agent.engine import PROMPT_TOO_LONG, Sample, Score
+from recast.agent.job import Budget
+from recast.agent.outcome import RewriteResult
+from recast.agent.parts import Plan
+from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.source import Source
+from recast.curate import schema
+from recast.curate.errors import BudgetReached, IntegrityError, UsageError
+from recast.curate.fingerprint import seed_of
+from recast.curate.gate import load_gate
+from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 
 
 class FakeEngine:

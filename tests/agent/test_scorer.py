@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.alignment import AnchorCache
-from agent.engine import Score
-from agent.scorer import Scorer, Weights
-from curate.records import Check, CheckStatus, Verdict, VerdictStatus
+from recast.agent.alignment import AnchorCache
+from recast.agent.engine import Score
+from recast.agent.scorer import Scorer, Weights
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 from tests.agent.test_alignment import TOKENIZER, FakeEngine, row
 
 ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.triage import CAUSES, Triage, agree_elsewhere, cause_of, next_command
-from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
+from recast.agent.triage import CAUSES, Triage, agree_elsewhere, cause_of, next_command
+from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 
 
 def candidate(text: str = "", reason: str = "", status: VerdictStatus = VerdictStatus.REJECTED) -> Candidate:

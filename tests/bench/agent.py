@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script this file woul
 
 import torch
 
-from agent import prompts
-from agent.engine import Sample, Sampling
-from agent.engine_hf import HFEngine
-from curate import chat
-from pipelines.demo.styles import latex
-from pipelines.demo.world import DOWNSTREAM, problems
-from pipelines.identity import model_path
+from recast.agent import prompts
+from recast.agent.engine import Sample, Sampling
+from recast.agent.engine_hf import HFEngine
+from recast.curate import chat
+from recast.pipelines.demo.styles import latex
+from recast.pipelines.demo.world import DOWNSTREAM, problems
+from recast.pipelines.identity import model_path
 
 K, MAX_TOKENS = 8, 192
 SAMPLING = Sampling(temperature=1.0, max_tokens=MAX_TOKENS)

@@ -27,7 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipelines.demo.world import DOWNSTREAM, VERBS, Problem, problems
+from recast.pipelines.demo.world import DOWNSTREAM, VERBS, Problem, problems
 
 MODES = ("anchored", "paper", "typical")
 ROWS, TEST_ROWS, CANDIDATES, MAX_TOKENS = 600, 150, 4, 192
@@ -67,7 +67,7 @@ def mistakes(problem: Problem, text: str) -> list[str]:
 
 
 def row_of(problem: Problem, number: int) -> dict[str, Any]:
-    from pipelines.demo.styles import STYLES
+    from recast.pipelines.demo.styles import STYLES
 
     return {
         "row_id": f"{problem.family}-{number:05d}",
@@ -80,10 +80,10 @@ def row_of(problem: Problem, number: int) -> dict[str, Any]:
 
 def measured(engine: Any, gate: Any, drawn: Sequence[Problem], *, adapter: bool, seed: int) -> dict[str, Any]:
     """Figures of the rewrites of `drawn` with the adapter on or off; NLLs always with it off."""
-    from agent import prompts
-    from agent.engine import Sampling
-    from curate.diversity import distinct_n, vendi
-    from curate.fingerprint import seed_of
+    from recast.agent import prompts
+    from recast.agent.engine import Sampling
+    from recast.curate.diversity import distinct_n, vendi
+    from recast.curate.fingerprint import seed_of
 
     rows = [row_of(p, i) for i, p in enumerate(drawn)]
     asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in rows]
@@ -124,8 +124,8 @@ def measured(engine: Any, gate: Any, drawn: Sequence[Problem], *, adapter: bool,
 
 def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
     """Mean NLL of the backbone's own samples of the plain questions (nats per token)."""
-    from agent.engine import Sampling
-    from curate.fingerprint import seed_of
+    from recast.agent.engine import Sampling
+    from recast.curate.fingerprint import seed_of
 
     asked = [[{"role": "user", "content": p.question}] for p in drawn]
     seeds = [[seed_of(seed, "own", i, k) for k in range(2)] for i in range(len(drawn))]
@@ -135,12 +135,12 @@ def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
 
 def run(mode: str, seed: int, out: Path, model: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Learn with one mode and seed, and measure before and after."""
-    from agent.engine_hf import HFEngine
-    from agent.learn import LearnConfig, learn
-    from curate.gate import load_gate
-    from pipelines.demo.demo import CONFIG
-    from pipelines.identity import model_path
-    from train.model import load
+    from recast.agent.engine_hf import HFEngine
+    from recast.agent.learn import LearnConfig, learn
+    from recast.curate.gate import load_gate
+    from recast.pipelines.demo.demo import CONFIG
+    from recast.pipelines.identity import model_path
+    from recast.train.model import load
 
     gate = load_gate(CONFIG["gate"])
     config = LearnConfig(**{**CONFIG["learn"], **overrides, "mode": mode, "seed": seed})

@@ -26,17 +26,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from agent import prompts
-from agent.augment import AugmentConfig, augment, solving_gate
-from agent.engine import Engine
-from agent.engines import EngineConfig, open_engine
-from agent.rewrite import RewriteConfig, rewrite
-from curate.fingerprint import seed_of
-from curate.gate import load_gate
-from pipelines.demo.solver import solve
-from pipelines.demo.styles import latex, qa
-from pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
-from pipelines.identity import model_path
+from recast.agent import prompts
+from recast.agent.augment import AugmentConfig, augment, solving_gate
+from recast.agent.engine import Engine
+from recast.agent.engines import EngineConfig, open_engine
+from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.curate.fingerprint import seed_of
+from recast.curate.gate import load_gate
+from recast.pipelines.demo.solver import solve
+from recast.pipelines.demo.styles import latex, qa
+from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
+from recast.pipelines.identity import model_path
 
 CONFIG = RewriteConfig(candidates=4, max_tokens=192)
 LEAST_SHARE = {"cpu": 0.75, "cuda": 0.9}

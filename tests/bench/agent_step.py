@@ -39,22 +39,22 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    from agent import prompts
-    from agent.alignment import AnchorCache
-    from agent.attention import cpu_attention
-    from agent.engine import Sampling
-    from agent.engine_hf import HFEngine
-    from agent.learn import LearnConfig
-    from agent.lora import lora_config
-    from agent.scorer import Scorer, Weights
-    from agent.trainer import arguments, trainer_class
-    from curate import chat
-    from curate.gate import load_gate
-    from pipelines.demo.demo import CONFIG
-    from pipelines.demo.styles import latex
-    from pipelines.demo.world import DOWNSTREAM, problems
-    from pipelines.identity import model_path
-    from train.model import load
+    from recast.agent import prompts
+    from recast.agent.alignment import AnchorCache
+    from recast.agent.attention import cpu_attention
+    from recast.agent.engine import Sampling
+    from recast.agent.engine_hf import HFEngine
+    from recast.agent.learn import LearnConfig
+    from recast.agent.lora import lora_config
+    from recast.agent.scorer import Scorer, Weights
+    from recast.agent.trainer import arguments, trainer_class
+    from recast.curate import chat
+    from recast.curate.gate import load_gate
+    from recast.pipelines.demo.demo import CONFIG
+    from recast.pipelines.demo.styles import latex
+    from recast.pipelines.demo.world import DOWNSTREAM, problems
+    from recast.pipelines.identity import model_path
+    from recast.train.model import load
 
     cuda = torch.cuda.is_available()
     config = LearnConfig(**{**CONFIG["learn"], "steps": steps, "lr": 1e-12, "save_every": 1000})

@@ -29,8 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipelines.demo.styles import latex
-from pipelines.demo.world import DOWNSTREAM, problems
+from recast.pipelines.demo.styles import latex
+from recast.pipelines.demo.world import DOWNSTREAM, problems
 from tests import trap
 
 MODES = ("anchored", "paper", "typical")
@@ -62,8 +62,8 @@ def rows(split: str, num: int, seed: int) -> list[dict[str, Any]]:
 
 
 def gate() -> Any:
-    from curate.checks.format import FormatCheck
-    from curate.gate import MATH, GateConfig, load_gate
+    from recast.curate.checks.format import FormatCheck
+    from recast.curate.gate import MATH, GateConfig, load_gate
 
     wide = [FormatCheck(max_ratio=10.0) if check.name == "format" else check for check in MATH]
     return load_gate(GateConfig(name="math, any length", checks=tuple(wide)))
@@ -90,8 +90,8 @@ def levels(engine: Any) -> dict[str, dict[str, float]]:
 
 def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
     """Styles of the rewrites of unseen questions, and how many of the sampled ones the gate accepts."""
-    from agent import prompts
-    from agent.engine import Sampling
+    from recast.agent import prompts
+    from recast.agent.engine import Sampling
 
     unseen = rows("test", TEST_ROWS, 1)
     asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in unseen]
@@ -118,8 +118,8 @@ def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
 
 def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[str]]:
     """Styles of what is kept of the bare backbone's accepted rewrites: the first, the likeliest, the least excess."""
-    from agent import prompts
-    from agent.engine import Sampling
+    from recast.agent import prompts
+    from recast.agent.engine import Sampling
 
     asked = rows("train", num, 7)
     rewriting = [prompts.rewrite(r["messages"], r["demonstration"]) for r in asked]
@@ -142,9 +142,9 @@ def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[s
 
 
 def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, Any]) -> dict[str, Any]:
-    from agent.engine_hf import HFEngine
-    from agent.learn import LearnConfig, learn
-    from train.model import load
+    from recast.agent.engine_hf import HFEngine
+    from recast.agent.learn import LearnConfig, learn
+    from recast.train.model import load
 
     folder = out / f"{mode}-{seed}"
     config = LearnConfig(**{**LEARN, **overrides, "mode": mode, "seed": seed})
@@ -168,14 +168,14 @@ def effect(backbone: Path, out: Path, seeds: int) -> str:
     """The tables of a proof on the trap's backbone: demonstrations, prompting alone, every mode's agent, oracle."""
     import yaml
 
-    from pipelines import runs
-    from pipelines.config import Config
-    from pipelines.demo import demo
-    from pipelines.effect import effect as proof
-    from pipelines.effect.grid import DEMONSTRATIONS, ORACLE, PROMPT, Grid
-    from pipelines.effect.subject import pocket_world
-    from pipelines.progress import Lines
-    from pipelines.stages import default_jobs
+    from recast.pipelines import runs
+    from recast.pipelines.config import Config
+    from recast.pipelines.demo import demo
+    from recast.pipelines.effect import effect as proof
+    from recast.pipelines.effect.grid import DEMONSTRATIONS, ORACLE, PROMPT, Grid
+    from recast.pipelines.effect.subject import pocket_world
+    from recast.pipelines.progress import Lines
+    from recast.pipelines.stages import default_jobs
 
     runs.quiet_libraries()
     out.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def effect(backbone: Path, out: Path, seeds: int) -> str:
 
 
 def main() -> None:
-    from agent.engine_hf import HFEngine
+    from recast.agent.engine_hf import HFEngine
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.schema import conform
+from recast.curate.schema import conform
 
 BLOCK_ROWS = 16_384
 VOCABULARY = 20_000

@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # beside agent.py, which would be found as the package
 
-from pipelines.demo import files
-from pipelines.jobs.models import answering, engine
-from train.evaluate import evaluate
-from train.suites import load_suites
+from recast.pipelines.demo import files
+from recast.pipelines.jobs.models import answering, engine
+from recast.train.evaluate import evaluate
+from recast.train.suites import load_suites
 
 BOUND = 0.8
 MAX_TOKENS = 192

@@ -16,15 +16,15 @@ from random import Random
 
 from rich.console import Console
 
-from curate import mathworker
-from curate.answers import equivalent
-from curate.checks.answer import AnswerCheck
-from curate.gate import Gate, GateConfig, load_gate
-from curate.parallel import default_workers
-from curate.perturbation import perturb, retold
-from curate.reportcard import Rate, report_card
-from curate.sandbox import RunStatus, run_many
-from pipelines.jobs.gate_report import show_card
+from recast.curate import mathworker
+from recast.curate.answers import equivalent
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.parallel import default_workers
+from recast.curate.perturbation import perturb, retold
+from recast.curate.reportcard import Rate, report_card
+from recast.curate.sandbox import RunStatus, run_many
+from recast.pipelines.jobs.gate_report import show_card
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -174,7 +174,7 @@ def duplicates(count: int = 1_000_000) -> None:
     """Near duplicates among a million short rows, half of them disturbed copies."""
     import resource
 
-    from curate.duplicates import near_duplicates
+    from recast.curate.duplicates import near_duplicates
 
     random = Random(0)
     vocabulary = [f"word{i}" for i in range(20_000)]

@@ -47,11 +47,11 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
     from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
+    from recast.train.examples import Example, collate
+    from recast.train.scoring import prepare
+    from recast.train.sft import SftConfig
+    from recast.train.trainer import sft_trainer
     from tests.models import make_tokenizer
-    from train.examples import Example, collate
-    from train.scoring import prepare
-    from train.sft import SftConfig
-    from train.trainer import sft_trainer
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
@@ -189,9 +189,9 @@ def cipher(num: int, split: str, seed: int) -> list[dict[str, str]]:
 
 def drawn(regime: str, split: str, num: int, seed: int) -> list[dict[str, str]]:
     """Rows of a regime: demonstrations of the train split, or test questions with answers in the base's style."""
-    from pipelines.demo import files
-    from pipelines.demo.styles import STYLES, qa
-    from pipelines.demo.world import problems
+    from recast.pipelines.demo import files
+    from recast.pipelines.demo.styles import STYLES, qa
+    from recast.pipelines.demo.world import problems
 
     family, style = KNOWN
     write = STYLES[style] if split == "train" else qa
@@ -204,9 +204,9 @@ def regimes(
     out: Path, rows: int, items: tuple[int, int], sft: dict[str, Any], seeds: list[int]
 ) -> dict[str, Any]:
     """Of each regime what the base does, and figures of each objective by seed; run folders make it resumable."""
-    from pipelines import runs
-    from pipelines.config import Config
-    from pipelines.demo import files
+    from recast.pipelines import runs
+    from recast.pipelines.config import Config
+    from recast.pipelines.demo import files
 
     runs.quiet_libraries()
     data = out / "data"

@@ -1,7 +1,7 @@
 """The change that `tests.bench.store` measures, in Lance and in Delta Lake, by the best way each offers to both texts.
 
 Both are written as their documentation says for this purpose and otherwise with their defaults; what was set is
-printed beside the figures. Needs `pip install recast[bench]`.
+printed beside the figures. Needs `pip install recast-sft[bench]`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def lance(figures: Figures, table: pa.Table, changed: pa.Table, folder: Path, ou
     try:
         import lance as library
     except ImportError:
-        print("pylance is not installed: pip install 'recast[bench]'")
+        print("pylance is not installed: pip install 'recast-sft[bench]'")
         return
     for stable in (False, True):
         kind, path = ("stable row ids" if stable else "defaults"), folder / f"lance-{stable}"
@@ -102,7 +102,7 @@ def delta(figures: Figures, table: pa.Table, changed: pa.Table, folder: Path, ou
     try:
         import deltalake
     except ImportError:
-        print("deltalake is not installed: pip install 'recast[bench]'")
+        print("deltalake is not installed: pip install 'recast-sft[bench]'")
         return
     from tests.bench.store import cost, size
 

@@ -22,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pipelines.demo.world import half_of
+from recast.pipelines.demo.world import half_of
 
 SOURCES = {
     "gsm8k": ("gsm8k/train.jsonl", "answer", []),
@@ -54,7 +54,7 @@ LEARN = [
 
 def recast(*args: str, store: Path) -> dict[str, Any]:
     """Run one command and return its JSON. Exit code 3 (some rows failed) is an outcome, too."""
-    command = [sys.executable, "-m", "pipelines.cli", *args, "--store", str(store), "--json"]
+    command = [sys.executable, "-m", "recast.pipelines.cli", *args, "--store", str(store), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode not in (0, 3):
         raise SystemExit(f"{' '.join(args)} ended with {done.returncode}: {done.stdout}")
@@ -159,7 +159,7 @@ def main() -> None:
         "--set", "rewrite.candidates=4", "--set", "rewrite.max_tokens=320", store=store,
     )  # fmt: skip
     seconds = time.monotonic() - began
-    from curate.store import Store
+    from recast.curate.store import Store
 
     rows = Store(store).open(new["version"]).table().to_pylist()
     assert all(row["decision"] != "fallback" or row["reason"] for row in rows), "a fallback without a reason"

@@ -34,9 +34,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.diff import Diff, diff
-from curate.schema import VERSION_SCHEMA
-from curate.store import Store
+from recast.curate.diff import Diff, diff
+from recast.curate.schema import VERSION_SCHEMA
+from recast.curate.store import Store
 from tests.bench.corpus import Corpus
 
 ROOT = Path(__file__).parents[2]
@@ -241,7 +241,7 @@ def commands(figures: Figures) -> None:
             for _ in range(5):
                 before = resource.getrusage(resource.RUSAGE_CHILDREN)
                 subprocess.run(
-                    [sys.executable, "-m", "pipelines.cli", *arguments],
+                    [sys.executable, "-m", "recast.pipelines.cli", *arguments],
                     env=environment,
                     capture_output=True,
                     check=True,

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from curate import upkeep
-from curate.merge import merge
-from curate.store import Store
+from recast.curate import upkeep
+from recast.curate.merge import merge
+from recast.curate.store import Store
 
 KEYS = [f"k{n}" for n in range(12)]
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from curate import mathworker
-from curate.answers import equivalent, final_answer, find_answer
+from recast.curate import mathworker
+from recast.curate.answers import equivalent, final_answer, find_answer
 
 FOUND = [
     ("The answer is blue.", "blue"),

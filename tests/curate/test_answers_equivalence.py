@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from curate import mathworker
-from curate.answers import equivalent, final_answer
-from curate.equivalence import _changed, _second_opinion
-from curate.expressions import parse, repeating
-from curate.probing import names, proportional, same
-from curate.quantities import quantity
-from curate.structures import items, matrix, ratio, region, time_of_day
-from curate.units import unit
+from recast.curate import mathworker
+from recast.curate.answers import equivalent, final_answer
+from recast.curate.equivalence import _changed, _second_opinion
+from recast.curate.expressions import parse, repeating
+from recast.curate.probing import names, proportional, same
+from recast.curate.quantities import quantity
+from recast.curate.structures import items, matrix, ratio, region, time_of_day
+from recast.curate.units import unit
 
 TABLE = Path(__file__).with_name("equivalence.tsv")
 

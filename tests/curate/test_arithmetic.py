@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from curate.arithmetic import equalities, step_results
-from curate.numerals import numbers
-from curate.sums import evaluate
+from recast.curate.arithmetic import equalities, step_results
+from recast.curate.numerals import numbers
+from recast.curate.sums import evaluate
 
 TRUE = [
     "12 + 5 = 17",

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import pipelines.demo
-from curate import chat
-from curate.errors import ModelError
+import recast.pipelines.demo
+from recast.curate import chat
+from recast.curate.errors import ModelError
 from tests.models import make_gemma_tokenizer, make_tokenizer
 
-SHIPPED = sorted(path.name for path in Path(pipelines.demo.__path__[0]).glob("pocket*"))
+SHIPPED = sorted(path.name for path in Path(recast.pipelines.demo.__path__[0]).glob("pocket*"))
 TEXT = "12 + 7 = 19. The answer is 19."
 
 
@@ -75,7 +75,7 @@ def test_a_template_that_fails_on_an_answer_is_named() -> None:
 def test_completions_of_shipped_backbones_end_in_their_eos_token(name: str) -> None:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(Path(pipelines.demo.__path__[0]) / name)
+    tokenizer = AutoTokenizer.from_pretrained(Path(recast.pipelines.demo.__path__[0]) / name)
     text = tokenizer(TEXT, add_special_tokens=False)["input_ids"]
     assert chat.completion_ids(tokenizer, TEXT) == [*text, tokenizer.eos_token_id]
 

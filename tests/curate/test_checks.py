@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from agent import prompts
-from curate.checks.answer import AnswerCheck
-from curate.checks.arithmetic import ArithmeticCheck
-from curate.checks.case import Case
-from curate.checks.copying import CopyCheck, containment
-from curate.checks.entailment import EntailmentCheck
-from curate.checks.format import FormatCheck
-from curate.checks.judge import JudgeCheck
-from curate.checks.names import NamesCheck
-from curate.checks.numbers import NumbersCheck
-from curate.checks.repetition import RepetitionCheck
-from curate.checks.similarity import SimilarityCheck
-from curate.checks.steps import StepsCheck
-from curate.language import language
-from curate.records import CheckStatus
+from recast.agent import prompts
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.arithmetic import ArithmeticCheck
+from recast.curate.checks.case import Case
+from recast.curate.checks.copying import CopyCheck, containment
+from recast.curate.checks.entailment import EntailmentCheck
+from recast.curate.checks.format import FormatCheck
+from recast.curate.checks.judge import JudgeCheck
+from recast.curate.checks.names import NamesCheck
+from recast.curate.checks.numbers import NumbersCheck
+from recast.curate.checks.repetition import RepetitionCheck
+from recast.curate.checks.similarity import SimilarityCheck
+from recast.curate.checks.steps import StepsCheck
+from recast.curate.language import language
+from recast.curate.records import CheckStatus
 
 GERMAN = "Die Frau hat 12 Stifte und sie hat nicht mit dem Mann von der Schule geteilt, also 17."
 ENGLISH = (

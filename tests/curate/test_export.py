@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.errors import UsageError
-from curate.export import TRL_SCHEMA, export
-from curate.store import Store
+from recast.curate.errors import UsageError
+from recast.curate.export import TRL_SCHEMA, export
+from recast.curate.store import Store
 
 ROWS = [
     {

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from curate import schema, upkeep
-from curate.errors import IntegrityError
-from curate.merge import merge
-from curate.store import Store
+from recast.curate import schema, upkeep
+from recast.curate.errors import IntegrityError
+from recast.curate.merge import merge
+from recast.curate.store import Store
 from tests.curate.store_workers import KEYS, committer, reader, row, said, texts, work
 
 # processes start from a server that has imported everything and never started a thread
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.curate.store_workers", "curate.index", "curate.staging"])
+CONTEXT.set_forkserver_preload(["tests.curate.store_workers", "recast.curate.index", "recast.curate.staging"])
 
 
 def killed_rounds(rounds: int) -> dict[str, int]:

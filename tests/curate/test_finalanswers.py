@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from curate import rowdiff
-from curate.catalog import memory
-from curate.finalanswers import answers_changed, final_answers
+from recast.curate import rowdiff
+from recast.curate.catalog import memory
+from recast.curate.finalanswers import answers_changed, final_answers
 
 
 def table(texts: list[str | None], answers: list[str | None]) -> pa.Table:

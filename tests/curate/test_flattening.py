@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 
-from curate.flattening import DiversityConfig, Loss, Profile, losses, measure
+from recast.curate.flattening import DiversityConfig, Loss, Profile, losses, measure
 
 
 def rows(completions: list[str], demonstrations: list[str]) -> list[dict]:
@@ -79,5 +79,5 @@ def test_vectors_of_a_model_are_used_where_one_is_given():
 
 
 def test_no_torch_is_needed():
-    code = "import sys, curate.flattening, curate.curation; sys.exit('torch' in sys.modules)"
+    code = "import sys, recast.curate.flattening, recast.curate.curation; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

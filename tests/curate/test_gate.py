@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from curate.checks.answer import AnswerCheck
-from curate.checks.copying import CopyCheck
-from curate.checks.format import FormatCheck
-from curate.checks.similarity import SimilarityCheck
-from curate.errors import UsageError
-from curate.gate import Gate, GateConfig, load_gate
-from curate.records import CheckStatus, VerdictStatus
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.copying import CopyCheck
+from recast.curate.checks.format import FormatCheck
+from recast.curate.checks.similarity import SimilarityCheck
+from recast.curate.errors import UsageError
+from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.records import CheckStatus, VerdictStatus
 
 DEMONSTRATION = "$x_0 = 12$ \\\\ $x_1 = x_0 + 5 = 17$ \\\\ $x_2 = 2 x_1 = 34$ \\\\ $\\boxed{34}$"
 ROW = {

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from curate import mathworker
-from curate.gate import load_gate
+from recast.curate import mathworker
+from recast.curate.gate import load_gate
 
 ROW = {
     "messages": [

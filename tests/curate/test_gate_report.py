@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from curate.calibration import calibrate
-from curate.checks.answer import AnswerCheck
-from curate.checks.copying import CopyCheck
-from curate.checks.judge import JudgeCheck
-from curate.errors import DataError, RefusedError, UsageError
-from curate.gate import Gate, GateConfig, load_gate
-from curate.intervals import wilson
-from curate.labels import Labelled, read
-from curate.perturbation import RIGHT, WRONG, perturb, retold
-from curate.reportcard import Rate, report_card
+from recast.curate.calibration import calibrate
+from recast.curate.checks.answer import AnswerCheck
+from recast.curate.checks.copying import CopyCheck
+from recast.curate.checks.judge import JudgeCheck
+from recast.curate.errors import DataError, RefusedError, UsageError
+from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.intervals import wilson
+from recast.curate.labels import Labelled, read
+from recast.curate.perturbation import RIGHT, WRONG, perturb, retold
+from recast.curate.reportcard import Rate, report_card
 
 ROW = {
     "row_id": "r1",

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate import ingest, streams, words
-from curate.diff import diff
-from curate.errors import DataError, UsageError
-from curate.lineage import blame, why
-from curate.query import query
-from curate.store import Store
-from curate.upkeep import verify
+from recast.curate import ingest, streams, words
+from recast.curate.diff import diff
+from recast.curate.errors import DataError, UsageError
+from recast.curate.lineage import blame, why
+from recast.curate.query import query
+from recast.curate.store import Store
+from recast.curate.upkeep import verify
 
 STRANGE = [
     "../../etc/passwd",
@@ -183,7 +183,7 @@ def test_cells_of_ten_megabytes_are_stored_and_compared(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_too_long_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curate.sources.LINE_BYTES", 1 << 20)
+    monkeypatch.setattr("recast.curate.sources.LINE_BYTES", 1 << 20)
     long = json.dumps({**GOOD, "id": "long", "solution": "s" * (3 << 20)}).encode() + b"\n"
     store, report = stored(tmp_path, [GOOD, long, {**GOOD, "id": "last"}])
     assert [r["row_id"] for r in store.open("a").rows()] == ["good", "last"]
@@ -264,7 +264,7 @@ def test_a_list_is_read_in_pieces_of_any_size(tmp_path: Path, monkeypatch: pytes
     file.write_text(f" [1, {json.dumps(rows)[1:-1]} , 22]\n")
     whole = list(ingest.read(file).rows())
     for size in (1, 7, 100):
-        monkeypatch.setattr("curate.jsonlist.PIECE_CHARS", size)
+        monkeypatch.setattr("recast.curate.jsonlist.PIECE_CHARS", size)
         found = ingest.read(file)
         assert list(found.rows()) == whole
         assert [(bad.line, bad.reason) for bad in found.report.bad] == [

@@ -20,7 +20,7 @@ import atexit, re, runpy
 from pathlib import Path
 status = Path("/proc/self/status")
 atexit.register(lambda: Path("peak").write_text(re.search(r"VmHWM:\\s*(\\d+)", status.read_text())[1]))
-runpy.run_module("pipelines.cli", run_name="__main__")
+runpy.run_module("recast.pipelines.cli", run_name="__main__")
 """
 WORDS = [
     "".join(random.Random(n).choices("etaoinshrdlu", k=random.Random(-n).randint(2, 9))) for n in range(4000)

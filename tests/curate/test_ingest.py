@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate import fingerprint, ingest, schema, streams
-from curate.diff import diff
-from curate.errors import DataError, UsageError
-from curate.export import export
-from curate.store import Store
+from recast.curate import fingerprint, ingest, schema, streams
+from recast.curate.diff import diff
+from recast.curate.errors import DataError, UsageError
+from recast.curate.export import export
+from recast.curate.store import Store
 
 
 def written(path: Path, rows: list[Any]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from curate.intervals import half_width, student_t, wilson
+from recast.curate.intervals import half_width, student_t, wilson
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 5, 10, 11, 12, 20, 40, 1000])

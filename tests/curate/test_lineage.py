@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from curate import schema
-from curate.errors import UsageError
-from curate.lineage import blame, impact, pin, why
-from curate.merge import merge, revert
-from curate.query import query
-from curate.records import Candidate, Verdict, VerdictStatus
-from curate.store import Store
+from recast.curate import schema
+from recast.curate.errors import UsageError
+from recast.curate.lineage import blame, impact, pin, why
+from recast.curate.merge import merge, revert
+from recast.curate.query import query
+from recast.curate.records import Candidate, Verdict, VerdictStatus
+from recast.curate.store import Store
 
 
 def row(name: str, completion: str, **more: Any) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from curate import upkeep
-from curate.catalog import Catalog
-from curate.errors import DataError, IntegrityError, RefusedError, UsageError
-from curate.merge import ConflictsError, merge, read_choices, revert
-from curate.parts import part_path
-from curate.store import Store
+from recast.curate import upkeep
+from recast.curate.catalog import Catalog
+from recast.curate.errors import DataError, IntegrityError, RefusedError, UsageError
+from recast.curate.merge import ConflictsError, merge, read_choices, revert
+from recast.curate.parts import part_path
+from recast.curate.store import Store
 
 
 def row(name: str, completion: str, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate import words
+from recast.curate import words
 
 # texts that share many tokens, and texts of any characters at all
 WORDY = st.lists(

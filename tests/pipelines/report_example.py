@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from pipelines.report.data import (
+from recast.pipelines.report.data import (
     Arm,
     Curve,
     Fate,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from pipelines import cli, runs
-from pipelines.jobs import GROUPS, INJECTED, VERBS, Verb
+from recast.pipelines import cli, runs
+from recast.pipelines.jobs import GROUPS, INJECTED, VERBS, Verb
 from tests.conftest import demonstrations
 
 
@@ -91,7 +91,7 @@ def test_data_go_to_stdout_and_words_to_stderr(recast, tmp_path):
 
 def test_what_a_library_prints_does_not_reach_stdout(recast, tmp_path, monkeypatch):
     demonstrations(tmp_path / "d.jsonl")
-    from curate import ingest
+    from recast.curate import ingest
 
     read = ingest.read
     monkeypatch.setattr(ingest, "read", lambda *a, **k: (print("chatter"), read(*a, **k))[1])
@@ -190,7 +190,7 @@ def test_a_damaged_store_is_exit_code_5(recast, tmp_path):
 
 
 def test_an_unexpected_error_exits_1_with_its_trace(recast, tmp_path, monkeypatch):
-    from curate import ingest
+    from recast.curate import ingest
 
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("boom")
@@ -282,7 +282,7 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
 def test_learn_says_whether_there_is_an_agent_to_use(capsys, best_step, said):
     from rich.console import Console
 
-    from pipelines.jobs import learn
+    from recast.pipelines.jobs import learn
 
     at_best = {"out": "agent", "steps": 20, "rows": 100, "data": "sums@v1", "best_step": best_step}
     nothing = {"before": {}, "best": {}, "alarms": {}, "stopped": "steps"}

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from curate.errors import UsageError
-from pipelines import config
-from pipelines.config import Config
+from recast.curate.errors import UsageError
+from recast.pipelines import config
+from recast.pipelines.config import Config
 
 
 def test_defaults_then_files_in_order_then_flags(tmp_path):

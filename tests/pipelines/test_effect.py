@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import UsageError
-from pipelines import stages
-from pipelines.effect import effect, picture, plan, table
-from pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase, study_phase
-from pipelines.effect.selection import Point, best, chooses, half
-from pipelines.effect.subject import Subject, own_data, pocket_world
-from train.results import EvalResult, ItemResult, Outcome
+from recast.curate.errors import UsageError
+from recast.pipelines import stages
+from recast.pipelines.effect import effect, picture, plan, table
+from recast.pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase, study_phase
+from recast.pipelines.effect.selection import Point, best, chooses, half
+from recast.pipelines.effect.subject import Subject, own_data, pocket_world
+from recast.train.results import EvalResult, ItemResult, Outcome
 
 
 def result(model: str, right: dict[str, int], num: int = 400) -> EvalResult:
@@ -403,7 +403,7 @@ def test_settings_that_the_grid_decides_are_refused(recast, tmp_path):
 
 
 def test_a_setting_that_an_agent_of_the_grid_refuses_is_refused_before_anything_is_run(tmp_path):
-    from pipelines.config import Config
+    from recast.pipelines.config import Config
 
     config, grid = Config.of({"learn": {"lambda_copy": 0.2}}), Grid(rows=16, seeds=1, headline_seeds=1)
     with pytest.raises(UsageError, match="lambda_copy has no effect in mode paper"):
@@ -449,8 +449,8 @@ def test_own_data_and_world_options_are_told_apart(recast):
 
 
 def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
-    from pipelines.config import Config
-    from pipelines.demo import demo
+    from recast.pipelines.config import Config
+    from recast.pipelines.demo import demo
 
     grid = Grid(
         rows=32,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.engine import Score
-from curate.checks.code import CodeCheck
-from curate.errors import ModelError, UsageError
-from curate.gate import Gate, load_gate
-from pipelines.gate_models import Entailment, Judge, Similarity, open_gate
+from recast.agent.engine import Score
+from recast.curate.checks.code import CodeCheck
+from recast.curate.errors import ModelError, UsageError
+from recast.curate.gate import Gate, load_gate
+from recast.pipelines.gate_models import Entailment, Judge, Similarity, open_gate
 
 ROW = {
     "messages": [{"role": "user", "content": "What is 12 + 5?"}],

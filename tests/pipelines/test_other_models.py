@@ -28,8 +28,8 @@ def pretrained(architecture: str, folder: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from agent import prompts
-    from curate.chat import encode
+    from recast.agent import prompts
+    from recast.curate.chat import encode
     from tests.models import make_model
 
     texts = [text for row in rows() for text in row.values()] + [prompts.REWRITE_INSTRUCTION, "Solution:"]

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.report import build
-from pipelines.report.data import Arm, Fate, ReportData, Sample, SampleCandidate, SampleCheck, Stage
-from pipelines.report.page import SECTIONS
+from recast.pipelines.report import build
+from recast.pipelines.report.data import Arm, Fate, ReportData, Sample, SampleCandidate, SampleCheck, Stage
+from recast.pipelines.report.page import SECTIONS
 from tests.pipelines.report_example import example
 
 sync_api = pytest.importorskip(

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import DataError, UsageError
-from curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
-from curate.schema import candidate_table
-from curate.store import Store
-from pipelines.report import build, collect
-from pipelines.report.from_evals import arms
-from pipelines.report.from_runs import learned
-from train.results import EvalResult, ItemResult, Outcome
+from recast.curate.errors import DataError, UsageError
+from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
+from recast.curate.schema import candidate_table
+from recast.curate.store import Store
+from recast.pipelines.report import build, collect
+from recast.pipelines.report.from_evals import arms
+from recast.pipelines.report.from_runs import learned
+from recast.train.results import EvalResult, ItemResult, Outcome
 
 SUITES = ("craft", "sums", "facts")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.baselines import FIXED
-from curate.errors import UsageError
-from curate.store import Store
-from pipelines.config import Config
-from pipelines.jobs.rewrite import with_commands
-from pipelines.jobs.rewriting import refuse_without_effect
+from recast.agent.baselines import FIXED
+from recast.curate.errors import UsageError
+from recast.curate.store import Store
+from recast.pipelines.config import Config
+from recast.pipelines.jobs.rewrite import with_commands
+from recast.pipelines.jobs.rewriting import refuse_without_effect
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 
@@ -54,7 +54,7 @@ def test_rows_that_never_pass_come_with_the_command_to_run_next(recast, imported
 
 
 def test_the_command_to_run_next_repeats_the_options_of_the_call(recast, imported, tiny_model):
-    from agent.tokens import load_tokenizer
+    from recast.agent.tokens import load_tokenizer
 
     Path("my config.yaml").write_text("engine: {timeout_s: 30}\ngate: text\n")
     with serving(Fake(load_tokenizer(tiny_model), finish_reason="length")) as server:
@@ -179,9 +179,9 @@ def test_rehearsal_of_the_backbones_own_prompts(recast, imported):
 
 def test_augmenting_commits_rows_linked_to_their_sources(recast, tmp_path):
     # the backbone that comes with recast solves word problems, and continues a question that is begun
-    from pipelines.demo.files import row, write_rows
-    from pipelines.demo.styles import qa
-    from pipelines.demo.world import problems
+    from recast.pipelines.demo.files import row, write_rows
+    from recast.pipelines.demo.styles import qa
+    from recast.pipelines.demo.world import problems
 
     drawn = problems("word2", "train", 6, seed=1)
     write_rows(tmp_path / "words.jsonl", (row(p, i, qa(p)) for i, p in enumerate(drawn)))

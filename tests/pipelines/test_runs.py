@@ -8,10 +8,10 @@ import shutil
 
 import pytest
 
-from curate.errors import RecastError, UsageError
-from pipelines import identity, runs
-from pipelines.config import Config
-from pipelines.jobs import VERBS
+from recast.curate.errors import RecastError, UsageError
+from recast.pipelines import identity, runs
+from recast.pipelines.config import Config
+from recast.pipelines.jobs import VERBS
 from tests.conftest import demonstrations
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import probe
-from agent.engine import Sampling
-from agent.engine_http import HTTPEngine
-from agent.engines import EngineConfig
-from agent.tokens import load_tokenizer
-from curate.errors import ModelError, RefusedError
-from curate.store import Store
-from pipelines.jobs import models
+from recast.agent import probe
+from recast.agent.engine import Sampling
+from recast.agent.engine_http import HTTPEngine
+from recast.agent.engines import EngineConfig
+from recast.agent.tokens import load_tokenizer
+from recast.curate.errors import ModelError, RefusedError
+from recast.curate.store import Store
+from recast.pipelines.jobs import models
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.demo.solver import solve
-from pipelines.demo.world import DOWNSTREAM, FAMILIES, problems
+from recast.pipelines.demo.solver import solve
+from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, problems
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, DOWNSTREAM])

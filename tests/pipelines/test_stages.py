@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from curate.errors import UsageError
-from pipelines import stages
-from pipelines.progress import Silent
-from pipelines.runs import open_store
-from pipelines.stages import Plan, Stage, StageFailedError
+from recast.curate.errors import UsageError
+from recast.pipelines import stages
+from recast.pipelines.progress import Silent
+from recast.pipelines.runs import open_store
+from recast.pipelines.stages import Plan, Stage, StageFailedError
 from tests.conftest import demonstrations
 
 
@@ -136,7 +136,7 @@ def test_the_most_urgent_stage_begins_the_longest_chain():
 
 
 def test_a_stages_file_has_a_config_that_flags_override(tmp_path):
-    from pipelines.config import Config
+    from recast.pipelines.config import Config
 
     path = tmp_path / "s.yaml"
     path.write_text(

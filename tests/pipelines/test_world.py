@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pipelines.demo import styles, world
-from pipelines.demo.corpus import exchanges
+from recast.pipelines.demo import styles, world
+from recast.pipelines.demo.corpus import exchanges
 
 
 def drawn(family: str, num: int = 60, split: str = "train") -> list[world.Problem]:
@@ -88,7 +88,7 @@ def test_alien_styles_are_pretrained_on_chains_only_and_never_as_new_text() -> N
 
 @pytest.mark.parametrize("style", styles.STYLES)
 def test_the_answer_is_found_in_every_style_of_the_world(style: str) -> None:
-    answers = pytest.importorskip("curate.answers")
+    answers = pytest.importorskip("recast.curate.answers")
     for p in drawn(world.DOWNSTREAM, 30):
         text = styles.STYLES[style](p)
         assert answers.equivalent(answers.final_answer(text), p.answer), text
@@ -97,7 +97,7 @@ def test_the_answer_is_found_in_every_style_of_the_world(style: str) -> None:
 @pytest.mark.parametrize("style", ["qa", *styles.FOREIGN])
 @pytest.mark.parametrize("family", world.FAMILIES)
 def test_words_and_lists_are_found_as_answers_too(style: str, family: str) -> None:
-    answers = pytest.importorskip("curate.answers")
+    answers = pytest.importorskip("recast.curate.answers")
     for p in drawn(family, 5):
         text = styles.STYLES[style](p)
         assert answers.equivalent(answers.final_answer(text), p.answer), text

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from curate.errors import DataError, UsageError
-from train.bootstrap import interval, mcnemar, resampled_accuracies, widening
-from train.compare import compare
-from train.results import EvalResult, ItemResult, Outcome
+from recast.curate.errors import DataError, UsageError
+from recast.train.bootstrap import interval, mcnemar, resampled_accuracies, widening
+from recast.train.compare import compare
+from recast.train.results import EvalResult, ItemResult, Outcome
 
 
 def result(model: str, tables: dict[tuple[str, str], str], gold: float | None = None) -> EvalResult:

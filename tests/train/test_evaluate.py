@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from curate.errors import DataError, UsageError
-from train.evaluate import Model, drift, evaluate, grade, majority
-from train.results import EvalResult, Figures, Outcome, pass_at, powers_of_two
-from train.suites import Item, load_suites
+from recast.curate.errors import DataError, UsageError
+from recast.train.evaluate import Model, drift, evaluate, grade, majority
+from recast.train.results import EvalResult, Figures, Outcome, pass_at, powers_of_two
+from recast.train.suites import Item, load_suites
 
 SUITES = {
     "sums": [

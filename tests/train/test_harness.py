@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from curate.errors import DataError
-from train.harness import is_task, item_results, measure, read_task, writes_answers
-from train.model import default_device
-from train.results import Outcome
+from recast.curate.errors import DataError
+from recast.train.harness import is_task, item_results, measure, read_task, writes_answers
+from recast.train.model import default_device
+from recast.train.results import Outcome
 
 CHOICES = {
     "task": "capitals",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import ModelError
+from recast.curate.errors import ModelError
+from recast.train.model import identify, load, load_tokenizer
 from tests.models import make_model
-from train.model import identify, load, load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -6,19 +6,12 @@ import mpmath
 import pytest
 import torch
 
-from curate.errors import UsageError
+from recast.curate.errors import UsageError
+from recast.train.examples import IGNORED
+from recast.train.family import Objective
+from recast.train.model import load
+from recast.train.objectives import EAFT_TOP, apply, exponent, linear_token_loss, token_loss, token_statistics
 from tests import models
-from train.examples import IGNORED
-from train.family import Objective
-from train.model import load
-from train.objectives import (
-    EAFT_TOP,
-    apply,
-    exponent,
-    linear_token_loss,
-    token_loss,
-    token_statistics,
-)
 
 OBJECTIVES = (
     "nll", "p", "dft", "general:0.1", "general:0.5", "general:10", "tsallis:0", "tsallis:0.5", "tsallis:1",

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from curate.chat import encode
-from curate.errors import UsageError
+from recast.curate.chat import encode
+from recast.curate.errors import UsageError
 from tests.conftest import ROOT
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from train.corpus import Chat, Corpus  # noqa: E402
-from train.pretrain import PretrainConfig, learning_rate, pack, pretrain, tensors, weighted_loss  # noqa: E402
-from train.scratch import ScratchConfig, new_model, pretrain_from_scratch, train_tokenizer  # noqa: E402
+from recast.train.corpus import Chat, Corpus  # noqa: E402
+from recast.train.pretrain import PretrainConfig, learning_rate, pack, pretrain, tensors, weighted_loss  # noqa: E402
+from recast.train.scratch import ScratchConfig, new_model, pretrain_from_scratch, train_tokenizer  # noqa: E402
 
 
 def llama(seed: int = 0):
@@ -153,7 +153,7 @@ def test_what_is_held_out_is_never_drawn(tmp_path) -> None:
 
 
 def test_a_model_from_nothing_loads_and_its_manifest_says_what_it_saw(tmp_path) -> None:
-    from train.model import load
+    from recast.train.model import load
 
     made = scratch(tmp_path)
     model, tokenizer = load(made["out"])
@@ -198,7 +198,7 @@ TWO = """
 import json, os, shutil, sys
 from pathlib import Path
 import torch
-import train.pretrain
+import recast.train.pretrain
 from tests.train.test_pretrain import scratch
 folder, rank = Path(sys.argv[1]), os.environ["RANK"]
 train_steps = train.pretrain.pretrain

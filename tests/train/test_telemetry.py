@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.report.data import ReportData
-from pipelines.report.gates import tunings
-from pipelines.report.page import render
+from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.gates import tunings
+from recast.pipelines.report.page import render
+from recast.train.examples import Example
+from recast.train.family import CONCENTRATION, Objective
+from recast.train.model import load
+from recast.train.objectives import TokenStatistics, apply, token_statistics
+from recast.train.scoring import add_scoring
+from recast.train.telemetry import GateMeans, measure, read_measured, sample, summary, write_tokens
 from tests import models
-from train.examples import Example
-from train.family import CONCENTRATION, Objective
-from train.model import load
-from train.objectives import TokenStatistics, apply, token_statistics
-from train.scoring import add_scoring
-from train.telemetry import GateMeans, measure, read_measured, sample, summary, write_tokens
 
 
 def test_means_are_over_tokens_whatever_the_batches():
