@@ -48,7 +48,9 @@ VERSION_SCHEMA = pa.schema(
         pa.field("num_tokens", pa.int32()),
         pa.field("pass_rate", pa.float32()),  # accepted candidates / candidates
         pa.field("agent_id", pa.string()),
-        pa.field("template_id", pa.string()),  # the prompt that the completion answers (agent.prompts)
+        pa.field(
+            "template_id", pa.string()
+        ),  # the prompt that the completion answers (agent.prompts.templates)
         pa.field("gate_id", pa.string()),
         pa.field("engine", pa.string()),
         pa.field("seed", pa.int64()),

@@ -1,6 +1,6 @@
 """The `recast` command. Owns words, exit codes and options common to all verbs; jobs do the work.
 
-A verb's options are the parameters of its job (`pipelines.jobs`), so the command line, a stages file and
+A verb's options are the parameters of its job (`pipelines.verbs`), so the command line, a stages file and
 a caller in Python mean the same thing. Only the module of the verb that is asked for is imported:
 `recast --help` loads neither torch nor DuckDB.
 
@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from recast.curate.errors import RecastError
-from recast.pipelines.jobs import GROUPS, VERBS, Verb
+from recast.pipelines.verbs import GROUPS, VERBS, Verb
 
 OK, UNEXPECTED, USAGE, FAILED_ROWS, INTERRUPTED = 0, 1, 2, 3, 130
 DISK_FULL = 6  # a machine that lacks what the job needs
@@ -107,7 +107,7 @@ def build(wanted: str) -> typer.Typer:
 
 def command(verb: Verb) -> Any:
     """The function that typer calls for a verb: the job's parameters and the common ones."""
-    from recast.pipelines.runs import parameters
+    from recast.pipelines.run.runs import parameters
 
     own = parameters(verb)
     # an option that would have no effect is not offered
@@ -149,8 +149,9 @@ def _perform(
     fresh: bool = False,
 ) -> int:
     """Run the verb; say its result or its error; return the exit code."""
-    from recast.pipelines import progress, runs
     from recast.pipelines.config import Config
+    from recast.pipelines.run import runs
+    from recast.pipelines.terminal import progress
 
     runs.quiet_libraries()
     handed_in = inspect.signature(verb.job).parameters
@@ -258,7 +259,7 @@ def _listed() -> None:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from recast.pipelines.runs import recast_version
+        from recast.pipelines.run.runs import recast_version
 
         print(f"recast {recast_version()}")
         raise typer.Exit

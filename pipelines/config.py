@@ -28,17 +28,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
-    "learn": "recast.agent.learn:LearnConfig",
-    "rewrite": "recast.agent.rewrite:RewriteConfig",
-    "augment": "recast.agent.augment:AugmentConfig",
-    "rehearse": "recast.agent.rehearse:RehearseConfig",
-    "engine": "recast.agent.engines:EngineConfig",
-    "judge": "recast.agent.engines:EngineConfig",
-    "sft": "recast.train.sft:SftConfig",
-    "pretrain": "recast.train.pretrain:PretrainConfig",
-    "scratch": "recast.train.scratch:ScratchConfig",
-    "curate": "recast.curate.curation:CurateConfig",
-    "diversity": "recast.curate.flattening:DiversityConfig",
+    "learn": "recast.agent.learning.learn:LearnConfig",
+    "rewrite": "recast.agent.rewriting.rewrite:RewriteConfig",
+    "augment": "recast.agent.new_rows.augment:AugmentConfig",
+    "rehearse": "recast.agent.new_rows.rehearse:RehearseConfig",
+    "engine": "recast.agent.engines.factory:EngineConfig",
+    "judge": "recast.agent.engines.factory:EngineConfig",
+    "sft": "recast.train.sft.sft:SftConfig",
+    "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
+    "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
+    "curate": "recast.curate.curation.filters:CurateConfig",
+    "diversity": "recast.curate.curation.collapse:DiversityConfig",
 }
 
 

@@ -198,7 +198,7 @@ def store_health(store: Path) -> Iterator[Finding]:
     if not (store / "catalog.duckdb").exists():
         yield Finding("store", "note", f"none at {store} yet", "recast import FILE --as NAME makes it")
         return
-    from recast.curate.store import Store
+    from recast.curate.store.store import Store
 
     try:
         names = Store(store).names()
@@ -210,7 +210,7 @@ def store_health(store: Path) -> Iterator[Finding]:
 
 def model_health(name: str) -> Iterator[Finding]:
     """Whether a model folder can be prompted, sampled and trained, without loading its weights."""
-    from recast.pipelines.identity import model_path
+    from recast.pipelines.models.names import model_path
     from recast.train.model import load_tokenizer
 
     try:

@@ -26,8 +26,8 @@ LIGHT = (
     "pipelines/cli.py",
     "pipelines/jobs/",
     "pipelines/config.py",
-    "pipelines/runs.py",
-    "pipelines/progress.py",
+    "pipelines/run/runs.py",
+    "pipelines/terminal/progress.py",
 )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recast.agent.prompts import rewrite
+from recast.agent.prompts.templates import rewrite
 from recast.pipelines.demo import corpus, styles
 from recast.pipelines.demo.backbone import POCKET, PROMPT_WEIGHT, save
 from recast.pipelines.demo.world import DOWNSTREAM, Problem, draw, problems
@@ -97,7 +97,7 @@ def build(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from recast.train.pretrain import PretrainConfig, pretrain
+    from recast.train.pretraining.pretrain import PretrainConfig, pretrain
 
     tokenizer = AutoTokenizer.from_pretrained(POCKET)
     model = AutoModelForCausalLM.from_pretrained(POCKET, dtype=torch.float32, attn_implementation="eager")
@@ -130,7 +130,7 @@ def measure(engine: Any, num: int = 24) -> dict[str, Any]:
     """
     import numpy as np
 
-    from recast.agent.engine import Sampling
+    from recast.agent.engines.protocol import Sampling
 
     drawn = list(problems(DOWNSTREAM, "test", num, seed=0))
     asked = [corpus.user(p.question) for p in drawn]

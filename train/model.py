@@ -2,7 +2,7 @@
 
 `load` refuses with a `ModelError` what a job would trip over later (no tokenizer, no chat template,
 pickled weights, an adapter where a model was meant). It never runs code that comes with a model and
-never reads a pickle. Adapters on a backbone are the engine's business (`agent.engine_hf`).
+never reads a pickle. Adapters on a backbone are the engine's business (`agent.engines.hf.engine`).
 """
 
 from __future__ import annotations

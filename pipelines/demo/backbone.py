@@ -174,9 +174,9 @@ def text_fingerprints(folder: Path | None) -> dict[str, str]:
 
 def measure(folder: Path, work: Path) -> dict[str, Any]:
     """Accuracy of the saved model on every family's test split, in points of 100, and of rewriting."""
-    from recast.pipelines.jobs.models import answering, engine
-    from recast.train.evaluate import evaluate
-    from recast.train.suites import load_suites
+    from recast.pipelines.wiring.models import answering, engine
+    from recast.train.evaluation.evaluate import evaluate
+    from recast.train.evaluation.suites import load_suites
 
     suites = [
         files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
@@ -237,7 +237,7 @@ def build(
     `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
     trains and the first one writes, for which the others wait. `config` is a PretrainConfig.
     """
-    from recast.train.pretrain import pretrain, processes
+    from recast.train.pretraining.pretrain import pretrain, processes
 
     together = processes()
     rows = list(real_rows(text)) if text else []
@@ -270,7 +270,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    from recast.train.pretrain import PretrainConfig
+    from recast.train.pretraining.pretrain import PretrainConfig
 
     def show(step: int, total: int, figures: dict[str, float]) -> None:
         if step % 10 == 0:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from recast.agent.prompts import question as question_prompt
-from recast.agent.prompts import rewrite as rewrite_prompt
+from recast.agent.prompts.templates import question as question_prompt
+from recast.agent.prompts.templates import rewrite as rewrite_prompt
 from recast.curate.records import Messages
 from recast.pipelines.demo.realtext import WORD, RealRow, swapped
 from recast.pipelines.demo.styles import ALIEN, FOREIGN, qa

@@ -19,11 +19,11 @@ import yaml
 
 from recast.curate.errors import UsageError
 from recast.curate.intervals import half_width
-from recast.pipelines import stages
 from recast.pipelines.config import Config
 from recast.pipelines.demo import files
 from recast.pipelines.demo.styles import ALIEN
-from recast.pipelines.progress import Reporter
+from recast.pipelines.run import stages
+from recast.pipelines.terminal.progress import Reporter
 
 ARMS = ("sft_demonstrations", "sft_prompt_rewrites", "sft_rewrites")
 FIGURES = ("downstream", "general", "forgetting", "gold_loglik", "start_loss")

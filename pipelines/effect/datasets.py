@@ -1,7 +1,7 @@
 """What every data set of a proof is: how much of it was rewritten, how much is trained, how foreign and how varied.
 
 Diversity is relative to the demonstrations of the same seed, on the same rows: 1 is as varied. Vectors are hashed
-words (`curate.selection`), so that nothing depends on a model.
+words (`curate.curation.budget`), so that nothing depends on a model.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from recast.curate.flattening import Profile, profile
+from recast.curate.curation.budget import hashed_words_ND
+from recast.curate.curation.collapse import Profile, profile
 from recast.curate.records import DecisionKind
-from recast.curate.selection import hashed_words_ND
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 from recast.pipelines.effect.grid import DEMONSTRATIONS, Arm, Cell
 from recast.pipelines.effect.table import rows_of
-from recast.pipelines.stages import StageOutcome
+from recast.pipelines.run.stages import StageOutcome
 
 REWRITTEN = (DecisionKind.REWRITE.value, DecisionKind.REPAIR.value)
 DIVERSITY = ("distinct_2", "dissimilarity", "vendi")

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import UsageError
 from recast.curate.fingerprint import fingerprint
-from recast.pipelines import identity, stages
 from recast.pipelines.config import Config
 from recast.pipelines.effect import datasets, picture, plan, table
 from recast.pipelines.effect.grid import (
@@ -34,14 +33,15 @@ from recast.pipelines.effect.grid import (
 )
 from recast.pipelines.effect.selection import Point, best, half, point
 from recast.pipelines.effect.subject import Subject
-from recast.pipelines.progress import Reporter
-from recast.pipelines.runs import write_whole
-from recast.pipelines.stages import StageOutcome
-from recast.train.compare import compare
-from recast.train.results import EvalResult
+from recast.pipelines.run import identity, stages
+from recast.pipelines.run.runs import write_whole
+from recast.pipelines.run.stages import StageOutcome
+from recast.pipelines.terminal.progress import Reporter
+from recast.train.evaluation.compare import compare
+from recast.train.evaluation.results import EvalResult
 
 if TYPE_CHECKING:
-    from recast.agent.scorer import Weights
+    from recast.agent.reward.scorer import Weights
 
 DECIDED = {
     "sft": ("lr", "objective", "lora_rank", "checkpoints", "seed"),

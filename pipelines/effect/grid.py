@@ -26,9 +26,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no-diversity": {"lambda_div": 0.0},
     "rewriting-prompt": {"scored_under": "rewriting"},
 }
-"""What the study takes out of the best agent's reward, as settings of `agent.learn`. The last one is the paper's
-central claim: that scoring must not see the rewriting prompt. Only learning differs: every agent's candidates pass the
-same gate and are chosen from by the same rule, which tells apart what was learned and not what was sifted out."""
+"""What the study takes out of the best agent's reward, as settings of `agent.learning.learn`. The last one is the
+paper's central claim: that scoring must not see the rewriting prompt. Only learning differs: every agent's candidates
+pass the same gate and are chosen from by the same rule, which tells apart what was learned and not what was sifted
+out."""
 
 
 def spoken(data: str) -> str:
@@ -120,7 +121,7 @@ class Grid(BaseModel):
     """Group sizes K of the study; the agent itself has that of the configuration (8 in the pocket world)."""
 
     def variants(self, step_candidates: int) -> dict[str, dict[str, Any]]:
-        """Settings of `agent.learn` of the study's agents, by name.
+        """Settings of `agent.learning.learn` of the study's agents, by name.
 
         A step has `step_candidates` candidates whatever K, so that groups and not amounts are compared.
         """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from recast.pipelines.report.charts.scales import Linear, padded, short, ticks
 from recast.pipelines.report.markup import Markup, described, tag
 from recast.pipelines.report.picture import standalone
-from recast.pipelines.report.scales import Linear, padded, short, ticks
-from recast.train.bootstrap import Interval
+from recast.train.evaluation.bootstrap import Interval
 
 WIDTH, HEIGHT = 640, 420
 LETTER = 8.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from recast.agent.baselines import FIXED
+from recast.agent.rewriting.methods import FIXED
 from recast.pipelines.effect.grid import BASELINES, DEMONSTRATIONS, ORACLE, PROMPT, Arm, Cell, Grid
 from recast.pipelines.effect.subject import Subject
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from recast.train.compare import compare
-from recast.train.results import EvalResult, ItemResult
-from recast.train.suites import Item
+from recast.train.evaluation.compare import compare
+from recast.train.evaluation.results import EvalResult, ItemResult
+from recast.train.evaluation.suites import Item
 
 T = TypeVar("T")
 

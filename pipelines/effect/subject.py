@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recast.curate import ingest
 from recast.curate.errors import UsageError
+from recast.curate.ingest import importer
 from recast.pipelines.demo import files
 from recast.pipelines.demo.styles import ALIEN
 from recast.pipelines.effect.grid import Grid
 from recast.pipelines.effect.selection import chooses
-from recast.train import harness
-from recast.train.suites import Item, load_suites
+from recast.train.evaluation import lm_eval
+from recast.train.evaluation.suites import Item, load_suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ def own_data(demonstrations: Path, suites: list[Path], target: str, grid: Grid) 
         raise UsageError(
             f"the only suite {suites[0]} is the target: forgetting needs a suite of something else. Add --suite FILE."
         )
-    if not any(map(harness.is_task, suites)):
+    if not any(map(lm_eval.is_task, suites)):
         _check_halves(load_suites(suites), target)
-    num_rows = sum(batch.num_rows for batch in ingest.read(demonstrations).batches())
+    num_rows = sum(batch.num_rows for batch in importer.read(demonstrations).batches())
     seeds = max(grid.seeds, grid.headline_seeds)
     return Subject(tuple(suites), target, (demonstrations,) * seeds, (), num_rows)
 

@@ -6,8 +6,8 @@ build(data, Path("report.html"))
 
 from __future__ import annotations
 
-from recast.pipelines.report.collect import collect
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.page import build
+from recast.pipelines.report.sources.collect import collect
 
 __all__ = ["ReportData", "build", "collect"]

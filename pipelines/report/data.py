@@ -1,7 +1,7 @@
 """What a report is made of: plain frozen records, no model, no store, no HTML.
 
 Everything is optional. A section whose data are absent is left out of the page and replaced by one
-line that names the command that would fill it. `pipelines.report.collect` fills these records from a
+line that names the command that would fill it. `pipelines.report.sources.collect` fills these records from a
 store and run folders; a test or another program may fill them by hand.
 
 Units: accuracies and forgetting in points of 100, likelihoods in nats (per token where `nll`),

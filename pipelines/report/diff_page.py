@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from recast.curate.diff import Diff
-from recast.curate.rowdiff import READ, RowDiff, Summary, touching
+from recast.curate.history.diff import Diff
+from recast.curate.history.row_diff import READ, RowDiff, Summary, touching
 from recast.pipelines.report.markup import Markup, json_script, tag
 from recast.pipelines.report.page import _assets, _hash
 from recast.pipelines.report.samples import clip, segments

@@ -1,6 +1,6 @@
 """What an objective's trust gate did in an SFT: its means over steps, where its mass lay, what became of tokens.
 
-Reads what `recast sft` leaves beside a model (`loss.jsonl`, `telemetry.json`; see `train.telemetry`) and draws
+Reads what `recast sft` leaves beside a model (`loss.jsonl`, `telemetry.json`; see `train.sft.telemetry`) and draws
 it: curves as of learning, gate mass over (p, entropy) before and after, and the change of p by how likely a
 token was before.
 """
@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from recast.pipelines.report import curves
+from recast.pipelines.report.charts import curves
+from recast.pipelines.report.charts.scales import Linear, fixed, share, short, thousands
 from recast.pipelines.report.data import ConfidenceChange, GateMass, Lines, ReportData, Series, Tone, Tuning
 from recast.pipelines.report.markup import Markup, described, tag
-from recast.pipelines.report.scales import Linear, fixed, share, short, thousands
 from recast.pipelines.report.sections import Section, numbers
 
 CURVE, TELEMETRY = "loss.jsonl", "telemetry.json"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from recast.pipelines.report.arms import styles
+from recast.pipelines.report.charts.arms import styles
+from recast.pipelines.report.charts.ridges import clean
+from recast.pipelines.report.charts.scales import fixed, share, thousands
 from recast.pipelines.report.data import Arm, ReportData, finite
 from recast.pipelines.report.markup import Markup, tag
-from recast.pipelines.report.ridges import clean
-from recast.pipelines.report.scales import fixed, share, thousands
 
 MOST = 4
 

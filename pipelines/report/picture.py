@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recast.curate.errors import UsageError
-from recast.pipelines.report import plane
+from recast.pipelines.report.charts import plane
 from recast.pipelines.report.data import Arm
 from recast.pipelines.report.markup import Markup
 from recast.pipelines.report.page import styles

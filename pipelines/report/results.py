@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from recast.pipelines.report import arms, bars, plane
+from recast.pipelines.report.charts import arms, bars, plane
+from recast.pipelines.report.charts.scales import fixed, words
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.markup import Markup, tag
-from recast.pipelines.report.scales import fixed, words
 from recast.pipelines.report.sections import Section, numbers, scroll
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 
 import numpy as np
 
-from recast.pipelines.report import flow, ridges
+from recast.pipelines.report.charts import flow, ridges
+from recast.pipelines.report.charts.scales import fixed, share, thousands, words
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.markup import Markup, json_script, tag
 from recast.pipelines.report.samples import payload
-from recast.pipelines.report.scales import fixed, share, thousands, words
 from recast.pipelines.report.sections import Section, numbers, scroll
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from recast.pipelines.report import curves
+from recast.pipelines.report.charts import curves
+from recast.pipelines.report.charts.scales import duration, fixed, thousands
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.markup import Markup, tag
-from recast.pipelines.report.scales import duration, fixed, thousands
 from recast.pipelines.report.sections import Section, numbers, scroll
 
 FIRST = 3  # curves in the row of wide panels

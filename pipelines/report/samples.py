@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from recast.curate import words
+from recast.curate.history import word_diff
 from recast.pipelines.report.data import Sample, finite
 
 MAX_CHARS = 20_000  # of one text shown; the rest is named, not embedded
@@ -23,7 +23,7 @@ def segments(before: str, after: str) -> list[list[Any]]:
     The parts with op <= 0 join to `before`, those with op >= 0 to `after`.
     """
     out: list[list[Any]] = []
-    for op in words.phrases(before, after, fold=False):
+    for op in word_diff.phrases(before, after, fold=False):
         if op.kind == "equal":
             out.append([0, op.before])
         else:
@@ -44,8 +44,8 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                 "answer": sample.answer,
                 "prompt": [[role, clip(content)] for role, content in sample.prompt],
                 "diff": segments(before, after),
-                "distance": round(words.distance(before, after), 3),
-                "formatOnly": words.only_format(before, after),
+                "distance": round(word_diff.distance(before, after), 3),
+                "formatOnly": word_diff.only_format(before, after),
                 "decision": sample.decision,
                 "reason": sample.reason,
                 "checks": [

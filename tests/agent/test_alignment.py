@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from recast.agent.alignment import AnchorCache, Anchors
-from recast.agent.engine import Sample, Sampling, Score
+from recast.agent.engines.protocol import Sample, Sampling, Score
+from recast.agent.reward.alignment import AnchorCache, Anchors
 
 TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
 

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from recast.agent.augment import AugmentConfig, augment, solving_gate
-from recast.agent.engine import Sample
-from recast.agent.userturn import UserTurn
+from recast.agent.engines.protocol import Sample
+from recast.agent.engines.user_turn import UserTurn
+from recast.agent.new_rows.augment import AugmentConfig, augment, solving_gate
 from recast.curate.errors import UsageError
-from recast.curate.gate import load_gate
+from recast.curate.gate.gate import load_gate
 
 GATE = solving_gate(load_gate("math"))
 
@@ -130,7 +130,7 @@ def test_an_engine_that_cannot_begin_a_user_turn_says_so(tmp_path):
 
 
 def test_a_user_turn_is_begun_in_the_models_own_template(tiny_model):
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
 
     engine = HFEngine.load(tiny_model, device="cpu")
     turn = UserTurn.of(engine)
@@ -148,7 +148,7 @@ def test_a_user_turn_is_begun_in_the_models_own_template(tiny_model):
 
 
 def test_continued_questions_begin_like_their_source(tiny_model, tmp_path):
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
 
     engine = HFEngine.load(tiny_model, device="cpu")
     config = AugmentConfig(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from recast.agent.baselines import FIXED, method, sdft_check
-from recast.agent.batch import Row
-from recast.agent.engine import Sample, Score
-from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.engines.protocol import Sample, Score
+from recast.agent.rewriting.batch import Row
+from recast.agent.rewriting.methods import FIXED, method, sdft_check
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.errors import UsageError
-from recast.curate.gate import load_gate
+from recast.curate.gate.gate import load_gate
 
 CONFIG = RewriteConfig(embedding="none", max_tokens=32)
 GATE = load_gate("math")

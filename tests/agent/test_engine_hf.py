@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from recast.agent import tokens
-from recast.agent.decode import decode, draw, uniforms
-from recast.agent.engine import Engine, Sampling
-from recast.agent.engine_hf import HFEngine, _cut
-from recast.agent.kv_cache import attends_to_all
-from recast.agent.lora import lora_config
+from recast.agent.engines import tokens
+from recast.agent.engines.hf.decode import decode, draw, uniforms
+from recast.agent.engines.hf.engine import HFEngine, _cut
+from recast.agent.engines.hf.kv_cache import attends_to_all
+from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.learning.lora import lora_config
 from recast.curate import chat
 from recast.curate.errors import ModelError
 from tests.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model

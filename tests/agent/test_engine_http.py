@@ -13,15 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
-from recast.agent.batch import CANARY
-from recast.agent.engine import PROMPT_TOO_LONG, Engine, Sampling
-from recast.agent.engine_http import HTTPEngine
-from recast.agent.http_client import Client, Refusal, ServerError, Window, _retry_after
-from recast.agent.request_cache import RequestCache
-from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.engines.http.client import Client, Refusal, ServerError, Window, _retry_after
+from recast.agent.engines.http.engine import HTTPEngine
+from recast.agent.engines.http.request_cache import RequestCache
+from recast.agent.engines.protocol import PROMPT_TOO_LONG, Engine, Sampling
+from recast.agent.rewriting.batch import CANARY
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import chat
 from recast.curate.errors import IntegrityError, ModelError, UsageError
-from recast.curate.gate import load_gate
+from recast.curate.gate.gate import load_gate
 from tests.agent.fake_server import Fake, serving
 from tests.models import make_tokenizer
 
@@ -37,7 +37,7 @@ def folder(tokenizer_alone: Path) -> Path:
 
 @pytest.fixture
 def fake(folder: Path) -> Iterator[Fake]:
-    from recast.agent.tokens import load_tokenizer
+    from recast.agent.engines.tokens import load_tokenizer
 
     with serving(Fake(load_tokenizer(folder))) as server:
         yield server

@@ -21,11 +21,11 @@ import httpx
 import pytest
 import torch
 
-from recast.agent import probe
-from recast.agent.engine import PROMPT_TOO_LONG, Engine, Sample, Sampling
-from recast.agent.engine_hf import HFEngine
-from recast.agent.engine_http import HTTPEngine
-from recast.agent.engines import EngineConfig, open_engine
+from recast.agent.engines import probe
+from recast.agent.engines.factory import EngineConfig, open_engine
+from recast.agent.engines.hf.engine import HFEngine
+from recast.agent.engines.http.engine import HTTPEngine
+from recast.agent.engines.protocol import PROMPT_TOO_LONG, Engine, Sample, Sampling
 from recast.curate import chat
 from recast.curate.errors import ModelError, RefusedError
 from tests.conftest import demonstrations

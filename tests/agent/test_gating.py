@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent.gating import GateJob, GateProcess, Inline, verdicts
-from recast.agent.pipeline import pipelined
-from recast.curate.gate import load_gate
+from recast.agent.batches.gating import GateJob, GateProcess, Inline, verdicts
+from recast.agent.batches.pipeline import pipelined
+from recast.curate.gate.gate import load_gate
 from recast.curate.records import Verdict, VerdictStatus
 
 ROOT = Path(__file__).parents[2]
@@ -79,8 +79,8 @@ def test_the_child_ends_with_a_parent_that_is_killed() -> None:
         f"""
         import sys, time
         sys.path.insert(0, {str(ROOT)!r})
-        from recast.agent.gating import GateProcess, GateJob
-        from recast.curate.gate import load_gate
+        from recast.agent.batches.gating import GateProcess, GateJob
+        from recast.curate.gate.gate import load_gate
         # no guard of __main__: the child must not run this script again
         verifier = GateProcess(load_gate("math"))
         verifier.submit(GateJob([{{}}], ["x"], ["stop"])).result()

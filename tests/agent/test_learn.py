@@ -15,7 +15,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from recast.agent.learn import LearnConfig, learn, split
+from recast.agent.learning.learn import LearnConfig, learn, split
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT
@@ -67,8 +67,8 @@ def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds
 def test_an_agent_is_learnt_and_left_as_safetensors_with_a_manifest(
     tmp_path: Path, architecture: str
 ) -> None:
-    from recast.agent.engine import Sampling
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.engines.protocol import Sampling
 
     folder, out = make_model(architecture, tmp_path / "model"), tmp_path / "agent"
     model, tokenizer = load(folder)
@@ -162,7 +162,7 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
 
 
 def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    from recast.agent.runlog import last_checkpoint
+    from recast.agent.learning.run_log import last_checkpoint
 
     for step, text in ((2, "{}"), (4, "{}"), (6, '{"glo')):
         (tmp_path / f"checkpoint-{step}").mkdir()
@@ -207,7 +207,7 @@ def test_the_split_hangs_on_the_row_id_alone() -> None:
 
 
 def test_every_prompt_is_used_before_any_comes_again_and_none_twice_in_a_step() -> None:
-    from recast.agent.trainer import order
+    from recast.agent.learning.trl_trainer import order
 
     config = TINY.model_copy(update={"steps": 9})
     slots = order(10, config)
@@ -241,14 +241,14 @@ def measured(*rewards: float, nll: Sequence[float] = ()) -> dict[int, dict[str, 
 
 
 def test_the_best_adapter_is_the_first_of_the_highest_reward_and_of_equal_ones_the_most_likely() -> None:
-    from recast.agent.heldout import best_step
+    from recast.agent.learning.heldout import best_step
 
     assert best_step(measured(1.0, 1.3, 1.3, 1.2)) == 10
     assert best_step(measured(1.0, 1.3, 1.3, nll=[0.5, 0.4, 0.3])) == 20
 
 
 def test_the_untrained_adapter_is_the_best_only_where_all_learned_ones_have_less_reward() -> None:
-    from recast.agent.heldout import best_step
+    from recast.agent.learning.heldout import best_step
 
     assert best_step(measured(1.3, 1.3, 1.3)) == 10, "greedy rewrites that stayed as they were say nothing"
     assert best_step(measured(1.3, 1.3, 1.2, nll=[0.1, 0.2, 0.2])) == 10
@@ -267,7 +267,7 @@ def test_the_untrained_adapter_is_the_best_only_where_all_learned_ones_have_less
 def test_a_reward_has_fallen_when_it_lies_below_its_best_for_long(
     rewards: tuple[float, ...], fallen: bool
 ) -> None:
-    from recast.agent.heldout import has_fallen
+    from recast.agent.learning.heldout import has_fallen
 
     assert has_fallen(measured(*rewards), patience=2) is fallen
     assert not has_fallen(measured(*rewards), patience=None)
@@ -276,15 +276,15 @@ def test_a_reward_has_fallen_when_it_lies_below_its_best_for_long(
 def test_a_run_whose_rewrites_begin_to_repeat_themselves_is_ended_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recast.agent import grpo
+    from recast.agent.learning import session
 
-    class Repeating(grpo.Session):
+    class Repeating(session.Session):
         """Finds more repetition with every step."""
 
         def step_figures(self) -> dict[str, Any]:
             return {**super().step_figures(), "repetition": 0.02 * len(self.steps)}
 
-    monkeypatch.setattr(grpo, "Session", Repeating)
+    monkeypatch.setattr(session, "Session", Repeating)
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     config = TINY.model_copy(update={"steps": 12, "eval_every": 12, "candidates": 2, "beta": 0.0})
     result = learn(ROWS, *load(folder), LetterGate(), config, out)
@@ -302,7 +302,7 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_loaded(
 
 
 def test_the_prompts_of_a_step_are_shared_among_processes_in_whole_groups() -> None:
-    from recast.agent.trainer import arguments
+    from recast.agent.learning.trl_trainer import arguments
 
     config = LearnConfig(prompts_per_step=64, candidates=8)
     given = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2], processes=4)
@@ -318,7 +318,7 @@ import json, os, sys
 from pathlib import Path
 from tests.agent.test_learn import LetterGate, ROWS, TINY
 from tests.models import load
-from recast.agent.learn import learn
+from recast.agent.learning.learn import learn
 folder, out = map(Path, sys.argv[1:])
 result = learn(ROWS, *load(folder), LetterGate(), TINY.model_copy(update={"steps": 2}), out)
 (out / f"result-{os.environ['RANK']}.json").write_text(json.dumps(result.to_dict()))
@@ -347,7 +347,7 @@ def test_two_processes_learn_one_adapter_from_the_candidates_of_both(tmp_path: P
 
 
 def test_a_gpu_is_given_checkpointing_bf16_and_one_prompt_a_micro_batch() -> None:
-    from recast.agent.trainer import arguments
+    from recast.agent.learning.trl_trainer import arguments
 
     config = LearnConfig(prompts_per_step=64, candidates=8)
     gpu = arguments(config, Path("out"), device="cuda", bf16=True, eos_ids=[2])
@@ -363,7 +363,7 @@ def test_a_gpu_is_given_checkpointing_bf16_and_one_prompt_a_micro_batch() -> Non
 def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
     from trl import GRPOConfig
 
-    from recast.agent.trainer import arguments
+    from recast.agent.learning.trl_trainer import arguments
 
     address = "http://127.0.0.1:8000" if vllm == "server" else None
     options = {"vllm": vllm, "vllm_server": address, "trackers": ("tensorboard",)}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent import probe, prompts
-from recast.agent.engine_hf import HFEngine
-from recast.agent.learnt import Learnt
+from recast.agent.engines import probe
+from recast.agent.engines.hf.engine import HFEngine
+from recast.agent.learning.manifest import Learnt
+from recast.agent.prompts import templates
 from recast.curate.chat import template_id
 from recast.curate.errors import ModelError, RefusedError
 from tests.agent.test_probe import adapter
@@ -25,14 +26,14 @@ def engine(model: Path, folder: Path, dtype: str = "float32") -> HFEngine:
 
 @pytest.fixture
 def learnt(tiny_model: Path, tmp_path: Path) -> Path:
-    """The folder of a finished agent, as `agent.learn` leaves it."""
+    """The folder of a finished agent, as `agent.learning.learn` leaves it."""
     folder = adapter(tiny_model, tmp_path / "agent" / "adapter", seed=1)
     found = engine(tiny_model, folder)
     probe.record(found, folder)
     manifest = {
         "backbone": found.fingerprint,
         "template_id": template_id(found.tokenizer),
-        "prompt_id": prompts.REWRITE_ID,
+        "prompt_id": templates.REWRITE_ID,
         "gate_id": GATE,
         "adapters": {"best": {"folder": "adapter"}},
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recast.agent.plan import compare, draw, predict, scaled
-from recast.agent.rewrite import RewriteConfig, rewrite
-from recast.agent.source import Source
+from recast.agent.batches.source import Source
+from recast.agent.rewriting.forecast import compare, draw, predict, scaled
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from tests.agent.test_rewrite import FakeEngine, FakeGate, rows
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from recast.agent import probe
-from recast.agent.engine_hf import HFEngine
+from recast.agent.engines import probe
+from recast.agent.engines.hf.engine import HFEngine
 from recast.curate.errors import ModelError, RefusedError
 from tests.models import load, make_model
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from recast.agent.engine import Sample
-from recast.agent.rehearse import RehearseConfig, given, own, rehearse
+from recast.agent.engines.protocol import Sample
+from recast.agent.new_rows.rehearse import RehearseConfig, given, own, rehearse
 
 
 class Talker:

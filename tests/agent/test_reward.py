@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from recast.agent.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
-from recast.agent.reward import FREE_OVERLAP, GroupReward, group_reward
-from recast.curate.gate import decide
+from recast.agent.reward.formula import FREE_OVERLAP, GroupReward, group_reward
+from recast.agent.reward.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
+from recast.curate.gate.gate import decide
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 

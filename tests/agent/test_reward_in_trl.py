@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from recast.agent import prompts
-from recast.agent.alignment import AnchorCache
-from recast.agent.engine_hf import HFEngine
-from recast.agent.scorer import ScoredGroup, Scorer, Weights
+from recast.agent.engines.hf.engine import HFEngine
+from recast.agent.prompts import templates
+from recast.agent.reward.alignment import AnchorCache
+from recast.agent.reward.scorer import ScoredGroup, Scorer, Weights
 from tests.agent.test_learn import ROWS, LetterGate
 from tests.models import load, make_model
 
@@ -26,7 +26,7 @@ def test_the_reward_serves_as_a_reward_function_of_plain_trl(tmp_path: Path) -> 
     seen: list[ScoredGroup] = []
     rows = [
         {
-            "prompt": prompts.rewrite(row["messages"], row["demonstration"]),
+            "prompt": templates.rewrite(row["messages"], row["demonstration"]),
             **{name: row[name] for name in ("messages", "demonstration", "answer")},
         }
         for row in ROWS[:4]

@@ -18,18 +18,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from recast.agent.batch import CANARY
-from recast.agent.choice import aligned, failure_message, fallback_reason, farthest
-from recast.agent.engine import PROMPT_TOO_LONG, Sample, Score
-from recast.agent.job import Budget
-from recast.agent.outcome import RewriteResult
-from recast.agent.parts import Plan
-from recast.agent.rewrite import RewriteConfig, rewrite
-from recast.agent.source import Source
+from recast.agent.batches.job import Budget
+from recast.agent.batches.parts import Plan
+from recast.agent.batches.source import Source
+from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
+from recast.agent.rewriting.batch import CANARY
+from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest
+from recast.agent.rewriting.outcome import RewriteResult
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import schema
 from recast.curate.errors import BudgetReached, IntegrityError, UsageError
 from recast.curate.fingerprint import seed_of
-from recast.curate.gate import load_gate
+from recast.curate.gate.gate import load_gate
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 from tests import models
 from tests.agent.test_rewrite import killed_again_and_again
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def engine(folder):
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
 
     return HFEngine.load(folder, device="cpu", batch_size=6)
 

@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from recast.agent.engine_http import COMPLETIONS, HTTPEngine
-from recast.agent.http_client import Client
-from recast.agent.request_cache import RequestCache
-from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.engines.http.client import Client
+from recast.agent.engines.http.engine import COMPLETIONS, HTTPEngine
+from recast.agent.engines.http.request_cache import RequestCache
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from tests.agent.fake_server import Fake, serving
 from tests.agent.test_rewrite import FakeGate, digest, killed_again_and_again, rows
 from tests.models import make_tokenizer

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recast.agent.alignment import AnchorCache
-from recast.agent.engine import Score
-from recast.agent.scorer import Scorer, Weights
+from recast.agent.engines.protocol import Score
+from recast.agent.reward.alignment import AnchorCache
+from recast.agent.reward.scorer import Scorer, Weights
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 from tests.agent.test_alignment import TOKENIZER, FakeEngine, row
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from recast.agent.attention import cpu_attention
-from recast.agent.kv_cache import attends_to_all
-from recast.agent.shared_prefix import completion_logprobs
+from recast.agent.engines.hf.attention import cpu_attention
+from recast.agent.engines.hf.kv_cache import attends_to_all
+from recast.agent.learning.shared_prefix import completion_logprobs
 from tests.models import ARCHITECTURES, load, make_model
 
 N, P, C = 12, 9, 7

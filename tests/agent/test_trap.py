@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recast.agent.reward import Mode, group_reward
+from recast.agent.reward.formula import Mode, group_reward
 from tests import trap
 
 SCORES = Path(__file__).with_name("trap_scores.json")
@@ -25,7 +25,7 @@ OWN, WINDED, TRIPLED = range(3)
 def scores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if request.param == "recorded":
         return json.loads(SCORES.read_text())
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
 
     folder = tmp_path_factory.mktemp("trap")
     return trap.measure(HFEngine.load(trap.build(folder / "backbone", folder / "work")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recast.agent.triage import CAUSES, Triage, agree_elsewhere, cause_of, next_command
+from recast.agent.rewriting.triage import CAUSES, Triage, agree_elsewhere, cause_of, next_command
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 
 

@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # as a script this file woul
 
 import torch
 
-from recast.agent import prompts
-from recast.agent.engine import Sample, Sampling
-from recast.agent.engine_hf import HFEngine
+from recast.agent.engines.hf.engine import HFEngine
+from recast.agent.engines.protocol import Sample, Sampling
+from recast.agent.prompts import templates
 from recast.curate import chat
 from recast.pipelines.demo.styles import latex
 from recast.pipelines.demo.world import DOWNSTREAM, problems
-from recast.pipelines.identity import model_path
+from recast.pipelines.models.names import model_path
 
 K, MAX_TOKENS = 8, 192
 SAMPLING = Sampling(temperature=1.0, max_tokens=MAX_TOKENS)
@@ -112,7 +112,7 @@ class Prompts:
         self.engine = HFEngine.load(model_path(args.model), dtype="bfloat16", device=args.device)
         found = list(problems(DOWNSTREAM, "train", args.rows, seed=0))
         self.questions: list[Any] = [[{"role": "user", "content": p.question}] for p in found]
-        self.asked = [prompts.rewrite(q, latex(p)) for q, p in zip(self.questions, found, strict=True)]
+        self.asked = [templates.rewrite(q, latex(p)) for q, p in zip(self.questions, found, strict=True)]
         self.seeds = [[i * K + j for j in range(K)] for i in range(len(found))]
 
     def draw(self, batch_size: int) -> list[list[Sample]]:

@@ -80,13 +80,13 @@ def row_of(problem: Problem, number: int) -> dict[str, Any]:
 
 def measured(engine: Any, gate: Any, drawn: Sequence[Problem], *, adapter: bool, seed: int) -> dict[str, Any]:
     """Figures of the rewrites of `drawn` with the adapter on or off; NLLs always with it off."""
-    from recast.agent import prompts
-    from recast.agent.engine import Sampling
-    from recast.curate.diversity import distinct_n, vendi
+    from recast.agent.engines.protocol import Sampling
+    from recast.agent.prompts import templates
+    from recast.curate.curation.diversity import distinct_n, vendi
     from recast.curate.fingerprint import seed_of
 
     rows = [row_of(p, i) for i, p in enumerate(drawn)]
-    asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in rows]
+    asked = [templates.rewrite(r["messages"], r["demonstration"]) for r in rows]
     plain = [r["messages"] for r in rows]
     greedy = engine.sample(
         asked, 1, Sampling(temperature=0.0, max_tokens=MAX_TOKENS), seeds=[[0]] * len(rows), adapter=adapter
@@ -124,7 +124,7 @@ def measured(engine: Any, gate: Any, drawn: Sequence[Problem], *, adapter: bool,
 
 def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
     """Mean NLL of the backbone's own samples of the plain questions (nats per token)."""
-    from recast.agent.engine import Sampling
+    from recast.agent.engines.protocol import Sampling
     from recast.curate.fingerprint import seed_of
 
     asked = [[{"role": "user", "content": p.question}] for p in drawn]
@@ -135,11 +135,11 @@ def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
 
 def run(mode: str, seed: int, out: Path, model: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Learn with one mode and seed, and measure before and after."""
-    from recast.agent.engine_hf import HFEngine
-    from recast.agent.learn import LearnConfig, learn
-    from recast.curate.gate import load_gate
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.learning.learn import LearnConfig, learn
+    from recast.curate.gate.gate import load_gate
     from recast.pipelines.demo.demo import CONFIG
-    from recast.pipelines.identity import model_path
+    from recast.pipelines.models.names import model_path
     from recast.train.model import load
 
     gate = load_gate(CONFIG["gate"])

@@ -26,17 +26,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from recast.agent import prompts
-from recast.agent.augment import AugmentConfig, augment, solving_gate
-from recast.agent.engine import Engine
-from recast.agent.engines import EngineConfig, open_engine
-from recast.agent.rewrite import RewriteConfig, rewrite
+from recast.agent.engines.factory import EngineConfig, open_engine
+from recast.agent.engines.protocol import Engine
+from recast.agent.new_rows.augment import AugmentConfig, augment, solving_gate
+from recast.agent.prompts import templates
+from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.fingerprint import seed_of
-from recast.curate.gate import load_gate
+from recast.curate.gate.gate import load_gate
 from recast.pipelines.demo.solver import solve
 from recast.pipelines.demo.styles import latex, qa
 from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
-from recast.pipelines.identity import model_path
+from recast.pipelines.models.names import model_path
 
 CONFIG = RewriteConfig(candidates=4, max_tokens=192)
 LEAST_SHARE = {"cpu": 0.75, "cuda": 0.9}
@@ -66,7 +66,7 @@ def rows_of(drawn: list[Problem], style: Any) -> list[dict[str, Any]]:
 def measured(engine: Engine, args: argparse.Namespace) -> tuple[float, float]:
     """Rows/s of the whole job and of the engine alone: by the clock on a GPU, per processor second on a CPU."""
     rows = rows_of(list(problems(DOWNSTREAM, "train", args.rows, seed=0)), latex)
-    asked = [prompts.rewrite(r["messages"], r["completion"]) for r in rows]
+    asked = [templates.rewrite(r["messages"], r["completion"]) for r in rows]
     seeds = [[seed_of(0, r["row_id"], 0, k, 0) for k in range(CONFIG.candidates)] for r in rows]
     gate: Any = load_gate("math")
 

@@ -39,21 +39,21 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     from transformers import TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    from recast.agent import prompts
-    from recast.agent.alignment import AnchorCache
-    from recast.agent.attention import cpu_attention
-    from recast.agent.engine import Sampling
-    from recast.agent.engine_hf import HFEngine
-    from recast.agent.learn import LearnConfig
-    from recast.agent.lora import lora_config
-    from recast.agent.scorer import Scorer, Weights
-    from recast.agent.trainer import arguments, trainer_class
+    from recast.agent.engines.hf.attention import cpu_attention
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.engines.protocol import Sampling
+    from recast.agent.learning.learn import LearnConfig
+    from recast.agent.learning.lora import lora_config
+    from recast.agent.learning.trl_trainer import arguments, trainer_class
+    from recast.agent.prompts import templates
+    from recast.agent.reward.alignment import AnchorCache
+    from recast.agent.reward.scorer import Scorer, Weights
     from recast.curate import chat
-    from recast.curate.gate import load_gate
+    from recast.curate.gate.gate import load_gate
     from recast.pipelines.demo.demo import CONFIG
     from recast.pipelines.demo.styles import latex
     from recast.pipelines.demo.world import DOWNSTREAM, problems
-    from recast.pipelines.identity import model_path
+    from recast.pipelines.models.names import model_path
     from recast.train.model import load
 
     cuda = torch.cuda.is_available()
@@ -61,7 +61,7 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     drawn = list(problems(DOWNSTREAM, "train", steps * config.prompts_per_step, 0))
     plain = [[{"role": "user", "content": p.question}] for p in drawn]
     rows = {
-        "prompt": [prompts.rewrite(m, latex(p)) for m, p in zip(plain, drawn, strict=True)],
+        "prompt": [templates.rewrite(m, latex(p)) for m, p in zip(plain, drawn, strict=True)],
         "messages": plain,
         "demonstration": [latex(p) for p in drawn],
         "answer": [p.answer for p in drawn],

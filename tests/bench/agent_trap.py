@@ -62,8 +62,8 @@ def rows(split: str, num: int, seed: int) -> list[dict[str, Any]]:
 
 
 def gate() -> Any:
-    from recast.curate.checks.format import FormatCheck
-    from recast.curate.gate import MATH, GateConfig, load_gate
+    from recast.curate.gate.checks.format import FormatCheck
+    from recast.curate.gate.gate import MATH, GateConfig, load_gate
 
     wide = [FormatCheck(max_ratio=10.0) if check.name == "format" else check for check in MATH]
     return load_gate(GateConfig(name="math, any length", checks=tuple(wide)))
@@ -90,11 +90,11 @@ def levels(engine: Any) -> dict[str, dict[str, float]]:
 
 def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
     """Styles of the rewrites of unseen questions, and how many of the sampled ones the gate accepts."""
-    from recast.agent import prompts
-    from recast.agent.engine import Sampling
+    from recast.agent.engines.protocol import Sampling
+    from recast.agent.prompts import templates
 
     unseen = rows("test", TEST_ROWS, 1)
-    asked = [prompts.rewrite(r["messages"], r["demonstration"]) for r in unseen]
+    asked = [templates.rewrite(r["messages"], r["demonstration"]) for r in unseen]
     found: dict[str, Any] = {}
     for name, k, temperature in (("greedy", 1, 0.0), ("sampled", CANDIDATES, 1.0)):
         groups = engine.sample(
@@ -118,11 +118,11 @@ def styles(engine: Any, asked_gate: Any, *, adapter: bool) -> dict[str, Any]:
 
 def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[str]]:
     """Styles of what is kept of the bare backbone's accepted rewrites: the first, the likeliest, the least excess."""
-    from recast.agent import prompts
-    from recast.agent.engine import Sampling
+    from recast.agent.engines.protocol import Sampling
+    from recast.agent.prompts import templates
 
     asked = rows("train", num, 7)
-    rewriting = [prompts.rewrite(r["messages"], r["demonstration"]) for r in asked]
+    rewriting = [templates.rewrite(r["messages"], r["demonstration"]) for r in asked]
     seeds = [[i * CANDIDATES + j for j in range(CANDIDATES)] for i in range(num)]
     sampling = Sampling(max_tokens=MAX_TOKENS)
     groups = engine.sample(rewriting, CANDIDATES, sampling, seeds=seeds, adapter=False)
@@ -142,8 +142,8 @@ def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[s
 
 
 def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, Any]) -> dict[str, Any]:
-    from recast.agent.engine_hf import HFEngine
-    from recast.agent.learn import LearnConfig, learn
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.learning.learn import LearnConfig, learn
     from recast.train.model import load
 
     folder = out / f"{mode}-{seed}"
@@ -168,14 +168,14 @@ def effect(backbone: Path, out: Path, seeds: int) -> str:
     """The tables of a proof on the trap's backbone: demonstrations, prompting alone, every mode's agent, oracle."""
     import yaml
 
-    from recast.pipelines import runs
     from recast.pipelines.config import Config
     from recast.pipelines.demo import demo
     from recast.pipelines.effect import effect as proof
     from recast.pipelines.effect.grid import DEMONSTRATIONS, ORACLE, PROMPT, Grid
     from recast.pipelines.effect.subject import pocket_world
-    from recast.pipelines.progress import Lines
-    from recast.pipelines.stages import default_jobs
+    from recast.pipelines.run import runs
+    from recast.pipelines.run.stages import default_jobs
+    from recast.pipelines.terminal.progress import Lines
 
     runs.quiet_libraries()
     out.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def effect(backbone: Path, out: Path, seeds: int) -> str:
 
 
 def main() -> None:
-    from recast.agent.engine_hf import HFEngine
+    from recast.agent.engines.hf.engine import HFEngine
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -1,4 +1,4 @@
-"""What an evaluation costs beside its engine: rows/s of `train.evaluate` over those of the same calls alone.
+"""What an evaluation costs beside its engine: rows/s of `train.evaluation.evaluate` over those of the same calls alone.
 
     python tests/bench/evaluation.py [--model pocket] [--items 32] [--rounds 3]
 
@@ -19,9 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))  # beside agent.py, which would be found as the package
 
 from recast.pipelines.demo import files
-from recast.pipelines.jobs.models import answering, engine
-from recast.train.evaluate import evaluate
-from recast.train.suites import load_suites
+from recast.pipelines.wiring.models import answering, engine
+from recast.train.evaluation.evaluate import evaluate
+from recast.train.evaluation.suites import load_suites
 
 BOUND = 0.8
 MAX_TOKENS = 192

@@ -16,15 +16,15 @@ from random import Random
 
 from rich.console import Console
 
-from recast.curate import mathworker
-from recast.curate.answers import equivalent
-from recast.curate.checks.answer import AnswerCheck
-from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.answers import cas_worker
+from recast.curate.answers.extract import equivalent
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.gate import Gate, GateConfig, load_gate
+from recast.curate.gate.perturbation import perturb, retold
+from recast.curate.gate.report_card import Rate, report_card
+from recast.curate.gate.sandbox import RunStatus, run_many
 from recast.curate.parallel import default_workers
-from recast.curate.perturbation import perturb, retold
-from recast.curate.reportcard import Rate, report_card
-from recast.curate.sandbox import RunStatus, run_many
-from recast.pipelines.jobs.gate_report import show_card
+from recast.pipelines.jobs.gate.report import show_card
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -66,7 +66,7 @@ def card(count: int = 2000) -> None:
 def table() -> None:
     """The equivalence table: the ensemble, and math-verify alone beside it."""
     rows = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines() if line[0] != "#"]
-    for name, judge in (("ensemble", equivalent), ("math-verify alone", mathworker.verify)):
+    for name, judge in (("ensemble", equivalent), ("math-verify alone", cas_worker.verify)):
         start = time.perf_counter()
         counts = Counter((truth, judge(a, b)) for _, truth, a, b in rows)
         seconds = time.perf_counter() - start
@@ -75,7 +75,7 @@ def table() -> None:
         print(f"  false accepts {Rate(counts['unequal', True], len(rows) - equal)}")
         print(f"  false rejects {Rate(counts['equal', False], equal)}")
         print(f"  undecided     {Rate(sum(n for (_, v), n in counts.items() if v is None), len(rows))}")
-    mathworker.close()
+    cas_worker.close()
 
 
 def speed() -> None:
@@ -84,7 +84,7 @@ def speed() -> None:
     gate = load_gate("math")
     told = [(row, text) for row in gsm8k(3000) if (text := retold(row))]
     formulas = math_like(3000)
-    mathworker.verify("x + 1", "1 + x")  # starts its worker, which takes a second or two
+    cas_worker.verify("x + 1", "1 + x")  # starts its worker, which takes a second or two
     for name, pairs, bound in (("GSM8K-like", told, 3000), ("MATH-like", formulas, 300)):
         rows, texts = [row for row, _ in pairs], [text for _, text in pairs]
         rate, said = _rate(answer, rows, texts)
@@ -100,7 +100,7 @@ def speed() -> None:
     ]
     rate, _ = _rate(gate, [row for row, _ in groups], [text for _, text in groups])
     print(f"math gate, GSM8K-like in groups of 8: {rate:.0f} rows/s")
-    mathworker.close()
+    cas_worker.close()
 
 
 def _rate(gate: Gate, rows: list[dict], texts: list[str]) -> tuple[float, dict[str, int]]:
@@ -174,7 +174,7 @@ def duplicates(count: int = 1_000_000) -> None:
     """Near duplicates among a million short rows, half of them disturbed copies."""
     import resource
 
-    from recast.curate.duplicates import near_duplicates
+    from recast.curate.curation.dedup import near_duplicates
 
     random = Random(0)
     vocabulary = [f"word{i}" for i in range(20_000)]

@@ -47,10 +47,10 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
     from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
-    from recast.train.examples import Example, collate
-    from recast.train.scoring import prepare
-    from recast.train.sft import SftConfig
-    from recast.train.trainer import sft_trainer
+    from recast.train.sft.examples import Example, collate
+    from recast.train.sft.scoring import prepare
+    from recast.train.sft.sft import SftConfig
+    from recast.train.sft.trainer import sft_trainer
     from tests.models import make_tokenizer
 
     torch.manual_seed(0)
@@ -204,9 +204,9 @@ def regimes(
     out: Path, rows: int, items: tuple[int, int], sft: dict[str, Any], seeds: list[int]
 ) -> dict[str, Any]:
     """Of each regime what the base does, and figures of each objective by seed; run folders make it resumable."""
-    from recast.pipelines import runs
     from recast.pipelines.config import Config
     from recast.pipelines.demo import files
+    from recast.pipelines.run import runs
 
     runs.quiet_libraries()
     data = out / "data"

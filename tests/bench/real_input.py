@@ -159,7 +159,7 @@ def main() -> None:
         "--set", "rewrite.candidates=4", "--set", "rewrite.max_tokens=320", store=store,
     )  # fmt: skip
     seconds = time.monotonic() - began
-    from recast.curate.store import Store
+    from recast.curate.store.store import Store
 
     rows = Store(store).open(new["version"]).table().to_pylist()
     assert all(row["decision"] != "fallback" or row["reason"] for row in rows), "a fallback without a reason"

@@ -34,9 +34,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recast.curate.diff import Diff, diff
+from recast.curate.history.diff import Diff, diff
 from recast.curate.schema import VERSION_SCHEMA
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 from tests.bench.corpus import Corpus
 
 ROOT = Path(__file__).parents[2]

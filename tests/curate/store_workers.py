@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from recast.curate import upkeep
-from recast.curate.merge import merge
-from recast.curate.store import Store
+from recast.curate.history.merge import merge
+from recast.curate.store import maintenance
+from recast.curate.store.store import Store
 
 KEYS = [f"k{n}" for n in range(12)]
 
@@ -61,7 +61,7 @@ def work(root: str, acks: str, seed: int) -> None:
             if done is not None:
                 say(path, ref=done.ref, rows=None)
         else:
-            upkeep.gc(store, grace_s=0)
+            maintenance.gc(store, grace_s=0)
 
 
 def committer(root: str, who: int, commits: int) -> None:

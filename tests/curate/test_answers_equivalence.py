@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from recast.curate import mathworker
-from recast.curate.answers import equivalent, final_answer
-from recast.curate.equivalence import _changed, _second_opinion
-from recast.curate.expressions import parse, repeating
-from recast.curate.probing import names, proportional, same
-from recast.curate.quantities import quantity
-from recast.curate.structures import items, matrix, ratio, region, time_of_day
-from recast.curate.units import unit
+from recast.curate.answers import cas_worker
+from recast.curate.answers.equivalence import _changed, _second_opinion
+from recast.curate.answers.expressions import parse, repeating
+from recast.curate.answers.extract import equivalent, final_answer
+from recast.curate.answers.numeric_probe import names, proportional, same
+from recast.curate.answers.quantities import quantity
+from recast.curate.answers.structured import items, matrix, ratio, region, time_of_day
+from recast.curate.maths.units import unit
 
 TABLE = Path(__file__).with_name("equivalence.tsv")
 
@@ -31,7 +31,7 @@ def test_no_unequal_pair_of_the_table_is_accepted_and_few_equal_ones_are_missed(
         (a, b) for _, equal, a, b in table if not equal and (equivalent(a, b) or equivalent(b, a))
     ]
     missed = [(a, b) for _, equal, a, b in table if equal and not (equivalent(a, b) and equivalent(b, a))]
-    mathworker.close()
+    cas_worker.close()
     assert false_accepts == []
     assert len(missed) <= 0.02 * sum(equal for _, equal, _, _ in table), missed
 
@@ -153,8 +153,8 @@ def test_a_yes_of_math_verify_needs_controls_and_latex():
 
 def test_math_verify_holds_unequal_answers_for_equal():
     pytest.importorskip("math_verify")
-    assert mathworker.verify("a = b + c", "a = b - c") is True, "if this is gone, the controls may go too"
-    mathworker.close()
+    assert cas_worker.verify("a = b + c", "a = b - c") is True, "if this is gone, the controls may go too"
+    cas_worker.close()
 
 
 HOSTILE = [

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from recast.curate.arithmetic import equalities, step_results
-from recast.curate.numerals import numbers
-from recast.curate.sums import evaluate
+from recast.curate.arithmetic.equalities import equalities, step_results
+from recast.curate.arithmetic.parser import evaluate
+from recast.curate.maths.numbers import numbers
 
 TRUE = [
     "12 + 5 = 17",

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from recast.agent import prompts
-from recast.curate.checks.answer import AnswerCheck
-from recast.curate.checks.arithmetic import ArithmeticCheck
-from recast.curate.checks.case import Case
-from recast.curate.checks.copying import CopyCheck, containment
-from recast.curate.checks.entailment import EntailmentCheck
-from recast.curate.checks.format import FormatCheck
-from recast.curate.checks.judge import JudgeCheck
-from recast.curate.checks.names import NamesCheck
-from recast.curate.checks.numbers import NumbersCheck
-from recast.curate.checks.repetition import RepetitionCheck
-from recast.curate.checks.similarity import SimilarityCheck
-from recast.curate.checks.steps import StepsCheck
-from recast.curate.language import language
+from recast.agent.prompts import templates
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.case import Case
+from recast.curate.gate.checks.copying import CopyCheck, containment
+from recast.curate.gate.checks.entailment import EntailmentCheck
+from recast.curate.gate.checks.format import FormatCheck
+from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.checks.names import NamesCheck
+from recast.curate.gate.checks.numbers import NumbersCheck
+from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.gate.language import language
 from recast.curate.records import CheckStatus
 
 GERMAN = "Die Frau hat 12 Stifte und sie hat nicht mit dem Mann von der Schule geteilt, also 17."
@@ -252,7 +252,7 @@ def test_boilerplate():
 @pytest.mark.parametrize("name", ["rewrite", "repair", "guided", "retell", "judge", "another"])
 def test_a_leaked_prompt_is_refused(name):
     more = {"repair": ("It has 3 words.",), "judge": ("It is 17.",)}.get(name, ())
-    (turn,) = getattr(prompts, name)([{"role": "user", "content": "What is 12 + 5?"}], "12 + 5 = 17", *more)
+    (turn,) = getattr(templates, name)([{"role": "user", "content": "What is 12 + 5?"}], "12 + 5 = 17", *more)
     leaked = "12 + 5 = 17. The answer is 17.\n\n" + turn["content"].rpartition("\n\n")[2]
     given = case(leaked, "12 + 5 = 17", messages=[{"role": "user", "content": "What is 12 + 5?"}])
     assert reason(FormatCheck(), given) == "meta_talk"

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from recast.curate.curation import CurateConfig, curate, garbled
-from recast.curate.decontamination import Benchmarks, texts_of
+from recast.curate.curation.budget import hashed_words_ND, select, uncertainty_N
+from recast.curate.curation.decontamination import Benchmarks, texts_of
+from recast.curate.curation.filters import CurateConfig, curate, garbled
 from recast.curate.errors import DataError
-from recast.curate.selection import hashed_words_ND, select, uncertainty_N
 
 FILLER = "the train leaves in the morning and comes back in the evening with many people in it"
 
@@ -72,7 +72,7 @@ def test_batches_give_what_one_pass_gives(monkeypatch):
     rows = [row(i % 40, pass_rate=(i % 7) / 6) for i in range(100)]
     config = CurateConfig(budget=20, max_pass_rate=0.9)
     whole = curate(rows, config)
-    monkeypatch.setattr("recast.curate.curation.BATCH_ROWS", 7)
+    monkeypatch.setattr("recast.curate.curation.filters.BATCH_ROWS", 7)
     done: list[int] = []
     parts = curate(iter(rows), config, progress=done.append)
     assert (parts.reasons, parts.details) == (whole.reasons, whole.details)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recast.curate.diff import Diff, diff
 from recast.curate.errors import UsageError
-from recast.curate.store import Store
+from recast.curate.history.diff import Diff, diff
+from recast.curate.store.store import Store
 
 
 def row(n: int, completion: str, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from recast.curate import diversity
+from recast.curate.curation import diversity
 
 # unit vectors at 0, 0 and 90 degrees: distances (1 - cos)/2 are 0 between the first two and 1/2 to the third
 THREE = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recast.curate.duplicates import Duplicate, DuplicateFinder, near_duplicates, semantic_duplicates
+from recast.curate.curation.dedup import Duplicate, DuplicateFinder, near_duplicates, semantic_duplicates
 
 LONG = (
     "the quick brown fox jumps over the lazy dog and then it runs home to sleep until the next morning comes"
@@ -82,7 +82,7 @@ def test_semantic_duplicates_by_hand():
 
 
 def test_semantic_duplicates_reach_over_blocks(monkeypatch):
-    monkeypatch.setattr("recast.curate.duplicates.BLOCK_ROWS", 2)
+    monkeypatch.setattr("recast.curate.curation.dedup.BLOCK_ROWS", 2)
     random = np.random.default_rng(0)
     points = random.standard_normal((7, 8))
     assert semantic_duplicates(np.concatenate([points, points[::-1]]), 0.999) == [None] * 7 + [

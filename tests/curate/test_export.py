@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from recast.curate.errors import UsageError
-from recast.curate.export import TRL_SCHEMA, export
-from recast.curate.store import Store
+from recast.curate.store.export import TRL_SCHEMA, export
+from recast.curate.store.store import Store
 
 ROWS = [
     {

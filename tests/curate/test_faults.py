@@ -14,15 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from recast.curate import schema, upkeep
+from recast.curate import schema
 from recast.curate.errors import IntegrityError
-from recast.curate.merge import merge
-from recast.curate.store import Store
+from recast.curate.history.merge import merge
+from recast.curate.store import maintenance
+from recast.curate.store.store import Store
 from tests.curate.store_workers import KEYS, committer, reader, row, said, texts, work
 
 # processes start from a server that has imported everything and never started a thread
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.curate.store_workers", "recast.curate.index", "recast.curate.staging"])
+CONTEXT.set_forkserver_preload(
+    ["tests.curate.store_workers", "recast.curate.store.index", "recast.curate.store.staging"]
+)
 
 
 def killed_rounds(rounds: int) -> dict[str, int]:
@@ -52,8 +55,8 @@ def killed_rounds(rounds: int) -> dict[str, int]:
             known = len(told)
             counts["rounds"] += 1
             counts["acknowledged"] = known
-            counts["orphans"] += len(upkeep.gc(store, grace_s=0).files)
-            found = upkeep.verify(store, deep=number % 5 == 4 or number == rounds - 1)
+            counts["orphans"] += len(maintenance.gc(store, grace_s=0).files)
+            found = maintenance.verify(store, deep=number % 5 == 4 or number == rounds - 1)
             assert found.problems == [], [str(p) for p in found.problems]
     return counts
 
@@ -85,7 +88,7 @@ def contention(writers: int, commits: int, readers: int) -> dict[str, int]:
         log = store.log("d")
         assert [v.number for v in log] == list(range(writers * commits + 1, 0, -1))
         assert all(newer.parents == (older.id,) for newer, older in itertools.pairwise(log))
-        assert upkeep.verify(store, deep=True).ok
+        assert maintenance.verify(store, deep=True).ok
         return {"commits": writers * commits, "reads": sum(int(out.read_text()) for out in outs)}
 
 
@@ -112,7 +115,7 @@ def damaged_rounds(rounds: int) -> Counter[str]:
             else:
                 at = rng.randrange(len(whole))
                 file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1 :])
-            problems = [str(p) for p in upkeep.verify(store, deep=number % 2 == 1).problems]
+            problems = [str(p) for p in maintenance.verify(store, deep=number % 2 == 1).problems]
             name = file.name if file == store.catalog.path else file.stem
             assert any(name in problem for problem in problems), (number, name, problems)
             for ref, rows in expected.items():
@@ -123,7 +126,7 @@ def damaged_rounds(rounds: int) -> Counter[str]:
                     counts["reads refused"] += 1
             counts["catalogs cut" if file == store.catalog.path else "bits flipped"] += 1
             file.write_bytes(whole)
-        assert upkeep.verify(store, deep=True).problems == []
+        assert maintenance.verify(store, deep=True).problems == []
     return counts
 
 
@@ -175,8 +178,8 @@ def test_a_healthy_catalog_is_never_called_cut_short(tmp_path: Path) -> None:
         rows = [row(f"r{i}", f"{number} {i} " * rng.randint(1, 60)) for i in range(rng.randint(1, 800))]
         store.commit(rows, f"n{number % 3}")
         if number % 5 == 4:
-            upkeep.gc(store)
-        assert upkeep.verify(store).problems == []
+            maintenance.gc(store)
+        assert maintenance.verify(store).problems == []
 
 
 def test_a_writer_that_was_killed_before_it_noted_the_size_raises_no_alarm(tmp_path: Path) -> None:
@@ -185,4 +188,4 @@ def test_a_writer_that_was_killed_before_it_noted_the_size_raises_no_alarm(tmp_p
     note = (tmp_path / "home" / "catalog.size").read_text()
     store.commit([row("b", "text " * 4000)], "e")
     (tmp_path / "home" / "catalog.size").write_text(note)  # as if the second writer had not come to it
-    assert upkeep.verify(store).problems == []
+    assert maintenance.verify(store).problems == []

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from recast.curate import rowdiff
-from recast.curate.catalog import memory
-from recast.curate.finalanswers import answers_changed, final_answers
+from recast.curate.history import row_diff
+from recast.curate.history.column_answers import answers_changed, final_answers
+from recast.curate.store.catalog import memory
 
 
 def table(texts: list[str | None], answers: list[str | None]) -> pa.Table:
@@ -36,7 +36,7 @@ FRAGMENTS = st.sampled_from(
 def test_a_column_states_what_its_texts_state(texts: list[str]) -> None:
     with memory() as con:
         found = final_answers(con, table([*texts, None], ["recorded"] * (len(texts) + 1)))
-    expected = [rowdiff.final_answer({"completion": text, "answer": "recorded"}) for text in [*texts, None]]
+    expected = [row_diff.final_answer({"completion": text, "answer": "recorded"}) for text in [*texts, None]]
     assert found.to_pylist() == expected
 
 
@@ -55,7 +55,7 @@ def test_changed_answers_are_counted_as_a_row_counts_them(before: Any, after: An
     (was, recorded), (now, recorded_now) = before, after
     with memory() as con:
         assert answers_changed(con, table([was], [recorded]), table([now], [recorded_now])) == changed
-    row = rowdiff.RowDiff(
+    row = row_diff.RowDiff(
         "r", 0, "change", {"completion": was, "answer": recorded}, {"completion": now, "answer": recorded_now}
     )
     assert row.answer_changed == bool(changed)

@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 
-from recast.curate.flattening import DiversityConfig, Loss, Profile, losses, measure
+from recast.curate.curation.collapse import DiversityConfig, Loss, Profile, losses, measure
 
 
 def rows(completions: list[str], demonstrations: list[str]) -> list[dict]:
@@ -79,5 +79,6 @@ def test_vectors_of_a_model_are_used_where_one_is_given():
 
 
 def test_no_torch_is_needed():
-    code = "import sys, recast.curate.flattening, recast.curate.curation; sys.exit('torch' in sys.modules)"
+    modules = "recast.curate.curation.collapse, recast.curate.curation.filters"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

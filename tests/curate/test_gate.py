@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from recast.curate.checks.answer import AnswerCheck
-from recast.curate.checks.copying import CopyCheck
-from recast.curate.checks.format import FormatCheck
-from recast.curate.checks.similarity import SimilarityCheck
 from recast.curate.errors import UsageError
-from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.copying import CopyCheck
+from recast.curate.gate.checks.format import FormatCheck
+from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.records import CheckStatus, VerdictStatus
 
 DEMONSTRATION = "$x_0 = 12$ \\\\ $x_1 = x_0 + 5 = 17$ \\\\ $x_2 = 2 x_1 = 34$ \\\\ $\\boxed{34}$"

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from recast.curate import mathworker
-from recast.curate.gate import load_gate
+from recast.curate.answers import cas_worker
+from recast.curate.gate.gate import load_gate
 
 ROW = {
     "messages": [
@@ -102,4 +102,4 @@ def test_hostile_text_gets_a_verdict_in_time_and_is_not_accepted(name):
 
 def test_the_honest_text_beside_them_is_accepted():
     assert load_gate("math").verify(ROW, STEPS + "The answer is 34.").accepted
-    mathworker.close()
+    cas_worker.close()

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from recast.curate.calibration import calibrate
-from recast.curate.checks.answer import AnswerCheck
-from recast.curate.checks.copying import CopyCheck
-from recast.curate.checks.judge import JudgeCheck
 from recast.curate.errors import DataError, RefusedError, UsageError
-from recast.curate.gate import Gate, GateConfig, load_gate
+from recast.curate.gate.calibration import calibrate
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.copying import CopyCheck
+from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.gate import Gate, GateConfig, load_gate
+from recast.curate.gate.labels import Labelled, read
+from recast.curate.gate.perturbation import RIGHT, WRONG, perturb, retold
+from recast.curate.gate.report_card import Rate, report_card
 from recast.curate.intervals import wilson
-from recast.curate.labels import Labelled, read
-from recast.curate.perturbation import RIGHT, WRONG, perturb, retold
-from recast.curate.reportcard import Rate, report_card
 
 ROW = {
     "row_id": "r1",

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recast.curate import ingest, streams, words
-from recast.curate.diff import diff
 from recast.curate.errors import DataError, UsageError
-from recast.curate.lineage import blame, why
-from recast.curate.query import query
-from recast.curate.store import Store
-from recast.curate.upkeep import verify
+from recast.curate.history import word_diff
+from recast.curate.history.diff import diff
+from recast.curate.history.lineage import blame, why
+from recast.curate.history.query import query
+from recast.curate.ingest import importer, streams
+from recast.curate.store.maintenance import verify
+from recast.curate.store.store import Store
 
 STRANGE = [
     "../../etc/passwd",
@@ -35,10 +36,10 @@ STRANGE = [
 ]
 
 
-def stored(tmp_path: Path, rows: list[Any]) -> tuple[Store, ingest.Report]:
+def stored(tmp_path: Path, rows: list[Any]) -> tuple[Store, importer.Report]:
     file = tmp_path / "f.jsonl"
     file.write_bytes(b"".join(r if isinstance(r, bytes) else json.dumps(r).encode() + b"\n" for r in rows))
-    store, found = Store(tmp_path / "home"), ingest.read(file)
+    store, found = Store(tmp_path / "home"), importer.read(file)
     store.commit(found, "a")
     return store, found.report
 
@@ -52,7 +53,7 @@ def test_strange_ids_and_texts_come_back_as_they_were(tmp_path: Path) -> None:
     assert [r["completion"] for r in found] == [f"s {text}" for text in STRANGE]
     assert [r["messages"][0]["content"] for r in found] == [f"q {text}" for text in STRANGE]
     changed = [row | {"solution": row["solution"] + " more"} for row in rows]
-    store.commit(ingest.read(_written(tmp_path / "g.jsonl", changed)), "a")
+    store.commit(importer.read(_written(tmp_path / "g.jsonl", changed)), "a")
     assert [(r.row_id, r.op) for r in diff(store, "a@v1", "a").rows()] == [
         (text, "change") for text in STRANGE
     ]
@@ -183,7 +184,7 @@ def test_cells_of_ten_megabytes_are_stored_and_compared(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_too_long_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recast.curate.sources.LINE_BYTES", 1 << 20)
+    monkeypatch.setattr("recast.curate.ingest.files.LINE_BYTES", 1 << 20)
     long = json.dumps({**GOOD, "id": "long", "solution": "s" * (3 << 20)}).encode() + b"\n"
     store, report = stored(tmp_path, [GOOD, long, {**GOOD, "id": "last"}])
     assert [r["row_id"] for r in store.open("a").rows()] == ["good", "last"]
@@ -192,8 +193,8 @@ def test_a_line_that_is_too_long_is_a_bad_row(tmp_path: Path, monkeypatch: pytes
 
 def test_a_word_of_a_hundred_thousand_letters_is_one_token(tmp_path: Path) -> None:
     word = "a" * 100_000
-    assert words.tokens(f"{word} {word}b") == [word, " ", f"{word}b"]
-    assert [(op.kind, len(op.before)) for op in words.phrases(f"is {word} here", f"is {word}b here")] == [
+    assert word_diff.tokens(f"{word} {word}b") == [word, " ", f"{word}b"]
+    assert [(op.kind, len(op.before)) for op in word_diff.phrases(f"is {word} here", f"is {word}b here")] == [
         ("equal", 3), ("replace", 100_000), ("equal", 5),
     ]  # fmt: skip
 
@@ -202,33 +203,33 @@ def test_csv_with_nul_bytes_bad_bytes_and_ragged_rows(tmp_path: Path) -> None:
     file = tmp_path / "f.csv"
     lines = [b"id,question,solution", b"1,a\x00b,s", b"2,\xff,s", b"3,q", b"4,q,s,more", b'5,"two\nlines",s']
     file.write_bytes(b"\n".join(lines) + b"\n")
-    found = ingest.read(file)
+    found = importer.read(file)
     assert [r["messages"][0]["content"] for r in found.rows()] == ["a\x00b", "two\nlines"]
     assert [(bad.line, bad.reason) for bad in found.report.bad] == [
         (3, "not valid UTF-8"), (4, "2 cells, expected 3"), (5, "4 cells, expected 3"),
     ]  # fmt: skip
     file.write_bytes(b'id,question,solution\n1,"never closed,s\n')
     with pytest.raises(DataError, match=r"f\.csv, line 2: not valid CSV"):
-        ingest.read(file)
+        importer.read(file)
     file.write_bytes(b"id,id,solution\n1,2,3\n")
     with pytest.raises(DataError, match="the column 'id' occurs twice in the header"):
-        ingest.read(file)
+        importer.read(file)
     with file.open("w", newline="") as text:
         csv.writer(text).writerows([["id", "question", "solution"], ["1", "q", "s" * 10_000_000]])
-    assert len(next(ingest.read(file).rows())["completion"]) == 10_000_000
+    assert len(next(importer.read(file).rows())["completion"]) == 10_000_000
 
 
 def test_parquet_that_holds_no_text_is_named_by_row(tmp_path: Path) -> None:
     offsets = pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0")
     torn = pa.StringArray.from_buffers(2, offsets, pa.py_buffer(b"\xffq"))
     pq.write_table(pa.table({"question": torn, "solution": ["x", "y"]}), tmp_path / "f.parquet")
-    found = ingest.read(tmp_path / "f.parquet")
+    found = importer.read(tmp_path / "f.parquet")
     assert [r["completion"] for r in found.rows()] == ["y"]
     assert [(bad.line, bad.reason) for bad in found.report.bad] == [(1, "not valid UTF-8")]
     whole = (tmp_path / "f.parquet").read_bytes()
     (tmp_path / "f.parquet").write_bytes(whole[:-20])
     with pytest.raises(DataError, match="not a readable Parquet file"):
-        ingest.read(tmp_path / "f.parquet")
+        importer.read(tmp_path / "f.parquet")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_parquet_that_holds_no_text_is_named_by_row(tmp_path: Path) -> None:
 def test_a_torn_list_names_the_row(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "f.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(DataError) as wrong:
-        list(ingest.read(tmp_path / "f.json").batches())
+        list(importer.read(tmp_path / "f.json").batches())
     assert reason in str(wrong.value)
 
 
@@ -262,10 +263,10 @@ def test_a_list_is_read_in_pieces_of_any_size(tmp_path: Path, monkeypatch: pytes
     ]
     file = tmp_path / "f.json"
     file.write_text(f" [1, {json.dumps(rows)[1:-1]} , 22]\n")
-    whole = list(ingest.read(file).rows())
+    whole = list(importer.read(file).rows())
     for size in (1, 7, 100):
-        monkeypatch.setattr("recast.curate.jsonlist.PIECE_CHARS", size)
-        found = ingest.read(file)
+        monkeypatch.setattr("recast.curate.ingest.json_list.PIECE_CHARS", size)
+        found = importer.read(file)
         assert list(found.rows()) == whole
         assert [(bad.line, bad.reason) for bad in found.report.bad] == [
             (1, "a JSON int, expected an object"), (42, "a JSON int, expected an object"),
@@ -285,7 +286,7 @@ def test_a_file_that_expands_without_end_is_refused(
     with pytest.raises(
         DataError, match=r"bytes expand to more than \d+, over 200 times their size; refused as a"
     ):
-        ingest.read(tmp_path / f"bomb{kind}{pack}")
+        importer.read(tmp_path / f"bomb{kind}{pack}")
 
 
 @pytest.mark.parametrize("pack", [".gz", ".zst"])
@@ -296,5 +297,5 @@ def test_a_file_that_was_cut_short_is_named(tmp_path: Path, pack: str) -> None:
     for broken in (data[:-9], data[:200] + b"x" * 99 + data[300:], b"no archive at all"):
         (tmp_path / f"f.jsonl{pack}").write_bytes(broken)
         with pytest.raises(DataError, match=r"f\.jsonl\.\w+: the compressed data is damaged or cut short"):
-            store.commit(ingest.read(tmp_path / f"f.jsonl{pack}"), "a")
+            store.commit(importer.read(tmp_path / f"f.jsonl{pack}"), "a")
     assert store.names() == []

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recast.curate import fingerprint, ingest, schema, streams
-from recast.curate.diff import diff
+from recast.curate import fingerprint, schema
 from recast.curate.errors import DataError, UsageError
-from recast.curate.export import export
-from recast.curate.store import Store
+from recast.curate.history.diff import diff
+from recast.curate.ingest import importer, streams
+from recast.curate.store.export import export
+from recast.curate.store.store import Store
 
 
 def written(path: Path, rows: list[Any]) -> Path:
@@ -26,7 +27,7 @@ def written(path: Path, rows: list[Any]) -> Path:
 
 
 def one(tmp_path: Path, row: dict[str, Any], **options: Any) -> dict[str, Any]:
-    (found,) = ingest.read(written(tmp_path / "one.jsonl", [row]), **options).rows()
+    (found,) = importer.read(written(tmp_path / "one.jsonl", [row]), **options).rows()
     return found
 
 
@@ -124,7 +125,7 @@ def test_openai_rows_learn_from_the_last_turn_that_has_weight(tmp_path: Path) ->
 def test_a_row_that_only_calls_tools_is_named(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "go"}, {"role": "assistant", "tool_calls": [{"id": "1"}]}]
     spoken = [{"role": "user", "content": "go"}, {"role": "assistant", "content": "done"}]
-    found = ingest.read(written(tmp_path / "f.jsonl", [{"messages": spoken}, {"messages": turns}]))
+    found = importer.read(written(tmp_path / "f.jsonl", [{"messages": spoken}, {"messages": turns}]))
     assert [r["completion"] for r in found.rows()] == ["done"]
     assert [bad.reason for bad in found.report.bad] == ["only calls of tools, so there is no text to learn"]
 
@@ -136,21 +137,21 @@ def test_turns_in_tables_are_read(tmp_path: Path) -> None:
         {"role": r, "content": c, "tool_calls": None} for r, c in (("user", "go"), ("assistant", "7"))
     )
     pq.write_table(pa.table({"messages": [[ask, call, tool, done], [ask, done]]}), tmp_path / "f.parquet")
-    rows = list(ingest.read(tmp_path / "f.parquet").rows())
+    rows = list(importer.read(tmp_path / "f.parquet").rows())
     assert [r["completion"] for r in rows] == ["7", "7"]
     assert rows[0]["messages"] == [
         {"role": "user", "content": "go"}, call, {"role": "tool", "content": "7"},
     ]  # fmt: skip
     with (tmp_path / "f.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["messages"], [json.dumps([ask, call, tool, done])]])
-    assert next(ingest.read(tmp_path / "f.csv").rows())["completion"] == "7"
+    assert next(importer.read(tmp_path / "f.csv").rows())["completion"] == "7"
 
 
 def test_splits_of_a_saved_dataset_are_read_in_turn_and_descriptions_are_no_data(tmp_path: Path) -> None:
     rows = [{"id": n, "question": f"q{n}", "answer": "a"} for n in range(5)]
     splits = {"train": datasets.Dataset.from_list(rows[:3]), "test": datasets.Dataset.from_list(rows[3:])}
     datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
-    found = list(ingest.read(tmp_path / "saved").rows())
+    found = list(importer.read(tmp_path / "saved").rows())
     assert [(r["row_id"], r["source"]) for r in found] == [
         ("0", "saved/train:1"), ("1", "saved/train:2"), ("2", "saved/train:3"), ("3", "saved/test:1"),
         ("4", "saved/test:2"),
@@ -158,7 +159,7 @@ def test_splits_of_a_saved_dataset_are_read_in_turn_and_descriptions_are_no_data
     (tmp_path / "hub" / "data").mkdir(parents=True)
     written(tmp_path / "hub" / "data" / "train.jsonl", rows)
     (tmp_path / "hub" / "dataset_infos.json").write_text('{"default": {}}')
-    assert len(list(ingest.read(tmp_path / "hub").rows())) == 5
+    assert len(list(importer.read(tmp_path / "hub").rows())) == 5
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_progress_ends_where_the_file_does(tmp_path: Path, name: str) -> None:
     else:
         packed = {".gz": gzip.compress(lines), ".zst": pa.compress(lines, codec="zstd", asbytes=True)}
         path.write_bytes(packed.get(path.suffix, json.dumps(rows).encode() if name == "f.json" else lines))
-    found, seen = ingest.read(path), []
+    found, seen = importer.read(path), []
     found.progress = lambda **point: seen.append(point)
     list(found.batches())
     assert [point["done"] for point in seen] == sorted(point["done"] for point in seen)
@@ -198,14 +199,14 @@ def test_a_mapping_overrides_what_is_detected(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"cannot tell what the prompt is among the columns key, ask, say, gold"
     ):
-        ingest.read(file)
-    found = ingest.read(file, mapping={"id": "key", "prompt": "ask", "completion": "say"})
+        importer.read(file)
+    found = importer.read(file, mapping={"id": "key", "prompt": "ask", "completion": "say"})
     (row,) = found.rows()
     assert (row["row_id"], row["completion"], row["answer"]) == ("k", "s", "1")
     with pytest.raises(UsageError, match="has no column 'nope'"):
-        ingest.read(file, mapping={"prompt": "nope", "completion": "say"})
+        importer.read(file, mapping={"prompt": "nope", "completion": "say"})
     with pytest.raises(UsageError, match="--map knows the fields"):
-        ingest.read(file, mapping={"colour": "ask"})
+        importer.read(file, mapping={"colour": "ask"})
 
 
 def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path) -> None:
     for name in [*files, "f.csv", "g.parquet", "h", "i"]:
         found = [
             (r["row_id"], r["messages"][0]["content"], r["completion"])
-            for r in ingest.read(tmp_path / name).rows()
+            for r in importer.read(tmp_path / name).rows()
         ]
         assert found == expected, name
 
@@ -252,7 +253,7 @@ def test_bad_rows_are_reported_with_line_and_reason_and_the_rest_is_read(tmp_pat
         b'{"question": "q", "answer": "a", "x": NaN}',
     ]
     file.write_bytes(b"\n".join(lines))
-    found = ingest.read(file)
+    found = importer.read(file)
     assert len(list(found.rows())) == 6
     assert found.report.rows == 6 and found.report.num_bad == 9
     reasons = {bad.line: bad.reason for bad in found.report.bad}
@@ -270,7 +271,7 @@ def test_bad_rows_are_reported_with_line_and_reason_and_the_rest_is_read(tmp_pat
 
 def test_a_missing_answer_is_allowed_and_counted(tmp_path: Path) -> None:
     rows = [{"problem": "a", "solution": "s", "answer": "1"}, {"problem": "b", "solution": "s"}]
-    found = ingest.read(written(tmp_path / "f.jsonl", rows))
+    found = importer.read(written(tmp_path / "f.jsonl", rows))
     assert [r["answer"] for r in found.rows()] == ["1", None]
     assert (found.report.answers, found.report.missing_answers) == (1, 1)
 
@@ -278,26 +279,26 @@ def test_a_missing_answer_is_allowed_and_counted(tmp_path: Path) -> None:
 def test_empty_and_hopeless_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     with pytest.raises(DataError, match=r"empty\.jsonl is empty"):
-        ingest.read(tmp_path / "empty.jsonl")
+        importer.read(tmp_path / "empty.jsonl")
     (tmp_path / "bad.jsonl").write_bytes(b"nothing\nhere\n")
     with pytest.raises(DataError, match=r"no row could be read\. The first, line 1: not valid JSON"):
-        ingest.read(tmp_path / "bad.jsonl")
+        importer.read(tmp_path / "bad.jsonl")
     (tmp_path / "x.exe").write_bytes(b"MZ")
     with pytest.raises(DataError, match="unknown kind of file"):
-        ingest.read(tmp_path / "x.exe")
+        importer.read(tmp_path / "x.exe")
     with pytest.raises(DataError, match="does not exist"):
-        ingest.read(tmp_path / "nowhere.jsonl")
+        importer.read(tmp_path / "nowhere.jsonl")
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"question": "q", "answer": "a"}\n' * 999)[:-20])
     with pytest.raises(DataError, match="damaged or cut short"):
-        list(ingest.read(tmp_path / "cut.jsonl.gz", dedup=True).batches())
+        list(importer.read(tmp_path / "cut.jsonl.gz", dedup=True).batches())
 
 
 def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
     rows = [{"id": "a", "question": "1", "answer": "x"}, {"id": "b", "question": "2", "answer": "x"}]
     file = written(tmp_path / "f.jsonl", [*rows, {"id": "a", "question": "3", "answer": "x"}])
     with pytest.raises(DataError, match=r"f\.jsonl, line 3: the id 'a' \(target 0\) was already on line 1"):
-        list(ingest.read(file).batches())
-    found = ingest.read(file, dedup=True)
+        list(importer.read(file).batches())
+    found = importer.read(file, dedup=True)
     assert [r["messages"][0]["content"] for r in found.rows()] == ["1", "2"]
     assert found.report.duplicates == 1
 
@@ -305,7 +306,7 @@ def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
 def test_a_row_of_a_hundred_kilobytes_and_one_of_ten_megabytes_pass(tmp_path: Path) -> None:
     file = written(tmp_path / "f.jsonl", [{"question": "q" * 100_000, "answer": "a" * 10_000_000}])
     store = Store(tmp_path / "home")
-    store.commit(ingest.read(file), "a")
+    store.commit(importer.read(file), "a")
     (row,) = store.open("a").rows()
     assert len(row["completion"]) == 10_000_000 and len(row["messages"][0]["content"]) == 100_000
 
@@ -314,15 +315,15 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(streams, "EXPANDED_BYTES", 1 << 20)
     (tmp_path / "bomb.jsonl.gz").write_bytes(gzip.compress(b" " * (8 << 20)))
     with pytest.raises(DataError, match="decompression bomb"):
-        ingest.read(tmp_path / "bomb.jsonl.gz")
+        importer.read(tmp_path / "bomb.jsonl.gz")
 
 
 def test_a_stream_is_read_in_batches_and_limited(tmp_path: Path) -> None:
     file = written(tmp_path / "f.jsonl", [{"question": f"q{n}", "answer": "a"} for n in range(10_000)])
-    batches = list(ingest.read(file).batches())
+    batches = list(importer.read(file).batches())
     assert len(batches) > 1 and all(b.schema.equals(schema.VERSION_SCHEMA) for b in batches)
     assert sum(b.num_rows for b in batches) == 10_000
-    assert len(list(ingest.read(file, limit=7).rows())) == 7
+    assert len(list(importer.read(file, limit=7).rows())) == 7
 
 
 def test_an_export_imports_again_as_it_was(tmp_path: Path) -> None:
@@ -335,7 +336,7 @@ def test_an_export_imports_again_as_it_was(tmp_path: Path) -> None:
     }
     store.commit([row | {"decision": "rewrite", "seed": 5, "meta": {"a": 1}, "nll_self": 0.5}], "a")
     exported = export(store, "a", "jsonl", tmp_path / "out.jsonl")
-    found = ingest.read(exported.path)
+    found = importer.read(exported.path)
     assert found.format == "recast"
     again = store.commit(found, "a")
     assert (again.added, again.changed, again.removed, again.rescored) == (0, 0, 0, 0)
@@ -358,7 +359,7 @@ def test_an_export_imports_again_as_it_was(tmp_path: Path) -> None:
 def test_real_files_import_whole(
     shared_data: Path, tmp_path: Path, file: str, rows: int, answers: int
 ) -> None:
-    found = ingest.read(shared_data / file)
+    found = importer.read(shared_data / file)
     version = Store(tmp_path).commit(found, "a")
     assert (version.rows, found.report.num_bad, found.report.answers) == (rows, 0, answers)
 
@@ -367,8 +368,8 @@ def test_mmlu_repeats_questions_and_says_so(shared_data: Path, tmp_path: Path) -
     with pytest.raises(
         DataError, match=r"val\.jsonl, line 135: the same prompt and completion as on line 65"
     ):
-        list(ingest.read(shared_data / "mmlu/val.jsonl").batches())
-    found = ingest.read(shared_data / "mmlu/val.jsonl", dedup=True)
+        list(importer.read(shared_data / "mmlu/val.jsonl").batches())
+    found = importer.read(shared_data / "mmlu/val.jsonl", dedup=True)
     version = Store(tmp_path).commit(found, "a")
     assert version.rows + found.report.duplicates == 1531
     row = next(found.rows())
@@ -377,8 +378,8 @@ def test_mmlu_repeats_questions_and_says_so(shared_data: Path, tmp_path: Path) -
 
 def test_two_solutions_of_one_problem_set_are_two_versions(shared_data: Path, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.commit(ingest.read(shared_data / "mwp/svamp_python_sdp.jsonl"), "mwp")
-    version = store.commit(ingest.read(shared_data / "mwp/svamp_nl.jsonl"), "mwp")
+    store.commit(importer.read(shared_data / "mwp/svamp_python_sdp.jsonl"), "mwp")
+    version = store.commit(importer.read(shared_data / "mwp/svamp_nl.jsonl"), "mwp")
     # 3043 programs, 3076 texts, 3023 problems in both, all of them written anew
     assert (version.added, version.changed, version.removed) == (53, 3023, 20)
     summary = diff(store, "mwp@v1", "mwp@v2").summary

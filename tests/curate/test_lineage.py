@@ -10,11 +10,11 @@ import pytest
 
 from recast.curate import schema
 from recast.curate.errors import UsageError
-from recast.curate.lineage import blame, impact, pin, why
-from recast.curate.merge import merge, revert
-from recast.curate.query import query
+from recast.curate.history.lineage import blame, impact, pin, why
+from recast.curate.history.merge import merge, revert
+from recast.curate.history.query import query
 from recast.curate.records import Candidate, Verdict, VerdictStatus
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 
 
 def row(name: str, completion: str, **more: Any) -> dict[str, Any]:

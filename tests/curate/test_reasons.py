@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from recast.curate.checks.answer import AnswerCheck
-from recast.curate.checks.arithmetic import ArithmeticCheck
-from recast.curate.checks.case import CheckConfig
-from recast.curate.checks.code import CodeCheck
-from recast.curate.checks.copying import CopyCheck
-from recast.curate.checks.entailment import EntailmentCheck
-from recast.curate.checks.format import FormatCheck
-from recast.curate.checks.judge import JudgeCheck
-from recast.curate.checks.names import NamesCheck
-from recast.curate.checks.numbers import NumbersCheck
-from recast.curate.checks.repetition import RepetitionCheck
-from recast.curate.checks.similarity import SimilarityCheck
-from recast.curate.checks.steps import StepsCheck
 from recast.curate.errors import MissingDependencyError
-from recast.curate.gate import Gate, GateConfig
-from recast.curate.sandbox import Limits
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.case import CheckConfig
+from recast.curate.gate.checks.code import CodeCheck
+from recast.curate.gate.checks.copying import CopyCheck
+from recast.curate.gate.checks.entailment import EntailmentCheck
+from recast.curate.gate.checks.format import FormatCheck
+from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.checks.names import NamesCheck
+from recast.curate.gate.checks.numbers import NumbersCheck
+from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.gate.gate import Gate, GateConfig
+from recast.curate.gate.sandbox import Limits
 
 CURATE = Path(__file__).parents[2] / "curate"
 STEPS = "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72"
@@ -117,7 +117,7 @@ def test_a_text_that_deserves_the_reason_gets_it(reason, monkeypatch):
         def refuses(*_: object, **__: object) -> None:
             raise MissingDependencyError("there is no network namespace here.")
 
-        monkeypatch.setattr("recast.curate.checks.code.run", refuses)
+        monkeypatch.setattr("recast.curate.gate.checks.code.run", refuses)
     gate = Gate(GateConfig(checks=(check,)), given.get("models"))  # type: ignore[arg-type]
     row = {"messages": [{"role": "user", "content": "How many clips are there?"}], **row}
     verdict = gate.verify(row, completion, finish_reason=given.get("finish_reason", "stop"))
@@ -154,5 +154,5 @@ def reasons_of(path: Path) -> Iterator[str]:
             yield ast.literal_eval(said)
         else:
             assert said in tables, f"{path}:{node.lineno} hides its reason"
-            module = importlib.import_module(f"recast.curate.checks.{path.stem}")
+            module = importlib.import_module(f"recast.curate.gate.checks.{path.stem}")
             yield from (row[0] for row in getattr(module, tables[said]))

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from recast.curate import sandbox
-from recast.curate.checks.case import Case
-from recast.curate.checks.code import CodeCheck, code_of
 from recast.curate.errors import MissingDependencyError
-from recast.curate.gate import load_gate
-from recast.curate.sandbox import Limits, RunStatus, run, run_many
+from recast.curate.gate import sandbox
+from recast.curate.gate.checks.case import Case
+from recast.curate.gate.checks.code import CodeCheck, code_of
+from recast.curate.gate.gate import load_gate
+from recast.curate.gate.sandbox import Limits, RunStatus, run, run_many
 
 walled = pytest.mark.skipif(
     sandbox.missing_wall() is not None, reason=f"cannot run untrusted code here: {sandbox.missing_wall()}"

@@ -14,12 +14,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from recast.curate import changes, index, parts, schema
-from recast.curate.catalog import LockedError, memory
+from recast.curate import schema
 from recast.curate.errors import DataError, IntegrityError, RefusedError, UsageError
 from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
-from recast.curate.store import Store
+from recast.curate.store import changes, index, parts
+from recast.curate.store.catalog import LockedError, memory
+from recast.curate.store.store import Store
 
 
 def row(n: int, completion: str | None = None, **more: Any) -> dict[str, Any]:
@@ -332,7 +333,9 @@ def test_a_missing_store_is_named() -> None:
 
 
 HOLDERS = {
-    "a writer of ours": "from recast.curate.store import Store; c = Store({root!r}).catalog.writing(); c.__enter__()",
+    "a writer of ours": (
+        "from recast.curate.store.store import Store; c = Store({root!r}).catalog.writing(); c.__enter__()"
+    ),
     "a program of its own": "import duckdb; c = duckdb.connect({catalog!r})",
 }
 

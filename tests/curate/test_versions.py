@@ -18,12 +18,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from recast.curate import upkeep
-from recast.curate.catalog import Catalog
 from recast.curate.errors import DataError, IntegrityError, RefusedError, UsageError
-from recast.curate.merge import ConflictsError, merge, read_choices, revert
-from recast.curate.parts import part_path
-from recast.curate.store import Store
+from recast.curate.history.merge import ConflictsError, merge, read_choices, revert
+from recast.curate.store import maintenance
+from recast.curate.store.catalog import Catalog
+from recast.curate.store.parts import part_path
+from recast.curate.store.store import Store
 
 
 def row(name: str, completion: str, **more: Any) -> dict[str, Any]:
@@ -215,13 +215,13 @@ def test_gc_removes_orphans_after_a_grace_period_and_nothing_else(store: Store) 
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"left by a crash")
     (store.root / "tmp" / "x.parquet").write_bytes(b"half")
-    assert upkeep.gc(store).files == () and upkeep.gc(store).kept == 2
-    shown = upkeep.gc(store, grace_s=0, dry_run=True)
+    assert maintenance.gc(store).files == () and maintenance.gc(store).kept == 2
+    shown = maintenance.gc(store, grace_s=0, dry_run=True)
     assert {f.name for f in shown.files} == {orphan.name, "x.parquet"} and orphan.exists()
-    assert upkeep.gc(store, grace_s=0).bytes == len(b"left by a crash") + len(b"half")
+    assert maintenance.gc(store, grace_s=0).bytes == len(b"left by a crash") + len(b"half")
     assert not orphan.exists()
-    assert upkeep.gc(store, grace_s=0).files == ()
-    assert upkeep.verify(store, deep=True).ok
+    assert maintenance.gc(store, grace_s=0).files == ()
+    assert maintenance.verify(store, deep=True).ok
     assert texts(store, "d@v1") == dict.fromkeys("abc", "x") and texts(store, "d")["a"] == "y"
 
 
@@ -231,13 +231,13 @@ def test_a_commit_whose_parts_gc_took_is_made_again(store: Store, monkeypatch: p
 
     def late(self: Store, *args: Any, **kwargs: Any) -> Any:
         if not swept:
-            swept.append(len(upkeep.gc(self, grace_s=0).files))
+            swept.append(len(maintenance.gc(self, grace_s=0).files))
         return seal(self, *args, **kwargs)
 
     monkeypatch.setattr(Store, "seal", late)
     assert store.commit([row("a", "y")], "d").number == 2
     assert swept == [2]  # rows and log, not yet named
-    assert texts(store, "d") == {"a": "y"} and upkeep.verify(store, deep=True).ok
+    assert texts(store, "d") == {"a": "y"} and maintenance.verify(store, deep=True).ok
 
 
 def test_verify_is_clean_on_a_whole_store(store: Store) -> None:
@@ -246,7 +246,7 @@ def test_verify_is_clean_on_a_whole_store(store: Store) -> None:
     store.commit([row("a", "y", nll_self=0.5)], "d", mode="patch")
     store.commit([], "d/x")
     merge(store, "d", "d/x", take="ours")
-    found = upkeep.verify(store, deep=True)
+    found = maintenance.verify(store, deep=True)
     assert found.problems == [] and found.versions == 4 and found.rows_hashed == 4 and found.parts > 4
 
 
@@ -261,7 +261,7 @@ def test_one_flipped_bit_is_found_and_named(store: Store, kind: str) -> None:
     data[len(data) // 3] ^= 4
     path.write_bytes(data)
     for deep in (False, True):
-        found = upkeep.verify(store, deep=deep)
+        found = maintenance.verify(store, deep=deep)
         (problem,) = found.problems
         assert f"part {part} ({kind}) is damaged" in problem.what
         assert problem.versions == (first.ref, second.ref)
@@ -270,21 +270,21 @@ def test_one_flipped_bit_is_found_and_named(store: Store, kind: str) -> None:
     with pytest.raises(IntegrityError, match=f"part {part} is damaged"):
         store.open("d@v1").table()
     path.unlink()
-    assert "is missing" in upkeep.verify(store).problems[0].what
+    assert "is missing" in maintenance.verify(store).problems[0].what
 
 
 def test_changed_content_under_a_changed_name_is_found_by_a_deep_verify(store: Store) -> None:
     store.commit([row("a", "true")], "d")
     with Catalog(store.catalog.path).writing() as con:
         con.execute("UPDATE versions SET author = 'somebody else'")
-    assert "do not give its id" in upkeep.verify(store).problems[0].what
+    assert "do not give its id" in maintenance.verify(store).problems[0].what
 
 
 def test_a_truncated_catalog_is_named(store: Store) -> None:
     store.commit([row(n, "x") for n in "abc"], "d")
     path = store.catalog.path
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
-    cut, unreadable = upkeep.verify(store).problems
+    cut, unreadable = maintenance.verify(store).problems
     assert "catalog.duckdb was cut short" in cut.what and "catalog.duckdb cannot be read" in unreadable.what
     with pytest.raises(IntegrityError, match=r"catalog .*catalog\.duckdb"):
         store.resolve("d")
@@ -307,7 +307,7 @@ class History(RuleBasedStateMachine):
         self.heads: dict[str, str] = {}  # branch -> ref
 
     def teardown(self) -> None:
-        assert upkeep.verify(self.store, deep=True).problems == []
+        assert maintenance.verify(self.store, deep=True).problems == []
         for ref, rows in self.model.items():
             assert texts(self.store, ref) == rows
         self.folder.cleanup()
@@ -375,7 +375,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def collect(self) -> None:
-        assert upkeep.gc(self.store, grace_s=0).files == ()
+        assert maintenance.gc(self.store, grace_s=0).files == ()
 
     @invariant()
     def heads_read_as_the_model(self) -> None:

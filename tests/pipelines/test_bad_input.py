@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from recast.pipelines.runs import open_store
+from recast.pipelines.run.runs import open_store
 from tests.conftest import demonstrations
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import typer
 
-from recast.pipelines import cli, runs
-from recast.pipelines.jobs import GROUPS, INJECTED, VERBS, Verb
+from recast.pipelines import cli
+from recast.pipelines.run import runs
+from recast.pipelines.verbs import GROUPS, INJECTED, VERBS, Verb
 from tests.conftest import demonstrations
 
 
@@ -91,10 +92,10 @@ def test_data_go_to_stdout_and_words_to_stderr(recast, tmp_path):
 
 def test_what_a_library_prints_does_not_reach_stdout(recast, tmp_path, monkeypatch):
     demonstrations(tmp_path / "d.jsonl")
-    from recast.curate import ingest
+    from recast.curate.ingest import importer
 
-    read = ingest.read
-    monkeypatch.setattr(ingest, "read", lambda *a, **k: (print("chatter"), read(*a, **k))[1])
+    read = importer.read
+    monkeypatch.setattr(importer, "read", lambda *a, **k: (print("chatter"), read(*a, **k))[1])
     said = recast("import", "d.jsonl", "--as", "sums", "--json")
     assert "chatter" in said.err
     assert said.json["rows"] == 8
@@ -190,12 +191,12 @@ def test_a_damaged_store_is_exit_code_5(recast, tmp_path):
 
 
 def test_an_unexpected_error_exits_1_with_its_trace(recast, tmp_path, monkeypatch):
-    from recast.curate import ingest
+    from recast.curate.ingest import importer
 
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(ingest, "read", broken)
+    monkeypatch.setattr(importer, "read", broken)
     said = recast("import", "x.jsonl", "--as", "a")
     assert said.code == 1
     assert "Traceback" in said.err
@@ -282,7 +283,7 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
 def test_learn_says_whether_there_is_an_agent_to_use(capsys, best_step, said):
     from rich.console import Console
 
-    from recast.pipelines.jobs import learn
+    from recast.pipelines.jobs.agent import learn
 
     at_best = {"out": "agent", "steps": 20, "rows": 100, "data": "sums@v1", "best_step": best_step}
     nothing = {"before": {}, "best": {}, "alarms": {}, "stopped": "steps"}

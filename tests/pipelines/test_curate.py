@@ -102,7 +102,7 @@ def test_a_filter_without_effect_is_said(recast, demos):
 def test_bands_by_hand():
     import numpy as np
 
-    from recast.pipelines.jobs.curate import bands
+    from recast.pipelines.jobs.versions.curate import bands
 
     rates = np.array([0.0, 0.25, 0.26, 0.5, 0.9, 1.0, np.nan])
     assert bands(rates) == {
@@ -114,7 +114,7 @@ def test_bands_by_hand():
 @pytest.fixture
 def flattened(recast, tmp_path: Path) -> None:
     """A version whose 40 rewrites follow one template, beside varied demonstrations."""
-    from recast.curate.store import Store
+    from recast.curate.store.store import Store
 
     rows = [
         {
@@ -155,7 +155,7 @@ def test_a_varied_version_is_tagged_ready(recast, demos):
 
 
 def test_a_crash_between_the_two_commits_loses_nothing_and_doubles_nothing(recast, demos, monkeypatch):
-    from recast.curate.store import Store
+    from recast.curate.store.store import Store
 
     recast("import", demos, "--as", "d")
     commit = Store.commit

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recast.curate.errors import UsageError
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 from recast.pipelines.demo import demo
 
 SMALL = {"learn.steps": 2, "learn.eval_every": 2, "learn.heldout_rows": 8, "sft.epochs": 1}

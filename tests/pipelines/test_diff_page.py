@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from recast.curate.diff import diff
-from recast.curate.store import Store
+from recast.curate.history.diff import diff
+from recast.curate.store.store import Store
 from recast.pipelines.report import diff_page
 from tests.conftest import Said
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from recast.curate.errors import UsageError
-from recast.pipelines import stages
 from recast.pipelines.effect import effect, picture, plan, table
 from recast.pipelines.effect.grid import QUICK, Arm, Cell, Grid, first_phase, second_phase, study_phase
 from recast.pipelines.effect.selection import Point, best, chooses, half
 from recast.pipelines.effect.subject import Subject, own_data, pocket_world
-from recast.train.results import EvalResult, ItemResult, Outcome
+from recast.pipelines.run import stages
+from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
 
 
 def result(model: str, right: dict[str, int], num: int = 400) -> EvalResult:

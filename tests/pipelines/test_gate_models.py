@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent.engine import Score
-from recast.curate.checks.code import CodeCheck
+from recast.agent.engines.protocol import Score
 from recast.curate.errors import ModelError, UsageError
-from recast.curate.gate import Gate, load_gate
-from recast.pipelines.gate_models import Entailment, Judge, Similarity, open_gate
+from recast.curate.gate.checks.code import CodeCheck
+from recast.curate.gate.gate import Gate, load_gate
+from recast.pipelines.wiring.gates import Entailment, Judge, Similarity, open_gate
 
 ROW = {
     "messages": [{"role": "user", "content": "What is 12 + 5?"}],

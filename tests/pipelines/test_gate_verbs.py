@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from recast.curate import audit as audits
-from recast.curate.audit import audit
 from recast.curate.errors import IntegrityError
-from recast.curate.gate import CHUNK_ROWS, Gate, GateConfig, load_gate
-from recast.curate.store import Store
+from recast.curate.gate import audit as audits
+from recast.curate.gate.audit import audit
+from recast.curate.gate.gate import CHUNK_ROWS, Gate, GateConfig, load_gate
+from recast.curate.store.store import Store
 from tests.conftest import demonstrations
 
 REWRITES = (
@@ -42,10 +42,10 @@ def rewritten(folder: Path) -> Store:
 
 
 def gsm8k(folder: Path, shared_data: Path) -> Store:
-    from recast.curate import ingest
+    from recast.curate.ingest import importer
 
     store = Store(folder / ".recast")
-    store.commit(ingest.read(shared_data / "gsm8k" / "train.jsonl"), "gsm8k")
+    store.commit(importer.read(shared_data / "gsm8k" / "train.jsonl"), "gsm8k")
     return store
 
 
@@ -99,7 +99,7 @@ def test_a_share_below_the_one_asked_for_is_exit_code_4_and_the_verdicts_stay(re
 
 def test_a_check_that_breaks_makes_a_failed_row_and_exit_code_3(recast, tmp_path, monkeypatch):
     rewritten(tmp_path)
-    from recast.curate.checks.names import NamesCheck
+    from recast.curate.gate.checks.names import NamesCheck
 
     def breaks(self, case):
         raise RuntimeError("no names today")

@@ -28,18 +28,18 @@ def pretrained(architecture: str, folder: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from recast.agent import prompts
+    from recast.agent.prompts import templates
     from recast.curate.chat import encode
     from tests.models import make_model
 
-    texts = [text for row in rows() for text in row.values()] + [prompts.REWRITE_INSTRUCTION, "Solution:"]
+    texts = [text for row in rows() for text in row.values()] + [templates.REWRITE_INSTRUCTION, "Solution:"]
     make_model(architecture, folder, texts=texts)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     examples = []
     for row in rows():
         asked = [{"role": "user", "content": row["question"]}]
-        for prompt in (asked, prompts.rewrite(asked, row["solution"])):
+        for prompt in (asked, templates.rewrite(asked, row["solution"])):
             ids, completion = encode(tokenizer, prompt, row["own"])
             examples.append((ids + completion, [-100] * len(ids) + completion))
     longest = max(len(ids) for ids, _ in examples)

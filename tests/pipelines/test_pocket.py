@@ -11,7 +11,7 @@ import pytest
 from recast.pipelines.demo import files, world
 from recast.pipelines.demo.backbone import HERE, POCKET, RECIPES
 from recast.pipelines.demo.styles import latex, qa
-from recast.pipelines.identity import SHIPPED, model_path
+from recast.pipelines.models.names import SHIPPED, model_path
 
 FOLDER = str(POCKET)
 
@@ -72,9 +72,9 @@ def test_digits_are_single_tokens_and_the_template_marks_what_is_generated() -> 
 
 
 def test_it_solves_the_general_families_and_guesses_downstream(folder: Path, tmp_path) -> None:
-    from recast.pipelines.jobs.models import answering, engine
-    from recast.train.evaluate import evaluate
-    from recast.train.suites import load_suites
+    from recast.pipelines.wiring.models import answering, engine
+    from recast.train.evaluation.evaluate import evaluate
+    from recast.train.evaluation.suites import load_suites
 
     suites = [
         files.write_general_suite(tmp_path / "general.jsonl", 6, seed=7),
@@ -101,11 +101,11 @@ json.dump([answer.outputs[0].text for answer in answers], open(sys.argv[1], "w")
 
 def test_it_loads_in_vllm_and_says_the_same_as_in_transformers(tmp_path) -> None:
     pytest.importorskip("vllm", reason="vLLM is not installed")
-    from recast.agent import prompts
-    from recast.pipelines.jobs.models import answering, engine
+    from recast.agent.prompts import templates
+    from recast.pipelines.wiring.models import answering, engine
 
     drawn = list(world.problems(world.DOWNSTREAM, "train", 8, seed=1))
-    asked = [prompts.rewrite([{"role": "user", "content": p.question}], latex(p)) for p in drawn]
+    asked = [templates.rewrite([{"role": "user", "content": p.question}], latex(p)) for p in drawn]
     quiet = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_KVCACHE_SPACE": "1",

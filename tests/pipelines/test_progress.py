@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
-from recast.pipelines import progress
-from recast.pipelines.progress import Lines, Pace, clock, describe, reporting
+from recast.pipelines.terminal import progress
+from recast.pipelines.terminal.progress import Lines, Pace, clock, describe, reporting
 
 
 def test_the_words_of_every_reporting_module_are_understood():

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from recast.pipelines.report import ReportData, build, flow
+from recast.pipelines.report import ReportData, build
+from recast.pipelines.report.charts import flow
+from recast.pipelines.report.charts.ridges import gap_closed
+from recast.pipelines.report.charts.scales import bins, histogram, share, ticks
 from recast.pipelines.report.data import Arm, Curve, Fate, Likelihoods
 from recast.pipelines.report.markup import json_script, tag
 from recast.pipelines.report.page import render
-from recast.pipelines.report.ridges import gap_closed
 from recast.pipelines.report.samples import segments
-from recast.pipelines.report.scales import bins, histogram, share, ticks
 from tests.pipelines.report_example import example
 
 ROOT = Path(__file__).parents[2]

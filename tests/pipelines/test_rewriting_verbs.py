@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent.baselines import FIXED
+from recast.agent.rewriting.methods import FIXED
 from recast.curate.errors import UsageError
-from recast.curate.store import Store
+from recast.curate.store.store import Store
 from recast.pipelines.config import Config
-from recast.pipelines.jobs.rewrite import with_commands
-from recast.pipelines.jobs.rewriting import refuse_without_effect
+from recast.pipelines.jobs.agent.rewrite import with_commands
+from recast.pipelines.wiring.rewriting import refuse_without_effect
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 
@@ -54,7 +54,7 @@ def test_rows_that_never_pass_come_with_the_command_to_run_next(recast, imported
 
 
 def test_the_command_to_run_next_repeats_the_options_of_the_call(recast, imported, tiny_model):
-    from recast.agent.tokens import load_tokenizer
+    from recast.agent.engines.tokens import load_tokenizer
 
     Path("my config.yaml").write_text("engine: {timeout_s: 30}\ngate: text\n")
     with serving(Fake(load_tokenizer(tiny_model), finish_reason="length")) as server:

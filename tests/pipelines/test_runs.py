@@ -9,9 +9,9 @@ import shutil
 import pytest
 
 from recast.curate.errors import RecastError, UsageError
-from recast.pipelines import identity, runs
 from recast.pipelines.config import Config
-from recast.pipelines.jobs import VERBS
+from recast.pipelines.run import identity, runs
+from recast.pipelines.verbs import VERBS
 from tests.conftest import demonstrations
 
 

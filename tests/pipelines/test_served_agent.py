@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from recast.agent import probe
-from recast.agent.engine import Sampling
-from recast.agent.engine_http import HTTPEngine
-from recast.agent.engines import EngineConfig
-from recast.agent.tokens import load_tokenizer
+from recast.agent.engines import probe
+from recast.agent.engines.factory import EngineConfig
+from recast.agent.engines.http.engine import HTTPEngine
+from recast.agent.engines.protocol import Sampling
+from recast.agent.engines.tokens import load_tokenizer
 from recast.curate.errors import ModelError, RefusedError
-from recast.curate.store import Store
-from recast.pipelines.jobs import models
+from recast.curate.store.store import Store
+from recast.pipelines.wiring import models
 from tests.agent.fake_server import Fake, serving
 from tests.conftest import demonstrations
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from recast.curate.errors import UsageError
-from recast.pipelines import stages
-from recast.pipelines.progress import Silent
-from recast.pipelines.runs import open_store
-from recast.pipelines.stages import Plan, Stage, StageFailedError
+from recast.pipelines.run import stages
+from recast.pipelines.run.runs import open_store
+from recast.pipelines.run.stages import Plan, Stage, StageFailedError
+from recast.pipelines.terminal.progress import Silent
 from tests.conftest import demonstrations
 
 

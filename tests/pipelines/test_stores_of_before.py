@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recast.curate.gate import load_gate
-from recast.curate.store import Store
-from recast.pipelines import identity, runs
+
+from recast.curate.gate.gate import load_gate
+from recast.curate.store.store import Store
 from recast.pipelines.config import SECTIONS, Config
+from recast.pipelines.run import identity, runs
 
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "of_9830611" / "before.tar.xz"
 

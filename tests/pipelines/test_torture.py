@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recast.pipelines.runs import open_store
+from recast.pipelines.run.runs import open_store
 from tests.conftest import demonstrations
 
 pytestmark = pytest.mark.torture

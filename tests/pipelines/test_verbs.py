@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recast.pipelines.graph import drawn
+from recast.pipelines.terminal.history_graph import drawn
 from tests.conftest import Said
 
 Recast = Callable[..., Said]
@@ -409,7 +409,7 @@ def test_a_question_that_occurs_twice_is_named_with_the_way_out(recast: Recast, 
 
 
 def test_a_bomb_is_refused_and_leaves_nothing(recast: Recast, tmp_path: Path, monkeypatch: Any) -> None:
-    from recast.curate import streams
+    from recast.curate.ingest import streams
 
     monkeypatch.setattr(streams, "EXPANDED_BYTES", 4 << 20)
     line = b'{"question": "q", "solution": "' + b"a" * (64 << 20) + b'"}\n'

@@ -88,7 +88,7 @@ def test_alien_styles_are_pretrained_on_chains_only_and_never_as_new_text() -> N
 
 @pytest.mark.parametrize("style", styles.STYLES)
 def test_the_answer_is_found_in_every_style_of_the_world(style: str) -> None:
-    answers = pytest.importorskip("recast.curate.answers")
+    answers = pytest.importorskip("recast.curate.answers.extract")
     for p in drawn(world.DOWNSTREAM, 30):
         text = styles.STYLES[style](p)
         assert answers.equivalent(answers.final_answer(text), p.answer), text
@@ -97,7 +97,7 @@ def test_the_answer_is_found_in_every_style_of_the_world(style: str) -> None:
 @pytest.mark.parametrize("style", ["qa", *styles.FOREIGN])
 @pytest.mark.parametrize("family", world.FAMILIES)
 def test_words_and_lists_are_found_as_answers_too(style: str, family: str) -> None:
-    answers = pytest.importorskip("recast.curate.answers")
+    answers = pytest.importorskip("recast.curate.answers.extract")
     for p in drawn(family, 5):
         text = styles.STYLES[style](p)
         assert answers.equivalent(answers.final_answer(text), p.answer), text

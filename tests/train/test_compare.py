@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from recast.curate.errors import DataError, UsageError
-from recast.train.bootstrap import interval, mcnemar, resampled_accuracies, widening
-from recast.train.compare import compare
-from recast.train.results import EvalResult, ItemResult, Outcome
+from recast.train.evaluation.bootstrap import interval, mcnemar, resampled_accuracies, widening
+from recast.train.evaluation.compare import compare
+from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
 
 
 def result(model: str, tables: dict[tuple[str, str], str], gold: float | None = None) -> EvalResult:

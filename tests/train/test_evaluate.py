@@ -8,9 +8,9 @@ import math
 import pytest
 
 from recast.curate.errors import DataError, UsageError
-from recast.train.evaluate import Model, drift, evaluate, grade, majority
-from recast.train.results import EvalResult, Figures, Outcome, pass_at, powers_of_two
-from recast.train.suites import Item, load_suites
+from recast.train.evaluation.evaluate import Model, drift, evaluate, grade, majority
+from recast.train.evaluation.results import EvalResult, Figures, Outcome, pass_at, powers_of_two
+from recast.train.evaluation.suites import Item, load_suites
 
 SUITES = {
     "sums": [

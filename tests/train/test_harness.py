@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from recast.curate.errors import DataError
-from recast.train.harness import is_task, item_results, measure, read_task, writes_answers
+from recast.train.evaluation.lm_eval import is_task, item_results, measure, read_task, writes_answers
+from recast.train.evaluation.results import Outcome
 from recast.train.model import default_device
-from recast.train.results import Outcome
 
 CHOICES = {
     "task": "capitals",

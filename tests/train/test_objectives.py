@@ -7,10 +7,17 @@ import pytest
 import torch
 
 from recast.curate.errors import UsageError
-from recast.train.examples import IGNORED
-from recast.train.family import Objective
 from recast.train.model import load
-from recast.train.objectives import EAFT_TOP, apply, exponent, linear_token_loss, token_loss, token_statistics
+from recast.train.sft.examples import IGNORED
+from recast.train.sft.objective_names import Objective
+from recast.train.sft.objectives import (
+    EAFT_TOP,
+    apply,
+    exponent,
+    linear_token_loss,
+    token_loss,
+    token_statistics,
+)
 from tests import models
 
 OBJECTIVES = (

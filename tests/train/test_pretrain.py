@@ -19,9 +19,21 @@ from tests.conftest import ROOT
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from recast.train.corpus import Chat, Corpus  # noqa: E402
-from recast.train.pretrain import PretrainConfig, learning_rate, pack, pretrain, tensors, weighted_loss  # noqa: E402
-from recast.train.scratch import ScratchConfig, new_model, pretrain_from_scratch, train_tokenizer  # noqa: E402
+from recast.train.pretraining.corpus import Chat, Corpus  # noqa: E402
+from recast.train.pretraining.from_scratch import (  # noqa: E402
+    ScratchConfig,
+    new_model,
+    pretrain_from_scratch,
+    train_tokenizer,
+)
+from recast.train.pretraining.pretrain import (  # noqa: E402
+    PretrainConfig,
+    learning_rate,
+    pack,
+    pretrain,
+    tensors,
+    weighted_loss,
+)
 
 
 def llama(seed: int = 0):
@@ -198,10 +210,10 @@ TWO = """
 import json, os, shutil, sys
 from pathlib import Path
 import torch
-import recast.train.pretrain
+import recast.train.pretraining.pretrain
 from tests.train.test_pretrain import scratch
 folder, rank = Path(sys.argv[1]), os.environ["RANK"]
-train_steps = train.pretrain.pretrain
+train_steps = train.pretraining.pretrain.pretrain
 
 def watched(model, documents, training, work, **given):
     shutil.copytree(work / "corpus", folder / f"corpus-{rank}")
@@ -209,7 +221,7 @@ def watched(model, documents, training, work, **given):
     torch.save(model.state_dict(), folder / f"weights-{rank}.pt")
     return figures
 
-train.pretrain.pretrain = watched
+train.pretraining.pretrain.pretrain = watched
 (folder / f"made-{rank}.json").write_text(json.dumps(scratch(folder)))
 """
 

@@ -16,12 +16,12 @@ import pytest
 
 from recast.curate.chat import encode, end_of_turn
 from recast.curate.errors import DataError, UsageError
-from recast.train.examples import IGNORED, Example, collate, order, tokenize
-from recast.train.mixture import Source, rows_per_epoch, stream
 from recast.train.model import load
-from recast.train.scoring import add_scoring, mean_nll
-from recast.train.sft import SftConfig, SftResult, sft
-from recast.train.trainer import last_checkpoint, read_curve
+from recast.train.sft.examples import IGNORED, Example, collate, order, tokenize
+from recast.train.sft.mixture import Source, rows_per_epoch, stream
+from recast.train.sft.scoring import add_scoring, mean_nll
+from recast.train.sft.sft import SftConfig, SftResult, sft
+from recast.train.sft.trainer import last_checkpoint, read_curve
 from tests import models
 
 ROWS = [
@@ -311,7 +311,7 @@ KILLED = textwrap.dedent(
     import sys, os
     sys.path.insert(0, {root!r})
     from tests.train.test_sft import ROWS, FAST
-    from recast.train.sft import SftConfig, sft
+    from recast.train.sft.sft import SftConfig, sft
 
     def progress(point):
         print(point["step"], flush=True)
@@ -416,7 +416,7 @@ def _nll(model, examples, tokenizer) -> float:
 
 
 def _heldout(examples, result):
-    from recast.train.sft import _hold_out
+    from recast.train.sft.sft import _hold_out
 
     return _hold_out(examples, SftConfig(**result.config))[1]
 
@@ -435,7 +435,7 @@ RESUMED = textwrap.dedent(
     import sys
     sys.path.insert(0, {root!r})
     from tests.train.test_sft import FAST, OTHERS, ROWS
-    from recast.train.sft import SftConfig, sft
+    from recast.train.sft.sft import SftConfig, sft
 
     def progress(point):
         print(point["step"], flush=True)
@@ -510,7 +510,7 @@ def test_a_run_killed_after_it_decided_to_stop_makes_no_further_step(base, tmp_p
     class Killed(Exception):
         pass
 
-    import recast.train.sft as module
+    import recast.train.sft.sft as module
 
     def die(*args, **kwargs):
         raise Killed

@@ -12,12 +12,12 @@ import torch
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.gates import tunings
 from recast.pipelines.report.page import render
-from recast.train.examples import Example
-from recast.train.family import CONCENTRATION, Objective
 from recast.train.model import load
-from recast.train.objectives import TokenStatistics, apply, token_statistics
-from recast.train.scoring import add_scoring
-from recast.train.telemetry import GateMeans, measure, read_measured, sample, summary, write_tokens
+from recast.train.sft.examples import Example
+from recast.train.sft.objective_names import CONCENTRATION, Objective
+from recast.train.sft.objectives import TokenStatistics, apply, token_statistics
+from recast.train.sft.scoring import add_scoring
+from recast.train.sft.telemetry import GateMeans, measure, read_measured, sample, summary, write_tokens
 from tests import models
 
 

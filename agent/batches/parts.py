@@ -1,0 +1,151 @@
+"""Batches of a job on disk: the plan that fixes them, and one Parquet part for each that is finished.
+
+A part is written beside its final name, flushed to the disk and renamed, so a part that exists is whole; after a
+kill the missing ones are made again, in the same batches. Batches hold rows of like length inside windows of the
+input order, so a job holds one window of rows, and results stream back in the input's order window by window.
+What is stored of the plan is what fixes the batches: rows (by their digest), batch and window size. Every part
+says which rows it holds, and that is checked whenever it is read.
+
+    folder/plan.json                 identity of the job, number of rows, size of batches and windows
+    folder/parts/part-000000.parquet one batch
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recast.agent.batches.source import Source, lengths
+from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.fingerprint import fingerprint
+
+PLAN = "plan.json"
+POSITION = "position"  # the column of every part that holds a row's place in the input
+BATCHING = 2  # changes with the rule that forms batches: another rule is another job
+AGAIN = "Remove it and run the same command again: its rows will be made anew."
+
+Batch = tuple[int, tuple[int, ...]]
+"""Index of a batch in the job, and the input positions of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which rows (by input position) form which batch."""
+
+    fingerprint: str
+    identity: dict[str, Any]
+    num_rows: int
+    batch_rows: int
+    window_rows: int
+
+    @classmethod
+    def of(cls, identity: Mapping[str, Any], num_rows: int, batch_rows: int, window_rows: int) -> Plan:
+        identity = {**identity, "batching": [BATCHING, batch_rows, window_rows]}
+        return cls(fingerprint(identity)[:16], identity, num_rows, batch_rows, window_rows)
+
+    def batches(self, window: int, sizes: Sequence[int]) -> list[Batch]:
+        """Batches of the rows of one window, whose lengths are `sizes`: like lengths together, longest first.
+
+        Longest first: running out of memory shows at the start of a window, not at its end.
+        """
+        start, per_window = window * self.window_rows, -(-self.window_rows // self.batch_rows)
+        members = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
+        cut = [members[i : i + self.batch_rows] for i in range(0, len(members), self.batch_rows)]
+        return [(window * per_window + n, tuple(start + i for i in batch)) for n, batch in enumerate(cut)]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Consecutive rows of the input and the batches they form."""
+
+    start: int
+    rows: pa.Table
+    batches: list[Batch]
+
+
+def windows(source: Source, plan: Plan) -> Iterator[Window]:
+    """The windows of a source, in order. One is held at a time."""
+    for number, rows in enumerate(source.windows(plan.window_rows)):
+        yield Window(number * plan.window_rows, rows, plan.batches(number, lengths(rows).tolist()))
+
+
+class Parts:
+    """The folder of one job. Raises UsageError where it holds another job's plan."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        stored = folder / PLAN
+        if stored.exists():
+            found = json.loads(stored.read_text())
+            if found["fingerprint"] != plan.fingerprint:
+                changed = sorted(k for k, v in plan.identity.items() if found["identity"].get(k) != v)
+                raise UsageError(
+                    f"{folder} holds another job, {found['fingerprint']}; this one is {plan.fingerprint} "
+                    f"(different: {', '.join(changed)}). Choose another run folder, or remove that one."
+                )
+        else:
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            text = json.dumps(asdict(plan))
+            _write_whole(stored, lambda tmp: tmp.write_text(text))
+        for leftover in (folder / "parts").glob("*.tmp"):
+            leftover.unlink()  # cut short by a kill
+
+    def path(self, index: int) -> Path:
+        return self.folder / "parts" / f"part-{index:06d}.parquet"
+
+    def is_done(self, batch: Batch) -> bool:
+        return self.path(batch[0]).exists()
+
+    def write(self, batch: Batch, table: pa.Table) -> None:
+        """Store a finished batch, whole or not at all."""
+        _write_whole(self.path(batch[0]), lambda tmp: pq.write_table(table, tmp, compression="zstd"))
+
+    def read(self, batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
+        """One part, its rows in batch order. Raises IntegrityError where it is not what was planned."""
+        path = self.path(batch[0])
+        try:
+            table = pq.read_table(path, columns=[POSITION, *columns] if columns is not None else None)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise IntegrityError(f"{path} cannot be read ({error}). {AGAIN}") from error
+        # a row with several targets stands several times, one after another
+        if tuple(position for position, _ in groupby(table[POSITION].to_pylist())) != batch[1]:
+            raise IntegrityError(
+                f"{path} holds {table.num_rows} rows that are not those of batch {batch[0]} of the plan. {AGAIN}"
+            )
+        return table
+
+    def in_input_order(
+        self, source: Source, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Windows of the finished job: the parts' rows in input order, and for each the input's row."""
+        for window in windows(source, self.plan):
+            made = pa.concat_tables([self.read(batch, columns) for batch in window.batches])
+            order = np.argsort(made[POSITION].to_numpy(), kind="stable")
+            made = made.take(order)
+            yield made, window.rows.take(made[POSITION].to_numpy() - window.start)
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    tmp = path.with_name(path.name + ".tmp")
+    try:
+        write(tmp)
+        with tmp.open("rb") as file:
+            os.fsync(file.fileno())
+        tmp.replace(path)
+    except OSError:  # a full disk: give back what the half-written file took
+        tmp.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)  # the rename itself must survive a power cut, too
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""The engine on a server with the OpenAI completions API."""

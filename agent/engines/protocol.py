@@ -1,0 +1,122 @@
+"""The engine protocol: where samples and log-probabilities come from.
+
+An engine holds a frozen backbone and, optionally, one adapter. `sample` draws completions, `logprobs`
+scores given completions. Prompts are message lists; every engine renders and tokenises them here, with the
+model's own chat template (`agent.engines.tokens`), and its model sees token ids: no second template, no second
+tokenisation. `agent.engines.factory` opens one by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from recast.curate.records import Messages
+
+STOP, LENGTH, PROMPT_TOO_LONG = "stop", "length", "prompt_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn. `temperature` 0 is greedy."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One completion. `token_ids` and `logprobs` (nats) include the end-of-turn token when it was drawn.
+
+    Log-probabilities are those of the untempered model. `finish_reason` is `STOP` (end of turn), `LENGTH` (cut
+    off) or `PROMPT_TOO_LONG`: the prompt left no room in the model, and nothing was drawn.
+    """
+
+    text: str
+    token_ids: list[int]
+    logprobs: list[float]
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Likelihood of a completion and its end of turn under a prompt.
+
+    `nll` is the mean of -log p per token (nats), `entropy` the mean of the model's entropy at the same
+    positions, `excess` the sum over tokens of (-log p - entropy): 0 in expectation on own samples. `nll` is NaN
+    where prompt and completion are longer than the model; the other two also from engines that show no whole
+    distributions (all but `hf`).
+    """
+
+    nll: float
+    num_tokens: int
+    entropy: float
+    excess: float
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What the agent needs of a model."""
+
+    name: str  # "hf", "vllm", "http"
+    tokenizer: Any
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter sits on the backbone."""
+        ...
+
+    @property
+    def max_length(self) -> int | None:
+        """Most tokens of prompt and completion together, None where nothing says."""
+        ...
+
+    @property
+    def dtype(self) -> str | None:
+        """What it computes in, such as "bfloat16"; None where it cannot tell."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of backbone weights and dtype (16 hex digits), without the adapter."""
+        ...
+
+    def sample(
+        self,
+        prompts: Sequence[Messages],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """Draw `k` completions a prompt. `seeds[i][j]` seeds sample j of prompt i. With or without the adapter.
+
+        Raises ModelError where the adapter is asked of an engine that has none.
+        """
+        ...
+
+    def logprobs(
+        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
+    ) -> list[Score]:
+        """Score `completions[i]` under `prompts[i]`."""
+        ...
+
+
+def uncached(engine: Engine) -> Engine:
+    """The engine past whatever keeps its answers: for a question about what it is now, not what it once said."""
+    return getattr(engine, "uncached", engine)
+
+
+def check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, k: int) -> None:
+    """Raise ValueError unless there is a seed for each of `k` samples of every prompt."""
+    if len(seeds) != num_prompts or any(len(group) != k for group in seeds):
+        found = sorted({len(group) for group in seeds})
+        raise ValueError(f"seeds for {len(seeds)} prompts x {found}, expected {num_prompts} prompts x {k}")
+
+
+def refused(k: int) -> list[Sample]:
+    """The group of a prompt that leaves no room for a completion."""
+    return [Sample("", [], [], PROMPT_TOO_LONG)] * k

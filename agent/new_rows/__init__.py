@@ -1,0 +1,1 @@
+"""Rows that nobody demonstrated: new questions with own solutions, own answers to rehearse."""

@@ -1,0 +1,193 @@
+"""New rows: the parts of a job that makes them, and the version that comes of it.
+
+A part holds a row for every proposal, kept or not, with the reason. Near duplicates can only be seen over the whole
+job, so they are dropped when it is finished: a proposal that is nearly a given text, or nearly an earlier
+proposal, goes. What is left has the decision `generated`, and says in `meta` what it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recast.agent.batches.parts import POSITION, Parts
+from recast.agent.batches.source import Source
+from recast.curate.curation.dedup import DuplicateFinder
+from recast.curate.fingerprint import canonical_json, row_id
+from recast.curate.records import DecisionKind, Messages
+from recast.curate.schema import VERSION_SCHEMA
+
+DUPLICATE, MORE_THAN_ASKED = "duplicate", "more_than_asked"
+GIVEN_TEXTS = 8192  # that near duplicates are looked up by at once
+PART_SCHEMA = pa.schema(
+    [
+        pa.field(POSITION, pa.int64()),
+        pa.field("reason", pa.string()),  # null: kept, unless a near duplicate
+        pa.field("text", pa.string()),  # of the question, which near duplicates are found by
+        *(VERSION_SCHEMA.field(n) for n in ("messages", "completion", "answer", "task", "source", "meta")),
+        *(VERSION_SCHEMA.field(n) for n in ("nll_completion", "num_tokens", "pass_rate", "seed")),
+        pa.field("drawn", pa.int32()),  # completions sampled for it
+        pa.field("drawn_tokens", pa.int64()),
+    ]
+)
+
+
+@dataclass(slots=True)
+class Proposal:
+    """One row that may come to be."""
+
+    position: int
+    text: str = ""
+    messages: Messages = field(default_factory=list)
+    completion: str = ""
+    answer: str | None = None
+    task: str | None = None
+    source: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+    nll: float | None = None
+    num_tokens: int | None = None
+    pass_rate: float | None = None
+    seed: int | None = None
+    drawn: int = 0
+    drawn_tokens: int = 0
+    reason: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in PART_SCHEMA.names if hasattr(self, name)}
+        return {
+            **own,
+            "messages": canonical_json(self.messages),
+            "meta": canonical_json(self.meta),
+            "nll_completion": self.nll,
+        }
+
+
+def part_table(proposals: Sequence[Proposal]) -> pa.Table:
+    return pa.Table.from_pylist([p.record() for p in proposals], schema=PART_SCHEMA)
+
+
+class Count:
+    """Figures over the parts of a job that makes rows."""
+
+    def __init__(self) -> None:
+        self.num_proposals = self.num_candidates = self.num_tokens = 0
+        self.reasons: Counter[str] = Counter()
+
+    def add(self, part: pa.Table) -> None:
+        self.num_proposals += part.num_rows
+        self.num_candidates += pc.sum(part["drawn"]).as_py() or 0
+        self.num_tokens += pc.sum(part["drawn_tokens"]).as_py() or 0
+        self.reasons.update(r for r in part["reason"].to_pylist() if r)
+
+    def progress(self) -> dict[str, int]:
+        return {"kept": self.num_proposals - sum(self.reasons.values())}
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedResult:
+    """A finished job. Rows stream from its parts, in the order of what they were made from."""
+
+    run_dir: Path
+    fingerprint: str
+    num_sources: int  # rows or prompts that went in
+    num_proposals: int
+    num_kept: int
+    reasons: dict[str, int]  # why the others were dropped, commonest first
+    num_candidates: int  # completions sampled, questions included
+    num_tokens: int
+    seconds: dict[str, float]
+    _parts: Parts = field(repr=False)
+    _source: Source = field(repr=False)
+    _kept: frozenset[int] = field(repr=False)  # places among the proposals, in order
+    _constants: dict[str, str | None] = field(repr=False)
+
+    def rows(self) -> pa.RecordBatchReader:
+        """The new version's rows (VERSION_SCHEMA)."""
+        return pa.RecordBatchReader.from_batches(VERSION_SCHEMA, self._row_batches())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain data."""
+        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
+        return {name: getattr(self, name) for name in names} | {"run_dir": str(self.run_dir)}
+
+    def _row_batches(self) -> Iterator[pa.RecordBatch]:
+        place = 0
+        for made, _ in self._parts.in_input_order(self._source):
+            records = []
+            for record in made.to_pylist():
+                if place in self._kept:
+                    records.append(self._row(record))
+                place += 1
+            if records:
+                yield from pa.Table.from_pylist(records, VERSION_SCHEMA).to_batches()
+
+    def _row(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        row = {name: record[name] for name in VERSION_SCHEMA.names if name in record}
+        return {
+            **row,
+            "row_id": row_id(json.loads(record["messages"]), record["completion"]),
+            "target": 0,
+            "demonstration": record["completion"],
+            "decision": DecisionKind.GENERATED.value,
+            "reason": None,
+            "nll_demonstration": record["nll_completion"],
+            **self._constants,
+        }
+
+
+def batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
+    while batch := list(islice(texts, size)):
+        yield batch
+
+
+def finish(
+    parts: Parts,
+    source: Source,
+    count: Count,
+    existing: Iterator[str],
+    *,
+    threshold: float,
+    seconds: Mapping[str, float],
+    constants: dict[str, str | None],
+    most: int | None = None,
+) -> GeneratedResult:
+    """Drop near duplicates of `existing` texts and of earlier proposals, and all beyond `most`."""
+    finder = DuplicateFinder(threshold)
+    for texts in batched(existing, GIVEN_TEXTS):
+        finder.add(texts)
+    reasons, kept, place = Counter(count.reasons), [], 0
+    for made, _ in parts.in_input_order(source, ["text", "reason"]):
+        dropped = made["reason"].to_pylist()
+        open_places = [place + i for i, reason in enumerate(dropped) if reason is None]
+        found = finder.add([t for t, r in zip(made["text"].to_pylist(), dropped, strict=True) if r is None])
+        for new, duplicate in zip(open_places, found, strict=True):
+            if duplicate is not None:
+                reasons[DUPLICATE] += 1
+            elif most is not None and len(kept) == most:
+                reasons[MORE_THAN_ASKED] += 1
+            else:
+                kept.append(new)
+        place += made.num_rows
+    return GeneratedResult(
+        run_dir=parts.folder,
+        fingerprint=parts.plan.fingerprint,
+        num_sources=parts.plan.num_rows,
+        num_proposals=count.num_proposals,
+        num_kept=len(kept),
+        reasons=dict(reasons.most_common()),
+        num_candidates=count.num_candidates,
+        num_tokens=count.num_tokens,
+        seconds={stage: round(s, 3) for stage, s in seconds.items()},
+        _parts=parts,
+        _source=source,
+        _kept=frozenset(kept),
+        _constants={**constants, "run_id": parts.plan.fingerprint},
+    )

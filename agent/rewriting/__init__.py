@@ -1,0 +1,1 @@
+"""The rewriting job: generate, verify, repair, choose, else keep the expert."""

@@ -1,0 +1,387 @@
+"""One batch of a rewriting job, from prompts to decisions: sample, verify, repair, score, choose.
+
+What is sampled, how often, and what counts as accepted is the `Method`; the published ones are in
+`agent.rewriting.methods`. Owns the isolation of failures: a row that raises is data (reason `error`), an engine that
+fails on everything stops the job. Knows no files (`agent.batches.parts`) and no selection rule
+(`agent.rewriting.choice`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any, TypeVar
+
+import numpy as np
+
+from recast.agent.batches.gating import GateJob
+from recast.agent.batches.pipeline import Steps
+from recast.agent.engines.embedding import Embed, unit_rows
+from recast.agent.engines.protocol import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score, uncached
+from recast.agent.prompts import templates
+from recast.agent.rewriting.choice import (
+    ERROR,
+    TOO_LONG_TO_SCORE,
+    Alignment,
+    aligned,
+    distinct,
+    failure_message,
+    fallback_reason,
+    spread,
+)
+from recast.agent.rewriting.triage import cause_of
+from recast.curate.fingerprint import seed_of
+from recast.curate.records import Candidate, Decision, DecisionKind, Messages, Verdict
+
+CANARY: Messages = [{"role": "user", "content": "Hello"}]
+ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
+STAGES = ("generate", "score", "choose")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Row:
+    """One input row at work, and what has been found out about it."""
+
+    position: int  # in the input
+    row_id: str
+    target: int
+    messages: Messages
+    demonstration: str
+    answer: str | None
+    task: str | None
+    candidates: list[Candidate] = field(default_factory=list)
+    states: dict[str, np.ndarray] = field(default_factory=dict)  # by text, of length 1
+    fault: str | None = (
+        None  # a reason of `agent.rewriting.choice` why nothing was decided about its candidates
+    )
+    error: str | None = None  # what was raised
+    cause: str | None = None  # of its fallback, see `agent.rewriting.triage`
+    demonstration_score: Score | None = None
+    nll_self: float | None = None  # mean NLL of the backbone's own samples
+
+    @property
+    def accepted(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.verdict.accepted]
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Accepted share of the first attempt's candidates."""
+        first = [c for c in self.candidates if c.attempt == 0]
+        return sum(c.verdict.accepted for c in first) / len(first) if first else None
+
+    def fail(self, error: Exception) -> None:
+        self.fault, self.error = ERROR, f"{type(error).__name__}: {error}"[:500]
+
+    def for_gate(self) -> dict[str, Any]:
+        return {
+            "row_id": self.row_id,
+            "target": self.target,
+            "messages": self.messages,
+            "demonstration": self.demonstration,
+            "answer": self.answer,
+            "task": self.task,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One round over the rows of which nothing is accepted yet. `given`: texts that need no sampling."""
+
+    template: str  # id of the prompt
+    prompt: Callable[[Row], Messages]
+    k: int
+    sampling: Sampling
+    adapter: bool = False
+    given: Callable[[Row], str] | None = None
+
+
+Accept = Callable[[Engine, list[tuple[Row, Sample, Verdict]]], list[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How rewrites come about. `accept` turns the gate's verdicts into the method's; None: they stand."""
+
+    name: str
+    attempts: tuple[Attempt, ...]
+    accept: Accept | None = None
+    first_wins: bool = False  # keep the first accepted candidate, not the best aligned
+    repairs_from: int = 1  # attempts from this one on are repairs
+
+    @property
+    def most_candidates(self) -> int:
+        """Candidates of a row that fails to the end."""
+        return sum(a.k for a in self.attempts if a.given is None)
+
+
+def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool) -> Method:
+    """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
+
+    def repair(row: Row) -> Messages:
+        return templates.repair(row.messages, row.demonstration, failure_message(row.candidates))
+
+    def rewrite(row: Row) -> Messages:
+        return templates.rewrite(row.messages, row.demonstration)
+
+    first = Attempt(templates.REWRITE_ID, rewrite, k, sampling, adapter)
+    return Method("agent", (first, *[Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)] * repairs))
+
+
+class Worker:
+    """Works batches of rows. `seconds` adds up what each stage took of the engine's time."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        method: Method,
+        *,
+        seed: int,
+        targets: int = 1,
+        tie_nats: float = 0.05,
+        alignment: Alignment,
+        own_samples: int = 0,
+        score: bool = True,
+        states: bool = False,
+        embed: Embed | None = None,
+    ) -> None:
+        """`states` embeds texts by the hidden states of their scoring pass, `embed` by what it is."""
+        self.engine, self.method, self.seed = engine, method, seed
+        self.targets, self.tie_nats = targets, tie_nats
+        self.alignment: Alignment = alignment
+        self.own_samples = own_samples
+        self.score, self.states, self.embed = score, states, embed
+        self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+
+    def run(self, rows: list[Row]) -> Steps[list[list[Decision]]]:
+        """Fill `rows` with candidates and scores, and return the decisions of each, in order."""
+        for number, attempt in enumerate(self.method.attempts):
+            tried = [row for row in rows if row.fault is None and not row.accepted]
+            if tried:
+                yield from self._attempt(tried, attempt, number)
+        if self.score:
+            self._score([row for row in rows if row.fault is None])
+        if self.own_samples:
+            self._measure_own([row for row in rows if row.fault is None])
+        with self.timed("choose"):
+            decisions = self._decide(rows)
+        fallen = [r for r, (d, *_) in zip(rows, decisions, strict=True) if d.reason]
+        if fallen:
+            judged = [r for r in fallen if r.fault is None]
+            found: list[Verdict] = yield GateJob(
+                [r.for_gate() for r in judged], [r.demonstration for r in judged], ["stop"] * len(judged)
+            )
+            of_demonstration = {r.position: v for r, v in zip(judged, found, strict=True)}
+            for row in fallen:
+                reason = row.fault or fallback_reason(row.candidates)
+                row.cause = cause_of(reason, row.candidates, of_demonstration.get(row.position))
+        return decisions
+
+    def _attempt(self, rows: list[Row], attempt: Attempt, number: int) -> Steps[None]:
+        """Sample a group for every row and verify it; a row that raises keeps the error."""
+        k = attempt.k
+        seeds = [[seed_of(self.seed, r.row_id, r.target, j, number) for j in range(k)] for r in rows]
+        if attempt.given is not None:
+            groups: list[Any] = [[Sample(attempt.given(r), [], [], "stop")] for r in rows]
+        else:
+            asked = [attempt.prompt(row) for row in rows]
+            groups = self.sample(asked, k, attempt.sampling, seeds, adapter=attempt.adapter)
+        drawn: list[tuple[Row, int, Sample, int]] = []
+        for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
+            if isinstance(group, Exception):
+                row.fail(group)
+            elif all(sample.finish_reason == PROMPT_TOO_LONG for sample in group):
+                if not row.candidates:  # a repair prompt is longer than the first one
+                    row.fault = PROMPT_TOO_LONG
+            else:
+                drawn.extend((row, j, s, group_seeds[j]) for j, s in enumerate(group))
+        verdicts: list[Verdict] = yield GateJob(
+            [row.for_gate() for row, *_ in drawn],
+            [sample.text for _, _, sample, _ in drawn],
+            [sample.finish_reason for _, _, sample, _ in drawn],
+        )
+        judged = verdicts
+        if self.method.accept is not None and drawn:
+            with self.timed("score"):
+                triples = [(row, s, v) for (row, _, s, _), v in zip(drawn, verdicts, strict=True)]
+                judged = self.method.accept(self.engine, triples)
+        for (row, j, sample, seed), gated, verdict in zip(drawn, verdicts, judged, strict=True):
+            row.candidates.append(
+                Candidate(
+                    row_id=row.row_id,
+                    target=row.target,
+                    k=j,
+                    attempt=number,
+                    text=sample.text,
+                    num_tokens=len(sample.token_ids),
+                    finish_reason=sample.finish_reason,
+                    seed=seed,
+                    verdict=verdict,
+                    # the gate's own word, where the method has another rule: methods are compared by it
+                    scores={} if judged is verdicts else {"gate": float(gated.accepted)},
+                )
+            )
+
+    def sample(
+        self, asked: list[Messages], k: int, sampling: Sampling, seeds: list[list[int]], *, adapter: bool
+    ) -> list[list[Sample] | Exception]:
+        """A group for every prompt, or what it raised."""
+
+        def sample(chosen: Sequence[int]) -> list[list[Sample]]:
+            return self.engine.sample(
+                [asked[i] for i in chosen], k, sampling, seeds=[seeds[i] for i in chosen], adapter=adapter
+            )
+
+        def probe() -> None:
+            canary(self.engine, sampling, adapter=adapter)
+
+        with self.timed("generate"):
+            return each(sample, len(asked), probe)
+
+    def _score(self, rows: list[Row]) -> None:
+        """Score demonstrations and accepted candidates under the QA prompt, adapter off."""
+        texts = [[row.demonstration, *dict.fromkeys(c.text for c in row.accepted)] for row in rows]
+
+        def score(chosen: Sequence[int]) -> list[tuple[list[Score], list[np.ndarray] | None]]:
+            flat = [(rows[i].messages, text) for i in chosen for text in texts[i]]
+            asked, told = [m for m, _ in flat], [t for _, t in flat]
+            vectors: Any = None
+            if self.states:
+                scores, pooled = self.engine.score(asked, told, adapter=False, embed=True)  # type: ignore[attr-defined]
+                vectors = iter(unit_rows(pooled))
+            else:
+                scores = self.engine.logprobs(asked, told, adapter=False)
+            scores = iter(scores)
+            return [
+                (
+                    [next(scores) for _ in texts[i]],
+                    [next(vectors) for _ in texts[i]] if vectors is not None else None,
+                )
+                for i in chosen
+            ]
+
+        def probe() -> None:
+            uncached(self.engine).logprobs([CANARY], ["Hello"], adapter=False)
+
+        with self.timed("score"):
+            scored = each(score, len(rows), probe)
+        for row, row_texts, found in zip(rows, texts, scored, strict=True):
+            if isinstance(found, Exception):
+                row.fail(found)
+                continue
+            scores, vectors = found
+            # an engine scores what is longer than its model as NaN
+            row.demonstration_score = None if math.isnan(scores[0].nll) else scores[0]
+            by_text = {text: s for text, s in zip(row_texts, scores, strict=True) if not math.isnan(s.nll)}
+            row.candidates = [_with_score(c, by_text.get(c.text)) for c in row.candidates]
+            if vectors is not None:
+                row.states = dict(zip(row_texts, vectors, strict=True))
+            if row.accepted and all(c.nll is None for c in row.accepted):
+                row.fault = TOO_LONG_TO_SCORE
+
+    def _measure_own(self, rows: list[Row]) -> None:
+        """`nll_self`: what the backbone's own answers to the plain question cost it, from its distribution."""
+        k = self.own_samples
+        seeds = [[seed_of(self.seed, "own", row.row_id, row.target, i) for i in range(k)] for row in rows]
+        plain = replace(self.method.attempts[0].sampling, temperature=1.0, top_p=1.0)
+        groups = self.sample([row.messages for row in rows], k, plain, seeds, adapter=False)
+        for row, group in zip(rows, groups, strict=True):
+            drawn = [] if isinstance(group, Exception) else [s.logprobs for s in group if s.logprobs]
+            row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
+
+    def _decide(self, rows: list[Row]) -> list[list[Decision]]:
+        tied = [self._tied(row) if row.fault is None else [] for row in rows]
+        self._embed_texts(rows, tied)
+        chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
+        decisions = []
+        for row, candidates in zip(rows, tied, strict=True):
+            if not candidates:
+                reason = row.fault or fallback_reason(row.candidates)
+                fallback = Decision(row.row_id, row.target, row.demonstration, DecisionKind.FALLBACK, reason)
+                decisions.append([fallback])
+                continue
+            kept = candidates[: self.targets]
+            if row.states:
+                embeddings_CD = np.stack([row.states[c.text] for c in candidates])
+                picked = spread(embeddings_CD, chosen, self.targets)
+                kept = [candidates[i] for i in picked]
+                chosen.extend(embeddings_CD[picked])
+            decisions.append([self._decision(row, row.target + i, c) for i, c in enumerate(kept)])
+        return decisions
+
+    def _tied(self, row: Row) -> list[Candidate]:
+        """The accepted candidates that may be kept, best first."""
+        if self.method.first_wins:
+            return distinct(row.accepted)[: self.targets]
+        if not self.score:
+            return distinct(row.accepted)
+        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats, self.alignment)
+
+    def _decision(self, row: Row, target: int, kept: Candidate) -> Decision:
+        kind = DecisionKind.REPAIR if kept.attempt >= self.method.repairs_from else DecisionKind.REWRITE
+        return Decision(row.row_id, target, kept.text, kind, candidate=kept)
+
+    def _embed_texts(self, rows: list[Row], tied: list[list[Candidate]]) -> None:
+        """Embed all texts that may be kept, in one call, unless scoring has; nothing where there is no tie."""
+        if self.embed is None or all(len(candidates) < 2 for candidates in tied):
+            return
+        texts = list(dict.fromkeys(c.text for candidates in tied for c in candidates))
+        vectors = dict(zip(texts, self.embed(texts), strict=True))
+        for row, candidates in zip(rows, tied, strict=True):
+            row.states = {c.text: vectors[c.text] for c in candidates}
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the block's seconds to `stage`."""
+        started = monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += monotonic() - started
+
+
+def canary(engine: Engine, sampling: Sampling = ONE_TOKEN, *, adapter: bool = False) -> None:
+    """Ask for one token, past any cache. Raises what the engine raises: then it is dead, and the rows are not bad."""
+    one = replace(sampling, max_tokens=1)
+    uncached(engine).sample([CANARY], 1, one, seeds=[[0]], adapter=adapter)
+
+
+def each(
+    call: Callable[[Sequence[int]], list[T]], num: int, probe: Callable[[], None]
+) -> list[T | Exception]:
+    """Call for all indices at once; where that raises, for each alone, with the exception as its result.
+
+    If every single one raises, `probe` asks the engine for the least it must be able to do: if it cannot do that
+    either, the failure is the engine's and rises; else it is the rows'.
+    """
+    if not num:
+        return []
+    try:
+        return list(call(range(num)))
+    except Exception as failure:
+        alone: list[T | Exception] = [_caught(call, i) for i in range(num)]
+        if all(isinstance(result, Exception) for result in alone):
+            try:
+                probe()
+            except Exception:
+                raise failure from None
+        return alone
+
+
+def _with_score(candidate: Candidate, score: Score | None) -> Candidate:
+    if score is None or not candidate.verdict.accepted:
+        return candidate
+    scores = {"entropy": score.entropy, "excess": score.excess, "num_tokens": float(score.num_tokens)}
+    told = {name: value for name, value in scores.items() if not math.isnan(value)}
+    return replace(candidate, nll=score.nll, scores={**candidate.scores, **told})
+
+
+def _caught(call: Callable[[Sequence[int]], list[T]], index: int) -> T | Exception:
+    try:
+        return call([index])[0]
+    except Exception as error:
+        return error

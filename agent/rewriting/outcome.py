@@ -1,0 +1,222 @@
+"""What a rewriting job has come to: the rows of a part, their figures, and the finished result.
+
+A part has a row for every row that came out, with the candidates of an input row beside the first of its targets.
+Sampling and deciding are the business of `agent.rewriting.batch`, the run of a job that of `agent.rewriting.rewrite`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recast.agent.batches.parts import POSITION, Parts
+from recast.agent.batches.source import Source
+from recast.agent.rewriting.batch import Row
+from recast.agent.rewriting.triage import Triage
+from recast.curate import schema
+from recast.curate.records import Decision, DecisionKind, VerdictStatus
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
+
+KINDS = (DecisionKind.REWRITE, DecisionKind.REPAIR, DecisionKind.FALLBACK)
+# What a job decides about a row. The other columns of a version are the input's, or the same for all rows.
+DECIDED = (
+    "target",
+    "completion",
+    "decision",
+    "reason",
+    "nll_demonstration",
+    "nll_completion",
+    "nll_self",
+    "num_tokens",
+    "pass_rate",
+    "template_id",
+    "seed",
+)
+NLL = ("nll_demonstration", "nll_completion", "nll_self")
+PART_SCHEMA = pa.schema(
+    [
+        pa.field(POSITION, pa.int64()),
+        pa.field("row_id", pa.string()),
+        *(VERSION_SCHEMA.field(name) for name in DECIDED),
+        pa.field("cause", pa.string()),  # of a fallback, see agent.rewriting.triage
+        pa.field("error", pa.string()),
+        pa.field("candidates", pa.list_(pa.struct(list(CANDIDATE_SCHEMA)))),
+    ]
+)
+SHOWN_ERRORS = 100
+"""Errors whose text a result holds; their number is exact, and the parts hold all."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """A finished job. Rows and candidates stream from its parts, in the input's row order."""
+
+    run_dir: Path
+    fingerprint: str
+    method: str
+    prompts: tuple[str, ...]  # ids of the prompts, by the attempt that a candidate is of
+    alignment: str  # what the kept candidate is least in: excess, nll, or none where the first one is kept
+    embedding: str  # what ties were broken by: backbone, none, or the name of a model
+    num_rows: int  # that went in
+    num_targets: int  # that came out: more where a row has several targets
+    counts: dict[str, int]  # decision -> rows that came out: rewrite, repair, fallback
+    reasons: dict[str, int]  # reason -> fallback rows, commonest first
+    causes: list[dict[str, Any]]  # of the fallbacks, see agent.rewriting.triage
+    num_errors: int
+    errors: dict[str, str]  # row_id -> what was raised, the first of them
+    num_candidates: int
+    num_accepted: int
+    num_gate_accepted: int  # by the gate, where the method accepts by a rule of its own
+    num_tokens: int  # sampled for candidates
+    nll_demonstration: float | None  # means over rows, nats per token
+    nll_completion: float | None  # of what the new version reads, fallbacks included
+    nll_self: float | None
+    part_bytes: int
+    num_found: int  # rows that earlier calls had finished
+    seconds: dict[str, float]  # of this call, by stage; `gate` and `write` run beside the others
+    _parts: Parts = field(repr=False)
+    _source: Source = field(repr=False)
+    _constants: dict[str, str | None] = field(repr=False)  # provenance columns, the same for all rows
+
+    def rows(self) -> pa.RecordBatchReader:
+        """The new version's rows (VERSION_SCHEMA)."""
+        return pa.RecordBatchReader.from_batches(VERSION_SCHEMA, self._row_batches())
+
+    def candidates(self) -> pa.RecordBatchReader:
+        """Every candidate, chosen or not (CANDIDATE_SCHEMA)."""
+        return pa.RecordBatchReader.from_batches(CANDIDATE_SCHEMA, self._candidate_batches())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain data."""
+        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
+        return {name: getattr(self, name) for name in names} | {"run_dir": str(self.run_dir)}
+
+    def _row_batches(self) -> Iterator[pa.RecordBatch]:
+        for made, source in self._parts.in_input_order(self._source, DECIDED):
+            columns = []
+            for name, kind in zip(VERSION_SCHEMA.names, VERSION_SCHEMA.types, strict=True):
+                if name in self._constants:
+                    columns.append(pa.repeat(pa.scalar(self._constants[name], kind), made.num_rows))
+                else:
+                    columns.append((made if name in DECIDED else source)[name])
+            yield from pa.table(columns, schema=VERSION_SCHEMA).combine_chunks().to_batches()
+
+    def _candidate_batches(self) -> Iterator[pa.RecordBatch]:
+        for made, _ in self._parts.in_input_order(self._source, ["candidates"]):
+            structs = pc.list_flatten(made["candidates"].combine_chunks())
+            yield pa.RecordBatch.from_arrays(structs.flatten(), schema=CANDIDATE_SCHEMA)
+
+
+class Tally:
+    """Figures over the parts, in one pass and constant memory."""
+
+    def __init__(self) -> None:
+        self.num_rows = self.num_targets = self.num_errors = 0
+        self.num_candidates = self.num_accepted = self.num_gate_accepted = self.num_tokens = 0
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.triage = Triage()
+        self.errors: dict[str, str] = {}
+        self.nll = {name: [0.0, 0] for name in NLL}  # sum and number
+
+    def add(self, part: pa.Table) -> None:
+        self.num_targets += part.num_rows
+        self.num_rows += pc.count_distinct(part[POSITION]).as_py()
+        self.counts.update(part["decision"].to_pylist())
+        fallbacks = part.filter(pc.equal(part["decision"], DecisionKind.FALLBACK.value))
+        self.reasons.update(fallbacks["reason"].to_pylist())
+        self.triage.add(fallbacks["cause"].to_pylist(), fallbacks["row_id"].to_pylist())
+        failed = part.filter(pc.is_valid(part["error"]))
+        self.num_errors += failed.num_rows
+        for row_id, error in zip(failed["row_id"].to_pylist(), failed["error"].to_pylist(), strict=True):
+            if len(self.errors) < SHOWN_ERRORS:
+                self.errors[row_id] = error
+        for name, total in self.nll.items():
+            total[0] += pc.sum(part[name].cast(pa.float64())).as_py() or 0.0
+            total[1] += part.num_rows - part[name].null_count
+        candidates = pc.list_flatten(part["candidates"].combine_chunks())
+        self.num_candidates += len(candidates)
+        self.num_tokens += pc.sum(pc.struct_field(candidates, "num_tokens")).as_py() or 0
+        accepted = pc.equal(pc.struct_field(candidates, "status"), VerdictStatus.ACCEPTED.value)
+        num_accepted = pc.sum(accepted).as_py() or 0
+        self.num_accepted += num_accepted
+        by_gate = [json.loads(s).get("gate") for s in pc.struct_field(candidates, "scores").to_pylist()]
+        other_rule = [g for g in by_gate if g is not None]
+        self.num_gate_accepted += int(sum(other_rule)) if other_rule else num_accepted
+
+    def progress(self) -> dict[str, int]:
+        return {kind.value: self.counts[kind] for kind in KINDS}
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "num_rows": self.num_rows,
+            "num_targets": self.num_targets,
+            "counts": {kind.value: self.counts[kind] for kind in KINDS},
+            "reasons": dict(self.reasons.most_common()),
+            "causes": self.triage.to_list(),
+            "num_errors": self.num_errors,
+            "errors": self.errors,
+            "num_candidates": self.num_candidates,
+            "num_accepted": self.num_accepted,
+            "num_gate_accepted": self.num_gate_accepted,
+            "num_tokens": self.num_tokens,
+            **{name: total / num if num else None for name, (total, num) in self.nll.items()},
+        }
+
+
+def part_table(
+    rows: Sequence[Row], decisions: Sequence[Sequence[Decision]], prompts: Sequence[str]
+) -> pa.Table:
+    """The part of a batch: a row for every decision, a row's candidates beside the first of them.
+
+    `prompts` are the ids of the prompts, by attempt.
+    """
+    pairs = [(row, decision) for row, made in zip(rows, decisions, strict=True) for decision in made]
+    firsts = {id(made[0]) for made in decisions}
+    chosen = [d.candidate for _, d in pairs if d.candidate]
+    candidates = schema.candidate_table(
+        (c for row in rows for c in row.candidates),
+        chosen=[(c.row_id, c.target, c.k, c.attempt) for c in chosen],
+    )
+    sizes = [len(row.candidates) if id(decision) in firsts else 0 for row, decision in pairs]
+    structs = pa.StructArray.from_arrays(
+        [column.combine_chunks() for column in candidates.columns], fields=list(CANDIDATE_SCHEMA)
+    )
+    records = [_record(row, decision, prompts) for row, decision in pairs]
+    columns = {name: [record[name] for record in records] for name in PART_SCHEMA.names[:-1]}
+    arrays = [pa.array(values, PART_SCHEMA.field(name).type) for name, values in columns.items()]
+    offsets = np.cumsum([0, *sizes], dtype=np.int32)
+    return pa.Table.from_arrays([*arrays, pa.ListArray.from_arrays(offsets, structs)], schema=PART_SCHEMA)
+
+
+def _record(row: Row, decision: Decision, prompts: Sequence[str]) -> dict[str, Any]:
+    kept, expert = decision.candidate, row.demonstration_score
+    if kept is None:
+        nll, num_tokens = (expert.nll, expert.num_tokens) if expert else (None, None)
+    else:
+        nll, num_tokens = kept.nll, int(kept.scores.get("num_tokens", kept.num_tokens))
+    return {
+        POSITION: row.position,
+        "row_id": row.row_id,
+        "target": decision.target,
+        "completion": decision.completion,
+        "decision": decision.decision.value,
+        "reason": decision.reason or None,
+        "nll_demonstration": expert.nll if expert else None,
+        "nll_completion": nll,
+        "nll_self": row.nll_self,
+        "num_tokens": num_tokens,
+        "pass_rate": row.pass_rate,
+        "template_id": prompts[kept.attempt] if kept else None,  # no prompt made an expert's text
+        "seed": kept.seed if kept else None,
+        "cause": row.cause if decision.decision is DecisionKind.FALLBACK else None,
+        "error": row.error,
+    }

@@ -1,0 +1,278 @@
+"""The rewriting job: generate K candidates, verify, repair, choose by alignment, else keep the expert.
+
+    candidates ~ agent(. | rewriting prompt)  ->  gate  ->  scores under the QA prompt, adapter off  ->  choice
+
+A row without an accepted candidate keeps its demonstration, with the reason. Rows are worked in batches
+(`agent.rewriting.batch`) that take turns at the engine (`agent.batches.pipeline`), one Parquet part each
+(`agent.batches.parts`), and every sample has a seed of its own, so a job killed at any moment goes on and, with the hf
+engine, ends in the same bytes as one that was not. A job holds one window of its input, whatever its size. This module
+commits no versions and knows no store.
+
+    result = rewrite(rows, engine, gate, RewriteConfig(candidates=4), "runs/1", agent_id="...")
+    store.commit(result.rows(), "gsm8k-rewrites", candidates=result.candidates())
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from recast.agent.batches.gating import Gate
+from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.batches.parts import Batch, Parts, Plan, Window
+from recast.agent.batches.pipeline import Steps
+from recast.agent.batches.source import Source
+from recast.agent.engines.embedding import Embed, backbone_embedder, sentence_embedder
+from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.prompts import templates
+from recast.agent.rewriting.batch import Method, Row, Worker, rewriting
+from recast.agent.rewriting.choice import Alignment
+from recast.agent.rewriting.outcome import PART_SCHEMA, RewriteResult, Tally, part_table
+from recast.curate.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from recast.agent.engines.hf.engine import HFEngine
+
+# What a sample depends on: the rows' part of the job's identity.
+READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
+
+
+class RewriteConfig(BaseModel):
+    """How rewrites are sampled and chosen. All of it is part of the job's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidates: int = Field(4, ge=1)
+    """Candidates a row (K)."""
+    temperature: float = Field(1.0, ge=0)
+    """Sampling temperature. 0 is greedy and needs `candidates: 1`."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of the sampling distribution."""
+    max_tokens: int = Field(512, ge=1)
+    """Longest candidate in tokens; one that is cut there is rejected by the gate."""
+    repairs: int = Field(0, ge=0)
+    """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
+    targets: int = Field(1, ge=1)
+    """Rewrites kept a row at most, each unlike the others; the second and further ones have targets 1, 2, ..."""
+    alignment: Literal["auto", "excess", "nll"] = "auto"
+    """What the best aligned candidate is least in: `excess` surprisal, or mean `nll`, which prefers predictable padding
+    (`agent.rewriting.choice`). `auto`: `excess` where the engine tells entropies (hf), else `nll`."""
+    tie_nats: float = Field(0.05, ge=0)
+    """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
+    scoring: bool = True
+    """Measure NLLs under the backbone. Without them all accepted candidates count as equally well aligned, and the
+    first is kept where nothing embeds them (`embedding`): for servers that return no log-probabilities of given text,
+    with which an agent cannot be used at all (`agent.engines.probe`)."""
+    embedding: str = "auto"
+    """What texts are compared by within a tie: `backbone` (its mean hidden state while scoring), `none` (the
+    likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows
+    hidden states, else `none`."""
+    accept: Literal["own", "gate"] = "own"
+    """For methods with a rule of their own (`--method`): accept by it, or by the gate."""
+    own_samples: int = Field(0, ge=0)
+    """The backbone's own answers a row, scored for `nll_self`. They cost as much as candidates."""
+    batch_rows: int = Field(64, ge=1)
+    """Rows a batch: the unit that is redone after a kill."""
+    window_rows: int = Field(4096, ge=1)
+    """Rows among which batches of like length are formed, and which are held to restore the order."""
+    seed: int = 0
+    """Root of every sample's seed."""
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(self.temperature, self.top_p, self.max_tokens)
+
+
+def rewrite(
+    rows: Any,
+    engine: Engine,
+    gate: Gate,
+    config: RewriteConfig,
+    run_dir: str | Path,
+    *,
+    method: Method | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    embed: Embed | None = None,
+    agent_id: str | None = None,
+    budget: Budget = UNLIMITED,
+    beside: bool | None = None,
+) -> RewriteResult:
+    """Rewrite `rows`, at most `limit` of them, and return the finished job; `run_dir` keeps its parts.
+
+    `rows` is a snapshot of a store, or whatever a store commits (`agent.batches.source`), with `row_id`, `messages` and
+    `demonstration`. Candidates come from the engine's adapter if it has one, and then `agent_id` says which;
+    otherwise from the bare backbone. `method` replaces this project's (`agent.rewriting.methods` has the published
+    ones). The same call on a `run_dir` that holds part of the job does only what is missing. `progress` gets
+    `{"done", "total", "rewrite", "repair", "fallback", "seconds"}` after every batch. `embed` replaces what
+    `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
+    Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
+    """
+    if config.temperature == 0 and config.candidates > 1:
+        raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
+    adapter = bool(getattr(engine, "has_adapter", False))
+    if adapter and not agent_id:
+        raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
+    if method is not None and adapter:
+        raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
+    method = method or rewriting(config.candidates, config.sampling, repairs=config.repairs, adapter=adapter)
+    source = Source.of(rows, limit)
+    plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
+    parts = Parts(Path(run_dir), plan)
+    _refuse_a_budget_of_no_batch(budget, parts, method)
+    by = alignment(engine, config, method)
+    states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
+    worker = Worker(
+        engine,
+        method,
+        seed=config.seed,
+        targets=config.targets,
+        tie_nats=config.tie_nats,
+        alignment=by or "nll",
+        own_samples=config.own_samples,
+        score=config.scoring,
+        states=states,
+        embed=embed,
+    )
+    asked_with = tuple(attempt.template for attempt in method.attempts)
+    tally = Tally()
+
+    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
+        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
+        decisions = yield from worker.run(at_work)
+        return lambda: part_table(at_work, decisions, asked_with)
+
+    work = Work(steps, tally.add, tally.progress, lambda: tally.num_candidates, method.most_candidates)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    started = time.monotonic()
+    job.run()
+    # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
+    assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
+    return RewriteResult(
+        run_dir=Path(run_dir),
+        fingerprint=plan.fingerprint,
+        method=method.name,
+        prompts=asked_with,
+        alignment=by or "none",
+        embedding=embedding,
+        **tally.figures(),
+        part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
+        seconds={
+            stage: round(s, 3)
+            for stage, s in {**worker.seconds, **job.seconds, "total": time.monotonic() - started}.items()
+        },
+        num_found=job.found,
+        _parts=parts,
+        _source=source,
+        _constants={
+            "agent_id": agent_id if adapter else None,
+            "gate_id": gate.id,
+            "engine": engine.name,
+            "run_id": plan.fingerprint,
+        },
+    )
+
+
+def _refuse_a_budget_of_no_batch(budget: Budget, parts: Parts, method: Method) -> None:
+    """A batch is not cut to the budget: its rows are chosen together, so a job cut elsewhere ends in other bytes."""
+    limit, plan = budget.max_candidates, parts.plan
+    rows = min(plan.num_rows, plan.batch_rows, plan.window_rows)
+    most = rows * method.most_candidates
+    if limit is None or limit >= most or parts.path(0).exists():
+        return
+    fit = limit // method.most_candidates
+    smaller = f", or make batches smaller with rewrite.batch_rows={fit}" if fit else ""
+    raise UsageError(
+        f"--max-candidates {limit} has no room for one batch: {rows} rows of up to {method.most_candidates} "
+        f"candidates, repairs included, may need {most}. Give --max-candidates {most} or more{smaller}."
+    )
+
+
+def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignment | None:
+    """What `config.alignment` names; None where candidates are not told apart by their scores.
+
+    Raises UsageError where the setting has no effect, or the engine cannot tell the entropies that it asks for.
+    """
+    named = config.alignment != "auto"
+    if method.first_wins or not config.scoring:
+        if named:
+            why = (
+                f"method {method.name} keeps the first accepted candidate"
+                if method.first_wins
+                else "with rewrite.scoring=false nothing is measured to choose by"
+            )
+            raise UsageError(f"rewrite.alignment would have no effect: {why}. Leave it out.")
+        return None
+    tells_entropies = hasattr(engine, "score")
+    if config.alignment == "excess" and not tells_entropies:
+        raise UsageError(
+            f"the engine {engine.name!r} tells no entropies, which excess surprisal needs; set rewrite.alignment to "
+            "`nll`, or use --engine hf."
+        )
+    if config.alignment != "auto":
+        return config.alignment
+    return "excess" if tells_entropies else "nll"
+
+
+def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None, str]:
+    """What `config.embedding` names: by the states of scoring or not, by which callable, and its name.
+
+    Raises UsageError where the engine shows no hidden states and `backbone` asks for them.
+    """
+    shows_states = hasattr(engine, "score")
+    name = config.embedding
+    if name == "auto":
+        name = "backbone" if shows_states else "none"
+    if name == "none":
+        return False, None, name
+    if name != "backbone":
+        return False, sentence_embedder(name), name
+    if not shows_states:
+        raise UsageError(
+            f"the engine {engine.name!r} shows no hidden states to embed texts by; set rewrite.embedding to "
+            "`none` or to a sentence-transformers model."
+        )
+    return config.scoring, None if config.scoring else backbone_embedder(cast("HFEngine", engine)), name
+
+
+def _plan(
+    source: Source, engine: Engine, gate: Gate, config: RewriteConfig, method: Method, agent_id: str | None
+) -> Plan:
+    survey = source.survey(READ)
+    if not survey.num_rows:
+        raise DataError("there are no rows to rewrite: the version is empty.")
+    if config.targets > 1 and survey.highest_target > 0:
+        raise UsageError(
+            f"the version has rows with several targets (up to {survey.highest_target}) already, so targets: "
+            f"{config.targets} has no room. Rewrite the version it was made from, or set targets to 1."
+        )
+    identity = {
+        "rows": survey.digest,
+        "config": config.model_dump(mode="json"),
+        "method": method.name,
+        "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *(a.template for a in method.attempts)],
+        "engine": engine.name,
+        "backbone": engine.fingerprint,
+        "agent_id": agent_id,
+        "gate_id": gate.id,
+        "columns": PART_SCHEMA.names,  # parts that lack one are of another job
+    }
+    return Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
+
+
+def _row(table: pa.Table, position: int, offset: int) -> Row:
+    row = table.select(READ).slice(offset, 1).to_pylist()[0]
+    return Row(
+        position=position,
+        row_id=row["row_id"],
+        target=row["target"],
+        messages=json.loads(row["messages"]),
+        demonstration=row["demonstration"],
+        answer=row["answer"],
+        task=row["task"],
+    )

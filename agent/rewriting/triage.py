@@ -1,0 +1,135 @@
+"""Zero-pass triage: why rows kept their demonstrations, in groups that call for the same next step.
+
+A fallback's reason says which check failed most often. Its cause says what is the matter: the same `wrong_answer`
+is a weak model where candidates disagree and a suspect demonstration where they agree with each other. Pure
+functions over candidates and verdicts; the job keeps one cause a row and counts them (`Triage`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recast.agent.engines.protocol import PROMPT_TOO_LONG
+from recast.agent.rewriting.choice import ERROR, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.curate.answers.extract import equivalent, find_answer
+from recast.curate.records import Candidate, CheckStatus, Verdict
+
+EXAMPLES = 3
+"""Row ids kept of each cause."""
+CONSENSUS = 0.5
+"""Share of all candidates that must agree on one other answer before the demonstration is suspect."""
+
+_OPEN = ("no_reference_answer", "answer_undecided", "ambiguous_answer", "no_answer")
+_TIME = ("timeout", "code_limit")
+_JUDGE = ("unreadable_judge", "judge_undecided", "judged_no")
+_LACKS = ("no_judge", "no_entailment_model", "no_similarity_model", "no_sandbox", "no_tests")
+_FORM = (
+    "too_long",
+    "too_short",
+    "empty",
+    "meta_talk",
+    "refusal",
+    "chat_marker",
+    "open_fence",
+    "script_changed",
+)
+
+_AGAIN = "recast rewrite {source} --as {to}"
+_SHOW = "recast show {source} --row {row}"
+_WHY = "recast why {version} {row}"
+
+CAUSES: dict[str, tuple[str, str]] = {
+    "demonstration_refused": ("the gate refuses the demonstration itself: it is suspect", _SHOW),
+    "demonstration_suspect": ("candidates agree on another answer than the demonstration's", _SHOW),
+    "answer_unparseable": ("no answer can be read or compared; does the data name an answer column?", _WHY),
+    "truncated": ("cut off at the longest length", _AGAIN + "{longer}"),
+    "copied": ("only copies of the demonstration; an agent learns not to", "recast learn {source}{learn}"),
+    "wrong_answer": ("answers differ and are wrong", _AGAIN + "{more}"),
+    "wrong_work": ("right form, wrong steps", _AGAIN + "{repairs}"),
+    "form": ("of the wrong length or form", _AGAIN + "{repairs}"),
+    "judge_strict": ("the judge says no, or cannot be read", _WHY),
+    "timeout": ("a check ran out of time", _WHY),
+    "check_missing": ("a check lacks a model or tool that it asks", "recast doctor"),
+    PROMPT_TOO_LONG: ("question and demonstration leave the model no room", _SHOW),
+    TOO_LONG_TO_SCORE: ("accepted, but too long to score after the question", _SHOW),
+    ERROR: ("something raised", _WHY),
+}
+
+
+def cause_of(reason: str, candidates: Sequence[Candidate], demonstration: Verdict | None) -> str:
+    """The cause of one fallback. `demonstration` is the gate's verdict on the demonstration as a completion."""
+    if reason in (ERROR, PROMPT_TOO_LONG, TOO_LONG_TO_SCORE):
+        return reason
+    if demonstration is not None and any(
+        check.status is CheckStatus.FAIL and check.name != "copy" for check in demonstration.checks
+    ):
+        return "demonstration_refused"
+    if reason == UNVERIFIABLE:
+        open_reasons = Counter(c.verdict.reason for c in candidates if reasons([c])[UNVERIFIABLE])
+        reason = open_reasons.most_common(1)[0][0] if open_reasons else reason
+    if reason == "wrong_answer":
+        return "demonstration_suspect" if agree_elsewhere(candidates) else "wrong_answer"
+    for group, cause in (
+        (_OPEN, "answer_unparseable"),
+        (_TIME, "timeout"),
+        (_JUDGE, "judge_strict"),
+        (_LACKS, "check_missing"),
+        (_FORM, "form"),
+        (("truncated",), "truncated"),
+        (("copy",), "copied"),
+        (("error", "check_error"), ERROR),
+    ):
+        if reason in group:
+            return cause
+    return "wrong_work"
+
+
+def agree_elsewhere(candidates: Sequence[Candidate]) -> bool:
+    """Whether at least two candidates, and `CONSENSUS` of all, give one and the same refused answer."""
+    found = [find_answer(c.text) for c in candidates if c.verdict.reason == "wrong_answer"]
+    texts = [answer.text for answer in found if answer is not None]
+    groups: list[list[str]] = []
+    for text in texts:
+        group = next((g for g in groups if equivalent(g[0], text, symbolic=False)), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(text)
+    largest = max(map(len, groups), default=0)
+    return largest >= 2 and largest >= CONSENSUS * len(candidates)
+
+
+@dataclass(slots=True)
+class Triage:
+    """Causes counted over a job, with a few rows of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, causes: Sequence[str | None], row_ids: Sequence[str]) -> None:
+        for cause, row_id in zip(causes, row_ids, strict=True):
+            if cause is None:
+                continue
+            self.counts[cause] += 1
+            kept = self.examples.setdefault(cause, [])
+            if len(kept) < EXAMPLES:
+                kept.append(row_id)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Commonest first: cause, number of rows, what it means, example rows."""
+        return [
+            {"cause": cause, "rows": rows, "meaning": CAUSES[cause][0], "examples": self.examples[cause]}
+            for cause, rows in self.counts.most_common()
+        ]
+
+
+def next_command(cause: Mapping[str, Any], names: Mapping[str, Any]) -> str:
+    """The command to run next for one entry of `Triage.to_list`.
+
+    `names`: source, version (the new one) and to (its name); and options, each with a leading space: `longer`, `more`
+    and `repairs` are the run's with a larger max_tokens, more candidates, one more repair; `learn` those of learning.
+    """
+    return CAUSES[cause["cause"]][1].format(row=shlex.quote(cause["examples"][0]), **names)

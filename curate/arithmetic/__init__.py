@@ -1,0 +1,1 @@
+"""Every equality that a text states, and whether it is true."""

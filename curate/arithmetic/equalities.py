@@ -1,0 +1,279 @@
+"""The arithmetic that a text states: every equality in it, whether it is true, and the results of its steps.
+
+Notation does not matter: `12 + 5 = 17`, `$x_1 = x_0 + 5 = 19$` with references to earlier results, GSM8K's
+`<<48/2=24>>24`, `\\frac{48}{2} = 24`, `29 species * 7 pairs = 203 pairs`, `20% of 50 is 10`, `b = a + 5  # 19`,
+`12 + 5 -> 17`. Arithmetic is exact (integers and fractions, never floats); a stated result may be rounded
+or cut at its own last digit, and a rounded result that is used again may stand for what it was rounded from.
+
+Three-valued: an equality that holds an unknown name is undecided (`truth is None`). It does not read sentences:
+`Tom has 5 more than 12, so 18` states nothing in this sense, and neither does an inequality.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+
+from recast.curate.arithmetic.fast_path import Equality, plain_sum
+from recast.curate.arithmetic.lexer import Tokens, is_symbol, tokenise
+from recast.curate.arithmetic.parser import Parser, Side
+from recast.curate.arithmetic.segments import segments, states, straight_line
+from recast.curate.arithmetic.truth import left_side, like_terms, truth_of
+from recast.curate.maths.notation import plain
+from recast.curate.maths.numbers import Value, divide, literal
+
+
+def equalities(text: str) -> list[Equality]:
+    """Every arithmetic equality that `text` states, in order."""
+    return list(_analyse(text).equalities)
+
+
+def false_equalities(text: str) -> list[Equality]:
+    return [e for e in _analyse(text).equalities if e.truth is False]
+
+
+def step_results(text: str) -> tuple[Value, ...]:
+    """The results of the steps of `text`, in order and without repeats: stated ones, and the value of every
+    computed assignment (`total = a * b`), so that a program has results although it prints none."""
+    return _analyse(text).results
+
+
+_ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost|estimat\w*)\b", re.I)
+_PROGRAM = re.compile(r"^\s*(?:def |return\b|print\(|import |from \w+ import|while .*:$|for .*:$)", re.M)
+_DOCSTRING = re.compile(r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'')
+
+_LEADING_VERBS = frozenset(
+    (
+        "is are was were equals get gets got gives give has have had makes make so then that total thus "
+        "hence left leaves need needs costs cost"
+    ).split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Analysis:
+    equalities: tuple[Equality, ...]
+    results: tuple[Value, ...]
+
+
+@dataclass(slots=True)
+class _Page:
+    """State while a text is read from top to bottom."""
+
+    program: bool
+    env: dict[str, Value] = field(default_factory=dict)
+    bindings: dict[str, set[Value]] = field(default_factory=dict)
+    rounded: dict[Value, Value] = field(default_factory=dict)
+    results: dict[Value, None] = field(default_factory=dict)
+    unbound: dict[str, Value] = field(default_factory=dict)
+    """Names that the chain being read defines: in `n = n * 3 = 81` the middle still speaks of the old n."""
+
+    def bind(self, name: str, value: Value) -> None:
+        self.env[name] = value
+        self.bindings.setdefault(name, set()).add(value)
+
+    def end_chain(self) -> None:
+        for name, value in self.unbound.items():
+            self.bind(name, value)
+        self.unbound.clear()
+
+
+@lru_cache(maxsize=1024)
+def _analyse(text: str) -> _Analysis:
+    if not states(text) and "equal" not in text and "\\" not in text:
+        return _Analysis((), ())
+    found: list[Equality] = []
+    later: list[_Later] = []
+    program = _PROGRAM.search(text) is not None
+    page = _Page(program)
+    if program:
+        text = straight_line(_DOCSTRING.sub("", text))
+    for segment in segments(plain(text)):
+        simple = plain_sum(segment)
+        if simple is not None:
+            found.append(simple)
+            page.results[simple.result] = None  # type: ignore[index]
+            continue
+        tokens = tokenise(segment)
+        about = _ABOUT.search(segment) is not None
+        for link in _links(tokens, page):
+            equality = _judge(link, tokens, segment, page, about)
+            if link[6]:
+                page.end_chain()
+            if equality is None:
+                continue
+            if equality.truth is None:
+                later.append((len(found), tokens, link[:4], link[4], about))
+            found.append(equality)
+    _second_pass(found, later, page)
+    return _Analysis(tuple(found), tuple(page.results))
+
+
+_Link = tuple[int, int, int, int, str, bool, bool]
+"""Left start and end, right start and end, the relation, whether it is the first and the last of its chain."""
+_Later = tuple[int, Tokens, tuple[int, int, int, int], str, bool]
+"""Place among the equalities found, tokens, span, relation, whether the sentence says `about`."""
+
+
+def _links(tokens: Tokens, page: _Page) -> Iterator[_Link]:
+    """Yield the neighbouring sides of every chain of the segment."""
+    kinds, texts = tokens.kinds, tokens.texts
+    start, count = 0, len(kinds)
+    stops = [
+        i
+        for i in range(count)
+        if kinds[i] == "b" or (kinds[i] == "r" and texts[i] in ("+=", "-=", "*=", "/="))
+    ]
+    for stop in [*stops, count]:
+        if stop < count and kinds[stop] == "r":
+            _augment(tokens, start, stop, page)
+            return
+        arrows = [i for i in range(start, stop) if kinds[i] == "r" and texts[i] in ("=>", "⇒", "->", "→")]
+        equals = [i for i in range(start, stop) if kinds[i] == "r" and texts[i] in ("=", "==", "≈")]
+        if equals and arrows:  # implication: 2x = 10 => x = 5
+            bounds = [start, *arrows, stop]
+        else:
+            bounds = [start, stop]
+            equals = equals or arrows or [i for i in range(start, stop) if kinds[i] == "k"]
+        for a, b in pairwise(bounds):
+            lo = a + 1 if a in arrows and equals is not arrows else a
+            marks = [i for i in equals if lo <= i < b]
+            edges = [lo - 1, *marks, b]
+            for n, mark in enumerate(marks):
+                relation = "is" if kinds[mark] == "k" else texts[mark]
+                yield edges[n] + 1, mark, mark + 1, edges[n + 2], relation, n == 0, n == len(marks) - 1
+        start = stop + 1
+
+
+def _augment(tokens: Tokens, start: int, stop: int, page: _Page) -> None:
+    """`total += 5` in a program."""
+    if stop - start != 1 or tokens.kinds[start] != "w":
+        return
+    name = tokens.texts[start]
+    side = Parser(tokens, page.env, None).parse(stop + 1, len(tokens.kinds))
+    old = page.env.pop(name, None)
+    if side is None or side.value is None or old is None:
+        return
+    operator = tokens.texts[stop][0]
+    value = {"+": old + side.value, "-": old - side.value, "*": old * side.value}.get(operator)
+    value = divide(old, side.value) if value is None else value
+    if value is not None:
+        page.bind(name, value)
+        page.results[value] = None
+
+
+def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) -> Equality | None:
+    """Decide one relation, bind what it defines, and note its result. None where it states no arithmetic."""
+    a, b, c, d, relation, first, last = link
+    parser = Parser(tokens, page.env, None)
+    left, left_start = left_side(tokens, parser, a, b)
+    right = parser.parse(c, d)
+    weak = relation in ("is", "->", "=>", "→", "⇒")
+    if weak and (left is None or right is None or not left.operated or tokens.kinds[c] not in "n("):
+        return None
+    if relation == "is" and b >= 2 and tokens.kinds[b - 1] == "w" and tokens.kinds[b - 2] == "w":
+        return None  # 1/2 priced toy is $6
+    name = _defined_name(tokens, a, b, first)
+    if right is None or (left is None and not right.operated):
+        return None
+    known = page.env.get(name) if name else None
+    shown = right.end if right.operated else right.cut  # the words after a plain result are not part of it
+    text = segment[tokens.starts[left_start if left else a] : tokens.ends[max(c, shown - 1)]].strip()
+    if name is not None:
+        return _define(name, known, right, tokens, (a, b, c, d), page, about, text, relation, last)
+    if left is None:
+        return Equality(text, None, right.value, None, True, None)
+    if not left.operated and not right.operated and (left.value is None or right.value is None):
+        return None
+    label = (
+        left_start > a and not left.operated and tokens.texts[left_start - 1].lower() not in _LEADING_VERBS
+        and tokens.kinds[left_start - 1] != "("
+    )  # fmt: skip
+    if label and first:
+        if right.operated and right.value is not None and last:
+            page.results[right.value] = None
+        return None
+    truth = truth_of(
+        left, right, tokens, (left_start, b, c, d), page.env, page.rounded, about or relation == "≈", weak
+    )
+    if truth is None and (left.value is None or right.value is None):
+        truth = like_terms(tokens, left_start, c, max(c, right.end))
+    computed = left.operated or right.operated
+    stated = right.value if not right.operated or left.operated else left.value
+    if computed and stated is not None and truth is not False and (truth or not right.operated):
+        page.results[stated] = None
+        if truth and left.value is not None and right.value is not None and left.value != right.value:
+            page.rounded[stated] = left.value if stated == right.value else right.value
+    operands = _literals(tokens, left_start, b) if left.operated else ()
+    if right.operated and last:
+        operands += _literals(tokens, c, right.end)
+    return Equality(text, left.value, right.value, truth, computed, stated if computed else None, operands)
+
+
+def _literals(tokens: Tokens, start: int, end: int) -> tuple[Value, ...]:
+    """The numbers written between two tokens."""
+    values = (literal(tokens.texts[i])[0] for i in range(start, end) if tokens.kinds[i] == "n")
+    return tuple(value for value in values if value is not None)
+
+
+def _defined_name(tokens: Tokens, a: int, b: int, first: bool) -> str | None:
+    """The name that stands alone, or as the last symbol after prose, left of a relation."""
+    if b <= a or tokens.kinds[b - 1] != "w":
+        return None
+    if b - a == 1:
+        return tokens.texts[b - 1] if first else None
+    prose = all(kind in "wk" for kind in tokens.kinds[a : b - 1]) if first else tokens.kinds[b - 2] in "wk"
+    return tokens.texts[b - 1] if prose and is_symbol(tokens.texts[b - 1]) else None
+
+
+def _define(
+    name: str, known: Value | None, right: Side, tokens: Tokens, span: tuple[int, int, int, int],
+    page: _Page, about: bool, text: str, relation: str, last: bool,
+) -> Equality | None:  # fmt: skip
+    """`x_1 = ...`: bind the name. Saying another number of a subscripted name than before is a false equality."""
+    if right.value is None:
+        if right.operated:
+            page.env.pop(name, None)
+            return Equality(text, None, None, None, True, None)
+        return None
+    restated = known is not None and not right.operated and last and not page.program and relation != "=="
+    if restated and known is not None and is_symbol(name) and len(name) > 1:
+        side = Side(known, 0, False, False, False, "", -1, 0, 1, 0)
+        truth = truth_of(side, right, tokens, span, page.env, page.rounded, about, False)
+        return Equality(text, known, right.value, truth, False, None)
+    page.unbound[name] = right.value
+    if right.operated and last:
+        page.results[right.value] = None
+    if not (right.operated and last):
+        return None
+    operands = _literals(tokens, span[2], right.end)
+    return Equality(text, right.value, right.value, True, True, right.value, operands)
+
+
+def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> None:
+    """Decide equations such as `2x = 10` by the one value that the text goes on to give to x."""
+    once = {
+        name: next(iter(values))
+        for name, values in page.bindings.items()
+        if len(values) == 1 and is_symbol(name)
+    }
+    if not once:
+        return
+    for index, tokens, (a, b, c, d), relation, about in later:
+        names = [
+            t for k, t in zip(tokens.kinds[a:d], tokens.texts[a:d], strict=True) if k == "w" and is_symbol(t)
+        ]
+        if not names or any(name not in once for name in names):
+            continue
+        parser = Parser(tokens, once, None)
+        left, _ = left_side(tokens, parser, a, b)
+        right = parser.parse(c, d)
+        if left is not None and right is not None and left.value is not None and right.value is not None:
+            truth = truth_of(
+                left, right, tokens, (a, b, c, d), page.env, page.rounded, about or relation == "≈", False
+            )
+            old = found[index]
+            found[index] = Equality(old.text, left.value, right.value, truth, True, old.result, old.operands)

@@ -1,0 +1,71 @@
+"""Where a text may state an equality: its lines, sentences and annotations, cut for `curate.arithmetic.equalities`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from recast.curate.arithmetic.lexer import TIMES_X
+
+MAX_SEGMENT_CHARS = 4000
+
+_CONTROL = re.compile(r"\s*(?:if|elif|else|for|while|try|except|with)\b.*:\s*$")
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|//)?=(?!=)")
+_SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
+_OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
+_IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
+ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
+_EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
+_BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
+_COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
+
+
+def straight_line(program: str) -> str:
+    """`program` without what runs under a condition or in a loop: the names assigned there become unknown.
+
+    A remainder `a % b` becomes unknown too, since the sign means percent everywhere else.
+    """
+    kept: list[str] = []
+    block = -1  # indentation of the control line whose body is being skipped
+    for line in program.split("\n"):
+        indent = len(line) - len(line.lstrip())
+        if block >= 0 and line.strip() and indent > block:
+            name = _ASSIGNMENT.match(line)
+            if name:
+                kept.append(f"{name.group(1)} = unknown()")
+            continue
+        block = indent if _CONTROL.match(line) else -1
+        kept.append(line.replace("%", " * unknown() * ") if "#" not in line else line)
+    return "\n".join(kept)
+
+
+def states(text: str) -> bool:
+    """A cheap necessary condition for stating an equality."""
+    if "=" in text or "->" in text or "#" in text:
+        return True
+    if not text.isascii() and any(sign in text for sign in "≈→⇒＝"):
+        return True
+    return _IS.search(text) is not None and _OPERATION.search(text) is not None
+
+
+def segments(text: str) -> Iterator[str]:
+    """Yield every stretch of the text that may state an equality, annotations first."""
+    if "<<" in text:
+        for match in ANNOTATION.finditer(text):
+            yield match.group(1)
+        text = ANNOTATION.sub("", text)
+    if "equal" in text:
+        text = _EQUAL_WORDS.sub(" = ", text)
+    for line in text.split("\n"):
+        if not states(line):
+            continue
+        line = _BULLET.sub("", line)
+        if "#" in line:
+            line = _COMMENT_RESULT.sub(r" = \1", line)
+            line = line.split("#", 1)[0] if "=" in line.split("#", 1)[0] else line.replace("#", " ")
+        for segment in _SEGMENT.split(line):
+            if states(segment):
+                if "x" in segment or "X" in segment:
+                    segment = TIMES_X.sub(" * ", segment)
+                if len(segment) <= MAX_SEGMENT_CHARS:
+                    yield segment

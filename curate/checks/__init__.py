@@ -1,1 +1,0 @@
-"""The checks of the gate: one module each, one idea each. See `curate.checks.case` for what they share."""

@@ -1,0 +1,220 @@
+"""The audit of a version: one verdict of a gate for every row, kept in the store, where SQL reads it as `verdicts`.
+
+Rows are judged in chunks, in as many processes as asked. A finished chunk is a part on disk, so an audit that was
+killed goes on from there, in the same chunks; the parts are then sealed as one file, whose rows are counted in SQL:
+rows of the version = accepted + rejected + unverifiable, every key once.
+
+A row that keeps the expert's text is asked everything but whether it copies the expert, which it does by design: its
+verdict says what the gate holds of the demonstration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recast.curate.errors import IntegrityError
+from recast.curate.fingerprint import canonical_json
+from recast.curate.gate import gate_files
+from recast.curate.gate.gate import CHUNK_ROWS, Gate, Job, decide
+from recast.curate.records import Verdict, VerdictStatus
+from recast.curate.store.catalog import memory
+from recast.curate.store.snapshot import Snapshot
+
+COLUMNS = ("row_id", "target", "messages", "completion", "answer", "task", "demonstration", "meta")
+VERDICT_SCHEMA = pa.schema(
+    [
+        pa.field("row_id", pa.string(), nullable=False),
+        pa.field("target", pa.int32(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),  # records.VerdictStatus
+        pa.field("reason", pa.string(), nullable=False),  # empty where accepted
+        pa.field("checks", pa.string(), nullable=False),  # JSON list of records.Check, as candidates have it
+    ]
+)
+OF_REWRITES_ONLY = ("copy",)
+"""Checks that a text cannot pass beside itself."""
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a gate said about a version."""
+
+    version: str  # ref
+    version_id: str
+    gate: str
+    gate_id: str
+    rows: int
+    accepted: int
+    rejected: int
+    unverifiable: int
+    reasons: dict[str, int]  # most frequent first; accepted rows have none
+    audited_at: str
+    out: str  # the verdicts, a Parquet file
+
+
+def audit(
+    snapshot: Snapshot,
+    gate: Gate,
+    folder: Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> Audit:
+    """Judge every row of a version and seal the verdicts in its store. Parts lie in `folder` meanwhile.
+
+    Raises IntegrityError where the verdicts are not one for every row; nothing is sealed then.
+    """
+    version = snapshot.version
+    target = gate_files.folder(snapshot.root, gate.id) / f"{version.id}.parquet"
+    if not fresh and target.exists():
+        for found in gate_files.audits(snapshot.root, version.id):
+            if found["gate_id"] == gate.id:
+                return Audit(**found)
+    parts = folder / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    chunks = _judge(snapshot, gate, parts, workers, progress)
+    gate_files.describe(snapshot.root, gate.id, gate.name, gate.identity)
+    _seal(chunks, target)
+    reasons, counts = _counted(target, version.ref, version.rows)
+    done = Audit(
+        version=version.ref,
+        version_id=version.id,
+        gate=gate.name,
+        gate_id=gate.id,
+        rows=version.rows,
+        accepted=counts["accepted"],
+        rejected=counts["rejected"],
+        unverifiable=counts["unverifiable"],
+        reasons=reasons,
+        audited_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        out=str(target),
+    )
+    gate_files.write_json(target.with_suffix(".json"), asdict(done))
+    shutil.rmtree(parts)
+    return done
+
+
+def _judge(
+    snapshot: Snapshot, gate: Gate, folder: Path, workers: int, progress: Progress | None
+) -> list[Path]:
+    """The part of every chunk, in order, those that were missing now made."""
+    paths: list[Path] = []
+    waiting: deque[tuple[Path, pa.RecordBatch]] = deque()
+    done = 0
+
+    def missing() -> Iterator[list[Job]]:
+        nonlocal done
+        for rows in _chunks(snapshot):
+            paths.append(folder / f"{len(paths):06d}.parquet")
+            if paths[-1].exists():
+                _check(paths[-1], rows)
+                done += rows.num_rows
+            else:
+                waiting.append((paths[-1], rows))
+                yield [(row, row["completion"], "stop") for row in rows.to_pylist()]
+
+    for verdicts in gate.verify_chunks(missing(), workers=workers):
+        path, rows = waiting.popleft()
+        table = _table(rows, verdicts)
+        _write(path, lambda file, table=table: pq.write_table(table, file, compression="zstd"))
+        done += rows.num_rows
+        if progress:
+            progress({"done": done, "total": snapshot.version.rows})
+    return paths
+
+
+def _chunks(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+    for batch in snapshot.batches(COLUMNS):
+        for start in range(0, batch.num_rows, CHUNK_ROWS):
+            yield batch.slice(start, CHUNK_ROWS)
+
+
+def _table(rows: pa.RecordBatch, verdicts: list[Verdict]) -> pa.Table:
+    own = pc.equal(rows.column("completion"), rows.column("demonstration")).to_pylist()
+    judged = [of_own_text(v) if same else v for v, same in zip(verdicts, own, strict=True)]
+    return pa.table(
+        {
+            "row_id": rows.column("row_id"),
+            "target": rows.column("target"),
+            "status": [v.status.value for v in judged],
+            "reason": [v.reason for v in judged],
+            "checks": [canonical_json([asdict(check) for check in v.checks]) for v in judged],
+        },
+        schema=VERDICT_SCHEMA,
+    )
+
+
+def of_own_text(verdict: Verdict) -> Verdict:
+    """The verdict on a text that is the demonstration: without the checks that it fails for being the same."""
+    return decide(tuple(check for check in verdict.checks if check.name not in OF_REWRITES_ONLY))
+
+
+def _check(path: Path, rows: pa.RecordBatch) -> None:
+    """Raise IntegrityError unless a part of an earlier attempt holds the verdicts of these rows."""
+    again = f"Remove {path.parent} and run the same command again: its rows will be judged anew."
+    try:
+        keys = pq.read_table(path, columns=["row_id", "target"])
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(f"{path} cannot be read ({error}). {again}") from error
+    if any(keys.column(name).to_pylist() != rows.column(name).to_pylist() for name in keys.column_names):
+        raise IntegrityError(f"{path} holds verdicts of other rows than those of its place. {again}")
+
+
+def _seal(parts: list[Path], target: Path) -> None:
+    """All parts as one file, one of them in memory at a time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(file: Path) -> None:
+        with pq.ParquetWriter(file, VERDICT_SCHEMA, compression="zstd") as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part))
+
+    _write(target, write)
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    """Make a file beside its place, flush it to the disk, and put it there whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _counted(file: Path, version: str, rows: int) -> tuple[dict[str, int], Counter[str]]:
+    """How often each reason and each status was given. Raises IntegrityError where the rows do not add up."""
+    with memory() as con:
+        found = con.execute(
+            "SELECT status, reason, count(*) AS n, "
+            "(SELECT count(DISTINCT (row_id, target)) FROM read_parquet($1)) AS keys "
+            "FROM read_parquet($1) GROUP BY ALL ORDER BY n DESC, reason",
+            [str(file)],
+        ).fetchall()
+    statuses: Counter[str] = Counter()
+    for status, _, count, _ in found:
+        statuses[status] += count
+    keys = found[0][3] if found else 0
+    if not sum(statuses[s] for s in VerdictStatus) == keys == rows:
+        file.unlink()
+        raise IntegrityError(
+            f"the conservation law does not hold for this audit: {version} has {rows} rows, and there are "
+            f"{statuses['accepted']} accepted + {statuses['rejected']} rejected + {statuses['unverifiable']} "
+            f"unverifiable for {keys} different keys. Nothing was sealed."
+        )
+    return {reason: count for _, reason, count, _ in found if reason}, statuses

@@ -1,0 +1,49 @@
+"""Is the completion the demonstration again?
+
+Catches: verbatim and nearly verbatim copies, with or without calculator annotations. Cannot catch: a copy with
+every eighth word changed, and it says nothing about short texts that merely share their formulas: below
+`min_words` only equality counts. A demonstration that already speaks in the model's style is refused as a copy
+of itself; its row then keeps the expert's text, which is the same text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.gate.checks.case import Case, CheckConfig, ngrams, words
+from recast.curate.records import Check
+
+N = 8
+
+
+class CopyCheck(CheckConfig):
+    """The completion is not a copy of the demonstration."""
+
+    type: Literal["copy"] = "copy"
+    max_containment: float = Field(default=0.8, gt=0.0, le=1.0)
+    """Largest share of the completion's word 8-grams that may occur in the demonstration."""
+    min_words: int = Field(default=24, ge=N)
+    """Shorter completions fail only where they equal the demonstration."""
+
+    name: ClassVar[str] = "copy"
+
+    def run(self, case: Case) -> Check:
+        ours = words(case.completion)
+        if ours and ours == words(case.demonstration):
+            return self.failed("copy", "The completion is the demonstration, word for word.", 1.0)
+        if len(ours) < self.min_words:
+            return self.passed()
+        share = containment(case.completion, case.demonstration)
+        if share > self.max_containment:
+            return self.failed(
+                "copy", f"{share:.0%} of the completion's 8-grams are the demonstration's.", share
+            )
+        return self.passed(share)
+
+
+def containment(text: str, source: str, n: int = N) -> float:
+    """Share of the distinct word n-grams of `text` that occur in `source`; 0.0 where it has none."""
+    ours = ngrams(text, n)
+    return len(ours & ngrams(source, n)) / len(ours) if ours else 0.0

@@ -1,0 +1,116 @@
+"""Is the completion a whole, plain answer to the question, and nothing else?
+
+Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, pieces of the
+rewriting prompt, chat markers, an open code fence, refusals, another script or language than the question's and the
+demonstration's. Cannot catch: anything about its content; nor the language of a text of few words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.gate.checks.case import Case, CheckConfig, shown, words
+from recast.curate.gate.language import language
+from recast.curate.records import Check
+
+_MARKERS = re.compile(
+    r"<\|[a-z_]{1,40}\|>|</?(?:s|think|tool_call|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|^\s{0,8}(?:### )?(?:user|assistant|system|human|instruction|response)\s{0,4}:\s",
+    re.IGNORECASE | re.MULTILINE,
+)
+_META = re.compile(
+    r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
+    r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
+    r"|\b(?:the|your|this|given|provided)\s+(?:reference|provided|given|original|expert|earlier)\s+"
+    r"(?:solution|answer|demonstration|text|response|attempt)\b"
+    r"|\bin (?:my|your) own (?:words|way)\b"
+    # what `agent.prompts.templates` says to the model
+    r"|\bkeep every result\b|\ban earlier attempt failed\b|\bsolution of a teacher\b|\bstudy this solution\b"
+    r"|\bthe question that this solution answers\b|\banswer yes or no\b|\bwrite the question only\b"
+    r"|\b(?:the|a) response of your own\b|\b(?:reference|other) response:"
+    r"|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
+    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b",
+    re.IGNORECASE,
+)
+_REFUSAL = re.compile(
+    r"\b(?:I(?:'m| am) (?:sorry|unable|not able)"
+    r"|I (?:cannot|can't|can not|won't) (?:help|answer|solve|assist|provide|comply|rewrite)"
+    r"|as an AI(?: language)? model|I do not have enough information)\b",
+    re.IGNORECASE,
+)
+
+
+# reason, one of which must occur in lower case (a fast necessary condition), pattern, sentence
+_PHRASES = (
+    ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
+     "It holds the chat marker"),
+    ("meta_talk", ("writ", "phras", "word", "own way", "the solution", "this solution", "every result", "attempt",
+                   "teacher", "yes or no", "response",  "demonstration", "reference", "provided", "given",
+                   "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
+    ("refusal", ("i'm", "i am", "i can", "i won", "as an ai", "i do not"), _REFUSAL, "It refuses:"),
+)  # fmt: skip
+
+
+class FormatCheck(CheckConfig):
+    """Not empty, not cut off, of a sensible length, and no talk about anything but the question."""
+
+    type: Literal["format"] = "format"
+    min_ratio: float = Field(default=0.3, ge=0.0)
+    """Smallest length in words, as a share of the demonstration's."""
+    max_ratio: float = Field(default=3.0, gt=0.0)
+    """Largest length in words, as a share of the demonstration's (rho_hi)."""
+    slack_words: int = Field(default=60, ge=0)
+    """Differences in length up to this many words are never refused: short texts may double."""
+    max_chars: int = Field(default=50_000, gt=0)
+    """Longest completion in characters, whatever its demonstration."""
+
+    name: ClassVar[str] = "format"
+    revision: ClassVar[int] = 2
+
+    def run(self, case: Case) -> Check:
+        text = case.completion
+        if not text.strip() or "\x00" in text:
+            return self.failed(
+                "empty", "The completion is empty." if "\x00" not in text else "It holds null bytes."
+            )
+        if case.finish_reason != "stop":
+            return self.failed("truncated", f"The completion was cut off ({shown(case.finish_reason)}).")
+        if len(text) > self.max_chars:
+            return self.failed("too_long", f"{len(text)} characters, more than {self.max_chars}.")
+        ours, theirs = len(words(text)), len(words(case.demonstration))
+        ratio = ours / max(1, theirs)
+        if theirs - ours > self.slack_words and ratio < self.min_ratio:
+            return self.failed("too_short", f"{ours} words for the demonstration's {theirs}.", ratio)
+        if ours - theirs > self.slack_words and ratio > self.max_ratio:
+            return self.failed("too_long", f"{ours} words for the demonstration's {theirs}.", ratio)
+        lower = text.lower()
+        for reason, hints, pattern, said in _PHRASES:
+            match = pattern.search(text) if any(hint in lower for hint in hints) else None
+            if match and match.group().lower() not in case.demonstration.lower():
+                return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)
+        if text.count("```") % 2:
+            return self.failed("open_fence", "A code fence is not closed.", ratio)
+        if not text.isascii():
+            foreign = scripts(text) - scripts(case.demonstration) - scripts(case.prompt) - {"LATIN", "GREEK"}
+            if foreign:
+                return self.failed(
+                    "script_changed", f"It is written in {', '.join(sorted(foreign))} too.", ratio
+                )
+        spoken, expected = language(text), language(case.demonstration)
+        if spoken and expected and spoken not in (expected, language(case.prompt)):
+            return self.failed("language_changed", f"It is {spoken}, the demonstration {expected}.", ratio)
+        return self.passed(ratio)
+
+
+def scripts(text: str) -> set[str]:
+    """The scripts of a text's letters (LATIN, CYRILLIC, CJK, ...), those with at least two letters."""
+    counts: Counter[str] = Counter()
+    for char in dict.fromkeys(text):
+        if char.isalpha():
+            counts["LATIN" if char.isascii() else unicodedata.name(char, "UNNAMED").split(" ")[0]] += 1
+    return {script for script, count in counts.items() if count >= 2}

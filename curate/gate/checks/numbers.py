@@ -1,0 +1,65 @@
+"""Are all numbers of the completion given, known or computed?
+
+Catches: a quantity of the question that was altered or made up, such as 13 where the question says 12. Allowed are
+the numbers of the prompt and of the demonstration, results that the completion states for its own operations, small
+counts, and constants that everybody knows (60, 100, 365). Cannot catch: a given number in the wrong place. Refuses
+honest detours too (25 * 4 by way of 20 * 4 and 5 * 4), which is why the default gate leaves it out.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.arithmetic.equalities import equalities
+from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.maths.numbers import Value, exact, numbers, spoken
+from recast.curate.records import Check
+
+KNOWN: frozenset[Value] = frozenset(
+    (*range(11), 12, 24, 30, 31, 52, 60, 90, 100, 180, 360, 365, 1000, *(Fraction(n, 4) for n in (1, 2, 3)))
+)
+"""Small counts, halves and quarters, and the constants of clock, calendar, circle and percentage."""
+
+
+class NumbersCheck(CheckConfig):
+    """No number of the completion is made up."""
+
+    type: Literal["numbers"] = "numbers"
+    max_invented: int = Field(default=0, ge=0)
+    """How many different numbers may be neither given nor computed."""
+
+    name: ClassVar[str] = "numbers"
+
+    def run(self, case: Case) -> Check:
+        written = numbers(case.completion)
+        allowed = _allowed(case)
+        invented = sorted(v for v in written if v > 0 and not {v, -v, percent(v), hundredfold(v)} & allowed)
+        if len(invented) > self.max_invented:
+            said = ", ".join(f"{float(v):g}" for v in invented[:3])
+            return self.failed(
+                "invented_number", f"Neither given nor computed: {said}.", float(len(invented))
+            )
+        return self.passed(float(len(invented)))
+
+
+def percent(value: Value) -> Value:
+    return exact(Fraction(value) / 100)
+
+
+def hundredfold(value: Value) -> Value:
+    return exact(Fraction(value) * 100)
+
+
+def _allowed(case: Case) -> set[Value]:
+    sources = (case.prompt, case.demonstration)
+    allowed: set[Value] = set(KNOWN)
+    for source in sources:
+        allowed |= numbers(source) | spoken(source)
+    for equality in equalities(case.completion):
+        if equality.truth and equality.result is not None:
+            allowed.add(equality.result)
+    stated = case.row.get("answer")
+    return allowed | (numbers(str(stated)) if stated is not None else set())

@@ -1,0 +1,78 @@
+"""Does the completion repeat itself, or say nothing?
+
+Catches: loops at the end, the same line said again and again, a solution told twice or three times, and boilerplate:
+sentences with no number, formula or code and no word of the question or the demonstration. All of these raise the
+mean likelihood of a text that says no more. Cannot catch: padding that names what the question is about. Texts below
+`min_words` pass, since a short sum has few words to vary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.gate.checks.case import Case, CheckConfig, ngrams, shown, words
+from recast.curate.records import Check
+
+N = 8
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_NO_SENTENCE = re.compile(r"[\d{}()\[\];=<>\\|_]")  # a number, a formula, a line of code
+
+
+class RepetitionCheck(CheckConfig):
+    """No loops, no line said three times, no text told twice, not mostly boilerplate."""
+
+    type: Literal["repetition"] = "repetition"
+    min_distinct: float = Field(default=0.7, ge=0.0, le=1.0)
+    """Smallest share of distinct word 8-grams among all of them."""
+    max_same_line: int = Field(default=2, ge=1)
+    """How often the same line of at least four words may stand."""
+    max_filler: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Largest share of sentences that may be filler, where at least three are."""
+    min_words: int = Field(default=32, ge=N)
+    """Shorter completions are not measured."""
+
+    name: ClassVar[str] = "repetition"
+    revision: ClassVar[int] = 2
+
+    def run(self, case: Case) -> Check:
+        tokens = words(case.completion)
+        if len(tokens) < self.min_words:
+            return self.passed()
+        lines = Counter(line.strip() for line in case.completion.splitlines() if len(line.split()) >= 4)
+        if lines:
+            line, count = lines.most_common(1)[0]
+            if count > self.max_same_line and case.demonstration.count(line) < count:
+                return self.failed("repetition", f"{shown(line)!r} stands {count} times.", 1.0 / count)
+        distinct = len(ngrams(case.completion, N)) / (len(tokens) - N + 1)
+        if distinct < self.min_distinct:
+            return self.failed("repetition", f"Only {distinct:.0%} of its 8-grams are distinct.", distinct)
+        sentences, filler = _filler(case)
+        if case.demonstration and len(filler) >= 3 and len(filler) > self.max_filler * sentences:
+            return self.failed(
+                "boilerplate",
+                f"{len(filler)} of its {sentences} sentences say nothing of it, such as {shown(filler[0])!r}.",
+                len(filler) / sentences,
+            )
+        return self.passed(distinct)
+
+
+def _filler(case: Case) -> tuple[int, list[str]]:
+    """How many sentences of three words and more there are, and those that say nothing of the question."""
+    known = {
+        stem(w) for w in (*words(case.prompt), *words(case.demonstration)) if len(w) >= 4 or not w.isalpha()
+    }
+    told = [s.strip() for s in _SENTENCE.split(case.completion) if len(s.split()) >= 3]
+    empty = [
+        s for s in told
+        if not _NO_SENTENCE.search(s) and not any(stem(w) in known for w in words(s) if w[0].isalnum())
+    ]  # fmt: skip
+    return len(told), empty
+
+
+def stem(word: str) -> str:
+    """The first five letters: `clip` and `clips`, `selling` and `sells` are one word."""
+    return word[:5].removesuffix("s")

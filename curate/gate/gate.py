@@ -1,0 +1,254 @@
+"""The gate: may this completion replace the row's demonstration? Accepted, rejected or unverifiable, and why.
+
+A gate is an ordered list of checks with thresholds. One gate object is the reward's hard gate, the accept rule
+and the audit. Its id is the fingerprint of its checks, their thresholds and revisions, and the versions of the
+libraries that can change a verdict; two gates with one id decide alike. The verdict's reason is that of the
+first failed check, or, where none failed, of the first undecided one: undecided is never acceptance.
+
+>>> gate = load_gate("math")
+>>> gate.verify({"answer": "17", "demonstration": "12 + 5 = 17"}, "12 and 5 make 17. The answer is 18.").reason
+'wrong_answer'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.code import CodeCheck
+from recast.curate.gate.checks.copying import CopyCheck
+from recast.curate.gate.checks.entailment import EntailmentCheck
+from recast.curate.gate.checks.format import FormatCheck
+from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.checks.names import NamesCheck
+from recast.curate.gate.checks.numbers import NumbersCheck
+from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.parallel import in_order
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
+
+AnyCheck = Annotated[
+    FormatCheck
+    | AnswerCheck
+    | ArithmeticCheck
+    | StepsCheck
+    | NumbersCheck
+    | NamesCheck
+    | CopyCheck
+    | RepetitionCheck
+    | CodeCheck
+    | SimilarityCheck
+    | EntailmentCheck
+    | JudgeCheck,
+    Field(discriminator="type"),
+]
+Checks = tuple[AnyCheck, ...]
+
+MATH: Checks = (
+    FormatCheck(),
+    AnswerCheck(),
+    ArithmeticCheck(),
+    StepsCheck(),
+    NamesCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+STRICT: Checks = (*MATH, NumbersCheck())
+CHOICE: Checks = (
+    FormatCheck(),
+    AnswerCheck(require_marked=True),
+    ArithmeticCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+TEXT: Checks = (
+    FormatCheck(),
+    AnswerCheck(require_reference=False),
+    ArithmeticCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
+
+CHUNK_ROWS = 500
+"""Rows that a worker process takes at once."""
+Job = tuple[Mapping[str, Any], str, str]
+"""A row, a completion of it, and why the completion ended."""
+
+
+class GateConfig(BaseModel):
+    """What a gate consists of. YAML of the same shape can be given to `load_gate`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "math"
+    """How people call it; not part of the id."""
+    checks: Checks = MATH
+    """The checks, in order."""
+    tasks: dict[str, Checks] = Field(default_factory=dict)
+    """Checks for rows whose `task` has this name, in place of `checks`."""
+
+
+PRESETS: dict[str, GateConfig] = {
+    "math": GateConfig(name="math"),
+    "strict": GateConfig(name="strict", checks=STRICT),
+    "choice": GateConfig(name="choice", checks=CHOICE),
+    "text": GateConfig(name="text", checks=TEXT),
+    "code": GateConfig(name="code", checks=CODE),
+    "auto": GateConfig(
+        name="auto",
+        checks=MATH,
+        tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": CODE},
+    ),
+}
+
+
+class Gate:
+    """A gate ready to decide. Stateless: safe to share between threads, cheap to build in every process."""
+
+    def __init__(self, config: GateConfig, models: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self.config = config
+        self.models = dict(models or {})
+        seen = [check.name for check in config.checks]
+        if not seen or len(set(seen)) != len(seen):
+            raise UsageError(
+                f"gate {config.name!r} holds the checks {seen}; expected at least one, and none twice."
+            )
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits: the same for every gate that decides alike."""
+        return fingerprint(self.identity)[:16]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the id is made of."""
+        lists = [self.config.checks, *self.config.tasks.values()]
+        every = [check for checks in lists for check in checks]
+        return {
+            "checks": self.config.model_dump(mode="json", exclude={"name"}),
+            "revisions": {check.name: check.revision for check in every},
+            "packages": {name: _version(name) for check in every for name in check.packages},
+        }
+
+    def verify(self, row: Mapping[str, Any], completion: str, *, finish_reason: str = "stop") -> Verdict:
+        """Decide about one completion. `row` keys used: messages, demonstration, answer, task."""
+        case = Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
+        ran: list[Check] = []
+        for check in self.checks_for(row):
+            outcome = _outcome(check, case)
+            ran.append(outcome)
+            if outcome.reason in ("empty", "too_long"):
+                break  # nothing further can be said, or not in bounded time
+        return decide(tuple(ran))
+
+    def checks_for(self, row: Mapping[str, Any]) -> Sequence[CheckConfig]:
+        task = row.get("task")
+        return self.config.tasks.get(task, self.config.checks) if task else self.config.checks
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        finish_reasons: Sequence[str] | None = None,
+        *,
+        workers: int = 1,
+    ) -> list[Verdict]:
+        """One verdict a row, in order. Raises ValueError where the lengths differ.
+
+        With `workers` above 1 the rows are shared among as many processes, which pays from a few thousand rows on.
+        """
+        reasons = finish_reasons if finish_reasons is not None else ["stop"] * len(rows)
+        jobs = list(zip(rows, completions, reasons, strict=True))
+        if len(jobs) < 2 * CHUNK_ROWS:
+            workers = 1
+        chunks = (jobs[i : i + CHUNK_ROWS] for i in range(0, len(jobs), CHUNK_ROWS))
+        return [verdict for made in self.verify_chunks(chunks, workers=workers) for verdict in made]
+
+    def verify_chunks(self, chunks: Iterable[Sequence[Job]], *, workers: int = 1) -> Iterator[list[Verdict]]:
+        """The verdicts of each chunk of a stream, in order, while later chunks are at work.
+
+        A gate that asks models stays in this process, where they are.
+        """
+        if self.models:
+            return map(partial(_verify_chunk, self), chunks)
+        return in_order(partial(_verify_chunk, self.config), chunks, workers=workers)
+
+
+def _outcome(check: CheckConfig, case: Case) -> Check:
+    """Run a check. A check that breaks has not decided; one bad row never stops a run."""
+    try:
+        return check.run(case)
+    except Exception as error:
+        return check.undecided(
+            "check_error", f"The check broke: {type(error).__name__}: {shown(str(error))}."
+        )
+
+
+def _verify_chunk(gate: Gate | GateConfig, jobs: Sequence[Job]) -> list[Verdict]:
+    """One chunk, perhaps in a worker process; building the gate there costs nothing."""
+    gate = gate if isinstance(gate, Gate) else Gate(gate)
+    return [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+
+
+def decide(checks: tuple[Check, ...]) -> Verdict:
+    """The verdict of checks in order: any fail rejects, else any undecided makes it unverifiable."""
+    for status, verdict in (
+        (CheckStatus.FAIL, VerdictStatus.REJECTED),
+        (CheckStatus.UNDECIDED, VerdictStatus.UNVERIFIABLE),
+    ):
+        for check in checks:
+            if check.status is status:
+                return Verdict(verdict, check.reason, checks)
+    return Verdict(VerdictStatus.ACCEPTED, "", checks)
+
+
+def load_gate(
+    preset_or_file: str | Path | GateConfig = "auto", models: Mapping[str, Callable[..., Any]] | None = None
+) -> Gate:
+    """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
+
+    `models` are what its checks may ask: `similarity(a, b)`, `entails(premise, hypothesis)`, `judge(row, text)`.
+    """
+    if isinstance(preset_or_file, GateConfig):
+        return Gate(preset_or_file, models)
+    name = str(preset_or_file)
+    if name in PRESETS:
+        return Gate(PRESETS[name], models)
+    path = Path(preset_or_file)
+    if not path.is_file():
+        raise UsageError(
+            f"gate {name!r} is neither a preset ({', '.join(PRESETS)}) nor a file. "
+            "Name a preset, or a YAML file with `checks:`."
+        )
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}), models)
+    except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"gate file {path}: {error}. Expected `checks:`, a list of {{type: ..., thresholds}}."
+        ) from error
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

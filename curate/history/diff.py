@@ -1,0 +1,251 @@
+"""What differs between two versions: counts from the change logs, texts from the parts.
+
+Two versions of one history are compared through the logs that lead from their nearest common ancestor, so
+the cost follows what changed; two unrelated ones through their indexes.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recast.curate.errors import UsageError
+from recast.curate.history.column_answers import answers_changed
+from recast.curate.history.row_diff import RowDiff, Summary
+from recast.curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
+from recast.curate.store import changes, versions
+from recast.curate.store.catalog import memory
+from recast.curate.store.gather import fetch
+from recast.curate.store.parts import part_path, verified
+from recast.curate.store.versions import Version
+
+if TYPE_CHECKING:
+    from recast.curate.ingest.importer import Ingest
+    from recast.curate.store.store import Store
+
+_CHUNK_ROWS = 16_384
+__all__ = ["COMPARED", "Diff", "RowDiff", "Summary", "diff", "log_between"]
+
+COMPARED = tuple(n for n in VERSION_SCHEMA.names if n not in KEY)
+
+
+class Diff:
+    """The difference from version `a` to version `b`."""
+
+    def __init__(self, root: Path, a: Version, b: Version, log: str) -> None:
+        """`log`: SQL of the change log that leads from `a` to `b`."""
+        self.root, self.a, self.b = root, a, b
+        self._log = f"SELECT * FROM ({log}) WHERE op IS NOT NULL"
+
+    @cached_property
+    def changes(self) -> pa.Table:
+        """Keys, ops, hashes and places of every row that differs (changes.LOG_SCHEMA), in row order."""
+        with memory(self.root / "tmp") as con:
+            return con.sql(self._ordered()).to_arrow_table()
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of rows added, changed, removed and rescored; reads the change logs only."""
+        with memory(self.root / "tmp") as con:
+            found = changes.counts(con, self._log)
+        return {
+            "added": found["add"], "removed": found["remove"], "changed": found["change"],
+            "rescored": found["rescore"],
+        }  # fmt: skip
+
+    @property
+    def empty(self) -> bool:
+        """Whether the two versions hold the same rows (scores included)."""
+        return not any(self.counts.values())
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Counts and means; reads both sides of every changed row once."""
+        columns = dict.fromkeys(COMPARED, 0)
+        decisions: Counter[str] = Counter()
+        changed = nll_rows = length_rows = 0
+        nll_sum = length_sum = 0.0
+        with memory() as con:
+            for keys, before, after in self.batches(COMPARED, ops=("change", "rescore")):
+                different = {name: _different(before.column(name), after.column(name)) for name in COMPARED}
+                for name in COMPARED:
+                    columns[name] += int(different[name].sum())
+                flipped = pa.array(different["decision"])
+                flips = (side.column("decision").filter(flipped) for side in (before, after))
+                for flip in pc.value_counts(pc.binary_join_element_wise(*flips, " -> ")).to_pylist():
+                    decisions[flip["values"]] += flip["counts"]
+                nll = pc.subtract(after.column("nll_completion"), _nll_before(before, after))
+                nll_rows += keys.num_rows - nll.null_count
+                nll_sum += pc.sum(nll).as_py() or 0.0
+                was, now = (
+                    pc.sum(pc.utf8_length(side.column("completion"))).as_py() for side in (before, after)
+                )
+                length_rows += keys.num_rows
+                length_sum += now - was
+                touched = pa.array(different["completion"] | different["answer"])
+                changed += answers_changed(con, before.filter(touched), after.filter(touched))
+        counts = self.counts
+        return Summary(
+            counts["added"], counts["removed"], counts["changed"], counts["rescored"],
+            unchanged=self.b.rows - counts["added"] - counts["changed"] - counts["rescored"],
+            columns={n: c for n, c in columns.items() if c},
+            decisions=dict(decisions.most_common()),
+            answers_changed=changed,
+            gate_pass_to_fail=sum(decisions[f"{was} -> fallback"] for was in ("rewrite", "repair")),
+            nll_change=nll_sum / nll_rows if nll_rows else None,
+            length_change=length_sum / length_rows if length_rows else None,
+        )  # fmt: skip
+
+    def rows(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        ops: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RowDiff]:
+        """Yield the rows that differ, in row order, with both sides.
+
+        `columns`: what to read of them (default all). `ops`: which of add, change, remove, rescore. `where`: SQL
+        over `row_id, target, op, before, after` (structs), as in `after.decision = 'rewrite'`.
+        """
+        names = tuple(columns) if columns is not None else COMPARED
+        left = limit
+        for keys, before, after in self.batches(names, ops=ops):
+            chosen: Sequence[int] = range(keys.num_rows)
+            if where is not None:
+                chosen = _matching(keys, before, after, where)
+            ids, targets, kinds = (keys.column(c).to_pylist() for c in ("row_id", "target", "op"))
+            picked = pa.array(chosen, pa.int64())
+            sides = (before.take(picked).to_pylist(), after.take(picked).to_pylist())
+            for n, old, new in zip(chosen, *sides, strict=True):
+                if left is not None and left <= 0:
+                    return
+                left = left - 1 if left is not None else None
+                yield RowDiff(
+                    ids[n], targets[n], kinds[n],
+                    None if kinds[n] == "add" else decode_row(old),
+                    None if kinds[n] == "remove" else decode_row(new),
+                )  # fmt: skip
+
+    def batches(
+        self, columns: Sequence[str], ops: Sequence[str] | None = None
+    ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
+        """Yield (change log, before, after) in row order, a piece at a time; the missing side of a row is null."""
+        with memory(self.root / "tmp") as con:
+            for batch in con.sql(self._ordered(ops)).to_arrow_reader(_CHUNK_ROWS):
+                piece = pa.Table.from_batches([batch])
+                before, after = (
+                    fetch(self.root, piece.column(f"part_{side}"), piece.column(f"pos_{side}"), columns)
+                    for side in ("before", "after")
+                )
+                yield piece, before, after
+
+    def _ordered(self, ops: Sequence[str] | None = None) -> str:
+        listed = "" if ops is None else f" AND op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
+        return f"{self._log}{listed} ORDER BY coalesce(order_after, order_before), row_id, target"
+
+
+def _nll_before(before: pa.Table, after: pa.Table) -> pa.ChunkedArray:
+    """NLL of the text that was: its own, else what the rewriting of that very text measured (as RowDiff.nll)."""
+    rewritten = pc.equal(after.column("demonstration"), before.column("completion"))
+    measured = pc.if_else(rewritten, after.column("nll_demonstration"), pa.scalar(None, pa.float32()))
+    return pc.coalesce(before.column("nll_completion"), measured)
+
+
+def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
+    """bool[rows]: IS DISTINCT FROM."""
+    equal = pc.fill_null(pc.equal(a, b), False).to_numpy(zero_copy_only=False)
+    both_null = pc.and_(pc.is_null(a), pc.is_null(b)).to_numpy(zero_copy_only=False)
+    return ~(equal | both_null)
+
+
+def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> list[int]:
+    with memory() as con:
+        table = keys.select(["row_id", "target", "op"])
+        for name, side in (("before", before), ("after", after)):
+            table = table.append_column(name, pa.chunked_array(side.to_struct_array()))
+        con.register("rows", table.append_column("slot", pa.array(range(table.num_rows))))
+        try:
+            return [
+                n for (n,) in con.execute(f"SELECT slot FROM rows WHERE {where} ORDER BY slot").fetchall()
+            ]
+        except duckdb.Error as wrong:
+            raise UsageError(
+                f"--where {where!r} is not a condition over row_id, target, op, before and after: {wrong}"
+            ) from wrong
+
+
+def diff(store: Store, a: str | Version, b: str | Version | Path | Ingest) -> Diff:
+    """Compare two versions of `store`, or a version with a file or folder that `ingest` can read.
+
+    A `b` that names no version but exists on disk is taken for a file.
+    """
+    from recast.curate.ingest import importer
+
+    with store.catalog.reading() as con:
+        left = a if isinstance(a, Version) else versions.resolve(con, a)
+        if isinstance(b, str | Version):
+            try:
+                right = b if isinstance(b, Version) else versions.resolve(con, b)
+                return Diff(store.root, left, right, _log_between(store, con, left, right))
+            except UsageError:
+                if not Path(str(b)).exists():
+                    raise
+    return _against_file(store, left, b if isinstance(b, importer.Ingest) else importer.read(str(b)))
+
+
+def _against_file(store: Store, left: Version, file: Ingest) -> Diff:
+    """Stage the file as if it were to be committed on `left`: the change log of that is the diff.
+
+    What is written for it is named by no version; it goes when the diff does, at the latest with `gc`.
+    """
+    from recast.curate.store.staging import stage
+
+    with store.catalog.reading() as con:
+        kept = {p for (p,) in con.execute("SELECT id FROM parts").fetchall()}
+    staged = stage(store.root, file.batches(), store.open(left), patch=False)
+    right = replace(
+        left, id="", name=file.path.name, number=0, rows=staged.rows, parents=(left.id,), log=staged.log.id
+    )
+    found = Diff(store.root, left, right, changes.read(str(verified(store.root, staged.log.id))))
+    files = [part_path(store.root, p.id) for p in (*staged.parts, staged.log) if p.id not in kept]
+    weakref.finalize(found, _remove, files)
+    return found
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def log_between(store: Store, a: Version, b: Version) -> str:
+    """SQL of the change log that leads from `a` to `b`, by the shortest way that history knows."""
+    with store.catalog.reading() as con:
+        return _log_between(store, con, a, b)
+
+
+def _log_between(store: Store, con: duckdb.DuckDBPyConnection, a: Version, b: Version) -> str:
+    found = versions.path(con, a, b)
+    if found is None:
+        return changes.unrelated(store.snapshot(con, a).live_sql(), store.snapshot(con, b).live_sql())
+    to_a, to_b = (_logs(store.root, line) for line in found)
+    if not to_a:
+        return changes.fold(to_b)
+    if not to_b:
+        return changes.reverse(changes.fold(to_a))
+    return changes.between(changes.fold(to_a), changes.fold(to_b))
+
+
+def _logs(root: Path, newest_first: list[Version]) -> list[str]:
+    return [changes.read(str(verified(root, v.log))) for v in reversed(newest_first)]

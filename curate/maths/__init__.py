@@ -1,0 +1,1 @@
+"""Numbers, units and mathematical signs as people write them: the ground that arithmetic and answers share."""

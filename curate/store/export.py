@@ -1,0 +1,135 @@
+"""Versions in the exact formats that trainers read. Plain Arrow types only, written whole or not at all.
+
+`jsonl` is everything a version holds, one object a line, and imports again as it was. `parquet` is the same
+as a table. `trl` is TRL's conversational prompt-completion format with the columns that reward functions
+ask for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recast.curate.errors import UsageError
+from recast.curate.schema import VERSION_SCHEMA
+from recast.curate.store.snapshot import Snapshot
+from recast.curate.store.store import Store
+
+Format = Literal["jsonl", "trl", "parquet"]
+FORMATS: tuple[Format, ...] = ("jsonl", "trl", "parquet")
+_TURN = pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())])
+TRL_SCHEMA = pa.schema(
+    [
+        pa.field("prompt", pa.list_(_TURN)),
+        pa.field("completion", pa.list_(_TURN)),
+        pa.field("answer", pa.string()),
+        pa.field("task", pa.string()),
+        pa.field("row_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    path: Path
+    format: Format
+    ref: str
+    rows: int
+    columns: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "ref": self.ref,
+            "rows": self.rows,
+            "columns": list(self.columns),
+        }
+
+
+def export(store: Store, ref: str, to: str, path: str | Path) -> Exported:
+    """Write the version `ref` as `to` ("jsonl", "trl" or "parquet") and return what was written.
+
+    `path` is a file, or a folder (existing, or a name without suffix) that gets NAME-vN.SUFFIX. `trl` is
+    written as Parquet, or as JSON lines where `path` ends in .jsonl.
+    """
+    if to not in FORMATS:
+        raise UsageError(f"unknown export format {to!r}; known are {', '.join(FORMATS)}.")
+    snapshot = store.open(ref)
+    lines = to == "jsonl" or (to == "trl" and Path(path).suffix in (".jsonl", ".json"))
+    target = _target(Path(path), snapshot, ".jsonl" if lines else ".parquet")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    schema = TRL_SCHEMA if to == "trl" else VERSION_SCHEMA
+    try:
+        if lines:
+            rows = trl_rows(snapshot) if to == "trl" else snapshot.rows()
+            _write_lines(rows, temporary)
+        else:
+            batches = _trl_batches(snapshot) if to == "trl" else snapshot.batches()
+            with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.rename(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Exported(target, to, snapshot.version.ref, snapshot.version.rows, tuple(schema.names))  # pyright: ignore
+
+
+def trl_rows(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Rows as TRL's prompt-completion examples."""
+    for row in snapshot.rows(["messages", "completion", "answer", "task", "row_id"]):
+        yield {
+            "prompt": row["messages"],
+            "completion": [{"role": "assistant", "content": row["completion"]}],
+            "answer": row["answer"],
+            "task": row["task"],
+            "row_id": row["row_id"],
+        }
+
+
+def _trl_batches(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
+    rows: list[dict[str, Any]] = []
+    for row in trl_rows(snapshot):
+        for turn in row["prompt"]:
+            if set(turn) - {"role", "content"} or not isinstance(turn.get("content"), str):
+                raise UsageError(
+                    f"row {row['row_id']!r} has a turn with {', '.join(sorted(turn))}, which a plain Parquet column "
+                    "cannot hold for all readers; export it as JSON lines (a path ending in .jsonl)."
+                )
+        rows.append(row)
+        if len(rows) == 4096:
+            yield pa.RecordBatch.from_pylist(rows, TRL_SCHEMA)
+            rows = []
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, TRL_SCHEMA)
+
+
+def _write_lines(rows: Iterator[dict[str, Any]], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(
+                json.dumps(
+                    {k: v for k, v in row.items() if v is not None or k == "answer"}, ensure_ascii=False
+                )
+            )
+            file.write("\n")
+
+
+def _target(path: Path, snapshot: Snapshot, suffix: str) -> Path:
+    if path.is_dir() or not path.suffix:
+        path.mkdir(parents=True, exist_ok=True)
+        return path / f"{snapshot.version.name}-v{snapshot.version.number}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

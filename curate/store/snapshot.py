@@ -1,0 +1,188 @@
+"""Reading one version: Arrow, DuckDB, `datasets`, or plain dicts. Needs the parts, never the catalog."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.fingerprint import canonical_json
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
+from recast.curate.store import changes
+from recast.curate.store.catalog import memory
+from recast.curate.store.gather import Gatherer
+from recast.curate.store.parts import verified
+from recast.curate.store.versions import Version
+
+if TYPE_CHECKING:
+    import datasets
+
+READ_ROWS = 16_384
+
+
+class Snapshot:
+    """The rows of one version, in order."""
+
+    def __init__(self, root: Path, version: Version, base: str, logs: Sequence[str]) -> None:
+        """`base` and `logs` (oldest first) are part ids that together give the live rows."""
+        self.root, self.version = root, version
+        self._base, self._logs = base, list(logs)
+
+    def __len__(self) -> int:
+        return self.version.rows
+
+    def __bool__(self) -> bool:
+        return True  # an empty version is a version
+
+    def live_sql(self) -> str:
+        """SQL of the live rows: row_id, target, hash, score, part, pos, order."""
+        base, logs = self.base_and_logs()
+        return changes.live(base, logs)
+
+    def base_and_logs(self) -> tuple[str, list[str]]:
+        """SQL of the base and of the logs since, oldest first."""
+        base, *logs = (changes.read(str(verified(self.root, p))) for p in (self._base, *self._logs))
+        return base, logs
+
+    def live(self) -> pa.Table:
+        """The live rows as a table sorted by order."""
+        with memory(self.root / "tmp") as con:
+            return con.sql(f'SELECT * FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, in batches of at most READ_ROWS; memory holds a few row groups."""
+        names = _known(columns)
+        schema = pa.schema([VERSION_SCHEMA.field(n) for n in names])
+        with memory(self.root / "tmp") as con:
+            places = con.sql(f'SELECT part, pos FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
+        if places.num_rows != self.version.rows:
+            raise IntegrityError(
+                f"{self.version.ref} has {self.version.rows} rows in the catalog and {places.num_rows} in its index; "
+                "run `recast verify`."
+            )
+        part_of = places.column("part").combine_chunks().dictionary_encode()
+        position = places.column("pos").to_numpy()
+        code, ids = part_of.indices.to_numpy(), part_of.dictionary.to_pylist()
+        gatherer = Gatherer(self.root, ids, names)
+        for start in range(0, len(code), READ_ROWS):
+            rows = slice(start, start + READ_ROWS)
+            gathered = gatherer.gather(code[rows], position[rows])
+            yield from (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches())
+
+    def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """The rows as an Arrow reader."""
+        schema = pa.schema([VERSION_SCHEMA.field(n) for n in _known(columns)])
+        return pa.RecordBatchReader.from_batches(schema, self.batches(columns))
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows as one Arrow table of VERSION_SCHEMA (`messages` and `meta` are JSON text)."""
+        return self.reader(columns).read_all()
+
+    def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """The rows as dicts, `messages` and `meta` decoded."""
+        for batch in self.batches(columns):
+            for row in batch.to_pylist():
+                yield decode_row(row)
+
+    def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+        """The rows as a relation of `con`, with column and filter push-down; order is not kept."""
+        return con.sql(self.sql(con))
+
+    def sql(self, con: duckdb.DuckDBPyConnection) -> str:
+        """SQL of the rows, usable while `con` lives."""
+        name = f"live_{self.version.id[:16]}"
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT part, pos FROM ({self.live_sql()})")
+        found = con.execute(f"SELECT part, count(*) FROM {name} GROUP BY part ORDER BY part").fetchall()
+        if not found:
+            return f"SELECT {_typed_nulls()} WHERE false"
+        whole, partial = [], []
+        for part, rows in found:
+            path = verified(self.root, part)  # DuckDB does not look at page checksums
+            (whole if pq.ParquetFile(path).metadata.num_rows == rows else partial).append((part, path))
+        columns = identifiers(VERSION_SCHEMA.names)
+        pieces = []
+        if whole:
+            listed = ", ".join(literal(str(path)) for _, path in whole)
+            pieces.append(f"SELECT {columns} FROM read_parquet([{listed}])")
+        for part, path in partial:
+            pieces.append(
+                f"SELECT {columns} FROM read_parquet({literal(str(path))}, file_row_number = true) p "
+                f"SEMI JOIN {name} l ON l.part = {literal(part)} AND l.pos = p.file_row_number"
+            )
+        return " UNION ALL ".join(pieces)
+
+    def candidates(self) -> pa.Table:
+        """Every candidate kept beside this version, chosen or not; empty where there was no rewriting."""
+        tables = [pq.read_table(verified(self.root, part)) for part in self.version.candidates_parts]
+        return pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
+
+    def dataset(self) -> datasets.Dataset:
+        """A memory-mapped `datasets.Dataset`; `messages` is a list of {role, content}.
+
+        The Arrow file behind it is made once for a version, in `cache/`. Members of a message other than
+        its role and content (tool calls, names) appear as string columns of the same struct where a
+        version has any.
+        """
+        import datasets
+
+        path = self.root / "cache" / f"{self.version.id[:32]}.arrow"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
+            try:
+                self._write_arrow(temporary)
+                temporary.rename(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return datasets.Dataset.from_file(str(path))
+
+    def _write_arrow(self, path: Path) -> None:
+        members = ["role", "content"]
+        while True:
+            kind = pa.list_(pa.struct([pa.field(m, pa.string()) for m in members]))
+            # nullable throughout: `datasets` would otherwise cast (and copy) the whole file on opening it
+            schema = pa.schema(
+                [pa.field(f.name, kind if f.name == "messages" else f.type) for f in VERSION_SCHEMA]
+            )
+            unknown: set[str] = set()
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+                if not self.version.rows:
+                    stream.write_table(schema.empty_table().combine_chunks())
+                for batch in self.batches():
+                    decoded = [json.loads(text) for text in batch.column("messages").to_pylist()]
+                    unknown |= {key for row in decoded for message in row for key in message} - set(members)
+                    if unknown:
+                        break
+                    messages = pa.array([[_plain(m, members) for m in row] for row in decoded], kind)
+                    columns = [messages if n == "messages" else batch.column(n) for n in schema.names]
+                    stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            if not unknown:
+                return
+            members += sorted(unknown)
+
+
+def _plain(message: dict[str, Any], members: list[str]) -> dict[str, str | None]:
+    out: dict[str, str | None] = {}
+    for name in members:
+        value = message.get(name)
+        out[name] = value if value is None or isinstance(value, str) else canonical_json(value)
+    return out
+
+
+def _known(columns: Sequence[str] | None) -> list[str]:
+    names = list(columns) if columns is not None else VERSION_SCHEMA.names
+    if unknown := [n for n in names if n not in VERSION_SCHEMA.names]:
+        raise UsageError(f"a version has no column {unknown[0]!r}; it has {', '.join(VERSION_SCHEMA.names)}.")
+    return names
+
+
+def _typed_nulls() -> str:
+    types = {pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float32(): "FLOAT"}
+    return ", ".join(f'NULL::{types[f.type]} AS "{f.name}"' for f in VERSION_SCHEMA)

@@ -1,0 +1,1 @@
+"""Verbs of the rewriting agent: learn, plan, rewrite, and new rows."""

@@ -1,0 +1,120 @@
+"""`recast augment`: new questions from the rows of a version, answered by the backbone, as a new version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from recast.pipelines.options import (
+    AsName,
+    BaseUrl,
+    BatchSize,
+    BudgetMinutes,
+    EngineType,
+    Limit,
+    ModelPath,
+    Seed,
+    ServedModel,
+    UnsafeExec,
+    VersionRef,
+    option,
+)
+
+
+def job(
+    name: VersionRef,
+    *,
+    to: AsName,
+    model: ModelPath = None,
+    questions: Annotated[
+        Literal["ask", "continue"] | None,
+        option(
+            "--questions",
+            help="ask the backbone for a new question, or let it continue the beginning of an existing one.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    budget_minutes: BudgetMinutes = None,
+    engine: EngineType = None,
+    base_url: BaseUrl = None,
+    served_model: ServedModel = None,
+    batch_size: BatchSize = None,
+    unsafe_exec: UnsafeExec = False,
+    store: Any,
+    config: Any,
+    run: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Make new rows of the kind of those in `name` and commit them as `to`, which holds nothing else.
+
+    A row is kept when independent solutions of the backbone agree and pass the gate, and its question is no near
+    duplicate of one in `name`. Each says in `meta` which row it was made from. Killed at any moment, the same
+    command goes on.
+    """
+    from recast.agent.new_rows.augment import augment, solving_gate
+    from recast.curate.chat import template_id
+    from recast.curate.errors import UsageError
+    from recast.pipelines.jobs.agent.rewrite import budget
+    from recast.pipelines.wiring import commits, models
+    from recast.pipelines.wiring.gates import open_gate
+
+    drawing = config.section("augment", seed=seed, questions=questions)
+    if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):
+        raise UsageError(
+            "augment.beginning would have no effect without --questions continue; give that, or leave it out."
+        )
+    version = store.resolve(name)
+    settings = config.section(
+        "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
+    )
+    source = models.engine(str(model), None, settings, store=store)
+    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    solving: Any = solving_gate(gate)
+    result = augment(
+        store.open(version),
+        source,
+        solving,
+        drawing,
+        run.folder,
+        name=version.ref,
+        limit=limit,
+        progress=progress,
+        budget=budget(budget_minutes),
+    )
+    new = commits.once(
+        store,
+        to,
+        run,
+        lambda run_id: store.commit(
+            result.rows(),
+            to,
+            message=f"new questions of the kind of {version.ref}",
+            author=config.general.author,
+            run_id=run_id,
+            meta={
+                "augmented": version.ref,
+                "model": str(model),
+                "chat_template": template_id(source.tokenizer),
+            },
+        ),
+    )
+    return {"version": new.ref, "version_id": new.id, "source": version.ref, **_figures(result)}
+
+
+def _figures(result: Any) -> dict[str, Any]:
+    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
+    return {**figures, "failed_rows": result.reasons.get("error", 0)}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    share = result["num_kept"] / result["num_proposals"]
+    console.print(
+        f"{result['version']}: {result['num_kept']} new rows from {result['num_sources']} of {result['source']} "
+        f"({share:.0%} of {result['num_proposals']} proposals)",
+        markup=False,
+    )
+    for reason, rows in result["reasons"].items():
+        console.print(f"  {rows:>7} dropped ({reason})", markup=False)
+    if result["num_kept"]:
+        console.print(f"look at them: recast show {result['version']}", markup=False)

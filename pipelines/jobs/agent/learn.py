@@ -1,0 +1,76 @@
+"""`recast learn`: teach a rewriting agent on a version's demonstrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recast.pipelines.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
+
+STOPPED = {
+    "heldout_reward_fell": "the held-out reward fell for long; the best adapter is from before",
+    "alarm_kl": "the agent went too far from its backbone",
+    "alarm_repetition": "the rewrites began to repeat themselves",
+}
+"""What ends a run before its last step, in words."""
+
+
+def job(
+    name: VersionRef,
+    *,
+    model: ModelPath = None,
+    out: OutFolder = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    unsafe_exec: UnsafeExec = False,
+    store: Any,
+    config: Any,
+    run: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Train a LoRA on the frozen backbone by GRPO to rewrite the demonstrations of `name`.
+
+    The reward is the gate, and behind it alignment with the backbone's own likelihood and diversity in the
+    group. The adapter, its curves and its held-out figures before and after go to `out`.
+    """
+    from recast.agent.learning.learn import learn
+    from recast.pipelines.wiring import models, outputs
+    from recast.pipelines.wiring.gates import open_gate
+
+    version = store.resolve(name)
+    rows = store.open(version).dataset()
+    if limit is not None:
+        rows = rows.select(range(min(limit, len(rows))))
+    backbone, tokenizer = models.load(str(model))
+    folder = outputs.folder(out, run, "agent")
+    result = learn(
+        rows,
+        backbone,
+        tokenizer,
+        open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec),
+        config.section("learn", seed=seed),
+        folder,
+        source={"version": version.ref, "version_id": version.id},
+        progress=progress,
+    )
+    return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['out']}: {result['steps']} steps on {result['rows']} rows of {result['data']}", markup=False
+    )
+    for name, before in result["before"].items():
+        after = result["best"].get(name)
+        if isinstance(before, float) and isinstance(after, float):
+            console.print(f"  held out {name.replace('_', ' '):24} {before:.3f} -> {after:.3f}", markup=False)
+    if result["stopped"] != "steps":
+        console.print(f"  stopped early: {STOPPED[result['stopped']]}", markup=False)
+    for name, words in result["alarms"].items():
+        console.print(f"  alarm {name}: {words}", markup=False)
+    if result["best_step"] == 0:
+        console.print(
+            "  no step was better than the untrained adapter, which is kept: learn longer, or at another learning rate",
+            markup=False,
+        )
+        return
+    console.print(f"use it: recast rewrite {result['data']} --agent {result['out']} --as NAME", markup=False)

@@ -1,0 +1,1 @@
+"""`recast gate ...`: audit versions with a gate, measure the gate itself."""

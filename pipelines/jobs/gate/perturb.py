@@ -1,0 +1,74 @@
+"""`recast gate perturb`: labelled completions from the demonstrations of a version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from recast.curate.errors import DataError
+from recast.pipelines.jobs.gate.report import labelled, show_card
+from recast.pipelines.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
+
+
+def job(
+    name: VersionRef,
+    *,
+    out: Annotated[
+        Path, option("--out", "-o", help="JSONL to write.", metavar="FILE", show_default=False), Names.OUTPUT
+    ],
+    gate: GateName = None,
+    limit: Limit = None,
+    seed: Annotated[int, option("--seed", help="Seed of the perturbations.")] = 0,
+    workers: Workers = None,
+    unsafe_exec: UnsafeExec = False,
+    store: Any,
+    config: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Retell the demonstrations of `name`, make one thing wrong in each copy, and write all of them with labels.
+
+    Right: retold, steps reordered, sums in LaTeX, sums in words. Wrong: answer changed, sign flipped, digits
+    swapped, a false result, an operand altered, a number altered throughout, a step dropped, the reasoning dropped,
+    all told twice. Without a label, since people differ: units dropped or added. Says by kind what the gate makes of
+    them. Rows without a stated answer, programs, and rows that could hardly be said differently are left out.
+    """
+    from recast.curate.gate.labels import read
+    from recast.curate.gate.report_card import report_card
+    from recast.curate.parallel import default_workers
+    from recast.pipelines.wiring.gates import open_gate
+
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    made, said = labelled(store, name, None, limit, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}.tmp")
+    kinds: dict[str, int] = {}
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            for label in made:
+                file.write(json.dumps(label.to_json(), ensure_ascii=False) + "\n")
+                kinds[label.kind] = kinds.get(label.kind, 0) + 1
+        if not kinds:
+            raise DataError(
+                f"none of the rows of {name} can be perturbed: no demonstration states an answer and can be said "
+                "differently. `recast show` shows the rows; import them with an answer column."
+            )
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    card = report_card(judge, read(out), workers=workers or default_workers(), progress=progress)
+    return {
+        "out": str(out),
+        "labels": sum(kinds.values()),
+        "rows": kinds["retold"],
+        "kinds": kinds,
+        "gate": judge.name,
+        "card": {"labels": said, **card.to_json()},
+    }
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['out']}: {result['labels']} labelled completions of {result['rows']} rows", markup=False
+    )
+    show_card(result["gate"], result["card"], console)

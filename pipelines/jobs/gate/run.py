@@ -1,0 +1,83 @@
+"""`recast gate run`: every row of a version, judged by a gate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from recast.curate.errors import RefusedError
+from recast.pipelines.options import GateName, UnsafeExec, VersionRef, Workers, option
+
+SHOWN_REASONS = 12
+
+
+def job(
+    name: VersionRef,
+    *,
+    gate: GateName = None,
+    workers: Workers = None,
+    min_accepted: Annotated[
+        float | None,
+        option(
+            "--min-accepted",
+            help="Exit code 4 unless at least this share of the rows is accepted.",
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            show_default=False,
+        ),
+    ] = None,
+    unsafe_exec: UnsafeExec = False,
+    store: Any,
+    config: Any,
+    run: Any,
+    progress: Any = None,
+) -> dict[str, Any]:
+    """Judge every row of `name` and keep the verdicts in the store, where `recast sql` reads them.
+
+    They are the table `verdicts`: version, gate, row_id, target, status, reason, checks. A row that reads as the
+    expert wrote it is asked everything but whether it copies the expert. Killed at any moment, the same command
+    goes on.
+    """
+    from dataclasses import asdict
+
+    from recast.curate.gate.audit import audit
+    from recast.curate.parallel import default_workers
+    from recast.pipelines.wiring.gates import open_gate
+
+    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    found = audit(
+        store.open(name),
+        judge,
+        run.folder,
+        workers=workers or default_workers(),
+        progress=progress,
+        fresh=run.fresh,
+    )
+    share = found.accepted / max(1, found.rows)
+    if min_accepted is not None and share < min_accepted:
+        raise RefusedError(
+            f"gate {found.gate} accepts {found.accepted} of the {found.rows} rows of {found.version} ({share:.2%}), "
+            f'and --min-accepted asks for {min_accepted:.2%}. The verdicts are kept: recast sql "SELECT reason, '
+            f"count(*) FROM verdicts WHERE version = '{found.version}' GROUP BY ALL\""
+        )
+    return {
+        **asdict(found),
+        "accepted_share": share,
+        "failed_rows": found.reasons.get("check_error", 0),
+    }
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['version']}: {result['rows']} rows = {result['accepted']} accepted + {result['rejected']} rejected "
+        f"+ {result['unverifiable']} unverifiable, by gate {result['gate']} ({result['gate_id']})",
+        markup=False,
+    )
+    for reason, count in list(result["reasons"].items())[:SHOWN_REASONS]:
+        console.print(f"  {count:>7} {reason}", markup=False)
+    console.print(
+        f"look at them: recast sql \"SELECT row_id, reason FROM verdicts WHERE version = '{result['version']}' "
+        "AND status <> 'accepted'\"",
+        markup=False,
+    )
+    console.print(f"how often the gate is wrong: recast gate report --gate {result['gate']}", markup=False)

@@ -1,0 +1,1 @@
+"""Whole jobs and their story: stages, the demo, the proof, the report."""

@@ -1,0 +1,1 @@
+"""Setting up and keeping up: configuration, this machine, the store."""

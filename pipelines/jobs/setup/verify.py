@@ -1,0 +1,38 @@
+"""`recast verify`: prove that what the store needs is there and whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from recast.pipelines.options import option
+from recast.pipelines.terminal.text import counted, visible
+
+DAMAGED = 5
+
+
+def job(
+    *,
+    deep: Annotated[bool, option("--deep", help="Hash every row again, not only every file.")] = False,
+    store: Any,
+) -> dict[str, Any]:
+    """Hash every part again and check the catalog against itself. Damage is named with the versions it touches."""
+    from recast.curate.store.maintenance import verify
+
+    return verify(store, deep=deep).to_json()
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    return 0 if result["ok"] else DAMAGED
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    words = f"{counted(result['versions'], 'version')}, {counted(result['parts'], 'part')}, "
+    words += f"{result['bytes'] / 1e6:,.1f} MB"
+    if result["rows_hashed"]:
+        words += f", {counted(result['rows_hashed'], 'row')} hashed"
+    console.print(f"{words}: {'whole' if result['ok'] else 'DAMAGED'}")
+    for problem in result["problems"]:
+        touched = f"; touches {', '.join(problem['versions'])}" if problem["versions"] else ""
+        if problem["rows"]:
+            touched += f" ({counted(problem['rows'], 'row')}, such as {', '.join(problem['examples'])})"
+        console.print(f"  {visible(problem['what'] + touched)}", markup=False)

@@ -1,0 +1,1 @@
+"""Verbs of what happens downstream: train, measure, compare."""

@@ -1,0 +1,1 @@
+"""Verbs over versions: import, look, compare, change, hand out."""

@@ -1,0 +1,19 @@
+"""`recast why`: one sentence on why a row reads as it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recast.pipelines.options import RowId, Target, VersionRef
+from recast.pipelines.terminal.text import visible
+
+
+def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
+    """Say in one sentence why row ROW reads as it does in version `name`, and what became of its candidates."""
+    from recast.curate.history.lineage import why
+
+    return {"row_id": row, "why": why(store, name, row, target)}
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(visible(result["why"]), markup=False)

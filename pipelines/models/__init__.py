@@ -1,0 +1,1 @@
+"""Models by name: what ships with recast, and where it lies."""

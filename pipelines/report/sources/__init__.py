@@ -1,0 +1,1 @@
+"""Where the report gets its figures: the store, run folders, learning, evaluations."""

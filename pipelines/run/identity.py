@@ -1,0 +1,102 @@
+"""What a name given to a job stands for: the content that decides whether two runs are the same.
+
+A version counts by its id, a file by its bytes, a model by its weights, tokenizer and template. Names,
+times and places of files do not count: a copied model is the same model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from recast.curate.errors import DataError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines.models.names import model_path
+from recast.pipelines.options import Names
+
+MODEL_FILES = (
+    "*.safetensors",
+    "config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "vocab.json",
+    "merges.txt",
+    "*.jinja",
+)
+WHOLE_BYTES = 256 << 20  # larger files are sampled
+SAMPLES, SAMPLE_BYTES = 64, 1 << 20
+
+
+def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
+    """Identity of what `value` names. Raises UsageError, DataError or ModelError where it names nothing."""
+    if kind is Names.VERSION:
+        if not store().has(str(value)) and Path(str(value)).exists():
+            return of(Names.FILE, value, store)  # `recast diff NAME FILE`
+        return store().resolve(str(value)).id
+    if kind is Names.MIXTURE:
+        from recast.train.sft.mixture import Source
+
+        source = Source.parse(str(value))
+        return str(Source(store().resolve(source.ref).id, source.weight))
+    if kind is Names.CONDITION:
+        from recast.curate.history.query import named
+
+        return fingerprint([str(value), named(store(), str(value))])
+    if kind in (Names.MODEL, Names.ADAPTER):
+        return model(str(value))
+    if kind is Names.NAMED_FILE:
+        name, path = named_file(str(value))
+        return f"{name}={of(Names.FILE, path, store)}"
+    if kind is Names.GATE:
+        from recast.curate.gate.gate import load_gate
+
+        return load_gate(str(value)).id
+    if kind is Names.FILE:
+        path = Path(value)
+        if not path.exists():
+            raise DataError(f"there is no file {path}.")
+        return (
+            fingerprint({str(p.relative_to(path)): digest(p) for p in _files(path)})
+            if path.is_dir()
+            else digest(path)
+        )
+    return str(value)
+
+
+def named_file(value: str) -> tuple[str, str]:
+    """`NAME=FILE` as name and file; the name of a bare file is empty, `=` in it or not."""
+    name, equals, path = value.partition("=")
+    return (name, path) if equals and not Path(value).exists() else ("", value)
+
+
+def model(name: str) -> str:
+    """Identity of a local model or adapter (16 hex digits); a hub id is its own identity."""
+    folder = Path(model_path(name))
+    if not folder.is_dir():
+        return name
+    files = sorted({f for pattern in MODEL_FILES for f in folder.glob(pattern) if f.is_file()})
+    return fingerprint({f.name: digest(f) for f in files})[:16]
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file. Beyond 256 MiB, of its size and of 64 evenly spaced megabytes.
+
+    Training changes every tensor, so samples tell two trainings apart; a change confined to the
+    bytes between samples would not be seen.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE_BYTES:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        hashed = hashlib.sha256(str(size).encode())
+        for i in range(SAMPLES):
+            file.seek(i * (size - SAMPLE_BYTES) // (SAMPLES - 1), os.SEEK_SET)
+            hashed.update(file.read(SAMPLE_BYTES))
+        return hashed.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())

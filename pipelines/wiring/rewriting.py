@@ -1,0 +1,165 @@
+"""What `recast rewrite` and `recast plan` share: the options, and the job that they describe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from recast.curate.errors import UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.pipelines.options import Names, option
+
+Agent = Annotated[
+    Path | None,
+    option(
+        "--agent",
+        help="Agent of `recast learn`. None: the bare backbone.",
+        metavar="DIR",
+        show_default=False,
+    ),
+    Names.ADAPTER,
+]
+Targets = Annotated[
+    int | None,
+    option(
+        "--targets",
+        help="Keep up to this many unlike rewrites a row. Default: the config's, else 1.",
+        min=1,
+        show_default=False,
+    ),
+]
+Paper = Annotated[
+    bool, option("--paper", help="As published: one greedy rewrite, no repair (arXiv 2602.11220).")
+]
+MethodName = Annotated[
+    Literal["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"] | None,
+    option(
+        "--method",
+        help="A baseline in place of this project's method; samples from the bare backbone.",
+        show_default=False,
+    ),
+]
+
+PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1}
+"""The published rewriting step: greedy, one try, then the demonstration (arXiv 2602.11220, its released script)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A rewriting job, ready to run."""
+
+    version: Any
+    limit: int | None  # None: all rows
+    engine: Any
+    gate: Any
+    config: Any  # RewriteConfig
+    method: Any  # agent.rewriting.batch.Method, None for this project's
+    agent_id: str | None
+    agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
+    key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
+
+    def prediction_path(self, store: Any) -> Path:
+        return Path(store.root) / "plans" / f"{self.key}.json"
+
+    def prediction(self, store: Any) -> dict[str, Any] | None:
+        """What `recast plan` said about this job, None where it was not asked."""
+        try:
+            return json.loads(self.prediction_path(store).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+
+def prepared(
+    name: str,
+    model: str,
+    agent: Path | None,
+    *,
+    seed: int | None,
+    limit: int | None,
+    targets: int | None,
+    paper: bool,
+    method: str | None,
+    engine: dict[str, Any],
+    unsafe_exec: bool,
+    store: Any,
+    config: Any,
+) -> Rewriting:
+    """Resolve every name and open engine and gate, and say where an agent is used otherwise than it was learnt.
+
+    Raises UsageError for options that exclude each other, RefusedError for an agent of another backbone.
+    """
+    from recast.agent.learning.manifest import Learnt
+    from recast.agent.rewriting import methods
+    from recast.pipelines.run import identity
+    from recast.pipelines.wiring import models
+    from recast.pipelines.wiring.gates import open_gate
+
+    given = config.given.get("rewrite") or {}
+    refuse_without_effect(given, agent, targets, paper, method)
+    settings = config.section("rewrite", seed=seed, **({"targets": targets} | (PAPER if paper else {})))
+    chosen = methods.method(method, settings) if method else None
+    version = store.resolve(name)
+    partial = limit is not None and limit < version.rows
+    engine_config = config.section("engine", **engine)
+    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    adapter = models.adapter_folder(agent) if agent else None
+    agent_id = identity.model(str(adapter)) if adapter else None
+    key = fingerprint(
+        {
+            "version": version.id,
+            "limit": limit if partial else None,
+            "rewrite": settings.model_dump(mode="json"),
+            "method": method,
+            "model": identity.model(model),
+            "agent": agent_id,
+            "gate": gate.id,
+            "engine": engine_config.model_dump(mode="json"),
+        }
+    )[:16]
+    opened = models.engine(model, agent, engine_config, store=store)
+    learnt = Learnt.of(adapter) if adapter else None
+    for note in learnt.check(opened, gate.id) if learnt else ():
+        models.tell(note)
+    return Rewriting(
+        version,
+        limit if partial else None,
+        opened,
+        gate,
+        settings,
+        chosen,
+        agent_id,
+        learnt.gate_id if learnt else None,
+        key,
+    )
+
+
+def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
+    """The settings of the section `rewrite` that have no effect on what was chosen."""
+    from recast.agent.rewriting.methods import CHOICE, FIXED
+
+    return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
+
+
+def refuse_without_effect(
+    given: Mapping[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
+) -> None:
+    if paper and method:
+        raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
+    if method and agent:
+        raise UsageError(f"--method {method} samples from the bare backbone; leave --agent out.")
+    if not method and "accept" in given:
+        raise UsageError("rewrite.accept has a meaning only with --method; leave it out.")
+    without_effect = fixed(paper, method)
+    named = [f"rewrite.{key}" for key in given if key in without_effect]
+    if targets is not None and "targets" in without_effect:
+        named.append("--targets")
+    if named:
+        by = "--paper" if paper else f"--method {method}"
+        raise UsageError(f"with {by}, {', '.join(named)} would have no effect; leave it out.")
+    if given.get("scoring") is False and "tie_nats" in given:
+        raise UsageError(
+            "with rewrite.scoring=false, rewrite.tie_nats would have no effect, as nothing is aligned; leave it out."
+        )

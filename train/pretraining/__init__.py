@@ -1,0 +1,1 @@
+"""Causal language models from nothing, on text and chats."""

@@ -1,0 +1,347 @@
+"""Supervised fine-tuning on the completions of a version, with TRL's SFTTrainer.
+
+The tokens trained are the tokens scored and evaluated: the completion and its end of turn carry the loss,
+the prompt never does (`train.sft.examples`). Weights are trained in float32, with bf16 arithmetic where the
+machine has it, and saved in the dtype of the model that came in. A run killed at any moment and started
+again goes on from its last checkpoint and, on a CPU, ends in the same weights. What a token costs is the
+business of `train.sft.objectives`, which rows an epoch sees that of `train.sft.mixture`; this module does not judge
+the outcome.
+
+    out/model.safetensors ...   the tuned model, LoRA merged (the adapter itself in out/adapter)
+    out/loss.jsonl              the curve: loss, nll and the gate's means (train.sft.telemetry)
+    out/heldout.jsonl           held-out NLL, where rows were held out
+    out/tokens.parquet          a sample of the trained tokens before and after; telemetry.json sums it up
+    out/manifest.json           SftResult; written last, its presence means complete
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from recast.curate.chat import eos_ids, template_id
+from recast.curate.errors import DataError, UsageError
+from recast.curate.fingerprint import fingerprint
+from recast.train.model import default_device, has_fast_bf16, identify, load
+from recast.train.sft.examples import Example, order, tokenize
+from recast.train.sft.mixture import stream
+from recast.train.sft.objective_names import Objective
+from recast.train.sft.trainer import Progress, read_curve, sft_trainer, train
+
+MANIFEST = "manifest.json"
+CURVE, HELDOUT = "loss.jsonl", "heldout.jsonl"
+TOKENS, TELEMETRY = "tokens.parquet", "telemetry.json"
+BASE_TOKENS = "tokens-base.parquet"  # until the tuned model's stand beside them
+JOB = "job.json"  # whose folder an unfinished run is, and what was measured before training
+
+NOT_IDENTITY = {
+    "checkpoints": "how often a run can be resumed does not change what it ends in",
+    "telemetry_tokens": "what is measured of a model does not change it",
+}
+
+
+class SftConfig(BaseModel):
+    """How one model is fine-tuned on one data set. Part of the run's identity but for `NOT_IDENTITY`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    objective: str = "nll"
+    """What a token costs: nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft (train/sft/objectives.py)."""
+    lr: float = Field(3e-4, gt=0)
+    """Peak learning rate. 3e-4 suits models of a few million parameters; 1e-5 to 5e-5 those of billions."""
+    epochs: int = Field(3, ge=1)
+    """Times that every row is seen."""
+    batch_size: int = Field(16, ge=1)
+    """Rows a step."""
+    micro_batch_size: int | None = Field(None, ge=1)
+    """Rows a forward pass, a divisor of `batch_size`; gradients accumulate. None: the batch at once."""
+    lora_rank: int | None = Field(None, ge=1)
+    """Rank of a LoRA on all linear layers, merged into the saved weights. None: all weights are trained."""
+    lora_alpha: float | None = Field(None, gt=0)
+    """LoRA scale is alpha / rank. None: alpha = rank, a scale of 1."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout of the LoRA, or of the architecture's own places (attention, in a Llama) where all weights train."""
+    max_length: int = Field(2048, ge=8)
+    """Longest row in tokens, prompt included. Longer rows are left out and counted, never cut."""
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from 0."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Learning rate after the warm-up."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay of AdamW; biases and norms are spared."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    heldout: float = Field(0.0, ge=0, lt=1)
+    """Share of the first version's rows that is not trained but measured: mean NLL over the run."""
+    evaluations: int = Field(8, ge=1)
+    """Times over the run that the held-out NLL is measured."""
+    patience: int | None = Field(None, ge=1)
+    """Measurements without a new lowest held-out NLL after which training stops; the weights of the lowest are
+    kept. None: all steps are made and the last weights kept."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the forward and backward pass. auto: bf16 where it is native. Weights stay float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, slower."""
+    checkpoints: int = Field(4, ge=0)
+    """Points over the run from which it can be resumed. 0: a killed run begins anew."""
+    telemetry_tokens: int = Field(20_000, ge=0)
+    """Trained tokens measured before and after, for the figures of the gate. 0: none."""
+    seed: int = 0
+    """Seeds the order of the rows, what a mixture draws, dropout and the LoRA initialisation."""
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, value: str) -> str:
+        try:
+            return str(Objective.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> SftConfig:
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}"
+            )
+        if self.lora_alpha is not None and self.lora_rank is None:
+            raise ValueError("lora_alpha has no effect without lora_rank")
+        if self.patience is not None and not self.heldout:
+            raise ValueError("patience has no effect without heldout, a share of the rows such as 0.1")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SftResult:
+    """What a finished run says about itself; the same as its manifest."""
+
+    out: str
+    fingerprint: str  # of data, model and config: the same fingerprint is the same run
+    data: str | None  # version ref of the rows; of a mixture, all of them with their weights
+    data_fingerprint: str  # of the token ids and what of them is trained
+    model: str
+    model_fingerprint: str
+    template_id: str
+    config: dict[str, Any]
+    num_rows: int  # of all sources
+    num_too_long: int  # left out
+    num_tokens: int  # that can be trained: completions and ends of turn of all rows
+    num_heldout: int  # rows not trained
+    steps: int  # made: fewer than planned where training stopped early
+    start_loss: float  # mean nats per trained token of the data under the untouched model
+    final_loss: float  # mean nats per trained token over the last epoch, whatever the objective
+    heldout_loss: float | None  # NLL of the held-out rows under the saved weights
+    best_step: int | None  # whose weights were saved, where the best ones were asked for
+    dtype: str  # of the saved weights
+    precision: str  # of the arithmetic
+    seconds: float  # of the process that finished the run
+
+
+def sft(
+    rows: Any,
+    model_path: str | Path,
+    config: SftConfig,
+    out: str | Path,
+    progress: Progress | None = None,
+    *,
+    mixed: Sequence[tuple[Any, float | None]] = (),
+    data_ref: str | None = None,
+) -> SftResult:
+    """Fine-tune the model at `model_path` on `rows` (see `train.sft.examples.tokenize`) and save it to `out`.
+
+    `mixed` are further sources with their weights (see `train.sft.mixture`). A finished `out` of the same data,
+    model and config is returned as it is; an unfinished one goes on from its last checkpoint; one of another
+    run raises UsageError. `progress` gets `{"step", "steps", "loss", "seconds"}` as training goes. Raises
+    DataError where no row can be trained, ModelError where the model cannot be loaded.
+    """
+    started = time.monotonic()
+    out = Path(out)
+    device = default_device()
+    model, tokenizer = load(model_path, device=device)
+    dtype = model.dtype
+    sources, num_too_long = _tokenized([rows, *(more for more, _ in mixed)], tokenizer, config.max_length)
+    weights = [None, *(weight for _, weight in mixed)]
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
+    identity = {
+        "data_fingerprint": _data_fingerprint(sources, weights),
+        "model_fingerprint": identify(model_path),
+        "template_id": template_id(tokenizer),
+        "precision": "bf16" if bf16 else "fp32",
+    }
+    settings = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    run = fingerprint({**identity, "config": settings})[:16]
+    if finished := _finished(out, run):
+        return finished
+
+    from recast.train.sft.scoring import prepare
+
+    num_rows, num_tokens = sum(map(len, sources)), sum(e.num_trained for s in sources for e in s)
+    sources[0], heldout = _hold_out(sources[0], config)
+    examples = [e for source in sources for e in source]
+    model = prepare(model, [*examples, *heldout], bf16=bf16)
+    measuring = {
+        "pad_id": tokenizer.pad_token_id,
+        "batch_size": config.micro_batch_size or config.batch_size,
+        "bf16": bf16,
+    }
+    start_loss = _before(model, examples, config, out, run, measuring)
+    drawn = stream([len(s) for s in sources], weights, epochs=config.epochs, seed=config.seed)
+    lengths = [len(e.ids) for e in examples]
+    positions = order(lengths, drawn.tolist(), batch_size=config.batch_size, seed=config.seed)
+    trainer = sft_trainer(
+        model,
+        tokenizer,
+        examples,
+        positions,
+        config,
+        heldout=heldout,
+        checkpoints=out / "checkpoints",
+        curve=out / CURVE,
+        heldout_curve=out / HELDOUT,
+        bf16=bf16,
+        progress=progress,
+    )
+    state = train(trainer, config.patience)
+
+    tuned = _save(trainer.model, tokenizer, dtype, config, out)
+    _after(tuned.float(), examples, config, out, measuring)
+    curve, on_heldout = read_curve(out / CURVE), read_curve(out / HELDOUT)
+    ended = curve[-1]["epoch"]
+    best_step = state["best_global_step"] if config.patience is not None else None
+    kept = next((p["loss"] for p in on_heldout if p["step"] == best_step), None)
+    result = SftResult(
+        out=str(out),
+        fingerprint=run,
+        data=data_ref,
+        model=str(model_path),
+        config=config.model_dump(mode="json"),
+        **identity,
+        num_rows=num_rows,
+        num_too_long=num_too_long,
+        num_tokens=num_tokens,
+        num_heldout=len(heldout),
+        steps=state["global_step"],
+        start_loss=start_loss,
+        final_loss=float(np.mean([p["nll"] for p in curve if p["epoch"] > ended - 1])),
+        heldout_loss=kept if kept is not None else on_heldout[-1]["loss"] if on_heldout else None,
+        best_step=best_step,
+        dtype=str(dtype).removeprefix("torch."),
+        seconds=round(time.monotonic() - started, 2),
+    )
+    _write_json(out / MANIFEST, asdict(result))
+    _tidy(out)
+    return result
+
+
+def _tokenized(sources: Sequence[Any], tokenizer: Any, max_length: int) -> tuple[list[list[Example]], int]:
+    pairs = [tokenize(rows, tokenizer, max_length) for rows in sources]
+    return [examples for examples, _ in pairs], sum(num for _, num in pairs)
+
+
+def _data_fingerprint(sources: Sequence[Sequence[Example]], weights: Sequence[float | None]) -> str:
+    found = [fingerprint([[e.num_prompt, *e.ids] for e in examples]) for examples in sources]
+    return (found[0] if len(found) == 1 else fingerprint([found, list(weights)]))[:16]
+
+
+def _hold_out(examples: list[Example], config: SftConfig) -> tuple[list[Example], list[Example]]:
+    """(trained, held out), both in their order. Raises DataError where there are too few rows for both."""
+    if not config.heldout:
+        return examples, []
+    if len(examples) < 2:
+        raise DataError(
+            f"{len(examples)} row cannot be split into trained and held-out ones; set sft.heldout=0."
+        )
+    num = min(len(examples) - 1, max(1, round(config.heldout * len(examples))))
+    chosen = set(np.random.default_rng([config.seed, 1]).permutation(len(examples))[:num].tolist())
+    trained = [e for i, e in enumerate(examples) if i not in chosen]
+    return trained, [examples[i] for i in sorted(chosen)]
+
+
+def _before(
+    model: Any, examples: Sequence[Example], config: SftConfig, out: Path, run: str, measuring: dict[str, Any]
+) -> float:
+    """Make `out` this run's, measure the untouched model unless an earlier process has; return its NLL."""
+    from recast.train.sft.scoring import mean_nll
+    from recast.train.sft.telemetry import measure, sample, write_tokens
+
+    if (out / JOB).exists():
+        known = json.loads((out / JOB).read_text())["start_loss"]
+        if known is not None:
+            return known
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(out / JOB, {"fingerprint": run, "start_loss": None})
+    if config.telemetry_tokens:
+        indices = sample(examples, config.telemetry_tokens, config.seed)
+        chosen = [examples[i] for i in indices]
+        base = measure(model, chosen, Objective.parse(config.objective), **measuring)
+        write_tokens(out / BASE_TOKENS, examples, indices, base=base)
+    start_loss = mean_nll(model, examples, **measuring)
+    _write_json(out / JOB, {"fingerprint": run, "start_loss": start_loss})
+    return start_loss
+
+
+def _after(
+    model: Any, examples: Sequence[Example], config: SftConfig, out: Path, measuring: dict[str, Any]
+) -> None:
+    """Measure the tokens that `_before` measured."""
+    from recast.train.sft.telemetry import measure, read_measured, summary, write_tokens
+
+    if not (out / BASE_TOKENS).exists():
+        return
+    objective = Objective.parse(config.objective)
+    indices, base = read_measured(out / BASE_TOKENS, "base")
+    tuned = measure(model, [examples[i] for i in indices], objective, **measuring)
+    write_tokens(out / TOKENS, examples, indices, base=base, tuned=tuned)
+    _write_json(out / TELEMETRY, summary(objective, base, tuned))
+
+
+def _finished(out: Path, run: str) -> SftResult | None:
+    """The result in `out` if it is this run's. Raises UsageError where `out` belongs to another run."""
+    for name, state in ((MANIFEST, "finished"), (JOB, "unfinished")):
+        if not (out / name).exists():
+            continue
+        found = json.loads((out / name).read_text())
+        if found["fingerprint"] != run:
+            raise UsageError(
+                f"{out} holds the {state} run {found['fingerprint']} of other data, model or config; this one "
+                f"is {run}. Choose another output folder, or remove that one."
+            )
+        if name == MANIFEST:
+            _tidy(out)  # a kill may have come before this
+            return SftResult(**found)
+    return None
+
+
+def _tidy(out: Path) -> None:
+    """Remove what only an unfinished run needs."""
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    (out / BASE_TOKENS).unlink(missing_ok=True)
+
+
+def _save(model: Any, tokenizer: Any, dtype: Any, config: SftConfig, out: Path) -> Any:
+    """Write the tuned model and return it, with a LoRA merged."""
+    if config.lora_rank is not None:
+        model.save_pretrained(out / "adapter")
+        model = model.merge_and_unload()
+    # servers and generate() stop at what this names, and the model has learnt to stop where its template does
+    model.generation_config.eos_token_id = eos_ids(tokenizer, model.generation_config)
+    model.to(dtype).save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return model
+
+
+def _write_json(path: Path, value: Any) -> None:
+    tmp = path.with_name(path.name + ".tmp")
+    with tmp.open("w") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    tmp.replace(path)
