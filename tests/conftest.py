@@ -46,7 +46,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers with tokenizer and chat template."""
-    from tests.models import make_model
+    from tests.fakes.models import make_model
 
     return make_model("llama", tmp_path_factory.mktemp("models") / "llama")
 
@@ -54,7 +54,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tokenizer without a model: the weights are a server's."""
-    from tests.models import make_tokenizer
+    from tests.fakes.models import make_tokenizer
 
     path = tmp_path_factory.mktemp("models") / "tokenizer"
     make_tokenizer().save_pretrained(path)

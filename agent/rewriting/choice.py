@@ -6,7 +6,7 @@ functions; no engine, no gate. C candidates, D dimensions, M texts chosen so far
 agent, the bare backbone included: otherwise part of what an agent seems to gain is selection.
 
 Alignment is measured by excess surprisal (`agent.reward.formula`, mode `typical`) where the engine tells entropies,
-else by the mean NLL, which prefers predictable padding: in the world of `tests/trap.py`, where 50 of 112 first
+else by the mean NLL, which prefers predictable padding: in the world of `tests/fakes/trap.py`, where 50 of 112 first
 accepted rewrites of the bare backbone were long-winded, 79 of the likeliest by NLL were, and 24 of those of the least
 excess.
 """

@@ -44,7 +44,7 @@ UNITS = (
     ("years", "months", "1 year is 12 months", 12),
 )
 
-# What a verb of the downstream family does. Never in pretraining: `tests/pipelines/test_world.py` holds that.
+# What a verb of the downstream family does. Never in pretraining: `tests/pipelines/demo/test_world.py` holds that.
 VERBS = {
     "bolsters": "+",
     "augments": "+",

@@ -2,7 +2,7 @@
 
     python tests/bench/agent_trap.py --out out/trap [--modes typical] [--seeds 0] [--minutes 8]
 
-Builds the trap's backbone once (`tests/trap.py`, about two minutes of one core), checks that the trap is set (the
+Builds the trap's backbone once (`tests/fakes/trap.py`, about two minutes of one core), checks that the trap is set (the
 long-winded style has the lower mean NLL), lets an agent of every mode learn on the same demonstrations, and
 counts the styles of its rewrites of unseen questions, greedy and sampled, before and after. The gate is the
 `math` gate with a wider bound on length: as it stands it refuses a text of three times the demonstration's
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from recast.pipelines.demo.styles import latex
 from recast.pipelines.demo.world import DOWNSTREAM, problems
-from tests import trap
+from tests.fakes import trap
 
 MODES = ("anchored", "paper", "typical")
 TEST_ROWS, CANDIDATES, MAX_TOKENS = 40, 4, 256

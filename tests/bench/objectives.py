@@ -51,7 +51,7 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
     from recast.train.sft.scoring import prepare
     from recast.train.sft.sft import SftConfig
     from recast.train.sft.trainer import sft_trainer
-    from tests.models import make_tokenizer
+    from tests.fakes.models import make_tokenizer
 
     torch.manual_seed(0)
     torch.set_num_threads(1)

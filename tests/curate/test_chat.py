@@ -9,7 +9,7 @@ import pytest
 import recast.pipelines.demo
 from recast.curate import chat
 from recast.curate.errors import ModelError
-from tests.models import make_gemma_tokenizer, make_tokenizer
+from tests.fakes.models import make_gemma_tokenizer, make_tokenizer
 
 SHIPPED = sorted(path.name for path in Path(recast.pipelines.demo.__path__[0]).glob("pocket*"))
 TEXT = "12 + 7 = 19. The answer is 19."

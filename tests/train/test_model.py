@@ -10,7 +10,7 @@ import pytest
 
 from recast.curate.errors import ModelError
 from recast.train.model import identify, load, load_tokenizer
-from tests.models import make_model
+from tests.fakes.models import make_model
 
 
 @pytest.fixture(scope="module")

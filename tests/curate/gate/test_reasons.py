@@ -1,0 +1,158 @@
+"""Every reason that a check can give is given here by a text that deserves it, and by nothing but real checks."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recast.curate.errors import MissingDependencyError
+from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.case import CheckConfig
+from recast.curate.gate.checks.code import CodeCheck
+from recast.curate.gate.checks.copying import CopyCheck
+from recast.curate.gate.checks.entailment import EntailmentCheck
+from recast.curate.gate.checks.format import FormatCheck
+from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.checks.names import NamesCheck
+from recast.curate.gate.checks.numbers import NumbersCheck
+from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.gate.gate import Gate, GateConfig
+from recast.curate.gate.sandbox import Limits
+
+CURATE = Path(__file__).parents[3] / "curate"
+STEPS = "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72"
+LONG = " ".join(f"word{i}" for i in range(200))
+NAN = float("nan")
+
+
+def asks(**answers: float | None) -> dict:
+    """Models that always say the same."""
+    return {name: lambda *_, said=said: said for name, said in answers.items()}
+
+
+def entails(*said: float) -> dict:
+    """A model that says one thing after the other."""
+    left = list(said)
+    return {"entails": lambda *_: left.pop(0)}
+
+
+def breaks(*_: object) -> float:
+    raise RuntimeError("the model is gone")
+
+
+CODE = CodeCheck(limits=Limits(cpu_s=1, wall_s=5))
+TESTS = {"tests": "assert f(1) == 2"}
+
+# reason: check, completion, row, and what else the gate is given
+CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
+    "empty": (FormatCheck(), " \n", {}, {}),
+    "truncated": (FormatCheck(), "12 + 5 =", {}, {"finish_reason": "length"}),
+    "too_long": (FormatCheck(), LONG, {"demonstration": "Short."}, {}),
+    "too_short": (FormatCheck(), "Short.", {"demonstration": LONG}, {}),
+    "chat_marker": (FormatCheck(), "<|im_start|>assistant 17", {}, {}),
+    "meta_talk": (FormatCheck(), "Here is the rewritten solution: 17.", {}, {}),
+    "refusal": (FormatCheck(), "I'm sorry, this is too hard.", {}, {}),
+    "open_fence": (FormatCheck(), "```python\nprint(17)", {}, {}),
+    "script_changed": (FormatCheck(), "Ответ 17", {"demonstration": "17 it is"}, {}),
+    "language_changed": (
+        FormatCheck(),
+        "Wir haben jetzt auch noch 17 von den Stiften, weil sie nicht für alle und mit dem Rest sind.",
+        {
+            "demonstration": "So we have 17 of the pens that are left, and they were not for all of us with this."
+        },
+        {},
+    ),
+    "no_reference_answer": (AnswerCheck(), "The answer is 17.", {}, {}),
+    "no_answer": (AnswerCheck(), "Nothing to say.", {"answer": "17"}, {}),
+    "ambiguous_answer": (AnswerCheck(), "The answer is 17. The answer is 18.", {"answer": "17"}, {}),
+    "answer_undecided": (AnswerCheck(), "The answer is the colour blue.", {"answer": "blue"}, {}),
+    "wrong_answer": (AnswerCheck(), "The answer is 18.", {"answer": "17"}, {}),
+    "false_equality": (ArithmeticCheck(), "12 + 5 = 18", {}, {}),
+    "undecided_equality": (ArithmeticCheck(max_undecided=0.5), "y + 5 = 18 and z + 3 = 9", {}, {}),
+    "missing_step": (StepsCheck(), "In the end there are 72.", {"demonstration": STEPS}, {}),
+    "no_reasoning": (StepsCheck(), "24 72", {"demonstration": STEPS}, {}),
+    "invented_name": (NamesCheck(), "So then Natalie has 72.", {"demonstration": "Natalia has 72."}, {}),
+    "invented_number": (NumbersCheck(), "There are 713 of them.", {"demonstration": "72"}, {}),
+    "copy": (CopyCheck(), STEPS, {"demonstration": STEPS}, {}),
+    "repetition": (RepetitionCheck(), "She has sold 24 clips.\n" * 9, {}, {}),
+    "boilerplate": (
+        RepetitionCheck(),
+        "There are 24 clips. Let us think about it carefully. This is a nice puzzle indeed. One should always take "
+        "great care here. Everybody loves to learn something new. It is good to be patient.",
+        {"demonstration": "There are 24 clips."},
+        {},
+    ),
+    "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
+    "no_code": (CODE, "```python\n\n```", TESTS, {}),
+    "tests_failed": (CODE, "def f(x):\n    return x", TESTS, {}),
+    "code_limit": (CODE, "while True:\n    pass", TESTS, {}),
+    "no_sandbox": (CODE, "def f(x):\n    return x", TESTS, {"no_walls": True}),
+    "no_similarity_model": (SimilarityCheck(), "17", {}, {}),
+    "unreadable_similarity": (SimilarityCheck(), "17", {}, {"models": asks(similarity=NAN)}),
+    "dissimilar": (SimilarityCheck(), "17", {}, {"models": asks(similarity=0.1)}),
+    "no_entailment_model": (EntailmentCheck(), "17", {}, {}),
+    "unreadable_entailment": (EntailmentCheck(), "17", {}, {"models": asks(entails=NAN)}),
+    "content_lost": (EntailmentCheck(), "17", {}, {"models": entails(0.1, 0.9)}),
+    "content_added": (EntailmentCheck(), "17", {}, {"models": entails(0.9, 0.1)}),
+    "no_judge": (JudgeCheck(), "17", {}, {}),
+    "unreadable_judge": (JudgeCheck(), "17", {}, {"models": asks(judge=None)}),
+    "judged_no": (JudgeCheck(), "17", {}, {"models": asks(judge=0.1)}),
+    "judge_undecided": (JudgeCheck(min_yes=0.9, max_no=0.2), "17", {}, {"models": asks(judge=0.5)}),
+    "check_error": (SimilarityCheck(), "17", {}, {"models": {"similarity": breaks}}),
+}
+
+
+@pytest.mark.parametrize("reason", CASES)
+def test_a_text_that_deserves_the_reason_gets_it(reason, monkeypatch):
+    check, completion, row, given = CASES[reason]
+    if given.get("no_walls"):
+
+        def refuses(*_: object, **__: object) -> None:
+            raise MissingDependencyError("there is no network namespace here.")
+
+        monkeypatch.setattr("recast.curate.gate.checks.code.run", refuses)
+    gate = Gate(GateConfig(checks=(check,)), given.get("models"))  # type: ignore[arg-type]
+    row = {"messages": [{"role": "user", "content": "How many clips are there?"}], **row}
+    verdict = gate.verify(row, completion, finish_reason=given.get("finish_reason", "stop"))
+    assert verdict.reason == reason
+    assert " " in verdict.checks[0].message, "a sentence that a person understands"
+
+
+def test_every_reason_that_the_code_can_give_is_given_here():
+    declared = {
+        reason for path in [*CURATE.glob("gate/checks/*.py"), CURATE / "gate" / "gate.py"] for reason in reasons_of(path)
+    }
+    assert declared - set(CASES) == set(), "a reason without a text that deserves it"
+    assert set(CASES) - declared == set(), "a reason that no check gives any more"
+
+
+def reasons_of(path: Path) -> Iterator[str]:
+    """The first arguments of all calls of `failed` and `undecided`; a loop variable stands for its table."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tables: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.For)
+            and isinstance(node.target, ast.Tuple)
+            and isinstance(node.iter, ast.Name)
+        ):
+            tables[ast.unparse(node.target.elts[0])] = node.iter.id
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr not in ("failed", "undecided"):
+            continue
+        said = ast.unparse(node.args[0])
+        if isinstance(node.args[0], ast.Constant):
+            yield ast.literal_eval(said)
+        else:
+            assert said in tables, f"{path}:{node.lineno} hides its reason"
+            module = importlib.import_module(f"recast.curate.gate.checks.{path.stem}")
+            yield from (row[0] for row in getattr(module, tables[said]))

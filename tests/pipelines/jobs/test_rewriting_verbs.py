@@ -1,0 +1,204 @@
+"""plan, rewrite, augment and rehearse on the command line: budgets, methods, what is refused, what is said."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from recast.agent.rewriting.methods import FIXED
+from recast.curate.errors import UsageError
+from recast.curate.store.store import Store
+from recast.pipelines.config import Config
+from recast.pipelines.jobs.agent.rewrite import with_commands
+from recast.pipelines.wiring.rewriting import refuse_without_effect
+from tests.conftest import demonstrations
+from tests.fakes.server import Fake, serving
+
+SETS = ("--set", "rewrite.candidates=2", "--set", "rewrite.max_tokens=8")
+
+
+@pytest.fixture
+def imported(recast, tmp_path, tiny_model):
+    assert recast("import", demonstrations(tmp_path / "sums.jsonl"), "--as", "sums").code == 0
+    return ("-m", tiny_model)
+
+
+def test_a_prediction_stands_beside_what_came_of_it(recast, imported):
+    planned = recast("plan", "sums", *imported, *SETS, "--rows", "4", "--json").json
+    assert (planned["rows"], planned["sampled"]) == (8, 4)
+    said = recast("rewrite", "sums", *imported, *SETS, "--as", "again", "--json").json
+    assert {line["figure"] for line in said["predicted"]} == {"seconds", "tokens", "accepted_rows", "bytes"}
+    assert said["predicted"][1]["actual"] == said["num_tokens"]
+    assert (
+        recast("rewrite", "sums", *imported, *SETS, "--seed", "5", "--as", "x", "--json").json["predicted"]
+        is None
+    )
+
+
+def test_a_budget_ends_with_code_7_and_a_larger_one_goes_on_in_the_same_run(recast, imported):
+    sets = (*SETS, "--set", "rewrite.batch_rows=2", "--set", "rewrite.window_rows=2")
+    stopped = recast("rewrite", "sums", *imported, *sets, "--as", "again", "--max-candidates", "9", "--json")
+    assert stopped.code == 7 and "after 4 of 8 rows" in stopped.json["error"]["message"]
+    assert recast("rewrite", "sums", *imported, *sets, "--as", "again", "--budget-minutes", "0").code == 7
+    said = recast("rewrite", "sums", *imported, *sets, "--as", "again", "--json").json
+    assert (said["rows"], said["num_found"], said["num_candidates"]) == (8, 4, 16)
+
+
+def test_rows_that_never_pass_come_with_the_command_to_run_next(recast, imported):
+    said = recast("rewrite", "sums", *imported, *SETS, "--as", "again", "--json").json
+    assert said["causes"] and sum(cause["rows"] for cause in said["causes"]) == said["counts"]["fallback"]
+    shown = recast("rewrite", "sums", *imported, *SETS, "--as", "again").out
+    assert said["causes"][0]["next"].startswith("recast ") and said["causes"][0]["next"] in shown
+
+
+def test_the_command_to_run_next_repeats_the_options_of_the_call(recast, imported, tiny_model):
+    from recast.agent.engines.tokens import load_tokenizer
+
+    Path("my config.yaml").write_text("engine: {timeout_s: 30}\ngate: text\n")
+    with serving(Fake(load_tokenizer(tiny_model), finish_reason="length")) as server:
+        options = ("--engine", "http", "--base-url", server.url, "--method", "prompt", "--limit", "4")
+        options += ("--seed", "0", "-c", "my config.yaml", *SETS)
+        said = recast("rewrite", "sums", *imported, *options, "--as", "again", "--json").json
+        (cause,) = said["causes"]
+        words = shlex.split(cause["next"])
+        assert words[:5] == ["recast", "rewrite", "sums@v1", "--as", "again"]
+        given = " ".join(words)
+        assert f"--engine http --base-url {server.url}" in given and "--method prompt" in given
+        assert "--limit 4" in given and "--seed 0" in given and "--set engine.timeout_s=30" in given
+        assert "--set gate=text" in given and given.count("rewrite.max_tokens") == 1
+        server.asked.clear()
+        assert recast(*words[1:], "--json").json["rows"] == 4
+        assert {asked["max_tokens"] for asked in server.asked if asked["max_tokens"] > 1} == {16}
+
+
+@pytest.mark.parametrize(
+    "method, paper, key, expected",
+    [
+        (
+            "prompt",
+            False,
+            "wrong_answer",
+            "--method prompt --set rewrite.candidates=8",
+        ),
+        ("sdft", False, "truncated", "--method sdft --set rewrite.accept=own --set rewrite.max_tokens=1024"),
+        ("sdft", False, "wrong_answer", "--set rewrite.candidates=8"),
+        (None, True, "wrong_work", "--set rewrite.repairs=1"),
+    ],
+)
+def test_what_a_method_does_not_take_is_tried_with_the_projects_own(method, paper, key, expected):
+    config = Config.of({"rewrite": {"accept": "own"}} if method == "sdft" else {})
+    options = {
+        "--model": "my model",
+        "--agent": None,
+        "--paper": paper,
+        "--method": method,
+        "--unsafe-exec": False,
+    }
+    names = {"source": "craft@v1", "version": "rw@v2", "to": "rw"}
+    causes = [{"cause": key, "examples": ["row 1"]}, {"cause": "timeout", "examples": ["row 1"]}]
+    again, why = with_commands(causes, Config().section("rewrite"), names, options, config)
+    assert again["next"] == f"recast rewrite craft@v1 --as rw --model 'my model' {expected}"
+    assert why["next"] == "recast why rw@v2 'row 1'"
+
+
+@pytest.mark.parametrize("method", ["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"])
+def test_every_baseline_ends_in_a_version_that_names_it(recast, imported, method):
+    sets = SETS if method == "prompt" else ("--set", "rewrite.max_tokens=8") if method != "copy" else ()
+    said = recast("rewrite", "sums", *imported, *sets, "--method", method, "--as", "again", "--json").json
+    version = Store(".recast").resolve(said["version"])
+    assert version.rows == 8 and version.meta["method"] == method
+    assert len(version.meta["chat_template"]) == 16
+    assert sum(said["counts"].values()) == 8
+
+
+def test_options_without_effect_and_options_that_exclude_each_other_are_refused(recast, imported):
+    def refused(*args, verb=("rewrite", "sums", "--as", "x")):
+        said = recast(*verb, *imported, *args, "--json")
+        assert said.code == 2
+        return said.json["error"]["message"]
+
+    assert "two methods" in refused("--paper", "--method", "sdft")
+    assert "rewrite.candidates would have no effect" in refused("--paper", "--set", "rewrite.candidates=3")
+    assert "--targets would have no effect" in refused("--method", "sdft", "--targets", "2")
+    assert "only with --method" in refused("--set", "rewrite.accept=gate")
+    assert "rewrite.accept would have no effect" in refused(
+        "--method", "prompt", "--set", "rewrite.accept=gate"
+    )
+    assert "nothing is aligned" in refused("--set", "rewrite.scoring=false", "--set", "rewrite.tie_nats=0.1")
+    augmenting = ("augment", "sums", "--as", "x")
+    assert "--questions continue" in refused("--set", "augment.beginning=0.5", verb=augmenting)
+    rehearsing = ("rehearse", "x", "--prompts", "sums.jsonl")
+    said = refused("--set", "rehearse.oversample=2", "--set", "rehearse.max_prompt_tokens=8", verb=rehearsing)
+    assert "rehearse.max_prompt_tokens, rehearse.oversample would have no effect" in said
+
+
+@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none"])
+@pytest.mark.parametrize(
+    "by", [("--paper",), *(("--method", name) for name, without in FIXED.items() if "candidates" in without)]
+)
+def test_what_chooses_among_candidates_is_refused_where_the_first_one_is_kept(by, key):
+    paper, method = by == ("--paper",), by[-1] if len(by) > 1 else None
+    name = key.partition("=")[0]
+    with pytest.raises(UsageError, match=rf"with {' '.join(by)}, rewrite\.{name} would have no effect"):
+        refuse_without_effect(
+            Config.load(sets=[f"rewrite.{key}"]).given["rewrite"], None, None, paper, method
+        )
+
+
+def test_paper_samples_one_greedy_rewrite(recast, imported):
+    said = recast(
+        "rewrite", "sums", *imported, "--set", "rewrite.max_tokens=8", "--paper", "--as", "x", "--json"
+    )
+    assert said.code == 0, said.out
+    assert said.json["num_candidates"] == 8
+
+
+def test_rehearsal_of_prompts_from_a_file(recast, imported, tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(
+        '{"prompt": "Say hello."}\n{"messages": [{"role": "user", "content": "Name a color."}]}\n'
+    )
+    said = recast(
+        "rehearse", "general", "--prompts", path, *imported, "--set", "rehearse.max_tokens=8", "--json"
+    )
+    assert said.code == 0 and said.json["num_proposals"] == 2
+    path.write_text('{"prompt": "Say hello."}\n{"nothing": 1}\n')
+    bad = recast("rehearse", "general", "--prompts", path, *imported, "--json")
+    assert bad.code == 2 and "line 2 holds no prompt" in bad.json["error"]["message"]
+    assert "--prompts FILE or --self N" in recast("rehearse", "general", *imported).err
+
+
+def test_rehearsal_of_the_backbones_own_prompts(recast, imported):
+    sets = ("--set", "rehearse.max_tokens=8", "--set", "rehearse.max_prompt_tokens=8")
+    said = recast("rehearse", "general", "--self", "4", *imported, *sets, "--json").json
+    assert said["num_proposals"] == 6 and said["num_kept"] <= 4
+    assert sum(said["reasons"].values()) + said["num_kept"] == 6
+
+
+def test_augmenting_commits_rows_linked_to_their_sources(recast, tmp_path):
+    # the backbone that comes with recast solves word problems, and continues a question that is begun
+    from recast.pipelines.demo.files import row, write_rows
+    from recast.pipelines.demo.styles import qa
+    from recast.pipelines.demo.world import problems
+
+    drawn = problems("word2", "train", 6, seed=1)
+    write_rows(tmp_path / "words.jsonl", (row(p, i, qa(p)) for i, p in enumerate(drawn)))
+    assert recast("import", tmp_path / "words.jsonl", "--as", "words").code == 0
+    sets = (
+        "--questions",
+        "continue",
+        "--set",
+        "augment.max_tokens=96",
+        "--set",
+        "augment.max_question_tokens=96",
+    )
+    said = recast("augment", "words", "--as", "more", *sets, "--json").json
+    assert 1 <= said["num_kept"] <= 6
+    made = list(Store(".recast").open("more").rows())
+    assert {r["decision"] for r in made} == {"generated"}
+    assert all(r["meta"]["from"]["version"] == "words@v1" for r in made)
+    assert "prompt plain-1" in recast("blame", "more", made[0]["row_id"]).out
+    said = recast("why", "more", made[0]["row_id"]).out
+    assert f"from words@v1#{made[0]['meta']['from']['row_id']}" in said
