@@ -10,7 +10,6 @@ Data go to stdout, words to stderr; with `--json` stdout holds one JSON document
 from __future__ import annotations
 
 import contextlib
-import errno
 import inspect
 import json
 import os
@@ -23,15 +22,10 @@ from typing import Annotated, Any
 import typer
 
 from recast.curate.errors import RecastError
+from recast.pipelines.exit_codes import DISK_FULL, EPILOG, FAILED_ROWS, INTERRUPTED, OK, UNEXPECTED, disk_full
 from recast.pipelines.verbs import GROUPS, VERBS, Verb
 
-OK, UNEXPECTED, USAGE, FAILED_ROWS, INTERRUPTED = 0, 1, 2, 3, 130
-DISK_FULL = 6  # a machine that lacks what the job needs
 STORE_ENV, DEFAULT_STORE = "RECAST_HOME", ".recast"
-EPILOG = (
-    "Exit codes: 0 ok, 1 unexpected, 2 usage or input, 3 finished but some rows failed, 4 refused by a gate, "
-    "5 integrity, 6 something is missing on this machine, 7 budget reached, 130 interrupted (the same command goes on)."
-)
 
 COMMON: dict[str, Any] = {
     "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
@@ -223,27 +217,6 @@ def _fail(as_json: bool, code: int, kind: str, message: str) -> int:
         )
     print(f"recast: {message}", file=sys.stderr)
     return code
-
-
-def disk_full(error: BaseException | None) -> str | None:
-    """What to say where a full disk, a quota or a file-size limit is behind `error`; None otherwise."""
-    signs = (
-        "No space left on device",
-        "File too large",
-        "Disk quota exceeded",
-        "StorageFull",
-        "disk is full",
-    )
-    while error is not None:
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(sign in str(error) for sign in signs):
-            where = getattr(error, "filename", None)
-            return (
-                f"the disk is full{f' at {where}' if where else ''} ({' '.join(str(error).split())}). Nothing half "
-                "written counts; free some space and run the same command: it goes on."
-            )
-        error = error.__cause__ or error.__context__
-    return None
 
 
 @contextlib.contextmanager

@@ -28,13 +28,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
-    "learn": "recast.agent.learning.learn:LearnConfig",
+    "learn": "recast.agent.learning.config:LearnConfig",
     "rewrite": "recast.agent.rewriting.rewrite:RewriteConfig",
     "augment": "recast.agent.new_rows.augment:AugmentConfig",
     "rehearse": "recast.agent.new_rows.rehearse:RehearseConfig",
     "engine": "recast.agent.engines.factory:EngineConfig",
     "judge": "recast.agent.engines.factory:EngineConfig",
-    "sft": "recast.train.sft.sft:SftConfig",
+    "sft": "recast.train.sft.config:SftConfig",
     "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
     "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
     "curate": "recast.curate.curation.filters:CurateConfig",
@@ -99,8 +99,12 @@ class Config:
         return _checked(section_class(name), values, f"{name}.")
 
     def identity(self, name: str) -> dict[str, Any]:
-        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons."""
-        excluded = getattr(sys.modules[section_class(name).__module__], "NOT_IDENTITY", ())
+        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons.
+
+        Every module of a section has the table, empty or not: one that was lost in a move would change, in silence,
+        which runs are found again.
+        """
+        excluded = sys.modules[section_class(name).__module__].NOT_IDENTITY
         return self.section(name).model_dump(mode="json", exclude=set(excluded))
 
     def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from recast.agent.engines import probe
 from recast.agent.engines.protocol import Engine
-from recast.agent.learning.learn import MANIFEST
 from recast.agent.prompts import templates
 from recast.curate.chat import template_id
 from recast.curate.errors import ModelError, RefusedError
+
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)

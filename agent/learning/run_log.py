@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-TRAINER_STATE = "trainer_state.json"
+METRICS, TRAINER_STATE = "metrics.jsonl", "trainer_state.json"
 
 
 class Metrics:

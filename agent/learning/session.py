@@ -25,10 +25,10 @@ from recast.agent.engines.hf.attention import cpu_attention
 from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.engines.protocol import Sampling
 from recast.agent.learning import heldout
-from recast.agent.learning.learn import COLUMNS, METRICS, LearnConfig
+from recast.agent.learning.config import COLUMNS, LearnConfig
 from recast.agent.learning.lora import lora_config
 from recast.agent.learning.processes import Processes
-from recast.agent.learning.run_log import Metrics, last_checkpoint, save_adapter
+from recast.agent.learning.run_log import METRICS, Metrics, last_checkpoint, save_adapter
 from recast.agent.learning.trl_trainer import arguments, order, trainer_class
 from recast.agent.prompts import templates
 from recast.agent.reward.alignment import AnchorCache

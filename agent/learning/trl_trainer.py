@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from recast.agent.engines.hf.kv_cache import attends_to_all
-from recast.agent.learning.learn import LearnConfig
+from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.shared_prefix import completion_logprobs
 from recast.curate.errors import UsageError
 

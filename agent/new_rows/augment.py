@@ -50,6 +50,10 @@ UNKNOWN_KIND, NOT_FOUND_AGAIN = "source_not_solved", "not_found_again"
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class AugmentConfig(BaseModel):
     """How new questions are drawn and solved. All of it is part of the job's identity."""
 

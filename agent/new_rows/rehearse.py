@@ -41,6 +41,10 @@ NO_PROMPT, ERROR = "no_prompt", "error"
 ANY_LENGTH = 1_000_000
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class RehearseConfig(BaseModel):
     """How the backbone's own prompts and answers are drawn. All of it is part of the job's identity."""
 

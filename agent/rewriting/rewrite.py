@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class RewriteConfig(BaseModel):
     """How rewrites are sampled and chosen. All of it is part of the job's identity."""
 

@@ -35,6 +35,10 @@ COLUMNS = ("row_id", "target", "completion", "demonstration")
 Embed = Callable[[Sequence[str]], ArrayLike]
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class DiversityConfig(BaseModel):
     """When a version counts as flattened, and which tags it then cannot have."""
 

@@ -40,6 +40,10 @@ Row = Mapping[str, Any]
 Embed = Callable[[Sequence[str]], ArrayLike]
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class CurateConfig(BaseModel):
     """Which rows `recast curate` removes; null switches a filter off."""
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from recast.curate.errors import RecastError
 from recast.pipelines.config import Config
+from recast.pipelines.exit_codes import DISK_FULL, UNEXPECTED, disk_full
 from recast.pipelines.run import runs
 from recast.pipelines.run.pool import Task
 
@@ -64,8 +65,6 @@ def _perform(task: Task, connection: Connection) -> tuple[str, Any]:
     except RecastError as error:
         return "failed", (error.exit_code, str(error))
     except Exception as error:
-        from recast.pipelines.cli import DISK_FULL, UNEXPECTED, disk_full
-
         traceback.print_exc()  # to the worker's log
         if full := disk_full(error):
             return "failed", (DISK_FULL, full)

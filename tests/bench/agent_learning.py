@@ -136,7 +136,8 @@ def own_level(engine: Any, drawn: Sequence[Problem], seed: int) -> float:
 def run(mode: str, seed: int, out: Path, model: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Learn with one mode and seed, and measure before and after."""
     from recast.agent.engines.hf.engine import HFEngine
-    from recast.agent.learning.learn import LearnConfig, learn
+    from recast.agent.learning.config import LearnConfig
+    from recast.agent.learning.learn import learn
     from recast.curate.gate.gate import load_gate
     from recast.pipelines.demo.demo import CONFIG
     from recast.pipelines.models.names import model_path

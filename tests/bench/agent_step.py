@@ -42,7 +42,7 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     from recast.agent.engines.hf.attention import cpu_attention
     from recast.agent.engines.hf.engine import HFEngine
     from recast.agent.engines.protocol import Sampling
-    from recast.agent.learning.learn import LearnConfig
+    from recast.agent.learning.config import LearnConfig
     from recast.agent.learning.lora import lora_config
     from recast.agent.learning.trl_trainer import arguments, trainer_class
     from recast.agent.prompts import templates

@@ -143,7 +143,8 @@ def choices(engine: Any, asked_gate: Any, num: int = 120) -> dict[str, Counter[s
 
 def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, Any]) -> dict[str, Any]:
     from recast.agent.engines.hf.engine import HFEngine
-    from recast.agent.learning.learn import LearnConfig, learn
+    from recast.agent.learning.config import LearnConfig
+    from recast.agent.learning.learn import learn
     from recast.train.model import load
 
     folder = out / f"{mode}-{seed}"

@@ -47,9 +47,9 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
     from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
 
+    from recast.train.sft.config import SftConfig
     from recast.train.sft.examples import Example, collate
     from recast.train.sft.scoring import prepare
-    from recast.train.sft.sft import SftConfig
     from recast.train.sft.trainer import sft_trainer
     from tests.fakes.models import make_tokenizer
 

@@ -50,6 +50,10 @@ SIZES: dict[str, dict[str, int]] = {
 }
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class ScratchConfig(BaseModel):
     """The model that `recast pretrain` makes of text and chats; how it is trained is section `pretrain`."""
 

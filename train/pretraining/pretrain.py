@@ -31,6 +31,10 @@ process that has died is noticed by torchrun."""
 Document = tuple[list[int], list[float]]  # token ids, and the loss weight of each as a target
 
 
+NOT_IDENTITY: dict[str, str] = {}
+"""Every setting decides what comes out."""
+
+
 class PretrainConfig(BaseModel):
     """Settings of a pretraining run."""
 

@@ -2,7 +2,7 @@
 
 Owns how a step's loss is made of the objective's, the curves on disk, when training stops early, and which
 checkpoint may be resumed from. It is built by `sft_trainer` because TRL and torch take seconds to import.
-Hyper-parameters come from `train.sft.sft.SftConfig`; rows and their order from `train.sft.examples` and
+Hyper-parameters come from `train.sft.config.SftConfig`; rows and their order from `train.sft.examples` and
 `train.sft.mixture`.
 """
 
@@ -21,7 +21,7 @@ from recast.train.sft.examples import Example
 from recast.train.sft.objective_names import CONCENTRATION, Objective
 
 if TYPE_CHECKING:
-    from recast.train.sft.sft import SftConfig
+    from recast.train.sft.config import SftConfig
 
 Progress = Callable[[Mapping[str, Any]], None]
 

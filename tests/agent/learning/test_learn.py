@@ -15,7 +15,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from recast.agent.learning.learn import LearnConfig, learn, split
+from recast.agent.learning.config import LearnConfig
+from recast.agent.learning.learn import learn, split
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT

@@ -127,7 +127,9 @@ def test_a_text_that_deserves_the_reason_gets_it(reason, monkeypatch):
 
 def test_every_reason_that_the_code_can_give_is_given_here():
     declared = {
-        reason for path in [*CURATE.glob("gate/checks/*.py"), CURATE / "gate" / "gate.py"] for reason in reasons_of(path)
+        reason
+        for path in [*CURATE.glob("gate/checks/*.py"), CURATE / "gate" / "gate.py"]
+        for reason in reasons_of(path)
     }
     assert declared - set(CASES) == set(), "a reason without a text that deserves it"
     assert set(CASES) - declared == set(), "a reason that no check gives any more"

@@ -17,10 +17,11 @@ import pytest
 from recast.curate.chat import encode, end_of_turn
 from recast.curate.errors import DataError, UsageError
 from recast.train.model import load
+from recast.train.sft.config import SftConfig
 from recast.train.sft.examples import IGNORED, Example, collate, order, tokenize
 from recast.train.sft.mixture import Source, rows_per_epoch, stream
 from recast.train.sft.scoring import add_scoring, mean_nll
-from recast.train.sft.sft import SftConfig, SftResult, sft
+from recast.train.sft.sft import SftResult, sft
 from recast.train.sft.trainer import last_checkpoint, read_curve
 from tests.fakes import models
 
@@ -311,7 +312,8 @@ KILLED = textwrap.dedent(
     import sys, os
     sys.path.insert(0, {root!r})
     from tests.train.sft.test_sft import ROWS, FAST
-    from recast.train.sft.sft import SftConfig, sft
+    from recast.train.sft.config import SftConfig
+    from recast.train.sft.sft import sft
 
     def progress(point):
         print(point["step"], flush=True)
@@ -435,7 +437,8 @@ RESUMED = textwrap.dedent(
     import sys
     sys.path.insert(0, {root!r})
     from tests.train.sft.test_sft import FAST, OTHERS, ROWS
-    from recast.train.sft.sft import SftConfig, sft
+    from recast.train.sft.config import SftConfig
+    from recast.train.sft.sft import sft
 
     def progress(point):
         print(point["step"], flush=True)
