@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -23,9 +22,8 @@ import typer
 
 from recast.curate.errors import RecastError
 from recast.pipelines.exit_codes import DISK_FULL, EPILOG, FAILED_ROWS, INTERRUPTED, OK, UNEXPECTED, disk_full
+from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
 from recast.pipelines.verbs import GROUPS, VERBS, Verb
-
-STORE_ENV, DEFAULT_STORE = "RECAST_HOME", ".recast"
 
 COMMON: dict[str, Any] = {
     "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
@@ -101,7 +99,7 @@ def build(wanted: str) -> typer.Typer:
 
 def command(verb: Verb) -> Any:
     """The function that typer calls for a verb: the job's parameters and the common ones."""
-    from recast.pipelines.run.runs import parameters
+    from recast.pipelines.run.arguments import parameters
 
     own = parameters(verb)
     # an option that would have no effect is not offered
@@ -158,7 +156,7 @@ def _perform(
             outcome = runs.execute(
                 verb.name,
                 args,
-                store=store_path or Path(os.environ.get(STORE_ENV) or DEFAULT_STORE),
+                store=store_path or usual_store(),
                 config=Config.load(config_files or [], sets or []),
                 progress=report,
                 reporter=reporter,

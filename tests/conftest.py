@@ -137,3 +137,15 @@ def demonstrations(path: Path, num: int = 8) -> Path:
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def command_of(verb: str) -> Any:
+    """The parser of a verb, such as "diff" or "gate run"; its `make_context` reads words without doing anything."""
+    import typer
+
+    from recast.pipelines import cli
+
+    command: Any = typer.main.get_command(cli.build(verb))
+    for word in verb.split():
+        command = command.commands[word]
+    return command

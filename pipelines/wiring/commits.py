@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.pipelines.run.runs import Run
 
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
-def once(store: Any, name: str, run: Run | None, commit: Callable[[str | None], Any]) -> Any:
+
+def once(store: Store, name: str, run: Run | None, commit: Callable[[str | None], Any]) -> Any:
     """The version of `name` that this run has committed, else that of `commit(run id)`."""
     if run is None:
         return commit(None)

@@ -15,6 +15,7 @@ from recast.pipelines.run import identity
 if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
+    from recast.curate.store.store import Store
     from recast.train.evaluation.evaluate import Model
 
 REQUESTS = "requests.sqlite"
@@ -33,7 +34,7 @@ def engine(
     agent: str | Path | None = None,
     settings: EngineConfig | None = None,
     *,
-    store: Any = None,
+    store: Store | None = None,
 ) -> Engine:
     """The engine of `settings` over a model's name, with the agent's adapter, proved to be on.
 

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Any
 
 import pytest
-import typer
 
 from recast.pipelines import cli
 from recast.pipelines.run import runs
-from recast.pipelines.verbs import GROUPS, INJECTED, VERBS, Verb
-from tests.conftest import demonstrations
-
-
-def command_of(verb: Verb) -> Any:
-    """What the command line calls for a verb, which may be a word of a group."""
-    command = typer.main.get_command(cli.build(verb.name))
-    for word in verb.name.split():
-        command = command.commands[word]  # type: ignore[attr-defined]
-    return command
+from recast.pipelines.verbs import GROUPS, INJECTED, VERBS
+from tests.conftest import command_of, demonstrations
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -37,17 +27,17 @@ def test_the_example_of_every_verb_is_accepted_by_its_parser(verb):
     own = verb.name.split()
     words = shlex.split(verb.example)
     assert words[: 1 + len(own)] == ["recast", *own]
-    command_of(verb).make_context(verb.name, words[1 + len(own) :])
+    command_of(verb.name).make_context(verb.name, words[1 + len(own) :])
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_every_option_of_every_verb_is_explained(verb):
-    assert [p.name for p in command_of(verb).params if not getattr(p, "help", None)] == []
+    assert [p.name for p in command_of(verb.name).params if not getattr(p, "help", None)] == []
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_parameters_that_are_handed_in_are_no_options(verb):
-    names = {p.name for p in command_of(verb).params}
+    names = {p.name for p in command_of(verb.name).params}
     assert names & set(INJECTED) == set()
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.pipelines.options import (
     AsName,
-    BaseUrl,
-    BatchSize,
     BudgetMinutes,
-    EngineType,
+    EngineOptions,
     Limit,
     ModelPath,
     Seed,
-    ServedModel,
     UnsafeExec,
     VersionRef,
     option,
 )
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 
 def job(
@@ -36,15 +39,12 @@ def job(
     seed: Seed = None,
     limit: Limit = None,
     budget_minutes: BudgetMinutes = None,
-    engine: EngineType = None,
-    base_url: BaseUrl = None,
-    served_model: ServedModel = None,
-    batch_size: BatchSize = None,
+    engine: EngineOptions,
     unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Make new rows of the kind of those in `name` and commit them as `to`, which holds nothing else.
 
@@ -55,8 +55,8 @@ def job(
     from recast.agent.new_rows.augment import augment, solving_gate
     from recast.curate.chat import template_id
     from recast.curate.errors import UsageError
-    from recast.pipelines.jobs.agent.rewrite import budget
     from recast.pipelines.wiring import commits, models
+    from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.gates import open_gate
 
     drawing = config.section("augment", seed=seed, questions=questions)
@@ -65,9 +65,7 @@ def job(
             "augment.beginning would have no effect without --questions continue; give that, or leave it out."
         )
     version = store.resolve(name)
-    settings = config.section(
-        "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
-    )
+    settings = config.section("engine", **engine.overrides())
     source = models.engine(str(model), None, settings, store=store)
     gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
     solving: Any = solving_gate(gate)

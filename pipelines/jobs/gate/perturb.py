@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import DataError
-from recast.pipelines.jobs.gate.report import labelled, show_card
-from recast.pipelines.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
+from recast.pipelines.options import GateOptions, Limit, Names, VersionRef, option
+from recast.pipelines.wiring.report_cards import PerturbationSeed, perturbed, show_card
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Progress
 
 
 def job(
@@ -17,14 +22,12 @@ def job(
     out: Annotated[
         Path, option("--out", "-o", help="JSONL to write.", metavar="FILE", show_default=False), Names.OUTPUT
     ],
-    gate: GateName = None,
+    options: GateOptions,
     limit: Limit = None,
-    seed: Annotated[int, option("--seed", help="Seed of the perturbations.")] = 0,
-    workers: Workers = None,
-    unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    progress: Any = None,
+    seed: PerturbationSeed = 0,
+    store: Store,
+    config: Config,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Retell the demonstrations of `name`, make one thing wrong in each copy, and write all of them with labels.
 
@@ -35,11 +38,10 @@ def job(
     """
     from recast.curate.gate.labels import read
     from recast.curate.gate.report_card import report_card
-    from recast.curate.parallel import default_workers
-    from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.gates import asked_gate
 
-    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
-    made, said = labelled(store, name, None, limit, seed)
+    judge, workers = asked_gate(options, config)
+    made, said = perturbed(store, name, limit, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.tmp")
     kinds: dict[str, int] = {}
@@ -56,7 +58,7 @@ def job(
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-    card = report_card(judge, read(out), workers=workers or default_workers(), progress=progress)
+    card = report_card(judge, read(out), workers=workers, progress=progress)
     return {
         "out": str(out),
         "labels": sum(kinds.values()),
