@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from recast.curate.errors import RecastError
 from recast.pipelines.exit_codes import DISK_FULL, EPILOG, FAILED_ROWS, INTERRUPTED, OK, UNEXPECTED, disk_full
 from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
-from recast.pipelines.verbs import GROUPS, VERBS, Verb
+from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
 
 COMMON: dict[str, Any] = {
     "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
@@ -59,11 +60,29 @@ COMMON: dict[str, Any] = {
 }
 
 
+class Parts(typer.core.TyperGroup):
+    """Lists verbs by the parts they belong to where no terminal draws panels, too."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        listed = [command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))]
+        width = max(len(str(command.name)) for command in listed)
+        for panel in PANELS.values():
+            rows = [
+                (f"{command.name:<{width}}", command.get_short_help_str(formatter.width))
+                for command in listed
+                if getattr(command, "rich_help_panel", None) == panel
+            ]
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+
 def build(wanted: str) -> typer.Typer:
     """The application with all verbs listed and only `wanted` imported."""
     rich = sys.stdout.isatty()
     app = typer.Typer(
         name="recast",
+        cls=Parts,
         help="Turns expert demonstrations into supervision that the model being trained could have written itself.",
         epilog=EPILOG,
         add_completion=False,
@@ -86,7 +105,7 @@ def build(wanted: str) -> typer.Typer:
         first, _, word = verb.name.rpartition(" ")
         if first not in groups:
             said, panel = GROUPS[first]
-            groups[first] = typer.Typer(help=said, rich_markup_mode="rich" if rich else None)
+            groups[first] = typer.Typer(cls=Parts, help=said, rich_markup_mode="rich" if rich else None)
             app.add_typer(groups[first], name=first, rich_help_panel=panel)
         groups[first].command(
             word,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import RecastError
+from recast.pipelines.run.runs import DISTRIBUTION
 
 State = Literal["ok", "note", "problem"]
 NEED_GB = 4.0
@@ -71,10 +72,10 @@ def packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        declared = [Requirement(text) for text in requires("recast") or ()]
+        declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:
         yield Finding(
-            "recast", "note", "runs from source, not installed", "make install, or pip install -e ."
+            DISTRIBUTION, "note", "runs from source, not installed", "make install, or pip install -e ."
         )
         return
     for need in declared:

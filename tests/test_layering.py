@@ -61,7 +61,7 @@ MAY_IMPORT = {
         "run": "verbs exit_codes options config models terminal",
         "ray": "config models run",
         "wiring": "options config models terminal run",
-        "doctor": "models",
+        "doctor": "models run",
         "demo": "config terminal run wiring",
         "report": "verbs config run",
         "review": "config run wiring report",

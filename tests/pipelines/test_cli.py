@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import pytest
 
 from recast.pipelines import cli
 from recast.pipelines.run import runs
-from recast.pipelines.verbs import GROUPS, INJECTED, VERBS
+from recast.pipelines.verbs import GROUPS, INJECTED, PANELS, VERBS
 from tests.conftest import command_of, demonstrations
 
 
@@ -43,6 +44,21 @@ def test_parameters_that_are_handed_in_are_no_options(verb):
 
 def test_no_arguments_show_the_help(recast):
     assert "Usage: recast" in recast().out
+
+
+def test_the_help_lists_every_verb_once_under_its_part(recast):
+    parts: dict[str, list[str]] = {}
+    for line in recast("--help").out.splitlines():
+        if head := re.fullmatch(r"(\S.*):", line):
+            parts[head[1]] = []
+        elif entry := re.match(r"  (\S+) {2,}\S", line):
+            parts[list(parts)[-1]].append(entry[1])
+    assert parts.pop("Options") == ["--version"]
+    expected: dict[str, list[str]] = {panel: [] for panel in PANELS.values()}
+    for verb in VERBS.values():
+        word = verb.name.split()[0]
+        expected[verb.panel] += [word] if word not in expected[verb.panel] else []
+    assert parts == expected
 
 
 @pytest.mark.parametrize("group", GROUPS)

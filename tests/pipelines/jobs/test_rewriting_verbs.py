@@ -101,8 +101,8 @@ def test_what_a_method_does_not_take_is_tried_with_the_projects_own(method, pape
 
 GIVEN = {
     "name": "craft@v1", "to": "rw", "model": "m", "agent": Path("a"), "seed": 0, "limit": 7, "targets": 2,
-    "paper": True, "method": "prompt", "unsafe_exec": True, "budget_minutes": 1.5, "max_candidates": 9, "engine": "http",
-    "base_url": "http://localhost:1/v1", "served_model": "s", "served_agent": "t", "batch_size": 4,
+    "paper": True, "method": "prompt", "unsafe_exec": True, "budget_minutes": 1.5, "max_candidates": 9,
+    "engine": "http", "base_url": "http://localhost:1/v1", "served_model": "s", "served_agent": "t", "batch_size": 4,
 }  # fmt: skip
 
 
