@@ -53,7 +53,6 @@ def job(
     command goes on.
     """
     from recast.agent.new_rows.augment import augment, solving_gate
-    from recast.curate.chat import template_id
     from recast.curate.errors import UsageError
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
@@ -80,29 +79,18 @@ def job(
         progress=progress,
         budget=budget(budget_minutes),
     )
-    new = commits.once(
-        store,
+    made = commits.new_rows(
+        result,
         to,
-        run,
-        lambda run_id: store.commit(
-            result.rows(),
-            to,
-            message=f"new questions of the kind of {version.ref}",
-            author=config.general.author,
-            run_id=run_id,
-            meta={
-                "augmented": version.ref,
-                "model": str(model),
-                "chat_template": template_id(source.tokenizer),
-            },
-        ),
+        str(model),
+        source,
+        message=f"new questions of the kind of {version.ref}",
+        meta={"augmented": version.ref},
+        store=store,
+        config=config,
+        run=run,
     )
-    return {"version": new.ref, "version_id": new.id, "source": version.ref, **_figures(result)}
-
-
-def _figures(result: Any) -> dict[str, Any]:
-    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
-    return {**figures, "failed_rows": result.reasons.get("error", 0)}
+    return {"source": version.ref, **made}
 
 
 def show(result: dict[str, Any], console: Any) -> None:

@@ -58,7 +58,6 @@ def job(
     """
     from recast.agent.new_rows.rehearse import given, rehearse
     from recast.agent.new_rows.rehearse import own as own_prompts
-    from recast.curate.chat import template_id
     from recast.curate.errors import UsageError
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
@@ -83,31 +82,18 @@ def job(
         progress=progress,
         budget=budget(budget_minutes),
     )
-    new = commits.once(
-        store,
+    made = commits.new_rows(
+        result,
         name,
-        run,
-        lambda run_id: store.commit(
-            result.rows(),
-            name,
-            message=f"answers of {model} to {prompts.name if prompts else 'prompts of its own'}",
-            author=config.general.author,
-            run_id=run_id,
-            meta={
-                "rehearsed": str(prompts) if prompts else "own",
-                "model": str(model),
-                "chat_template": template_id(source.tokenizer),
-            },
-        ),
+        str(model),
+        source,
+        message=f"answers of {model} to {prompts.name if prompts else 'prompts of its own'}",
+        meta={"rehearsed": str(prompts) if prompts else "own"},
+        store=store,
+        config=config,
+        run=run,
     )
-    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
-    return {
-        "version": new.ref,
-        "version_id": new.id,
-        "asked": own,
-        **figures,
-        "failed_rows": result.reasons.get("error", 0),
-    }
+    return {"asked": own, **made}
 
 
 PROMPT_KEYS = ("prompt", "question", "instruction", "problem", "input", "text")
