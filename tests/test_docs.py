@@ -14,7 +14,7 @@ import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer
@@ -76,25 +76,33 @@ def comments(source: str) -> Iterator[str]:
 # command lines
 
 
-def commands(text: str) -> list[str]:
+class Command(NamedTuple):
+    """A command line of a document, and whether it stands in a sentence, where arguments may be left out."""
+
+    words: str
+    spoken: bool = False
+
+
+def commands(text: str) -> list[Command]:
     """Every `recast ...` line of a text: indented or fenced as code, with or without `$`, or between backticks."""
     joined = text.replace("\\\n", " ")
-    fenced, found, words = False, [], []
+    fenced, shown, sentences = False, [], []
     for line in joined.splitlines():
         if line.startswith("```"):
             fenced = not fenced
         elif fenced or line.startswith("    "):
-            found += re.findall(r"^\s*(?:\$ )?(recast\s.+)$", line)
+            shown += re.findall(r"^\s*(?:\$ )?(recast\s.+)$", line)
         else:
-            words.append(line)
-    found += re.findall(r"`(recast\s[^`]+)`", "\n".join(words))
-    return [" ".join(command.split()) for command in found]
+            sentences.append(line)
+    found = [Command(words) for words in shown]
+    found += [Command(words, spoken=True) for words in re.findall(r"`(recast\s[^`]+)`", "\n".join(sentences))]
+    return [command._replace(words=" ".join(command.words.split())) for command in found]
 
 
-def refusal(command: str) -> str | None:
+def refusal(given: str, spoken: bool = False) -> str | None:
     """Why the command line of `recast` would refuse these words; None where it would begin to work."""
     try:
-        words = [w for w in shlex.split(command, comments=True)[1:] if w not in ("...", "…")]
+        words = [w for w in shlex.split(given, comments=True)[1:] if w not in ("...", "…")]
     except ValueError as error:
         return str(error)
     plain = [w for w in words if not w.startswith("-")]
@@ -105,12 +113,12 @@ def refusal(command: str) -> str | None:
         return None
     if name not in VERBS:
         return f"there is no verb `{name}`"
-    rest, command = words[len(name.split()) :], command_of(VERBS[name])
-    if all(word.startswith("-") for word in rest):  # spoken of, not shown: `recast diff --html`
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}
+    rest, parser = words[len(name.split()) :], command_of(VERBS[name])
+    if spoken and all(word.startswith("-") for word in rest):
+        known = {option for parameter in parser.params for option in parameter.opts} | {"--help", "-h"}
         return next((f"{name} has no option {word}" for word in rest if word not in known), None)
     try:
-        context = command.make_context(name, rest)
+        context = parser.make_context(name, rest)
         Config.load((), context.params.get("sets") or ())
     except UsageError as error:
         return str(error)
@@ -129,17 +137,17 @@ def command_of(verb: Verb) -> Any:
 
 @pytest.mark.parametrize("path", [*MARKDOWN, *EXAMPLES], ids=named)
 def test_every_command_line_of_a_document_parses(path):
-    wrong = {c: why for c in commands(prose(path)) if (why := refusal(c))}
+    wrong = {command.words: why for command in commands(prose(path)) if (why := refusal(*command))}
     assert wrong == {}
 
 
 def test_every_command_line_of_a_docstring_or_comment_parses():
     wrong = {
-        f"{named(path)}: {command}": why
+        f"{named(path)}: {command.words}": why
         for path in MODULES
         if path != Path(__file__)
         for command in commands(prose(path))
-        if (why := refusal(command))
+        if (why := refusal(*command))
     }
     assert wrong == {}
 
@@ -150,10 +158,10 @@ def test_command_lines_are_found_wherever_they_stand():
         "    recast: refused\n\n```\nrecast gc\n```\nrecast is a name."
     )
     assert sorted(commands(text)) == [
-        "recast diff a b --words",
-        "recast gc",
-        "recast log",
-        "recast show mine",
+        ("recast diff a b --words", False),
+        ("recast gc", False),
+        ("recast log", True),
+        ("recast show mine", True),
     ]
 
 
@@ -166,8 +174,8 @@ def test_a_command_line_that_would_be_refused_is_found():
     assert refusal("recast gate walk mine") == "there is no verb `gate walk`"
     assert "--word" in str(refusal("recast diff a b --word"))
     assert "valid integer" in str(refusal("recast log a --limit many"))
-    assert refusal("recast import --dry-run") is None
-    assert refusal("recast import --wet-run") == "import has no option --wet-run"
+    assert refusal("recast import --dry-run", spoken=True) is None
+    assert refusal("recast import --wet-run", spoken=True) == "import has no option --wet-run"
     assert "path" in str(refusal("recast import --as mine"))  # without a file
     assert "learn.step" in str(refusal("recast learn a --set learn.step=3"))
     assert refusal("recast sql 'SELECT") is not None  # a quotation that does not end
@@ -208,9 +216,9 @@ def broken_links(text: str, folder: Path) -> list[str]:
             continue
         name, _, anchor = target.partition("#")
         path = (folder / name).resolve() if name else None
-        if path is not None and not path.exists():
-            broken.append(target)
-        elif anchor and anchor not in anchors(path.read_text(encoding="utf-8") if path else text):
+        if (path is not None and not path.exists()) or (
+            anchor and anchor not in anchors(path.read_text(encoding="utf-8") if path else text)
+        ):
             broken.append(target)
     return broken
 
@@ -230,7 +238,10 @@ def test_every_link_resolves(path):
 
 def test_a_broken_link_is_found(tmp_path):
     (tmp_path / "there.md").write_text("# One, two\n\n## What it costs\n")
-    text = "# Here\n[a](there.md) [b](there.md#one-two) [c](#here) ![d](gone.png) [e](there.md#gone) [f](#gone) [g](https://x)"
+    text = (
+        "# Here\n[a](there.md) [b](there.md#one-two) [c](#here) ![d](gone.png) [e](there.md#gone) [f](#gone)"
+    )
+    text += " [g](https://example.org/x)"
     assert broken_links(text, tmp_path) == ["gone.png", "there.md#gone", "#gone"]
 
 
@@ -306,7 +317,9 @@ def test_a_name_that_is_gone_is_found(tmp_path):
     (tmp_path / "curate" / "gate" / "gate.py").write_text(
         "MATH: int = 1\nSTRICT = 2\n\n\ndef load_gate(): ...\n"
     )
-    there = "curate.gate, recast.curate.gate.gate, curate.gate.gate.load_gate, curate.gate.gate.MATH, curate/gate/gate.py"
+    there = (
+        "curate.gate, recast.curate.gate.gate, curate.gate.gate.load_gate, curate.gate.gate.MATH, curate/gate"
+    )
     assert gone(there, tmp_path) == []
     assert (
         gone("own `train.py`, `${agent.out}`, agent.check(x), agents/mine, path/to/curate/x", tmp_path) == []
@@ -323,7 +336,7 @@ def tree(readme: str) -> tuple[set[str], set[str]]:
     """The names in the tree with which a folder's README begins: its own rooms and modules, and those one deeper."""
     block = re.search(r"^    \w+/\n((?:      .*\n)+)", readme, flags=re.MULTILINE)
     lines = block[1].splitlines() if block else []
-    own, deeper = set(), set()
+    own, deeper, room = set(), set(), ""
     for line in lines:
         indent, name = len(line) - len(line.lstrip()), line.split()[0]
         if indent == 6:
@@ -338,13 +351,13 @@ def tree(readme: str) -> tuple[set[str], set[str]]:
 def test_the_tree_of_a_folder_has_a_line_for_every_room_and_module(package):
     folder = ROOT / package
     own, deeper = tree((folder / "README.md").read_text(encoding="utf-8"))
-    rooms = {f"{p.name}/" for p in folder.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    rooms = {f"{p.name}/" for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._"}
     modules = {p.stem for p in folder.glob("*.py") if p.name != "__init__.py"}
     assert own == rooms | modules
     assert [name for name in deeper if not (folder / name).is_dir()] == []
 
 
 def test_the_tree_is_read_by_its_indent():
-    text = "# x\n\nWords.\n\n    x/\n      records    rows\n      gate/      decides\n        checks/  one each\n\n    other/\n"
+    text = "# x\n\n    x/\n      records    rows\n      gate/      decides\n        checks/  one each\n\n    other/\n"
     assert tree(text) == ({"records", "gate/"}, {"gate/checks/"})
     assert tree("no tree") == (set(), set())
