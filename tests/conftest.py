@@ -61,6 +61,18 @@ def tokenizer_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Folder of the real pretrained model, fetched once a machine."""
+    from recast.curate.errors import ModelError
+    from recast.pipelines.models.fetch import get
+
+    try:
+        return Path(get("smollm2")["out"])
+    except ModelError as error:
+        pytest.skip(f"the real model cannot be had here: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a command did."""

@@ -1,6 +1,6 @@
 """Embeddings of texts for the diversity terms: the backbone's own by default, sentence-transformers if named.
 
-An embedder is a callable `texts -> (N, D)` float32 with rows of length 1 (`agent.rewriting.choice.Embed`).
+An embedder is a callable `texts -> (N, D)` float32 with rows of length 1 (`Embed`).
 """
 
 from __future__ import annotations
