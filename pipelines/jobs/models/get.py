@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Names, argument, option
+
+if TYPE_CHECKING:
+    from recast.pipelines.terminal.progress import Progress
 
 Source = Annotated[str, argument("`smollm2`, a GGUF file, or an id of the model hub.", metavar="SOURCE")]
 Out = Annotated[
@@ -20,7 +23,7 @@ Out = Annotated[
 ]
 
 
-def job(source: Source, *, out: Out = None, progress: Any = None) -> dict[str, Any]:
+def job(source: Source, *, out: Out = None, progress: Progress | None = None) -> dict[str, Any]:
     """Fetch a model and save it as a folder: safetensors, tokenizer, chat template, end of turn, manifest.
 
     What is fetched is hashed and compared with what was tried; a GGUF file is dequantised to bfloat16. `smollm2` is
