@@ -1,3 +1,4 @@
+# pyright: strict, reportMissingTypeStubs=false
 """What `import recast` offers: the store, the gate, the verbs, and the reward, for scripts and notebooks.
 
 `recast` maps its names to this module when they are first asked for. Nothing is done here twice: a verb is the job
@@ -7,10 +8,9 @@ rooms own. `API.md` beside this file has an example of each. Errors are those of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
     import inspect
@@ -211,7 +211,8 @@ def reward(
         seed=settings.seed,
     )
     embed = sentence_embedder(settings.embedding) if settings.embedding else None
-    opened = _gate(gate, config) if gate is None or isinstance(gate, str | Path) else gate
+    # to pyright the cached `id` of `Gate` is not the property that the scorer's protocol has
+    opened: Any = _gate(gate, config) if gate is None or isinstance(gate, str | Path) else gate
     scorer = Scorer(engine, opened, anchors, settings.weights, embed=embed)
     return scorer.reward_func(group_size=group_size, on_scored=on_scored)
 
@@ -305,8 +306,8 @@ def _plain_type(annotation: Any) -> Any:
 def _text_of_paths(value: Any) -> Any:
     """Paths as text, also in lists: the command line knows nothing else, and so what a run is called by."""
     if isinstance(value, list | tuple):
-        return [_text_of_paths(v) for v in value]
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+        return [_text_of_paths(each) for each in cast(Sequence[Any], value)]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _store(path: StorePath) -> Store:
