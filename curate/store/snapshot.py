@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.files import whole
 from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Messages
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
@@ -158,13 +158,8 @@ class Snapshot:
         of_format = "" if format == "rows" else f".{format}"
         path = self.root / "cache" / f"{version.id[:32]}{of_format}.arrow"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-            try:
+            with whole(path) as temporary:
                 self._write_arrow(temporary, format)
-                temporary.rename(path)
-            finally:
-                temporary.unlink(missing_ok=True)
         info = datasets.DatasetInfo(
             dataset_name=version.name,
             config_name=version.id,
