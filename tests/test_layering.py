@@ -69,7 +69,7 @@ MAY_IMPORT = {
         "jobs": "options config models terminal run ray wiring doctor demo report review effect",
         "cli": "verbs exit_codes config terminal run",
         "api": "verbs options config models terminal run wiring",
-        "examples": "api",
+        "examples": "models demo api",
     },
 }
 # of another package: all of it, or the rooms named
