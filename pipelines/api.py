@@ -54,23 +54,23 @@ VERBS = {
 }
 """Function to the verb that it is. `eval` would hide the builtin, `import` is a word of Python's."""
 
-COMMON: dict[str, tuple[str, Any, str]] = {
+COMMON: dict[str, tuple[Any, Any, str]] = {
     "store": (
-        "str | Path | Store | None",
+        str | Path | None,
         None,
         "Folder of the store, or what `recast.open` returned. None: RECAST_HOME, else `.recast`.",
     ),
     "config": (
-        "Mapping[str, Any] | None",
+        Mapping[str, Any] | None,
         None,
         "Settings as in a config file, nested or dotted: {'sft': {'lr': 1e-4}} or {'sft.lr': 1e-4}.",
     ),
     "progress": (
-        "Callable[[Mapping[str, Any]], Any] | bool | None",
+        Callable[[Mapping[str, Any]], Any] | bool | None,
         None,
         "Called with a mapping now and then (done or step, total, figures). True: shown as by the command.",
     ),
-    "fresh": ("bool", False, "Start over instead of going on where an earlier call stopped."),
+    "fresh": (bool, False, "Start over instead of going on where an earlier call stopped."),
 }
 """Argument of every verb that it concerns -> type, default, meaning."""
 

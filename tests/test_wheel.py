@@ -40,9 +40,8 @@ with GateProcess(gate) as verifier:
     print(verifier.submit(GateJob([row], [retold], ["stop"])).result()[0].status)
 
 from recast.pipelines.models.names import SHIPPED, model_path
-from recast.train.model import check_folder
 for name in SHIPPED:
-    check_folder(Path(model_path(name)))
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {p.name for p in Path(model_path(name)).iterdir()}
 """
 
 
@@ -159,6 +158,10 @@ def test_a_script_beside_namesakes_uses_the_installed_package(python: Path, tmp_
     recast = python.with_name("recast")
     assert "recast demo" in run(recast, "demo", "--help") and "Versions" in run(recast, "--help")
     assert "sums@v1" in run(recast, "log", "sums")
+    run(recast, "report", "sums", "-o", "page.html")  # its style and its scripts are files of the wheel
+    assert (ROOT / "pipelines/report/assets/base.css").read_text().strip() in (
+        tmp_path / "page.html"
+    ).read_text()
     assert "sums@v1" in run(
         python, "-m", "recast.pipelines.cli", "log", "sums"
     )  # the folder is searched first
