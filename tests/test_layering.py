@@ -68,7 +68,8 @@ MAY_IMPORT = {
         "effect": "config terminal run demo report",
         "jobs": "options config models terminal run ray wiring doctor demo report review effect",
         "cli": "verbs exit_codes options config terminal run",
-        "api": "verbs options config models run wiring",
+        "api": "verbs options config models terminal run wiring",
+        "examples": "models demo api",
     },
 }
 # of another package: all of it, or the rooms named

@@ -37,7 +37,7 @@ def sentence_embedder(name_or_path: str, *, device: str | None = None) -> Embed:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise MissingDependencyError(
-            f"embedding {name_or_path!r} needs sentence-transformers; run `pip install sentence-transformers`, "
+            f"embedding {name_or_path!r} needs sentence-transformers: pip install 'recast-sft[embedded]', "
             "or leave the embedding empty for the backbone's own."
         ) from error
     try:

@@ -84,7 +84,7 @@ def _files(root: Path) -> Iterator[Path]:
 def _wanted(file: Path, needed: set[str], versions_: set[str]) -> bool:
     if file.suffix == ".parquet" and file.parent.parent.name == "parts":
         return file.stem in needed
-    return file.suffix == ".arrow" and file.stem in versions_
+    return file.suffix == ".arrow" and file.name.partition(".")[0] in versions_
 
 
 @dataclass(frozen=True, slots=True)
