@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.files import whole
 from recast.curate.fingerprint import canonical_json
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
 from recast.curate.store import changes
@@ -134,13 +134,8 @@ class Snapshot:
 
         path = self.root / "cache" / f"{self.version.id[:32]}.arrow"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-            try:
+            with whole(path) as temporary:
                 self._write_arrow(temporary)
-                temporary.rename(path)
-            finally:
-                temporary.unlink(missing_ok=True)
         return datasets.Dataset.from_file(str(path))
 
     def _write_arrow(self, path: Path) -> None:

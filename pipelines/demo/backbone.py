@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.chat import encode
+from recast.curate.files import write_json
 from recast.pipelines.demo import corpus, files
 from recast.pipelines.demo.corpus import exchanges, vocabulary
 from recast.pipelines.demo.realtext import RealRow, real_rows
@@ -256,7 +257,7 @@ def build(
     if together.is_main_process:
         save(model, tokenizer, out)
         found = manifest(name, out, work, config, text)
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(file, found)
     together.wait_for_everyone()
     return json.loads(file.read_text(encoding="utf-8"))
 

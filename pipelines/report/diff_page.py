@@ -9,12 +9,11 @@ the page as text only.
 from __future__ import annotations
 
 import itertools
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from recast.curate.files import write_text
 from recast.curate.history.diff import Diff
 from recast.curate.history.row_diff import READ, RowDiff, Summary, touching
 from recast.pipelines.report.markup import Markup, json_script, tag
@@ -83,13 +82,7 @@ def write(
     found: Diff, out: Path, *, where: str | None = None, columns: Sequence[str] = (), limit: int = MAX_ROWS
 ) -> Path:
     """Write the page to `out`, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_text(render(found, where=where, columns=columns, limit=limit), encoding="utf-8")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(out, render(found, where=where, columns=columns, limit=limit))
     return out
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from importlib import resources
 from pathlib import Path
 
+from recast.curate.files import whole
 from recast.pipelines.report import gates, headline, results, rows, running
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.markup import Markup, tag
@@ -128,12 +128,7 @@ def build(run: ReportData, out: Path) -> Path:
     out = Path(out)
     if out.is_dir():
         out = out / "report.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
     page = render(run)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with whole(out) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return out

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
+from recast.curate.files import write_lines
 from recast.pipelines.options import option
 from recast.pipelines.terminal.text import counted, line, visible
 
@@ -77,18 +77,18 @@ def _written(open_: ConflictsError, path: Path) -> dict[str, Any]:
             raise UsageError(
                 f"{path} is there and is no file of conflicts ({wrong}); name another with --conflicts FILE."
             ) from wrong
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    first = []
-    with temporary.open("w", encoding="utf-8") as lines:
+    first: list[dict[str, Any]] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
         for conflict in open_.conflicts:
             row = conflict.to_json()
             if len(first) < SHOWN:
                 first.append(row)
             row["take"] = chosen.pop((conflict.row_id, conflict.target), row)["take"]
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        for row in chosen.values():
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+            yield row
+        yield from chosen.values()
+
+    write_lines(path, rows())
     return {
         "num_conflicts": len(open_.conflicts),
         "conflicts": first,
