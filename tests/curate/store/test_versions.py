@@ -227,14 +227,14 @@ def test_gc_removes_orphans_after_a_grace_period_and_nothing_else(store: Store) 
 
 def test_a_commit_whose_parts_gc_took_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit([row("a", "x")], "d")
-    seal, swept = Store.seal, []
+    seal, swept = Store._seal, []
 
     def late(self: Store, *args: Any, **kwargs: Any) -> Any:
         if not swept:
             swept.append(len(maintenance.gc(self, grace_s=0).files))
         return seal(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "seal", late)
+    monkeypatch.setattr(Store, "_seal", late)
     assert store.commit([row("a", "y")], "d").number == 2
     assert swept == [2]  # rows and log, not yet named
     assert texts(store, "d") == {"a": "y"} and maintenance.verify(store, deep=True).ok
