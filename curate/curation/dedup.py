@@ -18,7 +18,7 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike
-from rensa import RMinHash, RMinHashDeduplicator
+from rensa import RMinHash, RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue]  # compiled, untyped
 
 from recast.curate.curation.diversity import normalise_ND
 from recast.curate.texts import grams

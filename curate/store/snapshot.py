@@ -22,7 +22,7 @@ from recast.curate.store.parts import verified
 from recast.curate.store.versions import Version
 
 if TYPE_CHECKING:
-    import datasets
+    import datasets  # pyright: ignore[reportMissingTypeStubs]
 
 READ_ROWS = 16_384
 
@@ -102,12 +102,13 @@ class Snapshot:
         found = con.execute(f"SELECT part, count(*) FROM {name} GROUP BY part ORDER BY part").fetchall()
         if not found:
             return f"SELECT {_typed_nulls()} WHERE false"
-        whole, partial = [], []
+        whole: list[tuple[str, Path]] = []
+        partial: list[tuple[str, Path]] = []
         for part, rows in found:
             path = verified(self.root, part)  # DuckDB does not look at page checksums
             (whole if pq.ParquetFile(path).metadata.num_rows == rows else partial).append((part, path))
         columns = identifiers(VERSION_SCHEMA.names)
-        pieces = []
+        pieces: list[str] = []
         if whole:
             listed = ", ".join(literal(str(path)) for _, path in whole)
             pieces.append(f"SELECT {columns} FROM read_parquet([{listed}])")
@@ -130,7 +131,7 @@ class Snapshot:
         its role and content (tool calls, names) appear as string columns of the same struct where a
         version has any.
         """
-        import datasets
+        import datasets  # pyright: ignore[reportMissingTypeStubs]
 
         path = self.root / "cache" / f"{self.version.id[:32]}.arrow"
         if not path.exists():

@@ -28,8 +28,11 @@ class Case:
     demonstration: str
     row: Mapping[str, Any]
     finish_reason: str = "stop"
-    models: Mapping[str, Callable[..., float]] = field(default_factory=dict)
-    """Models that checks may ask, by the name that the check documents; absent ones leave a check undecided."""
+    models: Mapping[str, Callable[..., float | None]] = field(
+        default_factory=dict[str, Callable[..., float | None]]
+    )
+    """Models that checks may ask, by the name that the check documents; one that is absent or answers None leaves a
+    check undecided."""
 
     @cached_property
     def prompt(self) -> str:

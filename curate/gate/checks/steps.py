@@ -122,7 +122,7 @@ def _once_for_twice(case: Case) -> list[Value]:
     if not suspects:
         return []
     places, given, answer = _places(case.completion), _given(case), numbers(case.reference or "")
-    missing = []
+    missing: list[Value] = []
     for r in suspects:
         kinds = places.get(r, "")
         whole = r in given or OPERAND not in kinds

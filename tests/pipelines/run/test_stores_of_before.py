@@ -68,4 +68,4 @@ def test_a_run_that_stood_in_its_middle_goes_on_to_its_end(before, recast):
     now = parts_of(run)
     assert len(now) == 6 and {name: now[name] for name in made} == made
     version = Store(Path(".recast")).resolve("own")
-    assert version.ref == "own@v1" and version.agent_gate_id is not None
+    assert version.ref == "own@v1" and version.meta["agent_gate_id"] is not None
