@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.chat import encode
-from recast.curate.files import write_json
+from recast.curate.files import read_lines, write_json
 from recast.pipelines.demo import corpus, files
 from recast.pipelines.demo.corpus import exchanges, vocabulary
 from recast.pipelines.demo.realtext import RealRow, real_rows
@@ -199,7 +199,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
     import torch
     import transformers
 
-    last = json.loads((work / "metrics.jsonl").read_text().splitlines()[-1])
+    last = read_lines(work / "metrics.jsonl")[-1]
     return {
         "command": f"python -m recast.pipelines.demo.backbone {name} --text DATA",
         "processes": int(os.environ.get("WORLD_SIZE", "1")),

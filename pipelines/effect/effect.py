@@ -8,7 +8,6 @@ changes code between two versions starts in an empty folder.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import UsageError
-from recast.curate.files import write_json, write_text
+from recast.curate.files import read_lines, write_json, write_text
 from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
 from recast.pipelines.effect import datasets, picture, plan, table
@@ -332,7 +331,7 @@ def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str
         arm = Arm(data)
         cell = measured.at(arm, lrs[arm])[0]
         folder = Path(measured.outcomes[f"sft-{cell.name}"].result["out"])
-        lines = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
+        lines = read_lines(folder / "loss.jsonl")
         width = max(1, len(lines) // CURVE_POINTS)
         spans = [lines[i : i + width] for i in range(0, len(lines) - width + 1, width)]
         named[arm.label] = [

@@ -70,7 +70,7 @@ def _written(open_: ConflictsError, path: Path) -> dict[str, Any]:
     if path.exists():
         try:
             known = [
-                json.loads(text) for text in path.read_text(encoding="utf-8").splitlines() if text.strip()
+                json.loads(text) for text in path.read_text(encoding="utf-8").split("\n") if text.strip()
             ]
             chosen = {(row["row_id"], row["target"]): row for row in known if row.get("take")}
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
