@@ -37,9 +37,8 @@ from recast.agent.reward.ledger import (
     shaping_shares,
 )
 from recast.curate.curation.diversity import mean_distances_K, opening_entropy
-from recast.curate.gate.checks.case import ngrams, words
-from recast.curate.gate.checks.copying import containment
 from recast.curate.records import CheckStatus, Messages, Verdict, VerdictStatus
+from recast.curate.texts import containment, ngrams, words
 
 Row = Mapping[str, Any]
 

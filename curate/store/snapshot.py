@@ -23,7 +23,7 @@ from recast.curate.store.parts import verified
 from recast.curate.store.versions import Version
 
 if TYPE_CHECKING:
-    import datasets
+    import datasets  # pyright: ignore[reportMissingTypeStubs]
 
 READ_ROWS = 16_384
 Format = Literal["rows", "messages", "prompt_completion"]
@@ -116,12 +116,13 @@ class Snapshot:
         found = con.execute(f"SELECT part, count(*) FROM {name} GROUP BY part ORDER BY part").fetchall()
         if not found:
             return f"SELECT {_typed_nulls()} WHERE false"
-        whole, partial = [], []
+        whole: list[tuple[str, Path]] = []
+        partial: list[tuple[str, Path]] = []
         for part, rows in found:
             path = verified(self.root, part)  # DuckDB does not look at page checksums
             (whole if pq.ParquetFile(path).metadata.num_rows == rows else partial).append((part, path))
         columns = identifiers(VERSION_SCHEMA.names)
-        pieces = []
+        pieces: list[str] = []
         if whole:
             listed = ", ".join(literal(str(path)) for _, path in whole)
             pieces.append(f"SELECT {columns} FROM read_parquet([{listed}])")
@@ -150,7 +151,7 @@ class Snapshot:
         `info.dataset_name` the data set, `info.config_name` the version's id, `info.description` its ref and message.
         Raises UsageError for another format.
         """
-        import datasets
+        import datasets  # pyright: ignore[reportMissingTypeStubs]
 
         if format not in DATASET_COLUMNS:
             raise UsageError(f"a version is no {format!r}; formats are {', '.join(DATASET_COLUMNS)}.")

@@ -31,6 +31,7 @@ from typing import Any
 import yaml
 
 from recast.curate.errors import RecastError, UsageError
+from recast.curate.files import write_json, write_text
 from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
 from recast.pipelines.options import Names
@@ -78,7 +79,7 @@ class Run:
             return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        write_whole(self.folder / RESULT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write_json(self.folder / RESULT, result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def execute(
         if fresh:
             forget(run.folder)
         said = {**asked, "given": {name: _plain(value) for name, value in args.items() if value is not None}}
-        write_whole(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
+        write_text(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
         injected["run"] = lambda: run
         injected["progress"] = lambda: _logged(progress, run)
         run.event("started", pid=os.getpid())
@@ -239,19 +240,6 @@ def forget(folder: Path) -> None:
         if path.name in (".lock", EVENTS):
             continue
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def recast_version() -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
+from recast.curate.files import write_lines
 from recast.pipelines.options import Message, option
 from recast.pipelines.run.arguments import command_line
 from recast.pipelines.terminal.text import counted, line, visible
@@ -84,25 +84,25 @@ def _written(open_: ConflictsError, path: Path) -> dict[str, Any]:
     if path.exists():
         try:
             known = [
-                json.loads(text) for text in path.read_text(encoding="utf-8").splitlines() if text.strip()
+                json.loads(text) for text in path.read_text(encoding="utf-8").split("\n") if text.strip()
             ]
             chosen = {(row["row_id"], row["target"]): row for row in known if row.get("take")}
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
             raise UsageError(
                 f"{path} is there and is no file of conflicts ({wrong}); name another with --conflicts FILE."
             ) from wrong
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    first = []
-    with temporary.open("w", encoding="utf-8") as lines:
+    first: list[dict[str, Any]] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
         for conflict in open_.conflicts:
             row = conflict.to_json()
             if len(first) < SHOWN:
                 first.append(row)
             row["take"] = chosen.pop((conflict.row_id, conflict.target), row)["take"]
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        for row in chosen.values():
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+            yield row
+        yield from chosen.values()
+
+    write_lines(path, rows())
     return {
         "num_conflicts": len(open_.conflicts),
         "conflicts": first,

@@ -30,7 +30,7 @@ def job(
     The same options give the same prediction; the rewrite that follows prints it beside what came of it.
     """
     from recast.agent.rewriting.forecast import predict
-    from recast.pipelines.run.runs import write_whole
+    from recast.curate.files import write_text
     from recast.pipelines.wiring.rewriting import prepared
 
     asked = prepared(name, options, engine, store=store, config=config)
@@ -47,7 +47,7 @@ def job(
     ).to_dict()
     path = asked.prediction_path(store)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(found))
+    write_text(path, json.dumps(found))
     return {"source": asked.version.ref, **found}
 
 

@@ -44,12 +44,12 @@ def job(
     false accepts at the target or below; where no thresholds reach it, nothing is written and the exit code is 4.
     The new gate file is for --gate, and its id is another one if a threshold moved.
     """
+    from recast.curate.files import write_text
     from recast.curate.gate import gate_files
     from recast.curate.gate.calibration import calibrate
     from recast.curate.gate.gate import Gate
     from recast.curate.gate.labels import read
     from recast.pipelines.run.identity import digest
-    from recast.pipelines.run.runs import write_whole
     from recast.pipelines.wiring.gates import asked_gate
 
     old, workers = asked_gate(options, config, scored=True)
@@ -64,7 +64,7 @@ def job(
     said = f"the held-out half of {labels.name} ({digest(labels)[:8]})"
     after = {"gate": new.name, **found.after.to_json()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, _text(new, old.name, labels.name, found))
+    write_text(out, _text(new, old.name, labels.name, found))
     gate_files.describe(store.root, new.id, new.name, new.identity)
     gate_files.keep_card(store.root, new.id, said, after)
     return {

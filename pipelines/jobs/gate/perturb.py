@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,28 +36,26 @@ def job(
     all told twice. Without a label, since people differ: units dropped or added. Says by kind what the gate makes of
     them. Rows without a stated answer, programs, and rows that could hardly be said differently are left out.
     """
+    from recast.curate.files import write_lines
     from recast.curate.gate.labels import read
     from recast.curate.gate.report_card import report_card
     from recast.pipelines.wiring.gates import asked_gate
 
     judge, workers = asked_gate(options, config)
     made, said = perturbed(store, name, limit, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
     kinds: dict[str, int] = {}
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for label in made:
-                file.write(json.dumps(label.to_json(), ensure_ascii=False) + "\n")
-                kinds[label.kind] = kinds.get(label.kind, 0) + 1
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for label in made:
+            kinds[label.kind] = kinds.get(label.kind, 0) + 1
+            yield label.to_json()
         if not kinds:
             raise DataError(
                 f"none of the rows of {name} can be perturbed: no demonstration states an answer and can be said "
                 "differently. `recast show` shows the rows; import them with an answer column."
             )
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    write_lines(out, lines())
     card = report_card(judge, read(out), workers=workers, progress=progress)
     return {
         "out": str(out),

@@ -11,8 +11,7 @@ from recast.curate.errors import DataError, UsageError
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table
 from recast.curate.store.store import Store
-from recast.pipelines.report import build
-from recast.pipelines.report.sources.collect import collect
+from recast.pipelines.report import build, collect
 from recast.pipelines.report.sources.evaluations import arms
 from recast.pipelines.report.sources.learning import learned
 from recast.train.evaluation.results import EvalResult, ItemResult, Outcome

@@ -206,12 +206,3 @@ def test_a_run_that_another_process_holds_is_refused_with_its_number(tmp_path):
         pass
     with runs.locked(folder, 0.0):
         pass
-
-
-def test_a_torn_result_is_not_taken_for_one(tmp_path):
-    path = tmp_path / "result.json"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        runs.write_whole(path, "new \ud800")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
