@@ -15,11 +15,9 @@ at any moment, the same call goes on from the last complete checkpoint.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +30,9 @@ from recast.agent.learning.manifest import MANIFEST
 from recast.agent.learning.run_log import METRICS
 from recast.agent.prompts import templates
 from recast.curate import chat
+from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
+from recast.curate.files import write_json
 from recast.curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def learn(
     chat.require_template(tokenizer)
     out = Path(out)
     usable, skipped = _usable(rows, model, tokenizer, config)
-    train, heldout = split(usable, config.heldout)
+    held = held_out([str(row["row_id"]) for row in usable], config.heldout)
+    train, heldout = parted(usable, held)
     if len(train) < config.prompts_per_step:
         raise DataError(
             f"{len(train)} rows to learn from, fewer than the {config.prompts_per_step} prompts of one step "
@@ -121,21 +122,6 @@ def learn(
             _finish(out, {**job, "source": dict(source or {})}, result)
         processes.wait()
         return result
-
-
-def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Training and held-out rows, by the hash of the row id: adding rows moves none from one side to the other.
-
-    Both keep the order of the input; at least one row is held out.
-    """
-    digests = [hashlib.sha256(str(row["row_id"]).encode("utf-8", "surrogatepass")).digest() for row in rows]
-    places = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
-    held = [place < share for place in places]
-    if places and not any(held):
-        held[places.index(min(places))] = True
-    return [r for r, h in zip(rows, held, strict=True) if not h], [
-        r for r, h in zip(rows, held, strict=True) if h
-    ]
 
 
 def _usable(
@@ -221,13 +207,3 @@ def _finish(out: Path, job: dict[str, Any], result: LearnResult) -> None:
     }
     write_json(out / MANIFEST, {**job, "result": result.to_dict(), "adapters": adapters})
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write all of `value` or nothing: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

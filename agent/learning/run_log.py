@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-METRICS, TRAINER_STATE = "metrics.jsonl", "trainer_state.json"
+from recast.curate.files import append_line
+from recast.train.model.checkpoints import forget_after
+
+METRICS = "metrics.jsonl"
 
 
 class Metrics:
@@ -18,28 +20,10 @@ class Metrics:
         self.path = path
 
     def write(self, entry: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        append_line(self.path, entry)
 
     def cut(self, step: int) -> list[dict[str, Any]]:
-        """Drop an unfinished last line and every entry after `step`; return the others."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
-        return [json.loads(line) for line in kept]
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint; the trainer writes `trainer_state.json` last, so one without is torn."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    complete = [p for p in found if _readable(p / TRAINER_STATE)]
-    for torn in set(found) - set(complete):
-        shutil.rmtree(torn)
-    return complete[-1] if complete else None
+        return forget_after(self.path, step)
 
 
 def save_adapter(model: Any, folder: Path) -> None:
@@ -53,11 +37,3 @@ def save_adapter(model: Any, folder: Path) -> None:
         folder.rename(old)
     partial.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _readable(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True

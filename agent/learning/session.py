@@ -26,9 +26,8 @@ from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.engines.protocol import Sampling
 from recast.agent.learning import heldout
 from recast.agent.learning.config import COLUMNS, LearnConfig
-from recast.agent.learning.lora import lora_config
 from recast.agent.learning.processes import Processes
-from recast.agent.learning.run_log import METRICS, Metrics, last_checkpoint, save_adapter
+from recast.agent.learning.run_log import METRICS, Metrics, save_adapter
 from recast.agent.learning.trl_trainer import arguments, order, trainer_class
 from recast.agent.prompts import templates
 from recast.agent.reward.alignment import AnchorCache
@@ -36,6 +35,8 @@ from recast.agent.reward.ledger import STOPS, alarms
 from recast.agent.reward.scorer import ScoredGroup, Scorer
 from recast.curate import chat
 from recast.curate.fingerprint import prompt_hash, seed_of
+from recast.train.model.checkpoints import last_checkpoint, step_of
+from recast.train.model.lora import lora_config
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 
@@ -100,7 +101,7 @@ class Session:
         """Train from where the folder stands to the last step, measuring on schedule."""
         with self.processes.first_alone():
             checkpoint = last_checkpoint(self.out / "checkpoints")
-            start = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+            start = step_of(checkpoint) if checkpoint else 0
             self._read_back(start)
         config = self.config
         fingerprint = self.engine.fingerprint  # before the trainer wraps the weights

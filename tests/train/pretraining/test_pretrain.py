@@ -165,7 +165,7 @@ def test_what_is_held_out_is_never_drawn(tmp_path) -> None:
 
 
 def test_a_model_from_nothing_loads_and_its_manifest_says_what_it_saw(tmp_path) -> None:
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     made = scratch(tmp_path)
     model, tokenizer = load(made["out"])
