@@ -256,15 +256,18 @@ def test_a_reward_has_fallen_when_it_lies_below_its_best_for_long(
 def test_a_run_whose_rewrites_begin_to_repeat_themselves_is_ended_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recast.agent.learning import session
+    from recast.agent.learning.rollouts import Rollouts
 
-    class Repeating(session.Session):
+    figures = Rollouts.advantages
+
+    def repeating(self: Rollouts, values: Sequence[float]) -> None:
         """Finds more repetition with every step."""
+        figures(self, values)
+        seen.append(0.02 * len(seen))
+        self.figures["repetition"] = seen[-1]
 
-        def step_figures(self) -> dict[str, Any]:
-            return {**super().step_figures(), "repetition": 0.02 * len(self.steps)}
-
-    monkeypatch.setattr(session, "Session", Repeating)
+    seen: list[float] = []
+    monkeypatch.setattr(Rollouts, "advantages", repeating)
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     config = TINY.model_copy(update={"steps": 12, "eval_every": 12, "candidates": 2, "beta": 0.0})
     result = learn(ROWS, *load(folder), LetterGate(), config, out)
