@@ -30,7 +30,7 @@ def fitting(
     Raises UsageError, naming the setting that fits, where the memory that is free does not suffice.
     """
     rows = config.prompts_per_step * config.candidates // processes.count
-    needed = _needed(config, model, longest_prompt, processes)
+    needed = needed_by(config, model, longest_prompt, processes)
     device = model.device.type
     mine = budget(device) // (1 if device == "cuda" else processes.count)
     free = min(processes.gathered([mine]))  # all processes take the same
@@ -58,7 +58,7 @@ def fitting(
     return fits
 
 
-def _needed(
+def needed_by(
     config: LearnConfig, model: Any, longest_prompt: int, processes: Processes
 ) -> Callable[[int], int]:
     """Bytes beside the loaded weights, by the number of candidates in a forward pass."""
