@@ -5,20 +5,30 @@
 
 Measured is the peak of resident memory from the moment that candidates are drawn and scored to the end of the step,
 less what was resident before the trainer was made: the policy's forward and backward passes over micro-batches, and
-AdamW's state. Estimated is `train.model.memory` with the lengths that this step had.
+AdamW's state. Estimated is `train.model.memory` with the lengths that this step had. Candidates are random tokens of
+full length: drawing them is not what is measured. A step on a tiny model comes first, which loads the libraries.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-PROMPTS, CANDIDATES, MAX_TOKENS = 2, 4, 144
+MAX_TOKENS = 144
+STEP: dict[str, Any] = {
+    "steps": 1,
+    "prompts_per_step": 2,
+    "candidates": 4,
+    "heldout": 0.2,
+    "heldout_rows": 1,
+    "lora_rank": 16,
+}
 SMOLLM2 = {
     "vocab_size": 49152,
     "hidden_size": 576,
@@ -61,6 +71,8 @@ def forget_peak() -> None:
 
 def measure(name: str, micro: int, folder: Path) -> dict[str, float]:
     """One step of learning; GiB."""
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.engines.protocol import Sample, Sampling
     from recast.agent.learning import micro_batch
     from recast.agent.learning.config import LearnConfig
     from recast.agent.learning.learn import learn
@@ -69,6 +81,7 @@ def measure(name: str, micro: int, folder: Path) -> dict[str, float]:
     from recast.agent.prompts import templates
     from recast.curate import chat
     from recast.curate.records import Verdict, VerdictStatus
+    from tests.fakes.models import load, make_model
 
     class HalfGate:
         """Accepts every second candidate, so that there is something to learn from."""
@@ -89,17 +102,19 @@ def measure(name: str, micro: int, folder: Path) -> dict[str, float]:
         }
         for i in range(8)
     ]
+
+    def drawn(self: HFEngine, prompts: Any, k: int, sampling: Sampling, **how: Any) -> list[list[Sample]]:
+        ids = [random.Random(i).choices(range(10, 300), k=MAX_TOKENS) for i in range(k)]
+        return [
+            [Sample(f"He has {i}.", ids[i], [-1.0] * MAX_TOKENS, "length") for i in range(k)] for _ in prompts
+        ]
+
+    HFEngine.sample = drawn
+    with tempfile.TemporaryDirectory() as warm:
+        tiny = load(make_model("llama", Path(warm) / "model"))
+        learn(rows, *tiny, HalfGate(), LearnConfig(**STEP, max_tokens=16), Path(warm) / "agent")
     model, tokenizer = model_of(name, folder)
-    config = LearnConfig(
-        steps=1,
-        prompts_per_step=PROMPTS,
-        candidates=CANDIDATES,
-        max_tokens=MAX_TOKENS,
-        micro_batch=micro,
-        heldout=0.2,
-        heldout_rows=1,
-        lora_rank=16,
-    )
+    config = LearnConfig(**STEP, max_tokens=MAX_TOKENS, micro_batch=micro)
     asked = [templates.rewrite(row["messages"], row["demonstration"]) for row in rows]
     longest = max(len(chat.prompt_ids(tokenizer, prompt)) for prompt in asked)
     estimate = micro_batch.needed_by(config, model, longest, Processes())(micro)
