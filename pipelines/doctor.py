@@ -212,7 +212,7 @@ def store_health(store: Path) -> Iterator[Finding]:
 def model_health(name: str) -> Iterator[Finding]:
     """Whether a model folder can be prompted, sampled and trained, without loading its weights."""
     from recast.pipelines.models.names import model_path
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
 
     try:
         path = model_path(name)

@@ -225,7 +225,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
 
 
 def build_parameters(folder: Path) -> list[Any]:
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     return list(load(folder)[0].parameters())
 

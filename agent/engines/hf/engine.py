@@ -34,6 +34,7 @@ from recast.agent.engines.protocol import LENGTH, STOP, Sample, Sampling, Score,
 from recast.curate import chat
 from recast.curate.errors import ModelError
 from recast.curate.records import Messages
+from recast.train.model import loading
 
 LOGIT_BLOCK = 2**25
 """Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""
@@ -83,15 +84,7 @@ class HFEngine:
 
         `max_length` is the most tokens of prompt and completion, where less than the model's own is wanted.
         """
-        from transformers import AutoModelForCausalLM
-
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                path, dtype=dtype, use_safetensors=True, trust_remote_code=False
-            )
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path} holds no causal LM: {tokens.first_line(error)}") from error
+        model, tokenizer = loading.load(path, dtype, device)
         if "past_key_values" not in inspect.signature(type(model).forward).parameters:
             raise ModelError(
                 f"{path} is a {type(model).__name__}, which keeps its past in a way of its own, and the engine hf "
@@ -100,7 +93,6 @@ class HFEngine:
         of_text = model.config.get_text_config()
         if getattr(of_text, "output_router_logits", False):  # left by a trainer; its loss knows of no cache
             of_text.output_router_logits = False
-        tokenizer = tokens.load_tokenizer(path)
         if adapter is not None:
             from peft import PeftModel
 
@@ -108,8 +100,8 @@ class HFEngine:
                 model = PeftModel.from_pretrained(model, str(adapter))
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelError(f"{adapter} is no adapter for {path}: {tokens.first_line(error)}") from error
-        model = cast(Any, model).to(device)
-        return cls(model.eval(), tokenizer, batch_size=batch_size, max_length=max_length)
+            model = cast(Any, model).to(device or loading.default_device()).eval()
+        return cls(model, tokenizer, batch_size=batch_size, max_length=max_length)
 
     @property
     def has_adapter(self) -> bool:

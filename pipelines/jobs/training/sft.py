@@ -101,7 +101,7 @@ def job(
 
 def preview(sources: list[Any], model: str, max_length: int) -> dict[str, Any]:
     """The first rows of each source as runs of text, trained or not, and the share of all tokens that is masked."""
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
     from recast.train.sft.examples import tokenize
 
     tokenizer = load_tokenizer(model)

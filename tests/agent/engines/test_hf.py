@@ -16,9 +16,9 @@ from recast.agent.engines.hf.decode import decode, draw, uniforms
 from recast.agent.engines.hf.engine import HFEngine, _cut
 from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.engines.protocol import Engine, Sampling
-from recast.agent.learning.lora import lora_config
 from recast.curate import chat
 from recast.curate.errors import ModelError
+from recast.train.model.lora import lora_config
 from tests.fakes.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]
@@ -345,5 +345,5 @@ def test_a_tokenizer_without_template_is_refused(folders: dict[str, Path]) -> No
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no causal LM"):
+    with pytest.raises(ModelError, match=r"has no config\.json"):
         HFEngine.load(tmp_path)

@@ -165,7 +165,7 @@ def test_what_is_held_out_is_never_drawn(tmp_path) -> None:
 
 
 def test_a_model_from_nothing_loads_and_its_manifest_says_what_it_saw(tmp_path) -> None:
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     made = scratch(tmp_path)
     model, tokenizer = load(made["out"])
@@ -210,10 +210,10 @@ TWO = """
 import json, os, shutil, sys
 from pathlib import Path
 import torch
-import recast.train.pretraining.pretrain
+from recast.train.pretraining import pretrain as module
 from tests.train.pretraining.test_pretrain import scratch
 folder, rank = Path(sys.argv[1]), os.environ["RANK"]
-train_steps = train.pretraining.pretrain.pretrain
+train_steps = module.pretrain
 
 def watched(model, documents, training, work, **given):
     shutil.copytree(work / "corpus", folder / f"corpus-{rank}")
@@ -221,7 +221,7 @@ def watched(model, documents, training, work, **given):
     torch.save(model.state_dict(), folder / f"weights-{rank}.pt")
     return figures
 
-train.pretraining.pretrain.pretrain = watched
+module.pretrain = watched
 (folder / f"made-{rank}.json").write_text(json.dumps(scratch(folder)))
 """
 
