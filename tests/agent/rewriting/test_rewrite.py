@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from recast.agent.batches.isolation import CANARY
 from recast.agent.batches.job import Budget
 from recast.agent.batches.parts import Plan
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
-from recast.agent.rewriting.batch import CANARY
 from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
