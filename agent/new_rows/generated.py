@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Proposal:
         self.drawn_tokens += sum(len(sample.token_ids) for sample in samples)
 
     def record(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in PART_SCHEMA.names if hasattr(self, name)}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name in PART_SCHEMA.names}
         return {
             **own,
             "messages": canonical_json(self.messages),

@@ -147,7 +147,8 @@ def make_cache(config: Any, *, shared: bool = False) -> Cache:
 def cache_rows(cache: Cache, indices: torch.Tensor, room: int, config: Any) -> Cache:
     """A cache of copies of the rows of `indices`, for a model that attends to all: `cache` stays as it is."""
     copied = DynamicCache(config=config)
-    copied.layers = [layer.rows(indices, room) for layer in _layers(cache, SlabLayer)]
+    layers: list[Any] = [layer.rows(indices, room) for layer in _layers(cache, SlabLayer)]
+    copied.layers = layers
     return copied
 
 
