@@ -35,8 +35,8 @@ MAY_IMPORT = {
     },
     "agent": {
         "prompts": "",
-        "batches": "",
         "engines": "prompts",
+        "batches": "engines",
         "reward": "prompts engines batches",
         "learning": "prompts engines reward",
         "rewriting": "prompts engines batches reward",

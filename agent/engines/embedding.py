@@ -6,20 +6,18 @@ An embedder is a callable `texts -> (N, D)` float32 with rows of length 1 (`Embe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from recast.agent.engines.protocol import Inspectable
 from recast.curate.curation.diversity import normalise_ND
 from recast.curate.errors import MissingDependencyError, ModelError
-
-if TYPE_CHECKING:
-    from recast.agent.engines.hf.engine import HFEngine
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def backbone_embedder(engine: HFEngine) -> Embed:
+def backbone_embedder(engine: Inspectable) -> Embed:
     """Mean-pooled last hidden state of the backbone, adapter off, over each text on its own."""
 
     def embed(texts: Sequence[str]) -> np.ndarray:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recast.agent.batches.isolation import ERROR
 from recast.agent.engines.protocol import PROMPT_TOO_LONG
-from recast.agent.rewriting.choice import ERROR, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.rewriting.choice import TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.records import Candidate, CheckStatus, Verdict
 

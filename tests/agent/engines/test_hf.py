@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from recast.agent.engines import tokens
+from recast.agent.engines.hf.batching import cut
 from recast.agent.engines.hf.decode import decode, draw, uniforms
-from recast.agent.engines.hf.engine import HFEngine, _cut
+from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.engines.protocol import Engine, Sampling
 from recast.curate import chat
@@ -140,8 +141,8 @@ def test_a_sliding_window_is_scored_as_by_a_plain_pass(tmp_path: Path) -> None:
 def test_batches_hold_so_many_rows_and_padded_positions() -> None:
     lengths = [[0] * n for n in (2, 2, 5, 3, 9, 1)]
     # 3 rows at most, 10 positions: [2, 2] and not 5 with them (15); [5, 3]; 9 alone is as it is; then 1
-    assert list(_cut(range(6), lengths, 3, 10)) == [[0, 1], [2, 3], [4], [5]]
-    assert list(_cut([4, 5], lengths, 3, 4)) == [[4], [5]]
+    assert list(cut(range(6), lengths, 3, 10)) == [[0, 1], [2, 3], [4], [5]]
+    assert list(cut([4, 5], lengths, 3, 4)) == [[4], [5]]
 
 
 def test_sampled_logprobs_are_the_models_own_whatever_the_temperature(folders: dict[str, Path]) -> None:

@@ -20,43 +20,9 @@ from recast.agent.learning.learn import learn
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT
+from tests.fakes.gates import LetterGate
+from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import ARCHITECTURES, load, make_model
-
-ROWS = [
-    {
-        "row_id": str(i),
-        "messages": [{"role": "user", "content": f"Compute {i} + 2"}],
-        "demonstration": f"{i} + 2 = {i + 2}. The answer is {i + 2}.",
-        "answer": str(i + 2),
-        "task": None,
-    }
-    for i in range(30)
-]
-TINY = LearnConfig(
-    steps=4,
-    prompts_per_step=4,
-    candidates=4,
-    lr=1e-2,
-    lora_rank=8,
-    max_tokens=12,
-    eval_every=2,
-    save_every=2,
-    heldout=0.2,
-)
-
-
-class LetterGate:
-    """Accepts what holds an e: about half of what a random model writes, and easily learnt."""
-
-    id = "e" * 16
-
-    def verify_many(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        completions: Sequence[str],
-        reasons: Sequence[str] | None = None,
-    ) -> list[Verdict]:
-        return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]
 
 
 def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds")) -> list[dict[str, Any]]:
@@ -299,7 +265,8 @@ def test_the_prompts_of_a_step_are_shared_among_processes_in_whole_groups() -> N
 TWO = """
 import json, os, sys
 from pathlib import Path
-from tests.agent.learning.test_learn import LetterGate, ROWS, TINY
+from tests.fakes.gates import LetterGate
+from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import load
 from recast.agent.learning.learn import learn
 folder, out = map(Path, sys.argv[1:])

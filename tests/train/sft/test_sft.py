@@ -25,17 +25,7 @@ from recast.train.sft.mixture import Source, rows_per_epoch, stream
 from recast.train.sft.scoring import add_scoring, mean_nll
 from recast.train.sft.sft import SftResult, sft
 from tests.fakes import models
-
-ROWS = [
-    {
-        "messages": [{"role": "user", "content": f"Tom has {i} apples and buys {j} more. How many?"}],
-        "completion": f"Tom starts with {i} apples. {i} + {j} = {i + j}. The answer is {i + j}."
-        + " Yes." * (j % 3),
-    }
-    for i in range(2, 8)
-    for j in range(1, 5)
-]
-FAST = {"lr": 3e-3, "epochs": 2, "batch_size": 4, "precision": "fp32"}
+from tests.fakes.finetuning import FAST, OTHERS, ROWS
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +292,7 @@ KILLED = textwrap.dedent(
     """
     import sys, os
     sys.path.insert(0, {root!r})
-    from tests.train.sft.test_sft import ROWS, FAST
+    from tests.fakes.finetuning import FAST, ROWS
     from recast.train.sft.config import SftConfig
     from recast.train.sft.sft import sft
 
@@ -336,13 +326,6 @@ def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base
     assert result.start_loss == tuned.start_loss
 
 
-OTHERS = [
-    {
-        "messages": [{"role": "user", "content": f"Is {i} odd or even?"}],
-        "completion": f"{i} ends in {i % 10}. The answer is {'odd' if i % 2 else 'even'}.",
-    }
-    for i in range(10, 50)
-]
 MIXED = {"objective": "deft", "dropout": 0.1, "weight_decay": 0.1}
 
 
@@ -426,7 +409,7 @@ RESUMED = textwrap.dedent(
     """
     import sys
     sys.path.insert(0, {root!r})
-    from tests.train.sft.test_sft import FAST, OTHERS, ROWS
+    from tests.fakes.finetuning import FAST, OTHERS, ROWS
     from recast.train.sft.config import SftConfig
     from recast.train.sft.sft import sft
 
