@@ -29,7 +29,8 @@ from recast.curate.store.versions import Version
 _VERSION = {
     **dict.fromkeys("ref id name branch parent author message created_at run_id meta log".split(), "VARCHAR"),
     **dict.fromkeys("number rows added changed removed rescored".split(), "BIGINT"),
-    **dict.fromkeys(("parents", "candidates"), ["VARCHAR"]),
+    "parents": ["VARCHAR"],
+    "candidates": ["VARCHAR"],
 }
 """The columns of the table `versions`."""
 

@@ -82,8 +82,8 @@ def select(
 ) -> pa.Table:
     """Return what `sql` selects from the tables that `prepare` makes on a connection and names.
 
-    `folders`: where the files of their views lie. `spill`: folder for what does not fit the memory. `seconds`: the time limit.
-    Raises UsageError for what is not one SELECT over these tables, and for one that takes too much of anything.
+    `folders`: where the files of their views lie. `spill`: folder for what does not fit the memory. `seconds`: the
+    time limit. Raises UsageError for what is not one SELECT over these tables, and for one that takes too much of anything.
     """
     with contextlib.ExitStack() as held:
         folder = None
@@ -235,8 +235,8 @@ def _allowed_table_function(call: dict[str, Any]) -> None:
     name, path = call["function_name"].lower(), call["qualified_name"]["path"]
     if name not in TABLE_FUNCTIONS or len(path) != 1:
         raise UsageError(
-            f"the query reads from {'.'.join(path)}(), which looks beyond the store; expected a version or table of the "
-            f"store, or one of {', '.join(sorted(TABLE_FUNCTIONS))}."
+            f"the query reads from {'.'.join(path)}(), which looks beyond the store; expected a version or table of "
+            f"the store, or one of {', '.join(sorted(TABLE_FUNCTIONS))}."
         )
 
 
@@ -257,7 +257,7 @@ def _child(
         said = f"UsageError\n{_TOO_MUCH}"
     except (duckdb.Error, RecursionError, pa.ArrowException) as wrong:
         said = f"UsageError\n{wrong}"
-    except BaseException as broken:  # noqa: BLE001  (a forked process has nobody above it to raise to)
+    except BaseException as broken:  # a forked process has nobody above it to raise to
         said = f"RecastError\n{type(broken).__name__}: {broken}"
     finally:
         with contextlib.suppress(OSError):

@@ -95,7 +95,7 @@ HOSTILE = {
     "SELECT * FROM 'PART'": TABLE,
     'WITH "OUT.csv" AS (SELECT * FROM "OUT.csv") SELECT * FROM "OUT.csv"': TABLE,
     'SELECT * FROM (WITH "OUT.csv" AS (SELECT 1) SELECT 1), "OUT.csv"': TABLE,
-    'WITH RECURSIVE "OUT.csv" AS (SELECT a FROM "OUT.csv" UNION SELECT a FROM "OUT.csv") SELECT 1 FROM "OUT.csv"': TABLE,
+    'WITH RECURSIVE "OUT.csv" AS (SELECT a FROM "OUT.csv" UNION SELECT 1) SELECT 1 FROM "OUT.csv"': TABLE,
     "DESCRIBE 'OUT.csv'": TABLE,
     "SUMMARIZE 'OUT.csv'": TABLE,
     "SELECT * FROM information_schema.tables": TABLE,
