@@ -132,7 +132,9 @@ def _runtime() -> dict[str, list[str]]:
     system = [path.format(machine=machine) for path in _LIBRARIES if machine or "{machine}" not in path]
     if not any(Path(path).is_dir() for path in system if "lib64" not in path):
         system += ["/usr/lib", "/lib"]
-    real = dict.fromkeys(os.path.realpath(path) for path in (*visible, *system, *_OTHERS) if Path(path).exists())
+    real = dict.fromkeys(
+        os.path.realpath(path) for path in (*visible, *system, *_OTHERS) if Path(path).exists()
+    )
     hidden = [f"{path}/{name}" for path in real for name in ("site-packages", "dist-packages")]
     return {"visible": list(real), "hidden": [path for path in hidden if Path(path).is_dir()]}
 
@@ -171,7 +173,9 @@ def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limi
             _kill(process)
         said = os.pread(verdict.fileno(), 1 << 16, 0)
     stderr = stderr.decode("utf-8", "replace")
-    status, message = (ended, f"over its {ended.value} limit") if ended else _status(process.returncode, said, stderr)
+    status, message = (
+        (ended, f"over its {ended.value} limit") if ended else _status(process.returncode, said, stderr)
+    )
     return Run(status, message, stdout.decode("utf-8", "replace"), stderr, time.monotonic() - start)
 
 
