@@ -1,8 +1,8 @@
 """Untrusted Python in processes of its own, judged by tests that it never meets: no network, no file but its own.
 
-`judge` starts `sandbox_child.py`, which walls itself in (its docstring lists the walls and how tests and program
-talk). Where the kernel lacks a wall, nothing is run and `MissingDependencyError` says which; `unsafe=True` runs with
-resource limits alone, which is for programs one would also run by hand.
+`judge` starts `sandbox_child.py`, which walls itself in (`curate.gate.inside`). Where the kernel lacks a wall, nothing
+is run and `MissingDependencyError` says which; `unsafe=True` runs with resource limits alone, which is for programs
+one would also run by hand.
 
 >>> judge("def f(x): return x + 1", "assert f(1) == 2").status
 <RunStatus.OK: 'ok'>
@@ -163,7 +163,7 @@ def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limi
             "file_bytes": limits.file_mb << 20,
         }
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", str(CHILD), json.dumps(request)],
+            [sys.executable, "-I", "-S", str(CHILD), json.dumps(request)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PYTHONHASHSEED": "0"}, pass_fds=tuple(files.values()), start_new_session=True,
         )  # fmt: skip

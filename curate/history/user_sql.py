@@ -83,7 +83,7 @@ def select(
     """Return what `sql` selects from the tables that `prepare` makes on a connection and names.
 
     `folders`: where the files of their views lie. `spill`: folder for what does not fit the memory. `seconds`: the
-    time limit. Raises UsageError for what is not one SELECT over these tables, and for one that takes too much of anything.
+    time limit. Raises UsageError for what is not one SELECT over these tables, and for one that takes too much.
     """
     with contextlib.ExitStack() as held:
         folder = None

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (programs, written as they are tried)
 """The sandbox: honest programs run, hostile ones get a verdict and reach nothing."""
 
 from __future__ import annotations
