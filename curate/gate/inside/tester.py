@@ -99,7 +99,7 @@ class Tester:
         base = self.base(reply.get("bases"))
         if base is None:
             return self.end(f"{name}: {text}")
-        kind = self.exceptions.get(name) or (base if name == base.__name__ else type(name, (base,), {}))
+        kind = self.exceptions.get(name) or (base if name == base.__name__ else an_exception(name, base))
         try:
             error = kind(*self.read(reply.get("args")))
         except Exception:
@@ -133,10 +133,14 @@ class Tester:
         if name in sys.stdlib_module_names and f"{name}." in request["tests"]:
             return None  # the tests mean the library
         if kind == "exception":
-            made = type(name, (self.base(inner) or Exception,), {})
+            made = an_exception(name, self.base(inner) or Exception)
             self.exceptions[name] = made
             return made
         return self.read(inner) if kind == "value" else None
+
+
+def an_exception(name: str, base: type[Exception]) -> type[Exception]:
+    return type(name, (base,), {})
 
 
 def restore(mine, theirs):

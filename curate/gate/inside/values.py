@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # typing costs a tenth of a run's start
 
 MAX_MESSAGE = 64 << 20
 """Bytes of one message that is read."""
+PLAIN: tuple[Any, ...] = (tuple, set, frozenset)
 
 
 class UnplainError(Exception):
@@ -37,10 +38,9 @@ def encode(value: Any, refer: Callable[[Any], Any] | None) -> Any:
         return str.__str__(value)
     if isinstance(value, list):
         return [encode(each, refer) for each in list.__iter__(value)]
-    for kind in (tuple, set, frozenset):
+    for kind in PLAIN:
         if isinstance(value, kind):
-            own: Callable[[Any], Any] = kind.__iter__  # a subclass may have another
-            return {kind.__name__: [encode(each, refer) for each in own(value)]}
+            return {kind.__name__: [encode(each, refer) for each in kind.__iter__(value)]}
     if isinstance(value, dict):
         return {"dict": [[encode(k, refer), encode(v, refer)] for k, v in dict.items(value)]}
     if isinstance(value, (bytes, bytearray)):
