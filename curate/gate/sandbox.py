@@ -1,12 +1,11 @@
-"""Untrusted Python in a process of its own: no network, no other process, no file but its own, and limits on all else.
+"""Untrusted Python in processes of its own, judged by tests that it never meets: no network, no file but its own.
 
-`run` starts `sandbox_child.py`, which walls itself in (its docstring lists the walls) before it runs the program.
-Where the kernel lacks a wall, nothing is run and `MissingDependencyError` says which; `unsafe=True` runs with
-resource limits alone, which is for programs one would also run by hand. It cannot keep a program from deceiving a
-test that runs in the same interpreter; what it does keep is everything outside.
+`judge` starts `sandbox_child.py`, which walls itself in (`curate.gate.inside`). Where the kernel lacks a wall, nothing
+is run and `MissingDependencyError` says which; `unsafe=True` runs with resource limits alone, which is for programs
+one would also run by hand.
 
->>> run("print(6 * 7)").stdout
-'42\\n'
+>>> judge("def f(x): return x + 1", "assert f(1) == 2").status
+<RunStatus.OK: 'ok'>
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import selectors
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterable
@@ -33,11 +32,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from recast.curate.errors import MissingDependencyError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
-SETUP_FAILED = 97
+
+_LIBRARIES = ("/usr/lib64", "/usr/lib/{machine}", "/lib64", "/lib/{machine}", "/etc/ld.so.cache")
+_OTHERS = ("/usr/share/zoneinfo", "/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 
 class Limits(BaseModel):
-    """What one program may use."""
+    """What a program may use, and as much again its tests."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,8 +55,9 @@ class Limits(BaseModel):
 
 
 class RunStatus(StrEnum):
-    OK = "ok"  # ran to its end
-    FAILED = "failed"  # raised, exited early, or was refused something
+    OK = "ok"  # the tests ran to their end
+    FAILED = "failed"  # the program or a test raised, or the program ended early
+    UNDECIDED = "undecided"  # the tests ask for something that cannot cross from process to process
     TIMEOUT = "timeout"
     MEMORY = "memory"
     OUTPUT = "output"
@@ -63,18 +65,13 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a program ended. `message` is the last line of its error output."""
+    """How a program ended. `message`: why not ok."""
 
     status: RunStatus
+    message: str
     stdout: str
     stderr: str
-    exit_code: int
     seconds: float
-
-    @property
-    def message(self) -> str:
-        lines = self.stderr.strip().splitlines()
-        return lines[-1] if lines else f"exit code {self.exit_code}"
 
 
 @lru_cache(maxsize=1)
@@ -82,20 +79,37 @@ def missing_wall() -> str | None:
     """What this machine lacks to run untrusted code, or None."""
     if not sys.platform.startswith("linux"):
         return f"Linux (this is {sys.platform})"
-    trial = _start("pass", Limits(), True)
-    return trial.message if trial.exit_code == SETUP_FAILED else None
+    trial = _start("", "", "", "", Limits(), True)
+    return None if trial.status is RunStatus.OK else trial.message
+
+
+def judge(
+    program: str,
+    tests: str = "",
+    *,
+    entry_point: str = "",
+    prompt: str = "",
+    limits: Limits | None = None,
+    unsafe: bool = False,
+) -> Run:
+    """Run `program`, then `tests` in another process that reaches its functions by name.
+
+    `entry_point`: the function under test; it alone may bear the name of a builtin. `prompt`: text of the row that
+    defines names which the tests may trust. Without tests the program has only to run to its end. Raises
+    MissingDependencyError where a wall is missing and `unsafe` is not set.
+    """
+    if not unsafe and (lacking := missing_wall()) is not None:
+        raise MissingDependencyError(
+            f"untrusted code needs user namespaces, pivot_root and seccomp, and this machine says: {lacking}. "
+            "Run on Linux 5.12 or newer with unprivileged user namespaces on, or pass --unsafe-exec for code that "
+            "you trust."
+        )
+    return _start(program, tests, entry_point, prompt, limits or Limits(), not unsafe)
 
 
 def run(program: str, limits: Limits | None = None, *, unsafe: bool = False) -> Run:
-    """Run a program. Raises MissingDependencyError where a wall is missing and `unsafe` is not set."""
-    walls = not unsafe
-    if walls and (lacking := missing_wall()) is not None:
-        raise MissingDependencyError(
-            f"untrusted code needs user namespaces, Landlock and seccomp, and this machine says: {lacking}. "
-            "Run on a kernel with them (5.13 or newer, unprivileged user namespaces on), or pass --unsafe-exec "
-            "for code that you trust."
-        )
-    return _start(program, limits or Limits(), walls)
+    """Run a program without tests."""
+    return judge(program, limits=limits, unsafe=unsafe)
 
 
 def run_many(
@@ -106,78 +120,80 @@ def run_many(
         return list(pool.map(lambda program: run(program, limits, unsafe=unsafe), programs))
 
 
-def _start(program: str, limits: Limits, walls: bool) -> Run:
-    token = secrets.token_hex(16)
-    result_read, result_write = os.pipe()
+@lru_cache(maxsize=1)
+def _runtime() -> dict[str, list[str]]:
+    """What of this machine a program sees: the library of Python, what its modules load, and four devices."""
+    base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
+    visible = [sysconfig.get_path(name, vars=base) for name in ("stdlib", "platstdlib")]
+    home = sysconfig.get_config_var("LIBDIR") or ""
+    if not home.startswith("/usr/lib") and Path(home) != Path("/lib"):
+        visible += map(str, Path(home).glob("*.so*"))  # a Python that brings its own libraries
+    machine = sysconfig.get_config_var("MULTIARCH") or ""
+    system = [path.format(machine=machine) for path in _LIBRARIES if machine or "{machine}" not in path]
+    if not any(Path(path).is_dir() for path in system if "lib64" not in path):
+        system += ["/usr/lib", "/lib"]
+    real = dict.fromkeys(
+        os.path.realpath(path) for path in (*visible, *system, *_OTHERS) if Path(path).exists()
+    )
+    hidden = [f"{path}/{name}" for path in real for name in ("site-packages", "dist-packages")]
+    return {"visible": list(real), "hidden": [path for path in hidden if Path(path).is_dir()]}
+
+
+def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limits, walls: bool) -> Run:
     start = time.monotonic()
-    try:
-        with tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as work:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", str(CHILD)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={"PYTHONHASHSEED": "0"}, pass_fds=(result_write,), start_new_session=True,
-            )  # fmt: skip
-            try:
-                request = {
-                    "program": program.encode("utf-8", "replace").decode(),
-                    "token": token,
-                    "work": work,
-                    "walls": walls,
-                    "result_fd": result_write,
-                    "cpu_s": limits.cpu_s,
-                    "memory_bytes": limits.memory_mb << 20,
-                    "file_bytes": limits.file_mb << 20,
-                }
-                stdout, stderr, ended = _converse(process, json.dumps(request).encode(), limits)
-            finally:
-                _kill(process)
-    finally:
-        os.close(result_write)
-        said = _drain(result_read, len(token))
-        os.close(result_read)
-    seconds = time.monotonic() - start
-    code = process.returncode
-    status = ended or _status(code, said == token.encode(), stderr)
-    return Run(status, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"), code, seconds)
+    brief = json.dumps({"tests": tests, "entry_point": entry_point, "prompt": prompt}).encode()
+    with (
+        tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as work,
+        tempfile.TemporaryFile() as code,
+        tempfile.TemporaryFile() as asked,
+        tempfile.TemporaryFile() as verdict,
+    ):
+        code.write(program.encode("utf-8", "replace"))
+        asked.write(brief)
+        code.flush()
+        asked.flush()
+        files = {"code_fd": code.fileno(), "tests_fd": asked.fileno(), "verdict_fd": verdict.fileno()}
+        request = {
+            **files,
+            **_runtime(),
+            "work": work,
+            "walls": walls,
+            "cpu_s": limits.cpu_s,
+            "memory_bytes": limits.memory_mb << 20,
+            "file_bytes": limits.file_mb << 20,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(CHILD), json.dumps(request)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={"PYTHONHASHSEED": "0"}, pass_fds=tuple(files.values()), start_new_session=True,
+        )  # fmt: skip
+        try:
+            stdout, stderr, ended = _converse(process, limits)
+        finally:
+            _kill(process)
+        said = os.pread(verdict.fileno(), 1 << 16, 0)
+    stderr = stderr.decode("utf-8", "replace")
+    status, message = (
+        (ended, f"over its {ended.value} limit") if ended else _status(process.returncode, said, stderr)
+    )
+    return Run(status, message, stdout.decode("utf-8", "replace"), stderr, time.monotonic() - start)
 
 
-def _drain(pipe: int, count: int) -> bytes:
-    os.set_blocking(pipe, False)
-    with contextlib.suppress(BlockingIOError):
-        return os.read(pipe, count + 1)
-    return b""
-
-
-def _converse(
-    process: subprocess.Popen[bytes], request: bytes, limits: Limits
-) -> tuple[bytes, bytes, RunStatus | None]:
-    """Send the request and read both outputs until the child ends or breaks a limit."""
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+def _converse(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, bytes, RunStatus | None]:
+    """Read both outputs until the child ends or breaks a limit."""
+    assert process.stdout is not None and process.stderr is not None
     deadline = time.monotonic() + limits.wall_s
     outputs = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-    keys, inlet = tuple(outputs), process.stdin.fileno()
+    out, err = outputs.values()
     left = limits.output_kb << 10
-    os.set_blocking(inlet, False)
     with selectors.DefaultSelector() as selector:
-        for fileno in keys:
+        for fileno in outputs:
             selector.register(fileno, selectors.EVENT_READ)
-        selector.register(inlet, selectors.EVENT_WRITE)
-        sent = 0
         while selector.get_map():
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                return bytes(outputs[keys[0]]), bytes(outputs[keys[1]]), RunStatus.TIMEOUT
+                return bytes(out), bytes(err), RunStatus.TIMEOUT
             for key, _ in selector.select(remaining):
-                if key.fd == inlet:
-                    try:
-                        sent += os.write(key.fd, request[sent : sent + 65_536])
-                    except BrokenPipeError:
-                        sent = len(request)
-                    if sent >= len(request):
-                        selector.unregister(key.fd)
-                        process.stdin.close()
-                        break  # its number is free for another file now
-                    continue
                 chunk = os.read(key.fd, min(65_536, left + 1))
                 if not chunk:
                     selector.unregister(key.fd)
@@ -185,12 +201,12 @@ def _converse(
                 outputs[key.fd] += chunk
                 left -= len(chunk)
                 if left < 0:
-                    return bytes(outputs[keys[0]]), bytes(outputs[keys[1]]), RunStatus.OUTPUT
+                    return bytes(out), bytes(err), RunStatus.OUTPUT
     try:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        return bytes(outputs[keys[0]]), bytes(outputs[keys[1]]), RunStatus.TIMEOUT
-    return bytes(outputs[keys[0]]), bytes(outputs[keys[1]]), None
+        return bytes(out), bytes(err), RunStatus.TIMEOUT
+    return bytes(out), bytes(err), None
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -198,15 +214,18 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
+    for stream in (process.stdout, process.stderr):
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
 
 
-def _status(code: int, finished: bool, stderr: bytes) -> RunStatus:
-    if finished and code == 0:
-        return RunStatus.OK
-    if code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
-        return RunStatus.TIMEOUT
-    return RunStatus.MEMORY if b"MemoryError" in stderr else RunStatus.FAILED
+def _status(code: int, said: bytes, stderr: str) -> tuple[RunStatus, str]:
+    """What the tester said, and where it said nothing or that the program was gone, how the kernel ended which."""
+    lines = stderr.strip().splitlines()
+    status, message = json.loads(said) if said else ("failed", lines[-1] if lines else f"exit code {code}")
+    if status == "failed" and code in (128 + signal.SIGXCPU, 128 + signal.SIGKILL):
+        return RunStatus.TIMEOUT, "over its processor limit"
+    if status == "failed" and message.startswith("MemoryError"):
+        return RunStatus.MEMORY, "over its memory limit"
+    return RunStatus(status), message

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from recast.curate.errors import UsageError
 from recast.curate.history.column_answers import answers_changed
 from recast.curate.history.row_diff import RowDiff, Summary
+from recast.curate.history.user_sql import one_expression, select
 from recast.curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
 from recast.curate.store import changes, versions
 from recast.curate.store.catalog import memory
@@ -171,19 +172,22 @@ def _different(a: pa.ChunkedArray, b: pa.ChunkedArray) -> np.ndarray:
 
 
 def _matching(keys: pa.Table, before: pa.Table, after: pa.Table, where: str) -> list[int]:
-    with memory() as con:
-        table = keys.select(["row_id", "target", "op"])
-        for name, side in (("before", before), ("after", after)):
-            table = table.append_column(name, pa.chunked_array(side.to_struct_array()))
-        con.register("rows", table.append_column("slot", pa.array(range(table.num_rows))))
-        try:
-            return [
-                n for (n,) in con.execute(f"SELECT slot FROM rows WHERE {where} ORDER BY slot").fetchall()
-            ]
-        except duckdb.Error as wrong:
-            raise UsageError(
-                f"--where {where!r} is not a condition over row_id, target, op, before and after: {wrong}"
-            ) from wrong
+    table = keys.select(["row_id", "target", "op"])
+    for name, side in (("before", before), ("after", after)):
+        table = table.append_column(name, pa.chunked_array(side.to_struct_array()))
+    table = table.append_column("slot", pa.array(range(table.num_rows)))
+
+    def prepare(con: duckdb.DuckDBPyConnection) -> set[str]:
+        con.register("rows", table)
+        return {"rows"}
+
+    try:
+        found = select(f"SELECT slot FROM rows WHERE {one_expression(where)} ORDER BY slot", prepare)
+    except UsageError as wrong:
+        raise UsageError(
+            f"--where {where!r} is not a condition over row_id, target, op, before and after: {wrong}"
+        ) from wrong
+    return found["slot"].to_pylist()
 
 
 def diff(store: Store, a: str | Version, b: str | Version | Path | Ingest) -> Diff:

@@ -2,11 +2,12 @@
 
     query(store, 'SELECT decision, count(*) FROM "gsm8k@v3" GROUP BY decision')
 
-The database is in memory and sees nothing but the store's parts: no other file, no network, no writing.
+What a query may do is `curate.history.user_sql`'s: it sees nothing but the store's parts and writes nothing.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Set
 
@@ -17,42 +18,46 @@ from numpy.typing import NDArray
 
 from recast.curate.errors import UsageError
 from recast.curate.gate import gate_files
+from recast.curate.history.user_sql import SECONDS, one_expression, select
 from recast.curate.schema import CANDIDATE_SCHEMA, literal
 from recast.curate.store import changes, versions
-from recast.curate.store.catalog import MEMORY_LIMIT, memory
+from recast.curate.store.catalog import memory
 from recast.curate.store.parts import verified
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 
+_VERSION = {
+    **dict.fromkeys("ref id name branch parent author message created_at run_id meta log".split(), "VARCHAR"),
+    **dict.fromkeys("number rows added changed removed rescored".split(), "BIGINT"),
+    "parents": ["VARCHAR"],
+    "candidates": ["VARCHAR"],
+}
+"""The columns of the table `versions`."""
+
 _NAMED = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
 
 
-def query(store: Store, sql: str) -> pa.Table:
-    """Run one statement and return its result. Raises UsageError for what is no valid query."""
+def query(store: Store, sql: str, *, seconds: float = SECONDS) -> pa.Table:
+    """Run one SELECT and return its result. Raises UsageError for what is none, or takes longer than `seconds`."""
     with store.catalog.reading() as con:
         line = versions.select(con, "true")
         known = set(versions.names(con))
         wanted = _named(con, sql, known)
         pins = con.sql("SELECT version, model, pinned_at, author FROM consumed_by").to_arrow_table()
-    con = duckdb.connect(
-        ":memory:", config={"memory_limit": MEMORY_LIMIT, "autoinstall_known_extensions": "false"}
-    )
-    try:
+
+    def prepare(con: duckdb.DuckDBPyConnection) -> set[str]:
         for name, version in wanted.items():
             _view(con, name, store.open(version).sql(con))
-        _tables(con, store, line, pins, sql)
-        seen = ", ".join(literal(str(store.root / folder)) for folder in ("parts", "gates"))
-        con.execute(f"SET allowed_directories = [{seen}]")
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
-        return con.sql(sql).to_arrow_table()
-    except duckdb.Error as wrong:
+        return {*wanted, *_tables(con, store, line, pins, sql)}
+
+    try:
+        folders = [store.root / folder for folder in ("parts", "gates")]
+        return select(sql, prepare, folders=folders, spill=store.root / "tmp", seconds=seconds)
+    except UsageError as wrong:
         raise UsageError(
             f'{wrong}\nTables: {", ".join(sorted(known))} (or any "NAME@v3", "NAME@TAG", "NAME/BRANCH" in double '
             "quotes), versions, changes, candidates, verdicts, lineage."
         ) from wrong
-    finally:
-        con.close()
 
 
 def holds(store: Store, version: Version, condition: str) -> NDArray[np.bool_]:
@@ -61,9 +66,13 @@ def holds(store: Store, version: Version, condition: str) -> NDArray[np.bool_]:
     Raises UsageError for what is no condition. NULL is no.
     """
     quoted = '"' + version.ref.replace('"', '""') + '"'
-    told = query(store, f"SELECT row_id, target, CAST((\n{condition}\n) AS BOOLEAN) AS holds FROM {quoted}")
-    if told.column_names != ["row_id", "target", "holds"] or told.num_rows != version.rows:
-        raise UsageError(f"{condition!r} is not one condition over the columns of a row.")
+    told = query(
+        store, f"SELECT row_id, target, CAST({one_expression(condition)} AS BOOLEAN) AS holds FROM {quoted}"
+    )
+    if told.num_rows != version.rows:
+        raise UsageError(
+            f"{condition!r} gives {told.num_rows} values for {version.rows} rows; expected one for each."
+        )
     keys = told.filter(told["holds"]).select(["row_id", "target"])
     live = store.open(version).live().select(["row_id", "target", "order"])
     with memory(store.root / "tmp") as con:
@@ -98,22 +107,21 @@ def _view(con: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
 
 def _tables(
     con: duckdb.DuckDBPyConnection, store: Store, line: list[Version], pins: pa.Table, sql: str
-) -> None:
-    """`versions`, and those of the others that the query speaks of (they cost reading)."""
+) -> set[str]:
+    """Make `versions`, and those of the others that the query speaks of (they cost reading); return their names."""
+    named = {"versions"} | {
+        name for name in ("lineage", "changes", "candidates", "verdicts") if name in sql.lower()
+    }
     facts = [
-        {
-            **v.to_json(),
-            "parents": list(v.parents),
-            "meta": str(v.meta),
-            "log": v.log,
-            "candidates": list(v.candidates_parts),
-        }
+        {**v.to_json(), "meta": str(v.meta), "log": v.log, "candidates": list(v.candidates_parts)}
         for v in line
     ]
-    con.register(
-        "versions", pa.Table.from_pylist(facts) if facts else pa.table({"ref": pa.array([], pa.string())})
+    # as JSON: building an Arrow table from Python values imports pandas, which takes longer than most queries
+    con.execute(
+        "CREATE TEMP TABLE versions AS SELECT v.* FROM (SELECT unnest(from_json(?, ?)) AS v)",
+        [json.dumps(facts), json.dumps([_VERSION])],
     )
-    if "lineage" in sql:
+    if "lineage" in named:
         con.register("pins", pins)
         con.execute(
             "CREATE TEMP VIEW lineage AS "
@@ -122,15 +130,15 @@ def _tables(
             "UNION ALL SELECT model, 'trained on', version, "
             "(SELECT x.ref FROM versions x WHERE x.id = version) FROM pins"
         )
-    if "changes" in sql:
+    if "changes" in named:
         _view(con, "changes", _per_version(store, [(v, [v.log]) for v in line], changes.nothing()))
-    if "candidates" in sql:
-        empty = pa.table({f.name: pa.array([], f.type) for f in CANDIDATE_SCHEMA})
-        con.register("no_candidates", empty)
+    if "candidates" in named:
         held = [(v, list(v.candidates_parts)) for v in line if v.candidates_parts]
+        con.register("no_candidates", pa.Table.from_batches([], CANDIDATE_SCHEMA))
         _view(con, "candidates", _per_version(store, held, "FROM no_candidates"))
-    if "verdicts" in sql:
+    if "verdicts" in named:
         _view(con, "verdicts", _verdicts(store))
+    return named
 
 
 def _verdicts(store: Store) -> str:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -19,16 +20,18 @@ from rich.console import Console
 from recast.curate.answers import cas_worker
 from recast.curate.answers.extract import equivalent
 from recast.curate.gate.checks.answer import AnswerCheck
+from recast.curate.gate.checks.case import Case
+from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.gate.perturbation import perturb, retold
 from recast.curate.gate.report_card import Rate, report_card
-from recast.curate.gate.sandbox import RunStatus, run_many
 from recast.curate.parallel import default_workers
+from recast.curate.records import CheckStatus
 from recast.pipelines.wiring.report_cards import show_card
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
-TABLE = ROOT / "tests" / "curate" / "equivalence.tsv"
+TABLE = ROOT / "tests" / "curate" / "answers" / "equivalence.tsv"
 
 
 def lines(*parts: str) -> list[dict]:
@@ -160,14 +163,23 @@ def math_like(count: int) -> list[tuple[dict, str]]:
 def code() -> None:
     """HumanEval in the sandbox: canonical solutions, and bodies that return a constant."""
     problems = lines("humaneval", "HumanEval.jsonl")
+    check = CodeCheck()
     for name, body in (("canonical", None), ("constant", "    return 1234567\n")):
-        programs = [
-            f"{p['prompt']}{body or p['canonical_solution']}\n{p['test']}\ncheck({p['entry_point']})"
+        cases = [
+            Case(
+                f"```python\n{body or p['canonical_solution']}\n```", "",
+                {"tests": p["test"], "entry_point": p["entry_point"], "code_prompt": p["prompt"]},
+            )
             for p in problems
-        ]
-        start = time.perf_counter()
-        passed = sum(result.status is RunStatus.OK for result in run_many(programs))
-        print(f"{name}: {passed} of {len(problems)} pass, {time.perf_counter() - start:.1f} s")
+        ]  # fmt: skip
+        start, used = time.perf_counter(), os.times()
+        with ThreadPoolExecutor(2) as pool:
+            passed = sum(found.status is CheckStatus.PASS for found in pool.map(check.run, cases))
+        now = os.times()
+        cpu = sum(now[2:4]) - sum(used[2:4])
+        print(
+            f"{name}: {passed} of {len(problems)} pass, {time.perf_counter() - start:.1f} s, {cpu:.1f} s of processor"
+        )
 
 
 def duplicates(count: int = 1_000_000) -> None:

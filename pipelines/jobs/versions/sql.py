@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import argument
+from recast.pipelines.options import argument, option
 from recast.pipelines.terminal.text import unwrapped, visible
 
 if TYPE_CHECKING:
@@ -14,15 +14,19 @@ SHOWN = 1000  # characters of one value
 
 
 def job(
-    query: Annotated[str, argument("One statement of DuckDB SQL.", metavar="QUERY")], *, store: Store
+    query: Annotated[str, argument("One statement of DuckDB SQL.", metavar="QUERY")],
+    *,
+    seconds: Annotated[float, option("--seconds", help="End the query after so long.", min=0.1)] = 60.0,
+    store: Store,
 ) -> dict[str, Any]:
     """Query versions by name, as in `SELECT decision, count(*) FROM "craft@v2" GROUP BY ALL`.
 
-    `versions`, `changes`, `candidates` and `lineage` are tables, too. The query sees the store and nothing else.
+    `versions`, `changes`, `candidates` and `lineage` are tables, too. The query sees the store and nothing
+    else, writes nothing, and may take --seconds and 1.5 GB of memory.
     """
     from recast.curate.history.query import query as run_query
 
-    table = run_query(store, query)
+    table = run_query(store, query, seconds=seconds)
     return {"columns": table.column_names, "rows": table.to_pylist()}
 
 

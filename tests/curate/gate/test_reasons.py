@@ -92,6 +92,7 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
     "no_code": (CODE, "```python\n\n```", TESTS, {}),
     "tests_failed": (CODE, "def f(x):\n    return x", TESTS, {}),
+    "not_plain": (CODE, "class P:\n    pass\n\ndef f(x):\n    return P()", TESTS, {}),
     "code_limit": (CODE, "while True:\n    pass", TESTS, {}),
     "no_sandbox": (CODE, "def f(x):\n    return x", TESTS, {"no_walls": True}),
     "no_similarity_model": (SimilarityCheck(), "17", {}, {}),
@@ -117,7 +118,7 @@ def test_a_text_that_deserves_the_reason_gets_it(reason, monkeypatch):
         def refuses(*_: object, **__: object) -> None:
             raise MissingDependencyError("there is no network namespace here.")
 
-        monkeypatch.setattr("recast.curate.gate.checks.code.run", refuses)
+        monkeypatch.setattr("recast.curate.gate.checks.code.judge", refuses)
     gate = Gate(GateConfig(checks=(check,)), given.get("models"))  # type: ignore[arg-type]
     row = {"messages": [{"role": "user", "content": "How many clips are there?"}], **row}
     verdict = gate.verify(row, completion, finish_reason=given.get("finish_reason", "stop"))

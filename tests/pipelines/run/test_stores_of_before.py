@@ -37,8 +37,14 @@ def test_its_versions_verify_and_have_the_same_ids(before, recast):
     assert store.open(store.resolve("craft@ready")).table().num_rows == 24
 
 
+RAISED = {"code"}
+"""Checks whose revision went up since, for they decide otherwise: the gates that hold one have ids of their own now."""
+
+
 def test_gates_agents_and_backbones_have_the_same_ids(before):
-    assert {name: load_gate(name).id for name in before["gates"]} == before["gates"]
+    now = {name: load_gate(name) for name in before["gates"]}
+    raised = {name for name, gate in now.items() if RAISED & gate.identity["revisions"].keys()}
+    assert {name for name, gate in now.items() if gate.id != before["gates"][name]} == raised
     assert identity.model("agent/adapter") == before["agent"]
     assert identity.model("pocket") == before["backbone"]["pipelines"] == before["backbone"]["train"]
 
