@@ -1,1 +1,4 @@
-"""The rewriting agent: prompts, engines, reward, learning and the rewriting job. Imports `curate` only."""
+"""The rewriting agent: prompts, engines, reward, learning and the rewriting job.
+
+Imports `curate`, and of `train` the room `model`.
+"""

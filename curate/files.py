@@ -3,6 +3,7 @@
 with whole(path) as temporary:
     pq.write_table(table, temporary)
 write_json(path, {"steps": 40})
+write_lines(path, ({"id": n} for n in range(3)))
 
 append_line(path, {"step": 1, "loss": 0.7})
 points = read_lines(path)                      # without a last line that a kill has cut
@@ -15,7 +16,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
+def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON line for each of `values`, drawn one at a time; no file where drawing them raises."""
+    with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def fsync_folder(folder: Path) -> None:
     """Make renames inside `folder` durable."""
     handle = os.open(folder, os.O_RDONLY)
@@ -75,5 +83,5 @@ def cut_lines(path: Path, keep: Callable[[dict[str, Any]], bool]) -> list[dict[s
     """Drop a cut last line and every line that `keep` refuses, from the file too; return what is left."""
     kept = [line for line in read_lines(path) if keep(line)]
     if path.exists():
-        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+        write_lines(path, kept)
     return kept

@@ -47,7 +47,7 @@ class Demonstration:
     completion: str
     answer: str | None = None
     task: str | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,9 @@ class Candidate:
     seed: int
     verdict: Verdict
     nll: float | None = None  # nats per token under the QA prompt, end of turn included
-    scores: dict[str, float] = field(default_factory=dict)  # reward terms and whatever else was measured
+    scores: dict[str, float] = field(
+        default_factory=dict[str, float]
+    )  # reward terms and whatever was measured
 
 
 @dataclass(frozen=True, slots=True)

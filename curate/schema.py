@@ -288,7 +288,7 @@ def _pieces(rows: Rows) -> Iterator[pa.Table | pa.RecordBatch]:
         dicts: list[Mapping[str, Any]] = []
         for piece in rows:  # pyright: ignore
             if not isinstance(piece, Mapping):
-                yield piece
+                yield piece  # pyright: ignore[reportReturnType]  # batches: what is no mapping
                 continue
             dicts.append(piece)
             if len(dicts) >= BATCH_ROWS // 4:

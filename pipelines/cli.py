@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from recast.curate.errors import RecastError
 from recast.pipelines.exit_codes import DISK_FULL, EPILOG, FAILED_ROWS, INTERRUPTED, OK, UNEXPECTED, disk_full
-from recast.pipelines.verbs import GROUPS, VERBS, Verb
-
-STORE_ENV, DEFAULT_STORE = "RECAST_HOME", ".recast"
+from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
+from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
 
 COMMON: dict[str, Any] = {
     "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
@@ -61,11 +60,29 @@ COMMON: dict[str, Any] = {
 }
 
 
+class Parts(typer.core.TyperGroup):
+    """Lists verbs by the parts they belong to where no terminal draws panels, too."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        listed = [command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))]
+        width = max(len(str(command.name)) for command in listed)
+        for panel in PANELS.values():
+            rows = [
+                (f"{command.name:<{width}}", command.get_short_help_str(formatter.width))
+                for command in listed
+                if getattr(command, "rich_help_panel", None) == panel
+            ]
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+
 def build(wanted: str) -> typer.Typer:
     """The application with all verbs listed and only `wanted` imported."""
     rich = sys.stdout.isatty()
     app = typer.Typer(
         name="recast",
+        cls=Parts,
         help="Turns expert demonstrations into supervision that the model being trained could have written itself.",
         epilog=EPILOG,
         add_completion=False,
@@ -88,7 +105,7 @@ def build(wanted: str) -> typer.Typer:
         first, _, word = verb.name.rpartition(" ")
         if first not in groups:
             said, panel = GROUPS[first]
-            groups[first] = typer.Typer(help=said, rich_markup_mode="rich" if rich else None)
+            groups[first] = typer.Typer(cls=Parts, help=said, rich_markup_mode="rich" if rich else None)
             app.add_typer(groups[first], name=first, rich_help_panel=panel)
         groups[first].command(
             word,
@@ -101,7 +118,7 @@ def build(wanted: str) -> typer.Typer:
 
 def command(verb: Verb) -> Any:
     """The function that typer calls for a verb: the job's parameters and the common ones."""
-    from recast.pipelines.run.runs import parameters
+    from recast.pipelines.run.arguments import parameters
 
     own = parameters(verb)
     # an option that would have no effect is not offered
@@ -158,7 +175,7 @@ def _perform(
             outcome = runs.execute(
                 verb.name,
                 args,
-                store=store_path or Path(os.environ.get(STORE_ENV) or DEFAULT_STORE),
+                store=store_path or usual_store(),
                 config=Config.load(config_files or [], sets or []),
                 progress=report,
                 reporter=reporter,

@@ -30,8 +30,8 @@ from recast.curate.errors import UsageError
 SECTIONS: dict[str, str] = {
     "learn": "recast.agent.learning.config:LearnConfig",
     "rewrite": "recast.agent.rewriting.rewrite:RewriteConfig",
-    "augment": "recast.agent.new_rows.augment:AugmentConfig",
-    "rehearse": "recast.agent.new_rows.rehearse:RehearseConfig",
+    "augment": "recast.agent.new_rows.config:AugmentConfig",
+    "rehearse": "recast.agent.new_rows.config:RehearseConfig",
     "engine": "recast.agent.engines.factory:EngineConfig",
     "judge": "recast.agent.engines.factory:EngineConfig",
     "sft": "recast.train.sft.config:SftConfig",

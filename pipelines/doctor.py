@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import RecastError
+from recast.pipelines.run.runs import DISTRIBUTION
 
 State = Literal["ok", "note", "problem"]
 NEED_GB = 4.0
@@ -71,10 +72,10 @@ def packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        declared = [Requirement(text) for text in requires("recast") or ()]
+        declared = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
     except PackageNotFoundError:
         yield Finding(
-            "recast", "note", "runs from source, not installed", "make install, or pip install -e ."
+            DISTRIBUTION, "note", "runs from source, not installed", "make install, or pip install -e ."
         )
         return
     for need in declared:
@@ -211,7 +212,7 @@ def store_health(store: Path) -> Iterator[Finding]:
 def model_health(name: str) -> Iterator[Finding]:
     """Whether a model folder can be prompted, sampled and trained, without loading its weights."""
     from recast.pipelines.models.names import model_path
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
 
     try:
         path = model_path(name)

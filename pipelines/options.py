@@ -2,15 +2,27 @@
 
 The marker beside an option says what kind of input a value is, so that a run's fingerprint covers the
 content behind the name (a version's id, a model's weights, a file's bytes) and not the name alone.
+
+A dataclass of such parameters is what several verbs take together: a job with a parameter of that type has an
+option for each of its fields (`pipelines.run.arguments`).
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from recast.curate.errors import UsageError
+
+STORE_ENV, DEFAULT_STORE = "RECAST_HOME", ".recast"
+_PAIRS = re.compile(r",(?=\w+=)")  # of `--map`: a column's name may hold a comma
 
 
 class Names(Enum):
@@ -27,6 +39,11 @@ class Names(Enum):
     OUTPUT = "output"  # where results go
     ADDRESS = "address"  # where a server is: it may move
     BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
+
+
+def usual_store() -> Path:
+    """The store that a command uses where it is told no other."""
+    return Path(os.environ.get(STORE_ENV) or DEFAULT_STORE)
 
 
 def argument(help: str, **kwargs: Any) -> Any:
@@ -88,6 +105,7 @@ OutFile = Annotated[
     option("--out", "-o", help="File for the result.", show_default=False),
     Names.OUTPUT,
 ]
+Message = Annotated[str | None, option("--message", help="Why; stands in the log.", show_default=False)]
 Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the config's.", show_default=False)]
 Limit = Annotated[
     int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)
@@ -110,6 +128,21 @@ Columns = Annotated[
         metavar="FIELD=COLUMN",
     ),
 ]
+
+
+def parse_columns(given: Sequence[str] | None) -> dict[str, str] | None:
+    """What `--map` says, `["id=item_id,question=q"]`, as field to column. Raises UsageError."""
+    if not given:
+        return None
+    pairs = [pair for text in given for pair in _PAIRS.split(text)]
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(
+                f"--map takes FIELD=COLUMN, for instance --map id=item_id,prompt=text; found {pair!r}."
+            )
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 Turn = Annotated[
     int, option("--turn", help="Which of the assistant's turns is the completion; 0 the first, -1 the last.")
 ]
@@ -126,48 +159,74 @@ BudgetMinutes = Annotated[
     ),
     Names.BUDGET,
 ]
-EngineType = Annotated[
-    Literal["hf", "vllm", "http"] | None,
-    option(
-        "--engine",
-        help="hf (transformers), vllm (in this process) or http (a server). Default: the config's, else hf.",
-        show_default=False,
-    ),
-]
-BaseUrl = Annotated[
-    str | None,
-    option(
-        "--base-url",
-        help="Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
-        metavar="URL",
-        show_default=False,
-    ),
-    Names.ADDRESS,
-]
-ServedModel = Annotated[
-    str | None,
-    option(
-        "--served-model",
-        help="What the server calls the backbone. Default: the only model that it serves.",
-        metavar="NAME",
-        show_default=False,
-    ),
-]
-ServedAgent = Annotated[
-    str | None,
-    option(
-        "--served-agent",
-        help="What the server calls the agent's adapter.",
-        metavar="NAME",
-        show_default=False,
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    option(
-        "--batch-size",
-        help="Sequences decoded together by hf. Default: the config's, else 64.",
-        min=1,
-        show_default=False,
-    ),
-]
+
+
+@dataclass(frozen=True, slots=True)
+class GateOptions:
+    """A gate, and what runs it."""
+
+    gate: GateName = None
+    workers: Workers = None
+    unsafe_exec: UnsafeExec = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What generates, as options that go over the configuration's section `engine`. None: as configured."""
+
+    engine: Annotated[
+        Literal["hf", "vllm", "http"] | None,
+        option(
+            "--engine",
+            help="hf (transformers), vllm (in this process) or http (a server). Default: the config's, else hf.",
+            show_default=False,
+        ),
+    ] = None
+    base_url: Annotated[
+        str | None,
+        option(
+            "--base-url",
+            help="Address of an OpenAI-compatible server, such as http://localhost:8000/v1.",
+            metavar="URL",
+            show_default=False,
+        ),
+        Names.ADDRESS,
+    ] = None
+    served_model: Annotated[
+        str | None,
+        option(
+            "--served-model",
+            help="What the server calls the backbone. Default: the only model that it serves.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        option(
+            "--batch-size",
+            help="Sequences decoded together by hf. Default: the config's, else 64.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None
+
+    def overrides(self) -> dict[str, Any]:
+        """By the names of the section, for `Config.section("engine", ...)`."""
+        given = asdict(self)
+        return {"type": given.pop("engine"), **given}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEngineOptions(EngineOptions):
+    """The same for verbs that can put an agent on top of the backbone."""
+
+    served_agent: Annotated[
+        str | None,
+        option(
+            "--served-agent",
+            help="What the server calls the agent's adapter.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None

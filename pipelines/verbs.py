@@ -51,10 +51,12 @@ class Verb:
         return self.load().job
 
 
-VERSIONS, GATE, AGENT, TRAINING, PEOPLE, SETUP = "versions", "gate", "agent", "training", "people", "setup"
+VERSIONS, GATE, MODELS, AGENT = "versions", "gate", "models", "agent"
+TRAINING, PEOPLE, SETUP = "training", "people", "setup"
 PANELS = {
     VERSIONS: "Versions",
     GATE: "The gate",
+    MODELS: "Models",
     AGENT: "The rewriting agent",
     TRAINING: "Training and measuring",
     PEOPLE: "Whole jobs and their story",
@@ -64,6 +66,7 @@ PANELS = {
 # verbs that belong together are typed as two words; the first has a help page that lists the second
 GROUPS: dict[str, tuple[str, str]] = {
     "gate": ("Audit versions with a gate, and measure the gate itself.", PANELS[GATE]),
+    "models": ("Models from outside as folders that every verb reads.", PANELS[MODELS]),
 }
 
 VERBS: dict[str, Verb] = {
@@ -152,6 +155,12 @@ VERBS: dict[str, Verb] = {
             "Choose a gate's thresholds on labels, for an error rate that you name.",
             GATE,
             "recast gate calibrate --labels labels.jsonl --target-false-accept 0.01 -o mine.yaml",
+        ),
+        Verb(
+            "models get",
+            "Fetch a model: smollm2, a GGUF file, or a hub id.",
+            MODELS,
+            "recast models get smollm2",
         ),
         Verb(
             "learn",

@@ -61,6 +61,18 @@ def tokenizer_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """Folder of the real pretrained model, fetched once a machine."""
+    from recast.curate.errors import ModelError
+    from recast.pipelines.models.fetch import get
+
+    try:
+        return Path(get("smollm2")["out"])
+    except ModelError as error:
+        pytest.skip(f"the real model cannot be had here: {error}")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a command did."""
@@ -137,3 +149,15 @@ def demonstrations(path: Path, num: int = 8) -> Path:
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def command_of(verb: str) -> Any:
+    """The parser of a verb, such as "diff" or "gate run"; its `make_context` reads words without doing anything."""
+    import typer
+
+    from recast.pipelines import cli
+
+    command: Any = typer.main.get_command(cli.build(verb))
+    for word in verb.split():
+        command = command.commands[word]
+    return command

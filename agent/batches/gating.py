@@ -22,11 +22,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from recast.agent.batches.isolation import ERROR
 from recast.curate.records import Verdict, VerdictStatus
 
-ERROR, TIMEOUT = "error", "timeout"
+TIMEOUT = "timeout"
 START_S = 120.0
 REQUEST_S, TEXT_S = 60.0, 60.0
 """Wall-clock seconds that a request, and each of its texts, may take; checks have tighter limits of their own."""
@@ -44,6 +45,19 @@ class Gate(Protocol):
         completions: Sequence[str],
         finish_reasons: Sequence[str] | None = None,
     ) -> list[Verdict]: ...
+
+
+@runtime_checkable
+class NamesModels(Protocol):
+    """A gate that says which models its checks ask."""
+
+    @property
+    def models(self) -> Mapping[str, Any]: ...
+
+
+def asks_models(gate: Gate) -> bool:
+    """Whether the gate must stay in the process in which its models are; it must where it does not say."""
+    return not isinstance(gate, NamesModels) or bool(gate.models)
 
 
 @dataclass(frozen=True, slots=True)

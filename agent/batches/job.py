@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from recast.agent.batches.gating import Gate, GateProcess, Inline
+from recast.agent.batches.gating import Gate, GateProcess, Inline, asks_models
 from recast.agent.batches.parts import Batch, Parts, Window, windows
 from recast.agent.batches.pipeline import Steps, pipelined
 from recast.agent.batches.source import Source
@@ -35,10 +35,10 @@ BESIDE_CANDIDATES = 512
 class Budget:
     """Where a job stops, always between batches: the unit that a killed job does again, whatever its budget."""
 
-    deadline: float | None = None  # of time.monotonic; the same call goes on
-    max_candidates: int | None = (
-        None  # sampled by the job in all, earlier calls included; a larger one goes on
-    )
+    deadline: float | None = None
+    """Of time.monotonic; the same call goes on."""
+    max_candidates: int | None = None
+    """Sampled by the job in all, earlier calls included; a larger one goes on."""
 
 
 UNLIMITED = Budget()
@@ -72,9 +72,8 @@ class Job:
         self.source, self.parts, self.work, self.gate = source, parts, work, gate
         self.budget, self.progress = budget, progress
         if beside is None:
-            # a gate that asks models stays where they are
             enough = parts.plan.num_rows * max(1, work.most_candidates) >= BESIDE_CANDIDATES
-            beside = enough and not getattr(gate, "models", True)
+            beside = enough and not asks_models(gate)
         self.beside = beside
         self.seconds = {"gate": 0.0, "write": 0.0}
         self._started = time.monotonic()

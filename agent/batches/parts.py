@@ -1,6 +1,6 @@
 """Batches of a job on disk: the plan that fixes them, and one Parquet part for each that is finished.
 
-A part is written beside its final name, flushed to the disk and renamed, so a part that exists is whole; after a
+A part is written whole or not at all (`curate.files`), so a part that exists can be read; after a
 kill the missing ones are made again, in the same batches. Batches hold rows of like length inside windows of the
 input order, so a job holds one window of rows, and results stream back in the input's order window by window.
 What is stored of the plan is what fixes the batches: rows (by their digest), batch and window size. Every part
@@ -13,8 +13,7 @@ says which rows it holds, and that is checked whenever it is read.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.agent.batches.source import Source, lengths
+from recast.curate import files
 from recast.curate.errors import IntegrityError, UsageError
 from recast.curate.fingerprint import fingerprint
 
@@ -94,10 +94,15 @@ class Parts:
                 )
         else:
             (folder / "parts").mkdir(parents=True, exist_ok=True)
-            text = json.dumps(asdict(plan))
-            _write_whole(stored, lambda tmp: tmp.write_text(text))
-        for leftover in (folder / "parts").glob("*.tmp"):
-            leftover.unlink()  # cut short by a kill
+            files.write_json(stored, asdict(plan), indent=None)
+        for within in (folder, folder / "parts"):
+            for leftover in within.glob("*.tmp"):
+                leftover.unlink()  # cut short by a kill
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all finished parts on the disk."""
+        return sum(path.stat().st_size for path in (self.folder / "parts").iterdir())
 
     def path(self, index: int) -> Path:
         return self.folder / "parts" / f"part-{index:06d}.parquet"
@@ -107,7 +112,8 @@ class Parts:
 
     def write(self, batch: Batch, table: pa.Table) -> None:
         """Store a finished batch, whole or not at all."""
-        _write_whole(self.path(batch[0]), lambda tmp: pq.write_table(table, tmp, compression="zstd"))
+        with files.whole(self.path(batch[0])) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
 
     def read(self, batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
         """One part, its rows in batch order. Raises IntegrityError where it is not what was planned."""
@@ -132,20 +138,3 @@ class Parts:
             order = np.argsort(made[POSITION].to_numpy(), kind="stable")
             made = made.take(order)
             yield made, window.rows.take(made[POSITION].to_numpy() - window.start)
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    tmp = path.with_name(path.name + ".tmp")
-    try:
-        write(tmp)
-        with tmp.open("rb") as file:
-            os.fsync(file.fileno())
-        tmp.replace(path)
-    except OSError:  # a full disk: give back what the half-written file took
-        tmp.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)  # the rename itself must survive a power cut, too
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,25 +1,23 @@
 """Embeddings of texts for the diversity terms: the backbone's own by default, sentence-transformers if named.
 
-An embedder is a callable `texts -> (N, D)` float32 with rows of length 1 (`agent.rewriting.choice.Embed`).
+An embedder is a callable `texts -> (N, D)` float32 with rows of length 1 (`Embed`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from recast.agent.engines.protocol import Inspectable
 from recast.curate.curation.diversity import normalise_ND
 from recast.curate.errors import MissingDependencyError, ModelError
-
-if TYPE_CHECKING:
-    from recast.agent.engines.hf.engine import HFEngine
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
 
-def backbone_embedder(engine: HFEngine) -> Embed:
+def backbone_embedder(engine: Inspectable) -> Embed:
     """Mean-pooled last hidden state of the backbone, adapter off, over each text on its own."""
 
     def embed(texts: Sequence[str]) -> np.ndarray:
@@ -37,7 +35,7 @@ def sentence_embedder(name_or_path: str, *, device: str | None = None) -> Embed:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise MissingDependencyError(
-            f"embedding {name_or_path!r} needs sentence-transformers; run `pip install sentence-transformers`, "
+            f"embedding {name_or_path!r} needs sentence-transformers: pip install 'recast-sft[embedded]', "
             "or leave the embedding empty for the backbone's own."
         ) from error
     try:

@@ -19,6 +19,7 @@ from typing import Any
 
 from recast.agent.engines.protocol import Engine, uncached
 from recast.agent.prompts import templates
+from recast.curate import files
 from recast.curate.errors import ModelError, RefusedError
 from recast.curate.records import Messages
 
@@ -46,8 +47,7 @@ def record(engine: Engine, folder: Path) -> None:
         for case, a, b in zip(cases, off, on, strict=True)
         if math.isfinite(a) and math.isfinite(b)  # the model may be too short for some
     ]
-    text = json.dumps({"dtype": engine.dtype, "cases": found}, indent=1, ensure_ascii=False)
-    (folder / PROBE).write_text(text + "\n", encoding="utf-8")
+    files.write_json(folder / PROBE, {"dtype": engine.dtype, "cases": found})
 
 
 def check(engine: Engine, folder: Path) -> str | None:

@@ -4,6 +4,9 @@ An engine holds a frozen backbone and, optionally, one adapter. `sample` draws c
 scores given completions. Prompts are message lists; every engine renders and tokenises them here, with the
 model's own chat template (`agent.engines.tokens`), and its model sees token ids: no second template, no second
 tokenisation. `agent.engines.factory` opens one by its name.
+
+What only some engines can do is a protocol of its own, of one member, that `isinstance` asks for: `Inspectable` (hf),
+`ContinuesTokens` (hf, vllm, http), `KeepsAnswers` (http).
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from recast.curate.records import Messages
 
@@ -105,18 +110,44 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class Inspectable(Protocol):
+    """An engine that has the model itself: it tells entropies, and shows hidden states."""
+
+    def score(
+        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool, embed: bool = False
+    ) -> tuple[list[Score], np.ndarray | None]:
+        """`Engine.logprobs` with entropies; with `embed` the mean last hidden state of each completion, (N, D)."""
+        ...
+
+
+@runtime_checkable
+class ContinuesTokens(Protocol):
+    """An engine that continues token ids, whatever they say: half a user turn, for one."""
+
+    def sample_ids(
+        self,
+        prompts: Sequence[Sequence[int]],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`Engine.sample` for prompts that are token ids already."""
+        ...
+
+
+@runtime_checkable
+class KeepsAnswers(Protocol):
+    """An engine that does not ask twice for what it was answered once."""
+
+    @property
+    def uncached(self) -> Engine:
+        """The same engine, asked past what it keeps."""
+        ...
+
+
 def uncached(engine: Engine) -> Engine:
     """The engine past whatever keeps its answers: for a question about what it is now, not what it once said."""
-    return getattr(engine, "uncached", engine)
-
-
-def check_seeds(seeds: Sequence[Sequence[int]], num_prompts: int, k: int) -> None:
-    """Raise ValueError unless there is a seed for each of `k` samples of every prompt."""
-    if len(seeds) != num_prompts or any(len(group) != k for group in seeds):
-        found = sorted({len(group) for group in seeds})
-        raise ValueError(f"seeds for {len(seeds)} prompts x {found}, expected {num_prompts} prompts x {k}")
-
-
-def refused(k: int) -> list[Sample]:
-    """The group of a prompt that leaves no room for a completion."""
-    return [Sample("", [], [], PROMPT_TOO_LONG)] * k
+    return engine.uncached if isinstance(engine, KeepsAnswers) else engine

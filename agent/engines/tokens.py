@@ -11,29 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate import chat
-from recast.curate.errors import ModelError
 from recast.curate.records import Messages
+from recast.train.model import loading
 
 
 def load_tokenizer(path: str | Path) -> Any:
     """The tokenizer of a model folder or hub id, with a chat template and an end of turn. Raises ModelError."""
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} holds no tokenizer: {first_line(error)}") from error
-    return checked(tokenizer)
+    return loading.tokenizer_alone(path)
 
 
 def checked(tokenizer: Any) -> Any:
     """`tokenizer` itself. Raises ModelError where it has no chat template or no end of turn."""
-    chat.require_template(tokenizer)
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"the tokenizer of {tokenizer.name_or_path!r} names no eos_token, so no completion could end; set "
-            "the token that ends an assistant turn as eos_token in its tokenizer_config.json."
-        )
+    loading.check_tokenizer(tokenizer)
     return tokenizer
 
 

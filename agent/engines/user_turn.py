@@ -9,48 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from recast.agent.engines.protocol import Sample, Sampling
+from recast.agent.engines.protocol import STOP, ContinuesTokens, Engine, Sample, Sampling
 from recast.curate.chat import require_template
 from recast.curate.errors import ModelError, UsageError
 
 _MARK = "user turn goes here"
 
 
-@runtime_checkable
-class Continues(Protocol):
-    """An engine that continues token ids."""
-
-    name: str
-    tokenizer: Any
-
-    def sample_ids(
-        self,
-        prompts: Sequence[Sequence[int]],
-        k: int,
-        sampling: Sampling,
-        *,
-        seeds: Sequence[Sequence[int]],
-        adapter: bool,
-    ) -> list[list[Sample]]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class UserTurn:
     """A model's template around a user turn: what comes before its text, and what ends it."""
 
+    engine: ContinuesTokens
     tokenizer: Any
     head: str
     tail: str
 
     @classmethod
-    def of(cls, engine: Any) -> UserTurn:
+    def of(cls, engine: Engine) -> UserTurn:
         """Raises UsageError for an engine that cannot begin a user turn, ModelError for a template without one."""
-        if not isinstance(engine, Continues):
+        if not isinstance(engine, ContinuesTokens):
             raise UsageError(
-                f"the engine {getattr(engine, 'name', engine)!r} cannot begin a user turn for the backbone to go on "
-                "with; use the engine `hf`, or give the questions yourself."
+                f"the engine {engine.name!r} cannot begin a user turn for the backbone to go on with; use the engine "
+                "`hf`, or give the questions yourself."
             )
         tokenizer = engine.tokenizer
         require_template(tokenizer)
@@ -63,15 +46,28 @@ class UserTurn:
                 f"the chat template of {tokenizer.name_or_path!r} does not show a user's text as it is, so no user "
                 "turn can be begun."
             )
-        return cls(tokenizer, head, tail.strip())
+        return cls(engine, tokenizer, head, tail.strip())
 
     def ids(self, beginning: str) -> list[int]:
         """Token ids of the template up to and with the beginning of the user's text."""
         return self.tokenizer(self.head + beginning, add_special_tokens=False)["input_ids"]
 
+    def sample(
+        self,
+        beginnings: Sequence[str],
+        k: int,
+        sampling: Sampling,
+        *,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`Engine.sample` with beginnings in place of prompts: `k` ways in which each text goes on."""
+        ids = [self.ids(beginning) for beginning in beginnings]
+        return self.engine.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
+
     def question(self, beginning: str, sample: Sample, paragraphs: int | None = None) -> str | None:
         """The user's whole text, at most so many paragraphs of it; None where it was cut off before that."""
-        text, ended = beginning + sample.text, sample.finish_reason == "stop"
+        text, ended = beginning + sample.text, sample.finish_reason == STOP
         if self.tail and self.tail in text:  # where the end of a user turn is no end-of-turn token
             text, ended = text.partition(self.tail)[0], True
         pieces = text.split("\n\n")

@@ -11,14 +11,14 @@ Draws repeat for the same seed, engine and load; not from one vLLM to another, a
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from recast.agent.engines import tokens
-from recast.agent.engines.protocol import LENGTH, STOP, Sample, Sampling, Score, check_seeds, refused
+from recast.agent.engines.protocol import LENGTH, STOP, Sample, Sampling, Score
+from recast.agent.engines.requests import Request, TokenEngine, grouped, no_adapter, score_as_prompts
 from recast.curate import chat
 from recast.curate.errors import MissingDependencyError, ModelError
 from recast.curate.fingerprint import fingerprint
@@ -37,7 +37,7 @@ CPU_CACHE_GB = 4
 """Key-value cache on a CPU unless said otherwise; vLLM itself would take nearly all memory."""
 
 
-class VLLMEngine:
+class VLLMEngine(TokenEngine):
     """An `agent.engines.protocol.Engine` over a loaded `vllm.LLM`, with at most one adapter."""
 
     name = "vllm"
@@ -84,7 +84,7 @@ class VLLMEngine:
                 f"engine.max_length is {max_length}, but {path} was made for {declared} tokens; set at most that."
             )
         adapter = Path(adapter) if adapter is not None else None
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"dtype": dtype}
         if adapter is not None:
             options |= {"enable_lora": True, "max_loras": 1, **_lora_options(adapter)}
         if current_platform.is_cpu():
@@ -97,7 +97,6 @@ class VLLMEngine:
         try:
             llm = LLM(
                 model=str(path),
-                dtype=dtype,  # type: ignore[arg-type]
                 max_model_len=max_length,
                 gpu_memory_utilization=memory,
                 tensor_parallel_size=tensor_parallel,
@@ -136,52 +135,24 @@ class VLLMEngine:
         """Identity of the backbone's weight files and of the dtype computed in (16 hex digits)."""
         return fingerprint([self._weights, self.dtype])[:16]
 
-    def sample(
-        self,
-        prompts: Sequence[Messages],
-        k: int,
-        sampling: Sampling,
-        *,
-        seeds: Sequence[Sequence[int]],
-        adapter: bool,
-    ) -> list[list[Sample]]:
-        """Draw `k` completions a prompt (`agent.engines.protocol.Engine`)."""
-        ids = tokens.prompt_ids(self.tokenizer, prompts)
-        return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
-
-    def sample_ids(
-        self,
-        prompts: Sequence[Sequence[int]],
-        k: int,
-        sampling: Sampling,
-        *,
-        seeds: Sequence[Sequence[int]],
-        adapter: bool,
-    ) -> list[list[Sample]]:
-        """`sample` for prompts that are token ids already."""
+    def draw(self, requests: list[Request], sampling: Sampling, adapter: bool) -> list[list[Sample]]:
         from vllm import SamplingParams
 
-        check_seeds(seeds, len(prompts), k)
-        ids = [list(prompt) for prompt in prompts]
-        fitting = [i for i, prompt in enumerate(ids) if len(prompt) < self.max_length]
-        out = [refused(k) for _ in prompts]
-        if not fitting:
-            return out
         params = [
             SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                max_tokens=min(sampling.max_tokens, self.max_length - len(ids[i])),
+                max_tokens=self.room(request, sampling),
                 seed=seed,
                 logprobs=0,  # that of the token drawn, before temperature
                 stop_token_ids=self.eos_ids,
                 detokenize=False,
             )
-            for i in fitting
-            for seed in seeds[i]
+            for request in requests
+            for seed in request.seeds
         ]
-        requests = [{"prompt_token_ids": ids[i]} for i in fitting for _ in range(k)]
-        drawn = [answer.outputs[0] for answer in self._generate(requests, params, adapter)]
+        prompts = [request.prompt for request in requests for _ in request.seeds]
+        drawn = [answer.outputs[0] for answer in self._generate(prompts, params, adapter)]
         texts = tokens.texts(self.tokenizer, [d.token_ids for d in drawn], self.eos_ids)
         samples = [
             Sample(
@@ -192,9 +163,7 @@ class VLLMEngine:
             )
             for text, d in zip(texts, drawn, strict=True)
         ]
-        for g, i in enumerate(fitting):
-            out[i] = samples[g * k : (g + 1) * k]
-        return out
+        return grouped(samples, requests)
 
     def logprobs(
         self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
@@ -202,29 +171,27 @@ class VLLMEngine:
         """Score `completions[i]` and its end of turn under `prompts[i]`; NaN for what is longer than the model."""
         from vllm import SamplingParams
 
-        heads = tokens.prompt_ids(self.tokenizer, prompts)
-        targets = tokens.completion_ids(self.tokenizer, completions)
-        scores = [Score(math.nan, len(target), math.nan, math.nan) for target in targets]
-        # vLLM draws at least one token, for which there must be room
-        rows = [i for i, head in enumerate(heads) if len(head) + len(targets[i]) < self.max_length]
-        if not rows:
-            return scores
         params = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        requests = [{"prompt_token_ids": heads[i] + targets[i]} for i in rows]
-        answers = self._generate(requests, [params] * len(rows), adapter)
-        for i, answer in zip(rows, answers, strict=True):
-            found = answer.prompt_logprobs[len(heads[i]) :]
-            logprobs = [of_token[t].logprob for of_token, t in zip(found, targets[i], strict=True)]
-            scores[i] = Score(-math.fsum(logprobs) / len(logprobs), len(logprobs), math.nan, math.nan)
-        return scores
 
-    def _generate(self, requests: list[Any], params: list[Any], adapter: bool) -> list[Any]:
-        if adapter and self._lora is None:
-            raise ModelError(
-                "samples with the adapter were asked of a backbone that has none; load the engine with "
-                "adapter=FOLDER, or ask with adapter=False for the backbone's own."
+        def measure(pairs: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+            answers = self._generate(
+                [head + target for head, target in pairs], [params] * len(pairs), adapter
             )
+            return [
+                [
+                    of_token[t].logprob
+                    for of_token, t in zip(answer.prompt_logprobs[len(head) :], target, strict=True)
+                ]
+                for (head, target), answer in zip(pairs, answers, strict=True)
+            ]
+
+        return score_as_prompts(self, prompts, completions, measure)
+
+    def _generate(self, prompts: list[list[int]], params: list[Any], adapter: bool) -> list[Any]:
+        if adapter and self._lora is None:
+            raise no_adapter()
         lora = self._lora if adapter else None
+        requests: list[Any] = [{"prompt_token_ids": ids} for ids in prompts]
         return self.llm.generate(requests, params, use_tqdm=False, lora_request=lora)
 
 

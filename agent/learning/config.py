@@ -69,7 +69,7 @@ class LearnConfig(BaseModel):
     """Reward mode (`agent.reward.formula`). `typical` alone ends in the backbone's own style where another is
     likelier per token (`tests/bench/agent_trap.py`)."""
     lambda_dist: float | None = Field(default=None, ge=0)
-    """Weight of alignment. None: 0.35 as in the paper, 1 in mode `typical` (`agent.reward.formula.weights_of`)."""
+    """Weight of alignment. None: 0.35 as in the paper, 1 in mode `typical` (`agent.reward.formula.Weights.of`)."""
     lambda_div: float | None = Field(default=None, ge=0)
     """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
     lambda_copy: float = Field(default=0.1, ge=0, le=2)

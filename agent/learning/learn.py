@@ -15,11 +15,9 @@ at any moment, the same call goes on from the last complete checkpoint.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +30,16 @@ from recast.agent.learning.manifest import MANIFEST
 from recast.agent.learning.run_log import METRICS
 from recast.agent.prompts import templates
 from recast.curate import chat
+from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
+from recast.curate.files import write_json
 from recast.curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from recast.agent.learning.session import Session
 
 JOB = "job.json"
+CHECKPOINTS = "checkpoints"
 Progress = Callable[[Mapping[str, Any]], None]
 
 
@@ -81,8 +82,9 @@ def learn(
 
     `model` is the plain backbone; it comes back as it was. `source` says where the rows come from (a version's
     name and id) and stands in the manifest. In several processes (`accelerate launch`, `torchrun`) every one
-    makes the same call. Raises UsageError where `out` holds another run or the model has an adapter already,
-    DataError where too few rows can be used, MissingDependencyError for a tracker that is not installed.
+    makes the same call. Raises UsageError where `out` holds another run, the model has an adapter already or a step
+    would not fit into memory (`agent.learning.micro_batch`), DataError where too few rows can be used,
+    MissingDependencyError for a tracker that is not installed.
     """
     for tracker in config.trackers:
         if importlib.util.find_spec(tracker) is None:
@@ -94,79 +96,80 @@ def learn(
         raise UsageError("the backbone given to learn has an adapter already; pass the plain model.")
     chat.require_template(tokenizer)
     out = Path(out)
-    usable, skipped = _usable(rows, model, tokenizer, config)
-    train, heldout = split(usable, config.heldout)
+    usable = _usable(rows, model, tokenizer, config)
+    held = held_out([str(row["row_id"]) for row in usable.rows], config.heldout)
+    train, heldout = parted(usable.rows, held)
     if len(train) < config.prompts_per_step:
         raise DataError(
             f"{len(train)} rows to learn from, fewer than the {config.prompts_per_step} prompts of one step "
-            f"({len(heldout)} are held out, skipped: {skipped or 'none'}). Give more rows or set "
+            f"({len(heldout)} are held out, skipped: {usable.skipped or 'none'}). Give more rows or set "
             "learn.prompts_per_step lower."
         )
+    from recast.agent.learning.micro_batch import fitting
     from recast.agent.learning.processes import Processes
     from recast.agent.learning.session import Session
 
     processes = Processes()
     out.mkdir(parents=True, exist_ok=True)
     kept = heldout[: config.heldout_rows]
-    with Session(model, tokenizer, gate, config, train, kept, out, processes) as session:
-        job = _job(session, usable, config)
-        with processes.first_alone():
-            finished = _claim(out, job)
-        if finished is not None:
-            return LearnResult(**finished)
-        started = time.monotonic()
+    job = _job(model, tokenizer, gate, usable.rows, config)
+    with processes.first_alone():
+        finished = _claim(out, job)
+    if finished is not None:
+        return LearnResult(**finished)
+    started = time.monotonic()
+    micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes)
+    sized = config.model_copy(update={"micro_batch": micro})
+    with Session(model, tokenizer, gate, sized, train, kept, out, processes) as session:
         session.run(progress)
-        result = _result(session, job, skipped, len(train), time.monotonic() - started)
-        if processes.first:
-            _finish(out, {**job, "source": dict(source or {})}, result)
-        processes.wait()
-        return result
+    result = _result(session, job, usable.skipped, time.monotonic() - started)
+    if processes.first:
+        _finish(out, {**job, "source": dict(source or {})}, result)
+    processes.wait()
+    return result
 
 
-def split(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Training and held-out rows, by the hash of the row id: adding rows moves none from one side to the other.
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """Rows that can be learnt from, how many were left out for which reason, and the longest prompt in tokens."""
 
-    Both keep the order of the input; at least one row is held out.
-    """
-    digests = [hashlib.sha256(str(row["row_id"]).encode("utf-8", "surrogatepass")).digest() for row in rows]
-    places = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
-    held = [place < share for place in places]
-    if places and not any(held):
-        held[places.index(min(places))] = True
-    return [r for r, h in zip(rows, held, strict=True) if not h], [
-        r for r, h in zip(rows, held, strict=True) if h
-    ]
+    rows: list[dict[str, Any]]
+    skipped: dict[str, int]
+    longest_prompt: int
 
 
-def _usable(
-    rows: Any, model: Any, tokenizer: Any, config: LearnConfig
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Rows that can be learnt from, and how many were left out for which reason."""
+def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig) -> Usable:
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
     kept: list[dict[str, Any]] = []
     skipped: dict[str, int] = {}
+    longest_prompt = 0
     for row in rows:
-        reason = ""
+        reason, length = "", 0
         if not row.get("messages") or not row.get("demonstration"):
             reason = "no_demonstration"
         else:
-            asked = chat.prompt_ids(tokenizer, templates.rewrite(row["messages"], row["demonstration"]))
-            if len(asked) + config.max_tokens > longest:
+            length = len(chat.prompt_ids(tokenizer, templates.rewrite(row["messages"], row["demonstration"])))
+            if length + config.max_tokens > longest:
                 reason = "too_long"
         if reason:
             skipped[reason] = skipped.get(reason, 0) + 1
         else:
             kept.append({name: row.get(name) for name in COLUMNS})
-    return kept, skipped
+            longest_prompt = max(longest_prompt, length)
+    return Usable(kept, skipped, longest_prompt)
 
 
-def _job(session: Session, rows: Sequence[Mapping[str, Any]], config: LearnConfig) -> dict[str, Any]:
+def _job(
+    model: Any, tokenizer: Any, gate: Any, rows: Sequence[Mapping[str, Any]], config: LearnConfig
+) -> dict[str, Any]:
     """Identity of a run: what, changed, would make it another one."""
+    from recast.agent.engines.hf.engine import backbone_fingerprint
+
     return {
-        "backbone": session.engine.fingerprint,
-        "template_id": chat.template_id(session.tokenizer),
+        "backbone": backbone_fingerprint(model),
+        "template_id": chat.template_id(tokenizer),
         "prompt_id": templates.REWRITE_ID,
-        "gate_id": session.gate.id,
+        "gate_id": gate.id,
         "data": fingerprint(list(rows)),
         "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),
     }
@@ -189,27 +192,25 @@ def _claim(out: Path, job: dict[str, Any]) -> dict[str, Any] | None:
     return json.loads(manifest.read_text())["result"] if manifest.exists() else None
 
 
-def _result(
-    session: Session, job: dict[str, Any], skipped: dict[str, int], num_train: int, seconds: float
-) -> LearnResult:
-    measured = session.heldout_figures
-    first, last, best = min(measured), max(measured), session.best_step
+def _result(session: Session, job: dict[str, Any], skipped: dict[str, int], seconds: float) -> LearnResult:
+    log, measured = session.log, session.log.heldout
+    first, last, best = min(measured), max(measured), log.best_step
     return LearnResult(
         steps=last,
         best_step=best,
         before=measured[first],
         after=measured[last],
         best=measured[best],
-        rows=num_train,
+        rows=len(session.train),
         heldout_rows=len(session.heldout),
         skipped=skipped,
         stopped=session.stopped,
-        seconds=round(session.seconds_before + seconds, 3),
+        seconds=round(log.seconds_before + seconds, 3),
         backbone=job["backbone"],
         gate_id=job["gate_id"],
         prompt_id=job["prompt_id"],
         template_id=job["template_id"],
-        alarms=session.alarms,
+        alarms=log.alarms,
     )
 
 
@@ -220,14 +221,4 @@ def _finish(out: Path, job: dict[str, Any], result: LearnResult) -> None:
         "last": {"folder": "last", "step": result.steps, "heldout": result.after},
     }
     write_json(out / MANIFEST, {**job, "result": result.to_dict(), "adapters": adapters})
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write all of `value` or nothing: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)

@@ -1,45 +1,75 @@
-"""What a learning run leaves on disk while it runs: a metrics file, checkpoints, adapters. All survive kill -9."""
+"""What a learning run knows and leaves on disk while it runs: figures, the best step, alarms, adapters.
+
+A line of `metrics.jsonl` is a step, or an object `heldout` measured after one. All of it survives kill -9: a resumed
+run reads back what stands up to its checkpoint, and forgets what came after.
+"""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-METRICS, TRAINER_STATE = "metrics.jsonl", "trainer_state.json"
+from recast.agent.learning import heldout
+from recast.agent.reward.ledger import STOPS, alarms
+from recast.curate.files import append_line
+from recast.train.model.checkpoints import forget_after
+
+METRICS = "metrics.jsonl"
 
 
-class Metrics:
-    """A JSON-lines file that a kill can cut short anywhere."""
+class RunLog:
+    """The figures of one run. `writes` says whether this process writes the file; all processes know the figures.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `weights` are the signed weights of the reward's terms (`agent.reward.scorer.Weights.signed`), for the alarms.
+    """
 
-    def write(self, entry: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    def __init__(self, path: Path, weights: Mapping[str, float], *, writes: bool) -> None:
+        self.path, self.weights, self.writes = path, weights, writes
+        self.steps: list[Mapping[str, Any]] = []
+        self.heldout: dict[int, dict[str, Any]] = {}
+        self.alarms: dict[str, str] = {}
+        self.best_step = 0
+        self.seconds_before = 0.0
+        """Of the steps that earlier processes made."""
 
-    def cut(self, step: int) -> list[dict[str, Any]]:
-        """Drop an unfinished last line and every entry after `step`; return the others."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        partial = self.path.with_suffix(".partial")
-        partial.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        partial.replace(self.path)
-        return [json.loads(line) for line in kept]
+    def resume(self, step: int) -> None:
+        """Take over what an interrupted run recorded up to `step`, and forget what came after."""
+        for entry in forget_after(self.path, step):
+            if "heldout" in entry:
+                self.heldout[entry["step"]] = entry["heldout"]
+            else:
+                self.steps.append(entry)
+                self.alarms |= entry.get("alarms", {})
+                self.seconds_before += entry.get("seconds", 0.0)
+        if self.heldout:
+            self.best_step = heldout.best_step(self.heldout)
 
+    def add_step(self, entry: dict[str, Any]) -> None:
+        """Keep a step's line, with the alarms that it is the first to raise."""
+        self.steps.append(entry)
+        raised = alarms(self.steps, self.weights)
+        fresh = {name: words for name, words in raised.items() if name not in self.alarms}
+        self.alarms |= fresh
+        self._write({**entry, "alarms": fresh} if fresh else entry)
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint; the trainer writes `trainer_state.json` last, so one without is torn."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    complete = [p for p in found if _readable(p / TRAINER_STATE)]
-    for torn in set(found) - set(complete):
-        shutil.rmtree(torn)
-    return complete[-1] if complete else None
+    def add_heldout(self, step: int, figures: dict[str, Any]) -> None:
+        """Keep held-out figures measured after `step`; `best_step` is `step` where none were better."""
+        self.heldout[step] = figures
+        self.best_step = heldout.best_step(self.heldout)
+        self._write({"step": step, "heldout": figures})
+
+    def reason_to_stop(self, patience: int | None) -> str | None:
+        """Why the run should end before its last step, if it should."""
+        ringing = [name for name in STOPS if name in self.alarms]
+        if ringing:
+            return f"alarm_{ringing[0]}"
+        return "heldout_reward_fell" if heldout.has_fallen(self.heldout, patience) else None
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        if self.writes:
+            append_line(self.path, entry)
 
 
 def save_adapter(model: Any, folder: Path) -> None:
@@ -53,11 +83,3 @@ def save_adapter(model: Any, folder: Path) -> None:
         folder.rename(old)
     partial.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _readable(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True

@@ -7,6 +7,7 @@ would be given can be tested where there is none.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.shared_prefix import completion_logprobs
 from recast.curate.errors import UsageError
+from recast.train.model.lora import lora_config
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 
 LOGITS = 2**28
 """Most logits of a micro-batch for which they are held at once; beyond, TRL's tiled output layer is used."""
@@ -38,7 +42,7 @@ def arguments(
             "multiple of their number."
         )
     rows = config.prompts_per_step * config.candidates // processes
-    micro = config.micro_batch or (config.candidates if cuda else rows)
+    micro = config.micro_batch or usual_micro_batch(config, rows, cuda=cuda)
     if rows % micro:
         raise UsageError(
             f"learn.micro_batch {micro} does not divide the {rows} candidates of a process "
@@ -94,6 +98,16 @@ def arguments(
     return found
 
 
+def usual_micro_batch(config: LearnConfig, rows: int, *, cuda: bool) -> int:
+    """Candidates of a forward pass where memory sets no bound: one prompt's on a GPU, all `rows` at once on a CPU."""
+    return config.candidates if cuda else rows
+
+
+def shares_prompts(model_config: Any, num_scored: int) -> bool:
+    """Whether prompts are computed once for all their candidates, the logits of `num_scored` positions held at once."""
+    return num_scored * model_config.get_text_config().vocab_size < LOGITS and attends_to_all(model_config)
+
+
 def order(num_rows: int, config: LearnConfig) -> list[int]:
     """Row numbers for every prompt slot of the run: shuffled pass after shuffled pass, none cut short.
 
@@ -118,6 +132,53 @@ def not_about_unrewarded(record: logging.LogRecord) -> bool:
     return "All reward functions returned None" not in record.getMessage()
 
 
+def grpo_trainer(
+    model: Any,
+    tokenizer: Any,
+    config: LearnConfig,
+    out: Path,
+    *,
+    data: Any,
+    reward: Callable[..., list[float | None]],
+    draw: Callable[[list[Any], Any], dict[str, Any]] | None,
+    on_advantages: Callable[[list[float]], None],
+    callback: Any,
+    eos_ids: Sequence[int],
+    processes: int,
+) -> Any:
+    """The trainer of a run in `out`; `trainer.model` is `model` with a new LoRA in it.
+
+    `data` is a data set in the order of its prompts, `draw` TRL's `rollout_func` (None: TRL draws by vLLM);
+    `on_advantages` gets the advantages of this process's candidates, in their order, once a generation.
+    """
+    from trl import GRPOConfig
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    bf16 = device == "cuda" and torch.cuda.is_bf16_supported()
+    if "tensorboard" in config.trackers:  # beside the checkpoints, which are removed in the end
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
+    given = arguments(
+        config, out / "checkpoints", device=device, bf16=bf16, eos_ids=eos_ids, processes=processes
+    )
+    trainer = trainer_class()(
+        model=model,
+        reward_funcs=reward,
+        args=GRPOConfig(**given),
+        train_dataset=data,
+        processing_class=tokenizer,
+        # no dropout: it would make the policy that is trained another one than the policy that sampled
+        peft_config=lora_config(model, config.lora_rank, config.lora_alpha),
+        rollout_func=draw,
+        callbacks=[callback],
+        on_advantages=on_advantages,
+        eos_ids=eos_ids,
+    )
+    for shown in list(trainer.callback_handler.callbacks):
+        if type(shown).__name__ in ("PrinterCallback", "ProgressCallback"):
+            trainer.remove_callback(shown)
+    return trainer
+
+
 def trainer_class() -> type:
     """TRL's trainer with the log-probabilities of `agent.learning.shared_prefix` where they apply."""
     from trl import GRPOTrainer
@@ -125,13 +186,16 @@ def trainer_class() -> type:
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(not_about_unrewarded)
 
     class SharedPrefixTrainer(GRPOTrainer):
-        on_advantages: Callable[[list[float]], None] | None = None
-        """Called with the advantages of this process's candidates, in their order."""
+        def __init__(
+            self, *, on_advantages: Callable[[list[float]], None], eos_ids: Sequence[int], **given: Any
+        ) -> None:
+            super().__init__(**given)
+            self.on_advantages = on_advantages
+            self.eos_token_ids = list(eos_ids)  # TRL's own leave out what the template ends a turn with
 
         def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
             found = super()._generate_and_score_completions(inputs)
-            if self.on_advantages is not None:
-                self.on_advantages(found["advantages"].tolist())
+            self.on_advantages(found["advantages"].tolist())
             return found
 
         def _get_per_token_logps_and_entropies(
@@ -149,9 +213,8 @@ def trainer_class() -> type:
             plain = not compute_aux_loss and all(value is None for value in multimodal.values())
             # checkpointing recomputes layers and cannot fill a cache; several processes sync gradients a forward
             alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
-            vocab = backbone.config.get_text_config().vocab_size
-            small = input_ids.shape[0] * logits_to_keep * vocab < LOGITS
-            if not (plain and alone and small and attends_to_all(backbone.config)):
+            shared = shares_prompts(backbone.config, input_ids.shape[0] * logits_to_keep)
+            if not (plain and alone and shared):
                 return super()._get_per_token_logps_and_entropies(
                     model,
                     input_ids,
@@ -167,6 +230,9 @@ def trainer_class() -> type:
                     model, input_ids, attention_mask, logits_to_keep, temperature=self.temperature
                 )
             return logprobs, entropies if compute_entropy else None, None
+
+        def _send_telemetry(self) -> None:
+            """Nothing leaves the machine."""
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """None: it is written at every checkpoint and read by nobody."""

@@ -1,4 +1,4 @@
-"""New rows: the parts of a job that makes them, and the version that comes of it.
+"""New rows: the job that makes them, its parts, and the version that comes of it.
 
 A part holds a row for every proposal, kept or not, with the reason. Near duplicates can only be seen over the whole
 job, so they are dropped when it is finished: a proposal that is nearly a given text, or nearly an earlier
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recast.agent.batches.parts import POSITION, Parts
+from recast.agent.batches.gating import Gate
+from recast.agent.batches.isolation import ERROR, described
+from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Work
+from recast.agent.batches.parts import POSITION, Batch, Parts, Plan, Window
+from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
+from recast.agent.engines.protocol import Engine, Sample
+from recast.agent.prompts import templates
 from recast.curate.curation.dedup import DuplicateFinder
 from recast.curate.fingerprint import canonical_json, row_id
 from recast.curate.records import DecisionKind, Messages
@@ -60,8 +66,17 @@ class Proposal:
     drawn_tokens: int = 0
     reason: str | None = None
 
+    def fail(self, error: Exception) -> None:
+        """Dropped for what was raised."""
+        self.reason, self.meta = ERROR, {**self.meta, "error": described(error)}
+
+    def count(self, samples: Sequence[Sample]) -> None:
+        """Account for what was drawn for it."""
+        self.drawn += len(samples)
+        self.drawn_tokens += sum(len(sample.token_ids) for sample in samples)
+
     def record(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in PART_SCHEMA.names if hasattr(self, name)}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name in PART_SCHEMA.names}
         return {
             **own,
             "messages": canonical_json(self.messages),
@@ -148,22 +163,74 @@ def batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
-def finish(
+def generate(
+    source: Source,
+    plan: Plan,
+    folder: Path,
+    gate: Gate,
+    propose: Callable[[Window, Batch], Steps[list[Proposal]]],
+    *,
+    engine: Engine,
+    most_candidates: int,
+    existing: Iterator[str],
+    threshold: float,
+    most: int | None = None,
+    progress: Progress | None,
+    budget: Budget,
+    beside: bool | None,
+) -> GeneratedResult:
+    """Run the job in which `propose` makes the proposals of a batch, `most_candidates` samples a row at most.
+
+    Near duplicates (Jaccard similarity `threshold`) of `existing` texts and of earlier proposals are dropped, and all
+    beyond `most`. Raises BudgetReached, and the engine's own error where it fails on everything.
+    """
+    parts, count = Parts(folder, plan), Count()
+
+    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
+        proposals = yield from propose(window, batch)
+        return lambda: part_table(proposals)
+
+    work = Work(steps, count.add, count.progress, lambda: count.num_candidates, most_candidates)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job.run()
+    kept, reasons = _kept(parts, source, count.reasons, existing, threshold, most)
+    return GeneratedResult(
+        run_dir=folder,
+        fingerprint=plan.fingerprint,
+        num_sources=plan.num_rows,
+        num_proposals=count.num_proposals,
+        num_kept=len(kept),
+        reasons=dict(reasons.most_common()),
+        num_candidates=count.num_candidates,
+        num_tokens=count.num_tokens,
+        seconds={stage: round(s, 3) for stage, s in job.seconds.items()},
+        _parts=parts,
+        _source=source,
+        _kept=frozenset(kept),
+        _constants={
+            "agent_id": None,
+            "template_id": templates.QUESTION_ID,  # of the answer; how a question came about is in `meta`
+            "gate_id": gate.id,
+            "engine": engine.name,
+            "run_id": plan.fingerprint,
+        },
+    )
+
+
+def _kept(
     parts: Parts,
     source: Source,
-    count: Count,
+    dropped_for: Counter[str],
     existing: Iterator[str],
-    *,
     threshold: float,
-    seconds: Mapping[str, float],
-    constants: dict[str, str | None],
-    most: int | None = None,
-) -> GeneratedResult:
-    """Drop near duplicates of `existing` texts and of earlier proposals, and all beyond `most`."""
+    most: int | None,
+) -> tuple[list[int], Counter[str]]:
+    """Places of the proposals that stay, in order, and why the others were dropped."""
     finder = DuplicateFinder(threshold)
     for texts in batched(existing, GIVEN_TEXTS):
         finder.add(texts)
-    reasons, kept, place = Counter(count.reasons), [], 0
+    reasons, place = dropped_for.copy(), 0
+    kept: list[int] = []
     for made, _ in parts.in_input_order(source, ["text", "reason"]):
         dropped = made["reason"].to_pylist()
         open_places = [place + i for i, reason in enumerate(dropped) if reason is None]
@@ -176,18 +243,4 @@ def finish(
             else:
                 kept.append(new)
         place += made.num_rows
-    return GeneratedResult(
-        run_dir=parts.folder,
-        fingerprint=parts.plan.fingerprint,
-        num_sources=parts.plan.num_rows,
-        num_proposals=count.num_proposals,
-        num_kept=len(kept),
-        reasons=dict(reasons.most_common()),
-        num_candidates=count.num_candidates,
-        num_tokens=count.num_tokens,
-        seconds={stage: round(s, 3) for stage, s in seconds.items()},
-        _parts=parts,
-        _source=source,
-        _kept=frozenset(kept),
-        _constants={**constants, "run_id": parts.plan.fingerprint},
-    )
+    return kept, reasons

@@ -16,19 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from recast.agent.batches.gating import GateJob
-from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from recast.agent.batches.parts import Batch, Parts, Plan, Window
+from recast.agent.batches.isolation import sample_each
+from recast.agent.batches.job import UNLIMITED, Budget, Progress
+from recast.agent.batches.parts import Batch, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Engine, Sample, Sampling
 from recast.agent.engines.user_turn import UserTurn
-from recast.agent.new_rows import generated
-from recast.agent.new_rows.generated import Count, GeneratedResult, Proposal
+from recast.agent.new_rows.config import RehearseConfig
+from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
 from recast.agent.prompts import templates
-from recast.agent.rewriting.batch import canary, each
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import prompt_hash, seed_of
 from recast.curate.gate.checks.format import FormatCheck
@@ -37,39 +36,8 @@ from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.records import Messages, Verdict
 
 SOURCE = "rehearsal"
-NO_PROMPT, ERROR = "no_prompt", "error"
+NO_PROMPT = "no_prompt"
 ANY_LENGTH = 1_000_000
-
-
-NOT_IDENTITY: dict[str, str] = {}
-"""Every setting decides what comes out."""
-
-
-class RehearseConfig(BaseModel):
-    """How the backbone's own prompts and answers are drawn. All of it is part of the job's identity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    temperature: float = Field(1.0, ge=0)
-    """Sampling temperature of the answers: 1 is how the backbone speaks."""
-    top_p: float = Field(1.0, gt=0, le=1)
-    """Nucleus of the answers."""
-    max_tokens: int = Field(512, ge=1)
-    """Longest answer in tokens; one that is cut there is dropped."""
-    prompt_temperature: float = Field(1.0, gt=0)
-    """Sampling temperature of prompts that the backbone writes itself."""
-    max_prompt_tokens: int = Field(256, ge=1)
-    """Longest such prompt in tokens; one that is cut there is dropped."""
-    oversample: float = Field(1.5, ge=1)
-    """Prompts drawn for each row asked for, as some will be dropped."""
-    duplicate: float = Field(0.8, gt=0, le=1)
-    """Jaccard similarity of word 3-grams from which two prompts are near duplicates."""
-    batch_rows: int = Field(64, ge=1)
-    """Prompts a batch: the unit that is redone after a kill."""
-    window_rows: int = Field(4096, ge=1)
-    """Prompts among which batches of like length are formed."""
-    seed: int = 0
-    """Root of every sample's seed."""
 
 
 def format_gate() -> Gate:
@@ -118,33 +86,26 @@ def rehearse(
         "gate_id": gate.id,
     }
     plan = Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
-    parts, count, worker = Parts(Path(run_dir), plan), Count(), _Worker(engine, config)
+    worker = _Worker(engine, config)
 
-    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
+    def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
         texts = window.rows["messages"]
-        proposals = yield from worker.run(
-            [(p, json.loads(texts[p - window.start].as_py())) for p in batch[1]]
-        )
-        return lambda: generated.part_table(proposals)
+        return worker.run([(p, json.loads(texts[p - window.start].as_py())) for p in batch[1]])
 
-    work = Work(steps, count.add, count.progress, lambda: count.num_candidates, 2)
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
-    job.run()
-    constants = {
-        "agent_id": None,
-        "template_id": templates.QUESTION_ID,
-        "gate_id": gate.id,
-        "engine": engine.name,
-    }
-    return generated.finish(
-        parts,
+    return generate(
         source,
-        count,
-        iter(()),
+        plan,
+        Path(run_dir),
+        gate,
+        propose,
+        engine=engine,
+        most_candidates=2,
+        existing=iter(()),
         threshold=config.duplicate,
-        seconds=job.seconds,
-        constants=constants,
         most=most,
+        progress=progress,
+        budget=budget,
+        beside=beside,
     )
 
 
@@ -177,16 +138,12 @@ class _Worker:
         sampling = Sampling(config.prompt_temperature, 1.0, config.max_prompt_tokens)
         seeds = [[seed_of(config.seed, "prompt", p.position)] for p in proposals]
 
-        def write(chosen: Any) -> list[list[Sample]]:
-            ids = [turn.ids("") for _ in chosen]
-            picked = [seeds[i] for i in chosen]
-            return self.engine.sample_ids(ids, 1, sampling, seeds=picked, adapter=False)  # type: ignore[attr-defined]
-
-        for proposal, group in zip(proposals, each(write, len(proposals), self._probe), strict=True):
+        groups = sample_each(self.engine, lambda _: "", 1, sampling, seeds, adapter=False, draw=turn.sample)
+        for proposal, group in zip(proposals, groups, strict=True):
             if isinstance(group, Exception):
-                proposal.reason, proposal.meta = ERROR, {"error": f"{type(group).__name__}: {group}"[:500]}
+                proposal.fail(group)
                 continue
-            self._drew(proposal, group[0])
+            proposal.count(group)
             text = turn.question("", group[0])
             proposal.reason = NO_PROMPT if text is None else None
             proposal.messages = [{"role": "user", "content": text or ""}]
@@ -201,24 +158,13 @@ class _Worker:
             )
             proposal.seed = seed_of(config.seed, "answer", prompt_hash(proposal.messages), proposal.position)
 
-        def answer(chosen: Any) -> list[list[Sample]]:
-            picked = [proposals[i] for i in chosen]
-            seeds = [[p.seed or 0] for p in picked]
-            return self.engine.sample([p.messages for p in picked], 1, sampling, seeds=seeds, adapter=False)
-
+        seeds = [[p.seed or 0] for p in proposals]
+        groups = sample_each(self.engine, lambda i: proposals[i].messages, 1, sampling, seeds, adapter=False)
         answered = []
-        for proposal, group in zip(proposals, each(answer, len(proposals), self._probe), strict=True):
+        for proposal, group in zip(proposals, groups, strict=True):
             if isinstance(group, Exception):
-                proposal.reason = ERROR
-                proposal.meta = {**proposal.meta, "error": f"{type(group).__name__}: {group}"[:500]}
+                proposal.fail(group)
             else:
-                self._drew(proposal, group[0])
+                proposal.count(group)
                 answered.append((proposal, group[0]))
         return answered
-
-    def _drew(self, proposal: Proposal, sample: Sample) -> None:
-        proposal.drawn += 1
-        proposal.drawn_tokens += len(sample.token_ids)
-
-    def _probe(self) -> None:
-        canary(self.engine)

@@ -52,7 +52,7 @@ def shaping_shares(groups: Sequence[GroupReward], weights: Mapping[str, float]) 
         if gate.sum() < 2:
             continue
         for name, weight in weights.items():
-            term = weight * getattr(group, name)[gate]
+            term = weight * group.by_name[name][gate]
             centred[name].append(term - term.mean())
     terms = {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in centred.items()}
     total = sum(terms.values()) if terms else np.zeros(0)

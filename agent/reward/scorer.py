@@ -20,15 +20,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from recast.agent.batches.gating import Gate
 from recast.agent.engines.embedding import Embed, unit_rows
+from recast.agent.engines.protocol import LENGTH, STOP, Engine, Inspectable
 from recast.agent.prompts import templates
 from recast.agent.reward.alignment import AnchorCache, Anchors
-from recast.agent.reward.formula import GroupReward, Mode, group_reward, weights_of
+from recast.agent.reward.formula import GroupReward, MeasuredGroup, Weights, group_reward
 from recast.agent.reward.ledger import (
     gate_share,
     group_fates,
@@ -37,42 +38,17 @@ from recast.agent.reward.ledger import (
     shaping_shares,
 )
 from recast.curate.curation.diversity import mean_distances_K, opening_entropy
-from recast.curate.gate.checks.case import ngrams, words
-from recast.curate.gate.checks.copying import containment
 from recast.curate.records import CheckStatus, Messages, Verdict, VerdictStatus
+from recast.curate.texts import containment, ngrams, words
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Mode and weights of the reward (`agent.reward.formula`); `of` fills in what suits the mode."""
-
-    mode: Mode
-    lambda_dist: float
-    lambda_div: float
-    lambda_copy: float = 0.1
-    soft_gate: bool = False
-    """For ablation: a rejected candidate has half of what an accepted one has if its answer is right, else 0, and
-    the terms on top of that. Here shaping leaks out of the gate, which is the point of measuring it."""
-    scored_under: Literal["question", "rewriting"] = "question"
-    """For ablation: `rewriting` asks how likely a text is where the demonstration is shown."""
-
-    @classmethod
-    def of(
-        cls,
-        mode: Mode = "typical",
-        lambda_dist: float | None = None,
-        lambda_div: float | None = None,
-        **others: Any,
-    ) -> Weights:
-        """Weights of `mode`; None is filled in (`agent.reward.formula.weights_of`)."""
-        return cls(mode, *weights_of(mode, lambda_dist, lambda_div), **others)
+class ScoringEngine(Engine, Inspectable, Protocol):
+    """What the reward needs of an engine: entropies and hidden states, and which tokens end a completion."""
 
     @property
-    def signed(self) -> dict[str, float]:
-        """Factor of each term in the reward."""
-        return {"alignment": self.lambda_dist, "diversity": self.lambda_div, "copy": -self.lambda_copy}
+    def eos_ids(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +75,7 @@ class Scorer:
 
     def __init__(
         self,
-        engine: Any,
+        engine: ScoringEngine,
         gate: Gate,
         anchors: AnchorCache,
         weights: Weights,
@@ -136,7 +112,7 @@ class Scorer:
             asked = [self.asked(rows[at[n][0]]) for n in picked]
             chosen = [texts[n] for n in picked]
             scores, pooled = self.engine.score(asked, chosen, adapter=False, embed=self.embed is None)
-            vectors = unit_rows(pooled) if self.embed is None else self.embed(chosen)
+            vectors = self.embed(chosen) if self.embed is not None else unit_rows(_shown(pooled))
             for n, score, vector in zip(picked, scores, vectors, strict=True):
                 nll[n], excess[n], states[n] = score.nll, score.excess, vector
         anchors = self.anchors.of([self.anchored(row) for row in rows])
@@ -179,22 +155,18 @@ class Scorer:
         overlap = [
             containment(t, row["demonstration"]) if f else 0.0 for t, f in zip(texts, feasible, strict=True)
         ]
-        terms = group_reward(
-            feasible.tolist(),
-            nll,
-            embeddings,
-            mode=w.mode,
-            lambda_dist=w.lambda_dist,
-            lambda_div=w.lambda_div,
-            lambda_copy=w.lambda_copy,
-            # where nothing is feasible no anchor is used, and one may be missing
-            nll_demonstration=anchors.nll_demonstration if feasible.any() else 0.0,
-            nll_self=anchors.nll_self if feasible.any() else 0.0,
+        group = MeasuredGroup(
+            feasible=feasible,
+            nll=nll,
             excess=excess,
-            excess_demonstration=anchors.excess_demonstration if feasible.any() else 0.0,
-            overlap=overlap,
+            embeddings=embeddings,
+            overlap=np.array(overlap, dtype=np.float64),
             base=np.where(passed, 1.0, [0.5 * _answers_rightly(v) for v in verdicts]),
+            nll_demonstration=anchors.nll_demonstration,
+            excess_demonstration=anchors.excess_demonstration,
+            nll_self=anchors.nll_self,
         )
+        terms = group_reward(group, w)
         unscored = [
             v.status is VerdictStatus.UNVERIFIABLE or ((v.accepted or w.soft_gate) and not f)
             for v, f in zip(verdicts, feasible, strict=True)
@@ -211,7 +183,7 @@ class Scorer:
         texts = [t for g in scored for t in g.texts]
 
         def over_passed(name: str) -> float | None:
-            return mean_or_none(np.concatenate([getattr(g.terms, name)[g.terms.reward > 0] for g in scored]))
+            return mean_or_none(np.concatenate([g.terms.by_name[name][g.terms.reward > 0] for g in scored]))
 
         return {
             "reward": mean_or_none([0.0 if r is None else r for g in scored for r in g.rewards]),
@@ -283,9 +255,14 @@ class Scorer:
 
     def _finish_reasons(self, ids: Sequence[Sequence[int]] | None, num: int) -> list[str]:
         if ids is None:
-            return ["stop"] * num
+            return [STOP] * num
         ends = set(self.engine.eos_ids)
-        return ["stop" if len(i) and i[-1] in ends else "length" for i in ids]
+        return [STOP if len(i) and i[-1] in ends else LENGTH for i in ids]
+
+
+def _shown(states: np.ndarray | None) -> np.ndarray:
+    assert states is not None  # they were asked for
+    return states
 
 
 def _answers_rightly(verdict: Verdict) -> bool:

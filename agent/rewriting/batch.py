@@ -1,135 +1,39 @@
 """One batch of a rewriting job, from prompts to decisions: sample, verify, repair, score, choose.
 
-What is sampled, how often, and what counts as accepted is the `Method`; the published ones are in
-`agent.rewriting.methods`. Owns the isolation of failures: a row that raises is data (reason `error`), an engine that
-fails on everything stops the job. Knows no files (`agent.batches.parts`) and no selection rule
+What is sampled, how often, and what counts as accepted is the method's (`agent.rewriting.attempts`). A row that raises
+is data (`agent.batches.isolation`). Knows no files (`agent.batches.parts`) and no selection rule
 (`agent.rewriting.choice`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import monotonic
-from typing import Any, TypeVar
 
 import numpy as np
 
 from recast.agent.batches.gating import GateJob
+from recast.agent.batches.isolation import each, sample_each, scoring_canary
 from recast.agent.batches.pipeline import Steps
 from recast.agent.engines.embedding import Embed, unit_rows
-from recast.agent.engines.protocol import PROMPT_TOO_LONG, Engine, Sample, Sampling, Score, uncached
-from recast.agent.prompts import templates
+from recast.agent.engines.protocol import PROMPT_TOO_LONG, STOP, Engine, Inspectable, Sample, Score
+from recast.agent.rewriting.attempts import Attempt, Method, Row
 from recast.agent.rewriting.choice import (
-    ERROR,
     TOO_LONG_TO_SCORE,
     Alignment,
     aligned,
     distinct,
-    failure_message,
     fallback_reason,
     spread,
 )
 from recast.agent.rewriting.triage import cause_of
 from recast.curate.fingerprint import seed_of
-from recast.curate.records import Candidate, Decision, DecisionKind, Messages, Verdict
+from recast.curate.records import Candidate, Decision, DecisionKind, Verdict
 
-CANARY: Messages = [{"role": "user", "content": "Hello"}]
-ONE_TOKEN = Sampling(temperature=1.0, top_p=1.0, max_tokens=1)
 STAGES = ("generate", "score", "choose")
-
-T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Row:
-    """One input row at work, and what has been found out about it."""
-
-    position: int  # in the input
-    row_id: str
-    target: int
-    messages: Messages
-    demonstration: str
-    answer: str | None
-    task: str | None
-    candidates: list[Candidate] = field(default_factory=list)
-    states: dict[str, np.ndarray] = field(default_factory=dict)  # by text, of length 1
-    fault: str | None = (
-        None  # a reason of `agent.rewriting.choice` why nothing was decided about its candidates
-    )
-    error: str | None = None  # what was raised
-    cause: str | None = None  # of its fallback, see `agent.rewriting.triage`
-    demonstration_score: Score | None = None
-    nll_self: float | None = None  # mean NLL of the backbone's own samples
-
-    @property
-    def accepted(self) -> list[Candidate]:
-        return [c for c in self.candidates if c.verdict.accepted]
-
-    @property
-    def pass_rate(self) -> float | None:
-        """Accepted share of the first attempt's candidates."""
-        first = [c for c in self.candidates if c.attempt == 0]
-        return sum(c.verdict.accepted for c in first) / len(first) if first else None
-
-    def fail(self, error: Exception) -> None:
-        self.fault, self.error = ERROR, f"{type(error).__name__}: {error}"[:500]
-
-    def for_gate(self) -> dict[str, Any]:
-        return {
-            "row_id": self.row_id,
-            "target": self.target,
-            "messages": self.messages,
-            "demonstration": self.demonstration,
-            "answer": self.answer,
-            "task": self.task,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One round over the rows of which nothing is accepted yet. `given`: texts that need no sampling."""
-
-    template: str  # id of the prompt
-    prompt: Callable[[Row], Messages]
-    k: int
-    sampling: Sampling
-    adapter: bool = False
-    given: Callable[[Row], str] | None = None
-
-
-Accept = Callable[[Engine, list[tuple[Row, Sample, Verdict]]], list[Verdict]]
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How rewrites come about. `accept` turns the gate's verdicts into the method's; None: they stand."""
-
-    name: str
-    attempts: tuple[Attempt, ...]
-    accept: Accept | None = None
-    first_wins: bool = False  # keep the first accepted candidate, not the best aligned
-    repairs_from: int = 1  # attempts from this one on are repairs
-
-    @property
-    def most_candidates(self) -> int:
-        """Candidates of a row that fails to the end."""
-        return sum(a.k for a in self.attempts if a.given is None)
-
-
-def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool) -> Method:
-    """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
-
-    def repair(row: Row) -> Messages:
-        return templates.repair(row.messages, row.demonstration, failure_message(row.candidates))
-
-    def rewrite(row: Row) -> Messages:
-        return templates.rewrite(row.messages, row.demonstration)
-
-    first = Attempt(templates.REWRITE_ID, rewrite, k, sampling, adapter)
-    return Method("agent", (first, *[Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)] * repairs))
 
 
 class Worker:
@@ -146,15 +50,15 @@ class Worker:
         alignment: Alignment,
         own_samples: int = 0,
         score: bool = True,
-        states: bool = False,
+        shows: Inspectable | None = None,
         embed: Embed | None = None,
     ) -> None:
-        """`states` embeds texts by the hidden states of their scoring pass, `embed` by what it is."""
+        """Texts are embedded by the states of their scoring pass where `shows` is the engine, else by `embed`."""
         self.engine, self.method, self.seed = engine, method, seed
         self.targets, self.tie_nats = targets, tie_nats
         self.alignment: Alignment = alignment
         self.own_samples = own_samples
-        self.score, self.states, self.embed = score, states, embed
+        self.score, self.shows, self.embed = score, shows, embed
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     def run(self, rows: list[Row]) -> Steps[list[list[Decision]]]:
@@ -173,7 +77,7 @@ class Worker:
         if fallen:
             judged = [r for r in fallen if r.fault is None]
             found: list[Verdict] = yield GateJob(
-                [r.for_gate() for r in judged], [r.demonstration for r in judged], ["stop"] * len(judged)
+                [r.for_gate() for r in judged], [r.demonstration for r in judged], [STOP] * len(judged)
             )
             of_demonstration = {r.position: v for r, v in zip(judged, found, strict=True)}
             for row in fallen:
@@ -186,10 +90,17 @@ class Worker:
         k = attempt.k
         seeds = [[seed_of(self.seed, r.row_id, r.target, j, number) for j in range(k)] for r in rows]
         if attempt.given is not None:
-            groups: list[Any] = [[Sample(attempt.given(r), [], [], "stop")] for r in rows]
+            groups: list[list[Sample] | Exception] = [[Sample(attempt.given(r), [], [], STOP)] for r in rows]
         else:
-            asked = [attempt.prompt(row) for row in rows]
-            groups = self.sample(asked, k, attempt.sampling, seeds, adapter=attempt.adapter)
+            with self.timed("generate"):
+                groups = sample_each(
+                    self.engine,
+                    lambda i: attempt.prompt(rows[i]),
+                    k,
+                    attempt.sampling,
+                    seeds,
+                    adapter=attempt.adapter,
+                )
         drawn: list[tuple[Row, int, Sample, int]] = []
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
             if isinstance(group, Exception):
@@ -226,22 +137,6 @@ class Worker:
                 )
             )
 
-    def sample(
-        self, asked: list[Messages], k: int, sampling: Sampling, seeds: list[list[int]], *, adapter: bool
-    ) -> list[list[Sample] | Exception]:
-        """A group for every prompt, or what it raised."""
-
-        def sample(chosen: Sequence[int]) -> list[list[Sample]]:
-            return self.engine.sample(
-                [asked[i] for i in chosen], k, sampling, seeds=[seeds[i] for i in chosen], adapter=adapter
-            )
-
-        def probe() -> None:
-            canary(self.engine, sampling, adapter=adapter)
-
-        with self.timed("generate"):
-            return each(sample, len(asked), probe)
-
     def _score(self, rows: list[Row]) -> None:
         """Score demonstrations and accepted candidates under the QA prompt, adapter off."""
         texts = [[row.demonstration, *dict.fromkeys(c.text for c in row.accepted)] for row in rows]
@@ -249,13 +144,14 @@ class Worker:
         def score(chosen: Sequence[int]) -> list[tuple[list[Score], list[np.ndarray] | None]]:
             flat = [(rows[i].messages, text) for i in chosen for text in texts[i]]
             asked, told = [m for m, _ in flat], [t for _, t in flat]
-            vectors: Any = None
-            if self.states:
-                scores, pooled = self.engine.score(asked, told, adapter=False, embed=True)  # type: ignore[attr-defined]
+            vectors: Iterator[np.ndarray] | None = None
+            if self.shows is not None:
+                found, pooled = self.shows.score(asked, told, adapter=False, embed=True)
+                assert pooled is not None
                 vectors = iter(unit_rows(pooled))
             else:
-                scores = self.engine.logprobs(asked, told, adapter=False)
-            scores = iter(scores)
+                found = self.engine.logprobs(asked, told, adapter=False)
+            scores = iter(found)
             return [
                 (
                     [next(scores) for _ in texts[i]],
@@ -264,11 +160,8 @@ class Worker:
                 for i in chosen
             ]
 
-        def probe() -> None:
-            uncached(self.engine).logprobs([CANARY], ["Hello"], adapter=False)
-
         with self.timed("score"):
-            scored = each(score, len(rows), probe)
+            scored = each(score, len(rows), lambda: scoring_canary(self.engine))
         for row, row_texts, found in zip(rows, texts, scored, strict=True):
             if isinstance(found, Exception):
                 row.fail(found)
@@ -288,7 +181,8 @@ class Worker:
         k = self.own_samples
         seeds = [[seed_of(self.seed, "own", row.row_id, row.target, i) for i in range(k)] for row in rows]
         plain = replace(self.method.attempts[0].sampling, temperature=1.0, top_p=1.0)
-        groups = self.sample([row.messages for row in rows], k, plain, seeds, adapter=False)
+        with self.timed("generate"):
+            groups = sample_each(self.engine, lambda i: rows[i].messages, k, plain, seeds, adapter=False)
         for row, group in zip(rows, groups, strict=True):
             drawn = [] if isinstance(group, Exception) else [s.logprobs for s in group if s.logprobs]
             row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
@@ -344,44 +238,9 @@ class Worker:
             self.seconds[stage] += monotonic() - started
 
 
-def canary(engine: Engine, sampling: Sampling = ONE_TOKEN, *, adapter: bool = False) -> None:
-    """Ask for one token, past any cache. Raises what the engine raises: then it is dead, and the rows are not bad."""
-    one = replace(sampling, max_tokens=1)
-    uncached(engine).sample([CANARY], 1, one, seeds=[[0]], adapter=adapter)
-
-
-def each(
-    call: Callable[[Sequence[int]], list[T]], num: int, probe: Callable[[], None]
-) -> list[T | Exception]:
-    """Call for all indices at once; where that raises, for each alone, with the exception as its result.
-
-    If every single one raises, `probe` asks the engine for the least it must be able to do: if it cannot do that
-    either, the failure is the engine's and rises; else it is the rows'.
-    """
-    if not num:
-        return []
-    try:
-        return list(call(range(num)))
-    except Exception as failure:
-        alone: list[T | Exception] = [_caught(call, i) for i in range(num)]
-        if all(isinstance(result, Exception) for result in alone):
-            try:
-                probe()
-            except Exception:
-                raise failure from None
-        return alone
-
-
 def _with_score(candidate: Candidate, score: Score | None) -> Candidate:
     if score is None or not candidate.verdict.accepted:
         return candidate
     scores = {"entropy": score.entropy, "excess": score.excess, "num_tokens": float(score.num_tokens)}
     told = {name: value for name, value in scores.items() if not math.isnan(value)}
     return replace(candidate, nll=score.nll, scores={**candidate.scores, **told})
-
-
-def _caught(call: Callable[[Sequence[int]], list[T]], index: int) -> T | Exception:
-    try:
-        return call([index])[0]
-    except Exception as error:
-        return error

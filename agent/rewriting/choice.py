@@ -19,10 +19,10 @@ from typing import Literal
 
 import numpy as np
 
+from recast.agent.batches.isolation import ERROR
 from recast.curate.records import Candidate, CheckStatus, VerdictStatus
 
 UNVERIFIABLE = "unverifiable"
-ERROR = "error"
 TOO_LONG_TO_SCORE = "too_long_to_score"
 
 

@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recast.agent.batches.gating import Gate
+from recast.agent.batches.gating import Gate, asks_models
 from recast.agent.batches.job import BESIDE_CANDIDATES
 from recast.agent.batches.source import Source, lengths
 from recast.agent.engines.protocol import Engine, Sampling
-from recast.agent.rewriting.batch import Method
+from recast.agent.rewriting.attempts import Method
 from recast.agent.rewriting.outcome import PART_SCHEMA
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.errors import DataError
@@ -92,7 +92,7 @@ def predict(
     engine_s = sum(result.seconds[stage] for stage in ("generate", "score", "choose"))
     gate_s, share = result.seconds["gate"], total / sample.num_rows
     grown = 1.0 if not tokens.value else tokens.value / max(1, result.num_tokens)
-    beside = result.num_candidates * share >= BESIDE_CANDIDATES and not getattr(gate, "models", True)
+    beside = result.num_candidates * share >= BESIDE_CANDIDATES and not asks_models(gate)
     seconds = max(engine_s * grown, gate_s * share) if beside else engine_s * grown + gate_s * share
     spread = (tokens.high - tokens.value) / tokens.value if tokens.value else 0.0
     empty = _parquet_bytes(PART_SCHEMA.empty_table())  # of every part, whatever it holds

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from recast.agent.engines.protocol import STOP, Engine, Sample, Sampling
 from recast.agent.prompts import templates
-from recast.agent.rewriting.batch import Accept, Attempt, Method, Row, rewriting
+from recast.agent.rewriting.attempts import Accept, Attempt, Method, Row, rewriting
 from recast.agent.rewriting.rewrite import RewriteConfig
 from recast.curate.errors import UsageError
 from recast.curate.gate.checks.answer import AnswerCheck
@@ -118,6 +118,7 @@ _ABOUT_RESPONSES = re.compile(
     r"|\b(?:response|answer) (?:provided|given) above\b",
     re.IGNORECASE,
 )
+_YOUR_TURN = re.compile(r"\s*Your turn")
 _INTEGER = re.compile(r"-?\d[\d,]*")
 _CALL = re.compile(r"^\s*[\w.]+\(.*\)\s*$", re.DOTALL)
 
@@ -127,9 +128,9 @@ def sdft_check(row: Row, sample: Sample) -> Check:
     text = sample.text
     if not text.strip():
         return _failed("sdft", "empty", "The response is empty.")
-    if text.lstrip().startswith("Your turn") or (match := _ABOUT_RESPONSES.search(text)):
-        said = "Your turn" if text.lstrip().startswith("Your turn") else match.group()  # pyright: ignore
-        return _failed("sdft", "meta_talk", f"It talks about responses: {said!r}.")
+    talk = _YOUR_TURN.match(text) or _ABOUT_RESPONSES.search(text)
+    if talk:
+        return _failed("sdft", "meta_talk", f"It talks about responses: {talk.group().lstrip()!r}.")
     reference = row.answer or row.demonstration
     if "```python" in row.demonstration or row.task == "code":
         if "```python" not in text:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from recast.agent.batches.parts import POSITION, Parts
 from recast.agent.batches.source import Source
-from recast.agent.rewriting.batch import Row
+from recast.agent.rewriting.attempts import Row
 from recast.agent.rewriting.triage import Triage
 from recast.curate import schema
 from recast.curate.records import Decision, DecisionKind, VerdictStatus

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,15 +29,13 @@ from recast.agent.batches.parts import Batch, Parts, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
 from recast.agent.engines.embedding import Embed, backbone_embedder, sentence_embedder
-from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.engines.protocol import Engine, Inspectable, Sampling
 from recast.agent.prompts import templates
-from recast.agent.rewriting.batch import Method, Row, Worker, rewriting
+from recast.agent.rewriting.attempts import Method, Row, rewriting
+from recast.agent.rewriting.batch import Worker
 from recast.agent.rewriting.choice import Alignment
 from recast.agent.rewriting.outcome import PART_SCHEMA, RewriteResult, Tally, part_table
 from recast.curate.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from recast.agent.engines.hf.engine import HFEngine
 
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
@@ -117,20 +116,14 @@ def rewrite(
     `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
     Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
-    if config.temperature == 0 and config.candidates > 1:
-        raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
-    adapter = bool(getattr(engine, "has_adapter", False))
-    if adapter and not agent_id:
-        raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
-    if method is not None and adapter:
-        raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
-    method = method or rewriting(config.candidates, config.sampling, repairs=config.repairs, adapter=adapter)
+    method = _method(engine, config, method, agent_id)
+    agent_id = agent_id if engine.has_adapter else None
     source = Source.of(rows, limit)
-    plan = _plan(source, engine, gate, config, method, agent_id if adapter else None)
+    plan = _plan(source, engine, gate, config, method, agent_id)
     parts = Parts(Path(run_dir), plan)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
-    states, embed, embedding = (False, embed, "custom") if embed else embedder(engine, config)
+    shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config)
     worker = Worker(
         engine,
         method,
@@ -140,46 +133,66 @@ def rewrite(
         alignment=by or "nll",
         own_samples=config.own_samples,
         score=config.scoring,
-        states=states,
+        shows=shows,
         embed=embed,
     )
-    asked_with = tuple(attempt.template for attempt in method.attempts)
-    tally = Tally()
-
-    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
-        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
-        decisions = yield from worker.run(at_work)
-        return lambda: part_table(at_work, decisions, asked_with)
-
-    work = Work(steps, tally.add, tally.progress, lambda: tally.num_candidates, method.most_candidates)
+    started, tally = time.monotonic(), Tally()
+    work = Work(
+        _steps(worker, method.prompts),
+        tally.add,
+        tally.progress,
+        lambda: tally.num_candidates,
+        method.most_candidates,
+    )
     job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
-    started = time.monotonic()
     job.run()
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
+    seconds = {**worker.seconds, **job.seconds, "total": time.monotonic() - started}
     return RewriteResult(
         run_dir=Path(run_dir),
         fingerprint=plan.fingerprint,
         method=method.name,
-        prompts=asked_with,
+        prompts=method.prompts,
         alignment=by or "none",
         embedding=embedding,
         **tally.figures(),
-        part_bytes=sum(path.stat().st_size for path in (parts.folder / "parts").iterdir()),
-        seconds={
-            stage: round(s, 3)
-            for stage, s in {**worker.seconds, **job.seconds, "total": time.monotonic() - started}.items()
-        },
+        part_bytes=parts.num_bytes,
+        seconds={stage: round(s, 3) for stage, s in seconds.items()},
         num_found=job.found,
         _parts=parts,
         _source=source,
         _constants={
-            "agent_id": agent_id if adapter else None,
+            "agent_id": agent_id,
             "gate_id": gate.id,
             "engine": engine.name,
             "run_id": plan.fingerprint,
         },
     )
+
+
+def _method(engine: Engine, config: RewriteConfig, method: Method | None, agent_id: str | None) -> Method:
+    """`method`, or this project's. Raises UsageError for settings that contradict each other."""
+    if config.temperature == 0 and config.candidates > 1:
+        raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
+    if engine.has_adapter and not agent_id:
+        raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
+    if method is None:
+        return rewriting(
+            config.candidates, config.sampling, repairs=config.repairs, adapter=engine.has_adapter
+        )
+    if engine.has_adapter:
+        raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
+    return method
+
+
+def _steps(worker: Worker, prompts: tuple[str, ...]) -> Callable[[Window, Batch], Steps[MakeTable]]:
+    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
+        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
+        decisions = yield from worker.run(at_work)
+        return lambda: part_table(at_work, decisions, prompts)
+
+    return steps
 
 
 def _refuse_a_budget_of_no_batch(budget: Budget, parts: Parts, method: Method) -> None:
@@ -212,7 +225,7 @@ def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignmen
             )
             raise UsageError(f"rewrite.alignment would have no effect: {why}. Leave it out.")
         return None
-    tells_entropies = hasattr(engine, "score")
+    tells_entropies = isinstance(engine, Inspectable)
     if config.alignment == "excess" and not tells_entropies:
         raise UsageError(
             f"the engine {engine.name!r} tells no entropies, which excess surprisal needs; set rewrite.alignment to "
@@ -223,25 +236,24 @@ def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignmen
     return "excess" if tells_entropies else "nll"
 
 
-def embedder(engine: Engine, config: RewriteConfig) -> tuple[bool, Embed | None, str]:
-    """What `config.embedding` names: by the states of scoring or not, by which callable, and its name.
+def embedder(engine: Engine, config: RewriteConfig) -> tuple[Inspectable | None, Embed | None, str]:
+    """What `config.embedding` names: the engine where its states of scoring serve, else a callable or none; its name.
 
     Raises UsageError where the engine shows no hidden states and `backbone` asks for them.
     """
-    shows_states = hasattr(engine, "score")
     name = config.embedding
     if name == "auto":
-        name = "backbone" if shows_states else "none"
+        name = "backbone" if isinstance(engine, Inspectable) else "none"
     if name == "none":
-        return False, None, name
+        return None, None, name
     if name != "backbone":
-        return False, sentence_embedder(name), name
-    if not shows_states:
+        return None, sentence_embedder(name), name
+    if not isinstance(engine, Inspectable):
         raise UsageError(
             f"the engine {engine.name!r} shows no hidden states to embed texts by; set rewrite.embedding to "
             "`none` or to a sentence-transformers model."
         )
-    return config.scoring, None if config.scoring else backbone_embedder(cast("HFEngine", engine)), name
+    return (engine, None, name) if config.scoring else (None, backbone_embedder(engine), name)
 
 
 def _plan(
@@ -259,7 +271,7 @@ def _plan(
         "rows": survey.digest,
         "config": config.model_dump(mode="json"),
         "method": method.name,
-        "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *(a.template for a in method.attempts)],
+        "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *method.prompts],
         "engine": engine.name,
         "backbone": engine.fingerprint,
         "agent_id": agent_id,

@@ -7,14 +7,14 @@ functions over candidates and verdicts; the job keeps one cause a row and counts
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from recast.agent.batches.isolation import ERROR
 from recast.agent.engines.protocol import PROMPT_TOO_LONG
-from recast.agent.rewriting.choice import ERROR, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.rewriting.choice import TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.records import Candidate, CheckStatus, Verdict
 
@@ -38,26 +38,27 @@ _FORM = (
     "script_changed",
 )
 
-_AGAIN = "recast rewrite {source} --as {to}"
-_SHOW = "recast show {source} --row {row}"
-_WHY = "recast why {version} {row}"
+STEPS = ("show", "why", "longer", "more", "repairs", "learn", "doctor")
+"""What a person can do next: look at the row as it was imported, ask why it reads as it does; rewrite again with a
+larger max_tokens, with more candidates, with one more repair; learn an agent; see what the machine lacks."""
 
 CAUSES: dict[str, tuple[str, str]] = {
-    "demonstration_refused": ("the gate refuses the demonstration itself: it is suspect", _SHOW),
-    "demonstration_suspect": ("candidates agree on another answer than the demonstration's", _SHOW),
-    "answer_unparseable": ("no answer can be read or compared; does the data name an answer column?", _WHY),
-    "truncated": ("cut off at the longest length", _AGAIN + "{longer}"),
-    "copied": ("only copies of the demonstration; an agent learns not to", "recast learn {source}{learn}"),
-    "wrong_answer": ("answers differ and are wrong", _AGAIN + "{more}"),
-    "wrong_work": ("right form, wrong steps", _AGAIN + "{repairs}"),
-    "form": ("of the wrong length or form", _AGAIN + "{repairs}"),
-    "judge_strict": ("the judge says no, or cannot be read", _WHY),
-    "timeout": ("a check ran out of time", _WHY),
-    "check_missing": ("a check lacks a model or tool that it asks", "recast doctor"),
-    PROMPT_TOO_LONG: ("question and demonstration leave the model no room", _SHOW),
-    TOO_LONG_TO_SCORE: ("accepted, but too long to score after the question", _SHOW),
-    ERROR: ("something raised", _WHY),
+    "demonstration_refused": ("the gate refuses the demonstration itself: it is suspect", "show"),
+    "demonstration_suspect": ("candidates agree on another answer than the demonstration's", "show"),
+    "answer_unparseable": ("no answer can be read or compared; does the data name an answer column?", "why"),
+    "truncated": ("cut off at the longest length", "longer"),
+    "copied": ("only copies of the demonstration; an agent learns not to", "learn"),
+    "wrong_answer": ("answers differ and are wrong", "more"),
+    "wrong_work": ("right form, wrong steps", "repairs"),
+    "form": ("of the wrong length or form", "repairs"),
+    "judge_strict": ("the judge says no, or cannot be read", "why"),
+    "timeout": ("a check ran out of time", "why"),
+    "check_missing": ("a check lacks a model or tool that it asks", "doctor"),
+    PROMPT_TOO_LONG: ("question and demonstration leave the model no room", "show"),
+    TOO_LONG_TO_SCORE: ("accepted, but too long to score after the question", "show"),
+    ERROR: ("something raised", "why"),
 }
+"""Cause to what it means and which of `STEPS` comes next."""
 
 
 def cause_of(reason: str, candidates: Sequence[Candidate], demonstration: Verdict | None) -> str:
@@ -124,12 +125,3 @@ class Triage:
             {"cause": cause, "rows": rows, "meaning": CAUSES[cause][0], "examples": self.examples[cause]}
             for cause, rows in self.counts.most_common()
         ]
-
-
-def next_command(cause: Mapping[str, Any], names: Mapping[str, Any]) -> str:
-    """The command to run next for one entry of `Triage.to_list`.
-
-    `names`: source, version (the new one) and to (its name); and options, each with a leading space: `longer`, `more`
-    and `repairs` are the run's with a larger max_tokens, more candidates, one more repair; `learn` those of learning.
-    """
-    return CAUSES[cause["cause"]][1].format(row=shlex.quote(cause["examples"][0]), **names)

@@ -7,15 +7,13 @@ benchmark shorter than `n` words count only where they are a row's whole prompt.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import DataError
 from recast.curate.ingest.files import read
-
-_WORD = re.compile(r"\w+(?:[.,]\d+)*")
+from recast.curate.texts import bare_words, grams
 
 
 class Benchmarks:
@@ -32,18 +30,18 @@ class Benchmarks:
         return bool(self._grams or self._short)
 
     def add(self, text: str) -> None:
-        words = _words(text)
+        words = bare_words(text)
         if len(words) < self.n:
             self._short.add(words)
-        self._grams.update(map(hash, _ngrams(words, self.n)))
+        self._grams.update(map(hash, grams(words, self.n)))
 
     def shared(self, prompt: str, completion: str = "") -> str | None:
         """The first n-gram of a row that a benchmark holds, or None."""
-        words = _words(prompt)
+        words = bare_words(prompt)
         if words and words in self._short:
             return " ".join(words)
-        for tokens in (words, _words(completion)):
-            for gram in _ngrams(tokens, self.n):
+        for tokens in (words, bare_words(completion)):
+            for gram in grams(tokens, self.n):
                 if hash(gram) in self._grams:
                     return " ".join(gram)
         return None
@@ -65,11 +63,3 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for member in value.values() if isinstance(value, dict) else value:
             yield from _strings(member)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(text.lower()))
-
-
-def _ngrams(words: tuple[str, ...], n: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[i:] for i in range(n)), strict=False)

@@ -18,9 +18,10 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import ArrayLike
-from rensa import RMinHash, RMinHashDeduplicator
+from rensa import RMinHash, RMinHashDeduplicator  # pyright: ignore[reportAttributeAccessIssue]  # compiled, untyped
 
 from recast.curate.curation.diversity import normalise_ND
+from recast.curate.texts import grams
 
 NUM_PERMUTATIONS, NUM_BANDS, SEED = 64, 16, 0
 BATCH_ROWS = 10_000  # whose shingles are in memory at once
@@ -62,8 +63,7 @@ class DuplicateFinder:
             first = self._first_place.setdefault(key, place)
             if first == place:
                 places.append(place)
-                grams = zip(words, words[1:], words[2:], strict=False)
-                shingles.append(list(map(" ".join, grams)) or [" ".join(words)])
+                shingles.append(list(map(" ".join, grams(words, 3))) or [" ".join(words)])
             else:
                 found[place - begin] = Duplicate(
                     self._stands_for.get(first, first), first not in self._stands_for

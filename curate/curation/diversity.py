@@ -18,7 +18,7 @@ from random import Random
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recast.curate.gate.checks.case import words
+from recast.curate.texts import grams, words
 
 STD_FLOOR = 0.01
 """Smallest standard deviation, in cosine distance 1 - cos, that a group is divided by: below it is noise."""
@@ -95,9 +95,8 @@ def distinct_n(texts: Sequence[str], n: int = 2, num_words: int = 64) -> float:
     count = 0
     for text in texts:
         tokens = words(text)[:num_words]
-        grams = list(zip(*(tokens[i:] for i in range(n)), strict=False))
-        seen.update(grams)
-        count += len(grams)
+        seen.update(grams(tokens, n))
+        count += max(0, len(tokens) - n + 1)
     return len(seen) / count if count else 0.0
 
 
@@ -128,10 +127,10 @@ def self_bleu(texts: Sequence[str], *, sample: int = 200, references: int = 50, 
 def _bleu(candidate: tuple[str, ...], references: list[tuple[str, ...]], order: int = 4) -> float:
     logs = 0.0
     for n in range(1, order + 1):
-        counts = Counter(zip(*(candidate[i:] for i in range(n)), strict=False))
+        counts = Counter(grams(candidate, n))
         best: Counter[tuple[str, ...]] = Counter()
         for reference in references:
-            best |= Counter(zip(*(reference[i:] for i in range(n)), strict=False))
+            best |= Counter(grams(reference, n))
         total = sum(counts.values())
         matched = sum(min(count, best[gram]) for gram, count in counts.items())
         logs += math.log(max(matched, 1e-9) / total if total else 1e-9)

@@ -26,9 +26,10 @@ from recast.curate.curation.budget import hashed_words_ND, select, uncertainty_N
 from recast.curate.curation.decontamination import Benchmarks
 from recast.curate.curation.dedup import DuplicateFinder, semantic_duplicates
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.case import Case, words
+from recast.curate.gate.checks.case import Case
 from recast.curate.gate.checks.repetition import RepetitionCheck
 from recast.curate.records import CheckStatus
+from recast.curate.texts import words
 
 COLUMNS = ("row_id", "target", "messages", "completion", "answer", "nll_demonstration", "pass_rate")
 BATCH_ROWS = 4096

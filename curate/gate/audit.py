@@ -10,7 +10,6 @@ verdict says what the gate holds of the demonstration.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError
+from recast.curate.files import whole, write_json
 from recast.curate.fingerprint import canonical_json
 from recast.curate.gate import gate_files
 from recast.curate.gate.gate import CHUNK_ROWS, Gate, Job, decide
@@ -102,7 +102,7 @@ def audit(
         audited_at=datetime.now(UTC).isoformat(timespec="seconds"),
         out=str(target),
     )
-    gate_files.write_json(target.with_suffix(".json"), asdict(done))
+    write_json(target.with_suffix(".json"), asdict(done))
     shutil.rmtree(parts)
     return done
 
@@ -129,7 +129,8 @@ def _judge(
     for verdicts in gate.verify_chunks(missing(), workers=workers):
         path, rows = waiting.popleft()
         table = _table(rows, verdicts)
-        _write(path, lambda file, table=table: pq.write_table(table, file, compression="zstd"))
+        with whole(path) as file:
+            pq.write_table(table, file, compression="zstd")
         done += rows.num_rows
         if progress:
             progress({"done": done, "total": snapshot.version.rows})
@@ -175,26 +176,9 @@ def _check(path: Path, rows: pa.RecordBatch) -> None:
 
 def _seal(parts: list[Path], target: Path) -> None:
     """All parts as one file, one of them in memory at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(file: Path) -> None:
-        with pq.ParquetWriter(file, VERDICT_SCHEMA, compression="zstd") as writer:
-            for part in parts:
-                writer.write_table(pq.read_table(part))
-
-    _write(target, write)
-
-
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    """Make a file beside its place, flush it to the disk, and put it there whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(target) as file, pq.ParquetWriter(file, VERDICT_SCHEMA, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
 
 
 def _counted(file: Path, version: str, rows: int) -> tuple[dict[str, int], Counter[str]]:

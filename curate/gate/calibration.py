@@ -74,7 +74,7 @@ class _Scored:
     """A label that no fixed check refuses. Under a dial at t it passes where `sign * t <= needs[check]`."""
 
     right: bool
-    needs: dict[str, float] = field(default_factory=dict)
+    needs: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def calibrate(

@@ -11,11 +11,11 @@ Reading needs neither Arrow nor DuckDB, so that `recast log` can say what is kno
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recast.curate.files import write_json
 from recast.curate.fingerprint import fingerprint
 
 
@@ -56,20 +56,6 @@ def measured(root: Path, gate_id: str) -> str:
             f"rejects {_percent(right)} of right text"
         )
     return ""
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all, and flush it to the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_audit(path: Path) -> bool:

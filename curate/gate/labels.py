@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from recast.curate.errors import DataError
 
@@ -32,11 +32,15 @@ class Labelled:
     completion: str
     right: bool | None
     kind: str
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def models(self) -> dict[str, Callable[..., float]]:
         """What a gate may ask in place of models: the scores that came with the label."""
-        return {name: lambda *_, score=score: score for name, score in self.scores.items()}
+
+        def saying(score: float) -> Callable[..., float]:
+            return lambda *_: score
+
+        return {name: saying(score) for name, score in self.scores.items()}
 
     def to_json(self) -> dict[str, Any]:
         row = {k: v for k, v in self.row.items() if v is not None and k not in (*_OWN, *_LEFT_OUT)}
@@ -67,22 +71,26 @@ def read(path: Path) -> Iterator[Labelled]:
 
 def _label(line: str, where: str) -> Labelled:
     try:
-        found = json.loads(line)
+        value: Any = json.loads(line)
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}.") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{where} holds a {type(found).__name__}; expected an object with `completion`.")
-    completion, right, scores = found.get("completion"), found.get("right"), found.get("scores") or {}
+    if not isinstance(value, dict):
+        raise DataError(f"{where} holds a {type(value).__name__}; expected an object with `completion`.")
+    found = cast(dict[str, Any], value)
+    completion, right = found.get("completion"), found.get("right")
+    scores: Any = found.get("scores") or {}
     if not isinstance(completion, str):
         raise DataError(f"{where}: `completion` is {completion!r}; expected the text that is judged.")
     if "right" not in found or not (right is None or isinstance(right, bool)):
         raise DataError(f"{where}: `right` is {right!r}; expected true, false, or null for undecided.")
-    known = isinstance(scores, dict) and all(
-        name in SCORES and isinstance(score, int | float) for name, score in scores.items()
-    )
-    if not known:
+    if not isinstance(scores, dict) or not all(
+        name in SCORES and isinstance(score, int | float)
+        for name, score in cast(dict[str, Any], scores).items()
+    ):
         raise DataError(f"{where}: `scores` is {scores!r}; expected numbers for some of {', '.join(SCORES)}.")
     row = {k: v for k, v in found.items() if k not in _OWN}
     if not row.get("messages") and isinstance(found.get("question"), str):
         row["messages"] = [{"role": "user", "content": found["question"]}]
-    return Labelled(row, completion, right, str(found.get("kind") or "labelled"), scores)
+    return Labelled(
+        row, completion, right, str(found.get("kind") or "labelled"), cast(dict[str, float], scores)
+    )

@@ -18,9 +18,9 @@ from recast.curate.answers.extract import find_answer
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.arithmetic.parser import evaluate
 from recast.curate.fingerprint import seed_of
-from recast.curate.gate.checks.copying import containment
 from recast.curate.gate.labels import Labelled
 from recast.curate.maths.numbers import Value, agrees, exact, literal
+from recast.curate.texts import containment
 
 _STEP = re.compile(
     r"(?P<sum>[$€£]?[\d.(][^=<>\n]*?)\s*=\s*(?P<money>[$€£]?)<<(?P<work>[^<>]+)=(?P<value>[^<>=]+)>>\s*[\d.,]*\d"

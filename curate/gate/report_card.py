@@ -51,8 +51,8 @@ class Rate:
 class Tally:
     """Counts of one kind, task or check: right and wrong completions by outcome."""
 
-    right: dict[str, int] = field(default_factory=dict)
-    wrong: dict[str, int] = field(default_factory=dict)
+    right: dict[str, int] = field(default_factory=dict[str, int])
+    wrong: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, right: bool, outcome: str) -> None:
         side = self.right if right else self.wrong
@@ -88,16 +88,16 @@ class ReportCard:
 
     gate_id: str
     ensemble: Tally = field(default_factory=Tally)
-    kinds: dict[str, Tally] = field(default_factory=dict)
-    tasks: dict[str, Tally] = field(default_factory=dict)
-    checks: dict[str, Tally] = field(default_factory=dict)
-    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    kinds: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    tasks: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    checks: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     """For every kind, how often each reason was the verdict's."""
-    seen: dict[str, dict[str, int]] = field(default_factory=dict)
+    seen: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     """For every kind of wrong completion, how many each check alone does not pass."""
-    open_kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    open_kinds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     """Outcomes of kinds without a label."""
-    examples: list[dict[str, str]] = field(default_factory=list)
+    examples: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     """Completions that were judged wrongly, with what the gate said."""
     seconds: float = 0.0
     """Of processor time, all processes together; computer algebra's worker processes apart."""

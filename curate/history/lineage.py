@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import UsageError
+from recast.curate.files import write_json
 from recast.curate.gate import gate_files
 from recast.curate.schema import decode_row, literal
 from recast.curate.store import versions
@@ -210,9 +208,7 @@ def pin(
         lock["mixed"] = [
             {"version": v.ref, "id": v.id, "rows": v.rows, "weight": weight} for v, weight in others
         ]
-    temporary = folder / f".{LOCK}.{uuid.uuid4().hex[:8]}"
-    temporary.write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / LOCK)
+    write_json(folder / LOCK, lock, indent=2)
     with store.catalog.writing() as con:
         con.executemany(
             "INSERT OR REPLACE INTO consumed_by VALUES (?, ?, ?, ?)",

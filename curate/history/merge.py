@@ -155,7 +155,7 @@ def revert(
 def read_choices(path: Path) -> dict[tuple[str, int], Side]:
     """Choices of a file of JSON lines, as `recast merge` writes it, with `take` filled in."""
     choices: dict[tuple[str, int], Side] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -14,7 +14,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Catalog:
             self._turn = _turns.setdefault(path.absolute(), threading.RLock())
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Open for a look-up. Raises UsageError where there is no store."""
         if not self.path.exists():
             raise UsageError(
@@ -119,7 +119,7 @@ class Catalog:
             yield con
 
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writing(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Open, begin, yield, commit; anything raised inside rolls back."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._turn, self._open(read_only=False) as con:
@@ -134,7 +134,7 @@ class Catalog:
                 raise
 
     @contextmanager
-    def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(self, read_only: bool) -> Generator[duckdb.DuckDBPyConnection]:
         deadline = time.monotonic() + self.deadline_s
         with contextlib.ExitStack() as held:
             try:

@@ -7,9 +7,6 @@ ask for.
 
 from __future__ import annotations
 
-import json
-import os
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import UsageError
+from recast.curate.files import whole, write_lines
 from recast.curate.schema import VERSION_SCHEMA
 from recast.curate.store.snapshot import Snapshot
 from recast.curate.store.store import Store
@@ -68,22 +66,15 @@ def export(store: Store, ref: str, to: str, path: str | Path) -> Exported:
     snapshot = store.open(ref)
     lines = to == "jsonl" or (to == "trl" and Path(path).suffix in (".jsonl", ".json"))
     target = _target(Path(path), snapshot, ".jsonl" if lines else ".parquet")
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     schema = TRL_SCHEMA if to == "trl" else VERSION_SCHEMA
-    try:
-        if lines:
-            rows = trl_rows(snapshot) if to == "trl" else snapshot.rows()
-            _write_lines(rows, temporary)
-        else:
-            batches = _trl_batches(snapshot) if to == "trl" else snapshot.batches()
-            with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.rename(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if lines:
+        rows = trl_rows(snapshot) if to == "trl" else snapshot.rows()
+        write_lines(target, ({k: v for k, v in r.items() if v is not None or k == "answer"} for r in rows))
+    else:
+        batches = _trl_batches(snapshot) if to == "trl" else snapshot.batches()
+        with whole(target) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
     return Exported(target, to, snapshot.version.ref, snapshot.version.rows, tuple(schema.names))  # pyright: ignore
 
 
@@ -116,20 +107,7 @@ def _trl_batches(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(rows, TRL_SCHEMA)
 
 
-def _write_lines(rows: Iterator[dict[str, Any]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            file.write(
-                json.dumps(
-                    {k: v for k, v in row.items() if v is not None or k == "answer"}, ensure_ascii=False
-                )
-            )
-            file.write("\n")
-
-
 def _target(path: Path, snapshot: Snapshot, suffix: str) -> Path:
     if path.is_dir() or not path.suffix:
-        path.mkdir(parents=True, exist_ok=True)
         return path / f"{snapshot.version.name}-v{snapshot.version.number}{suffix}"
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -116,8 +116,8 @@ class Index:
         if len(again):
             slot = pc.index(state.column("order"), int(again[0])).as_py()
             raise changes.repeated(
-                batch.column("row_id")[slot].as_py(),
-                batch.column("target")[slot].as_py(),
+                batch.column("row_id")[int(slot)].as_py(),
+                batch.column("target")[int(slot)].as_py(),
                 int(self._times[again[0]]),
             )
 

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class TimeoutHolder(Exception):
 
 
 @contextmanager
-def turn(path: Path, *, exclusive: bool, deadline: float) -> Iterator[None]:
+def turn(path: Path, *, exclusive: bool, deadline: float) -> Generator[None]:
     """Hold `path`.lock, shared or exclusive, until the block ends.
 
     `deadline` is on the clock of time.monotonic(). Raises TimeoutHolder once it has passed. Does nothing in
@@ -53,7 +53,7 @@ def turn(path: Path, *, exclusive: bool, deadline: float) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: Path) -> Generator[int]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         yield handle

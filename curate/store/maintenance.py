@@ -48,7 +48,8 @@ def gc(store: Store, *, grace_s: float = GRACE_S, dry_run: bool = False) -> Swep
     with store.catalog.writing() as con:
         needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
         ids = {i for (i,) in con.execute("SELECT id FROM versions").fetchall()}
-        gone, size, kept = [], 0, 0
+        gone: list[Path] = []
+        size = kept = 0
         for file in _files(store.root):
             if _wanted(file, needed, ids):
                 continue
@@ -84,7 +85,7 @@ def _files(root: Path) -> Iterator[Path]:
 def _wanted(file: Path, needed: set[str], versions_: set[str]) -> bool:
     if file.suffix == ".parquet" and file.parent.parent.name == "parts":
         return file.stem in needed
-    return file.suffix == ".arrow" and file.stem in versions_
+    return file.suffix == ".arrow" and file.name.partition(".")[0] in versions_
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Verified:
     parts: int = 0
     bytes: int = 0
     rows_hashed: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list[Problem])
 
     @property
     def ok(self) -> bool:

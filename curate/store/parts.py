@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError
+from recast.curate.files import fsync_folder
 from recast.curate.store.catalog import DiskFullError
 
 ID_DIGITS = 32
@@ -129,15 +130,6 @@ def damaged(part: str, why: object) -> IntegrityError:
         f"part {part} is damaged and cannot be read ({why}); `recast verify` names the versions and rows it holds. "
         "Restore the file from a copy of the store."
     )
-
-
-def fsync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class _HashingFile:

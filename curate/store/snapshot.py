@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError, UsageError
+from recast.curate.files import whole
 from recast.curate.fingerprint import canonical_json
+from recast.curate.records import Messages
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
 from recast.curate.store import changes
 from recast.curate.store.catalog import memory
@@ -22,9 +23,22 @@ from recast.curate.store.parts import verified
 from recast.curate.store.versions import Version
 
 if TYPE_CHECKING:
-    import datasets
+    import datasets  # pyright: ignore[reportMissingTypeStubs]
 
 READ_ROWS = 16_384
+Format = Literal["rows", "messages", "prompt_completion"]
+DATASET_COLUMNS: dict[Format, tuple[str, ...]] = {
+    "rows": tuple(VERSION_SCHEMA.names),
+    "messages": ("messages", "answer", "task", "row_id"),
+    "prompt_completion": ("prompt", "completion", "answer", "task", "row_id"),
+}
+"""Columns of a `datasets.Dataset` by format; the last are those of the export `trl`."""
+TURNS: dict[Format, tuple[str, ...]] = {
+    "rows": ("messages",),
+    "messages": ("messages",),
+    "prompt_completion": ("prompt", "completion"),
+}
+"""Those of them that hold lists of {role, content}."""
 
 
 class Snapshot:
@@ -102,12 +116,13 @@ class Snapshot:
         found = con.execute(f"SELECT part, count(*) FROM {name} GROUP BY part ORDER BY part").fetchall()
         if not found:
             return f"SELECT {_typed_nulls()} WHERE false"
-        whole, partial = [], []
+        whole: list[tuple[str, Path]] = []
+        partial: list[tuple[str, Path]] = []
         for part, rows in found:
             path = verified(self.root, part)  # DuckDB does not look at page checksums
             (whole if pq.ParquetFile(path).metadata.num_rows == rows else partial).append((part, path))
         columns = identifiers(VERSION_SCHEMA.names)
-        pieces = []
+        pieces: list[str] = []
         if whole:
             listed = ", ".join(literal(str(path)) for _, path in whole)
             pieces.append(f"SELECT {columns} FROM read_parquet([{listed}])")
@@ -123,49 +138,75 @@ class Snapshot:
         tables = [pq.read_table(verified(self.root, part)) for part in self.version.candidates_parts]
         return pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
 
-    def dataset(self) -> datasets.Dataset:
-        """A memory-mapped `datasets.Dataset`; `messages` is a list of {role, content}.
+    def dataset(self, format: Format = "rows") -> datasets.Dataset:
+        """A memory-mapped `datasets.Dataset` of the rows, in order.
 
-        The Arrow file behind it is made once for a version, in `cache/`. Members of a message other than
-        its role and content (tool calls, names) appear as string columns of the same struct where a
-        version has any.
+        `rows`: the columns of a version; `messages` is the prompt, a list of {role, content}. `messages`: the
+        conversation with its completion as the last turn. `prompt_completion`: both as lists of turns, as TRL reads
+        them. The latter two keep `answer`, `task` and `row_id` beside.
+
+        The Arrow file behind it is made once for a version and format, in `cache/`. Members of a message other than
+        its role and content (tool calls, names) appear as string columns of the same struct where a version has any.
+        Its `info` names the version, and what `datasets` makes of it (`map`, `select`, `save_to_disk`) goes on to:
+        `info.dataset_name` the data set, `info.config_name` the version's id, `info.description` its ref and message.
+        Raises UsageError for another format.
         """
-        import datasets
+        import datasets  # pyright: ignore[reportMissingTypeStubs]
 
-        path = self.root / "cache" / f"{self.version.id[:32]}.arrow"
+        if format not in DATASET_COLUMNS:
+            raise UsageError(f"a version is no {format!r}; formats are {', '.join(DATASET_COLUMNS)}.")
+        version = self.version
+        of_format = "" if format == "rows" else f".{format}"
+        path = self.root / "cache" / f"{version.id[:32]}{of_format}.arrow"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(f".{uuid.uuid4().hex}")
-            try:
-                self._write_arrow(temporary)
-                temporary.rename(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        return datasets.Dataset.from_file(str(path))
+            with whole(path) as temporary:
+                self._write_arrow(temporary, format)
+        info = datasets.DatasetInfo(
+            dataset_name=version.name,
+            config_name=version.id,
+            description=f"{version.ref} ({version.id}): {version.message}",
+        )
+        return datasets.Dataset.from_file(str(path), info=info)
 
-    def _write_arrow(self, path: Path) -> None:
+    def _write_arrow(self, path: Path, format: Format) -> None:
+        names = DATASET_COLUMNS[format]
+        read = [n for n in VERSION_SCHEMA.names if n in {*names, "messages", "completion"}]
         members = ["role", "content"]
         while True:
             kind = pa.list_(pa.struct([pa.field(m, pa.string()) for m in members]))
             # nullable throughout: `datasets` would otherwise cast (and copy) the whole file on opening it
             schema = pa.schema(
-                [pa.field(f.name, kind if f.name == "messages" else f.type) for f in VERSION_SCHEMA]
+                [pa.field(n, kind if n in TURNS[format] else VERSION_SCHEMA.field(n).type) for n in names]
             )
             unknown: set[str] = set()
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
                 if not self.version.rows:
                     stream.write_table(schema.empty_table().combine_chunks())
-                for batch in self.batches():
+                for batch in self.batches(read):
                     decoded = [json.loads(text) for text in batch.column("messages").to_pylist()]
                     unknown |= {key for row in decoded for message in row for key in message} - set(members)
                     if unknown:
                         break
-                    messages = pa.array([[_plain(m, members) for m in row] for row in decoded], kind)
-                    columns = [messages if n == "messages" else batch.column(n) for n in schema.names]
+                    turns = _turns(format, decoded, batch.column("completion"))
+                    arrays = {
+                        n: pa.array([[_plain(m, members) for m in row] for row in turns[n]], kind)
+                        for n in turns
+                    }
+                    columns = [arrays[n] if n in arrays else batch.column(n) for n in names]
                     stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             if not unknown:
                 return
             members += sorted(unknown)
+
+
+def _turns(format: Format, prompts: list[Messages], completions: pa.Array) -> dict[str, list[Messages]]:
+    """The columns of a format that hold turns."""
+    if format == "rows":
+        return {"messages": prompts}
+    said = [{"role": "assistant", "content": text} for text in completions.to_pylist()]
+    if format == "messages":
+        return {"messages": [[*prompt, turn] for prompt, turn in zip(prompts, said, strict=True)]}
+    return {"prompt": prompts, "completion": [[turn] for turn in said]}
 
 
 def _plain(message: dict[str, Any], members: list[str]) -> dict[str, str | None]:

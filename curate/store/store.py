@@ -18,6 +18,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +48,17 @@ _ATTEMPTS = 200  # a committer that loses a race sees another one win, so this e
 
 class MovedError(RecastError):
     """Another process changed what this commit stands on; doing it again succeeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the one who commits says of a version beside its rows: all of it part of the version's id."""
+
+    message: str = ""
+    author: str = ""
+    run_id: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    candidates: tuple[Part, ...] = ()  # kept beside the version: chosen or not, with verdicts and scores
 
 
 class Store:
@@ -154,12 +166,13 @@ class Store:
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
         again = not hasattr(rows, "__next__") and not hasattr(rows, "read_next_batch")
         beside = self._write_candidates(candidates)
+        facts = Facts(message, author or default_author(), run_id, meta or {}, tuple(beside))
         with contextlib.ExitStack() as queue:
             if parent is None:
                 self._queue_for(queue, data_set, branch)
             return self._commit(
-                rows, data_set, branch, beside, parent=parent, message=message, author=author, run_id=run_id,
-                expect_parent=expect_parent, meta=meta, mode=mode, remove=remove, law=law, again=again,
+                rows, data_set, branch, facts, parent=parent, expect_parent=expect_parent, mode=mode, remove=remove,
+                law=law, again=again,
             )  # fmt: skip
 
     def _queue_for(self, queue: contextlib.ExitStack, name: str, branch: str) -> None:
@@ -170,8 +183,8 @@ class Store:
             queue.enter_context(turn(path, exclusive=True, deadline=time.monotonic() + _QUEUE_S))
 
     def _commit(
-        self, rows: Rows, data_set: str, branch: str, beside: list[Part], *, parent: str | Version | None,
-        expect_parent: str | None, mode: str, remove: list[tuple[str, int]], law: str, again: bool, **facts: Any,
+        self, rows: Rows, data_set: str, branch: str, facts: Facts, *, parent: str | Version | None,
+        expect_parent: str | None, mode: str, remove: list[tuple[str, int]], law: str, again: bool,
     ) -> Version:  # fmt: skip
         from recast.curate import schema
         from recast.curate.store.staging import stage
@@ -183,9 +196,9 @@ class Store:
             if law == "rewrite":
                 _check_rewriting(staged, against, mode)
             try:
-                return self.seal(
-                    staged, data_set, branch, [against.version] if against is not None else [], implied=parent is None,
-                    expect_parent=expect_parent, candidates=beside, **facts,
+                return self._seal(
+                    staged, data_set, branch, [against.version] if against is not None else [], facts,
+                    implied=parent is None, expect_parent=expect_parent,
                 )  # fmt: skip
             except MovedError as moved:
                 if not again:
@@ -207,17 +220,16 @@ class Store:
 
         data_set, branch = versions.parse_branch(name)
         staged = stage_log(self.root, log, self.open(parents[0]))
-        return self.seal(staged, data_set, branch, parents, implied=True, message=message, author=author)
+        facts = Facts(message, author or default_author())
+        return self._seal(staged, data_set, branch, parents, facts, implied=True)
 
-    def seal(
-        self, staged: Staged, name: str, branch: str, parents: list[Version], *, implied: bool,
-        expect_parent: str | None = None, message: str = "", author: str | None = None, run_id: str | None = None,
-        candidates: list[Part] | None = None, meta: Mapping[str, Any] | None = None,
+    def _seal(
+        self, staged: Staged, name: str, branch: str, parents: list[Version], facts: Facts, *, implied: bool,
+        expect_parent: str | None = None,
     ) -> Version:  # fmt: skip
-        """The one short transaction of a commit."""
+        """The one short transaction of a commit. `implied`: nobody named the parent, so it must still be the head."""
         from recast.curate.store.parts import part_path
 
-        beside = candidates or []
         with self.catalog.writing() as con:
             head = versions.head(con, name, branch)
             if expect_parent is not None:
@@ -231,11 +243,11 @@ class Store:
             ) or (1,)
             row = {
                 "name": name, "number": number, "branch": branch, "parents": [p.id for p in parents],
-                "created_at": datetime.now(UTC).isoformat(), "author": author or default_author(), "message": message,
-                "run_id": run_id, "meta": canonical_json(dict(meta or {})), "rows": staged.rows,
+                "created_at": datetime.now(UTC).isoformat(), "author": facts.author, "message": facts.message,
+                "run_id": facts.run_id, "meta": canonical_json(dict(facts.meta)), "rows": staged.rows,
                 "added": staged.counts["add"], "changed": staged.counts["change"], "removed": staged.counts["remove"],
                 "rescored": staged.counts["rescore"], "log": staged.log.id,
-                "base": staged.base.id if staged.base else None, "candidates": [p.id for p in beside],
+                "base": staged.base.id if staged.base else None, "candidates": [p.id for p in facts.candidates],
                 "pending": 0 if staged.base else parents[0].pending + staged.log.rows,
                 "depth": 0 if staged.base else parents[0].depth + 1, "next_order": staged.next_order,
             }  # fmt: skip
@@ -245,7 +257,7 @@ class Store:
                 f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
                 list(row.values()),
             )
-            files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *beside]
+            files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *facts.candidates]
             for part in files:
                 if not part_path(self.root, part.id).exists():  # `gc` deletes only under the lock held here
                     raise MovedError(f"`gc` removed part {part.id} before {name} could name it.")

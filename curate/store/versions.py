@@ -45,7 +45,7 @@ class Version:
     message: str
     created_at: datetime
     run_id: str | None
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict[str, Any])
     log: str = ""  # part id of the change log
     base: str | None = None  # part id of a base, where this version has one
     candidates_parts: tuple[str, ...] = ()
@@ -258,7 +258,7 @@ def log(con: duckdb.DuckDBPyConnection, name: str) -> list[Version]:
 def past(con: duckdb.DuckDBPyConnection, name: str) -> list[Version]:
     """The log of a name with all that its versions descend from, through every parent, newest first."""
     parents = family(con)
-    ids = set().union(*(ancestors(parents, version.id) for version in log(con, name)))
+    ids = set[str]().union(*(ancestors(parents, version.id) for version in log(con, name)))
     return select(con, "v.id IN (SELECT unnest(?::VARCHAR[]))", [sorted(ids)])[::-1]
 
 
@@ -272,7 +272,7 @@ def path(
     parent = dict(con.execute("SELECT id, parents[1] FROM versions").fetchall())
 
     def line(id_: str | None) -> list[str]:
-        ids = []
+        ids: list[str] = []
         while id_ is not None:
             ids.append(id_)
             id_ = parent.get(id_)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.chat import encode
+from recast.curate.files import read_lines, write_json
 from recast.pipelines.demo import corpus, files
 from recast.pipelines.demo.corpus import exchanges, vocabulary
 from recast.pipelines.demo.realtext import RealRow, real_rows
@@ -198,7 +199,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
     import torch
     import transformers
 
-    last = json.loads((work / "metrics.jsonl").read_text().splitlines()[-1])
+    last = read_lines(work / "metrics.jsonl")[-1]
     return {
         "command": f"python -m recast.pipelines.demo.backbone {name} --text DATA",
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
@@ -224,7 +225,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
 
 
 def build_parameters(folder: Path) -> list[Any]:
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     return list(load(folder)[0].parameters())
 
@@ -256,7 +257,7 @@ def build(
     if together.is_main_process:
         save(model, tokenizer, out)
         found = manifest(name, out, work, config, text)
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(file, found)
     together.wait_for_everyone()
     return json.loads(file.read_text(encoding="utf-8"))
 

@@ -8,7 +8,6 @@ the stages and reads their results.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from recast.curate.errors import UsageError
+from recast.curate.files import write_json, write_text
 from recast.curate.intervals import half_width
 from recast.pipelines.config import Config
 from recast.pipelines.demo import files
@@ -81,7 +81,7 @@ def run(
     summary["seconds"] = round(time.monotonic() - began, 1)
     summary["rows"], summary["style"] = rows, style
     summary["report"] = results["report"]["out"]
-    (out / "result.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "result.json", summary)
     return summary
 
 
@@ -113,7 +113,7 @@ def write_plan(
     planned.append(report_stage(out, seeds))
     path = out / "stages.yaml"
     config = dict(Config.of(CONFIG).over(overrides or {}).given)
-    path.write_text(yaml.safe_dump({"config": config, "stages": planned}, sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump({"config": config, "stages": planned}, sort_keys=False))
     return path
 
 

@@ -6,10 +6,10 @@ the gold answer text in the backbone's own style as `solution`, for its log-like
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from recast.curate.files import write_lines
 from recast.pipelines.demo.styles import STYLES, qa
 from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, problems
 
@@ -25,8 +25,7 @@ def row(problem: Problem, number: int, solution: str) -> dict[str, str]:
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, str]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    write_lines(path, rows)
     return path
 
 

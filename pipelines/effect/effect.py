@@ -8,7 +8,6 @@ changes code between two versions starts in an empty folder.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import UsageError
+from recast.curate.files import read_lines, write_json, write_text
 from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
 from recast.pipelines.effect import datasets, picture, plan, table
@@ -34,7 +34,6 @@ from recast.pipelines.effect.grid import (
 from recast.pipelines.effect.selection import Point, best, half, point
 from recast.pipelines.effect.subject import Subject
 from recast.pipelines.run import identity, stages
-from recast.pipelines.run.runs import write_whole
 from recast.pipelines.run.stages import StageOutcome
 from recast.pipelines.terminal.progress import Reporter
 from recast.train.evaluation.compare import compare
@@ -158,8 +157,8 @@ def prove(
     }
     if others:
         every = {names[0]: result, **result["others"]}
-        write_whole(out / "backbones.md", table.backbones_markdown(every))
-    write_whole(out / "result.json", json.dumps(result, indent=1) + "\n")
+        write_text(out / "backbones.md", table.backbones_markdown(every))
+    write_json(out / "result.json", result)
     return result
 
 
@@ -217,7 +216,7 @@ def run(
         "fixed_fingerprint": fingerprint(decided),
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_whole(out / "result.json", json.dumps(result, indent=1) + "\n")
+    write_json(out / "result.json", result)
     return result
 
 
@@ -279,7 +278,7 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
         table.curves_markdown(curves),
         costs_markdown(spent),
     ]
-    write_whole(out / "table.md", "\n".join(parts))
+    write_text(out / "table.md", "\n".join(parts))
     drawn = {
         "plane.svg": plane({arm: curves[arm] for arm in curves if table.section(arm) == table.PLAIN}),
         "loss.svg": loss_curves(measured, grid, lrs),
@@ -288,7 +287,7 @@ def summary(measured: Measured, grid: Grid, subject: Subject, chosen: str, out: 
         if of_it := {arm: curves[arm] for arm in curves if table.section(arm) == title}:
             drawn[file] = plane(of_it)
     for name, picture_of in drawn.items():
-        write_whole(out / name, picture_of)
+        write_text(out / name, picture_of)
     return {
         "best_agent": chosen,
         "base": base,
@@ -332,7 +331,7 @@ def loss_curves(measured: Measured, grid: Grid, lrs: Mapping[Arm, float]) -> str
         arm = Arm(data)
         cell = measured.at(arm, lrs[arm])[0]
         folder = Path(measured.outcomes[f"sft-{cell.name}"].result["out"])
-        lines = [json.loads(line) for line in (folder / "loss.jsonl").read_text().splitlines()]
+        lines = read_lines(folder / "loss.jsonl")
         width = max(1, len(lines) // CURVE_POINTS)
         spans = [lines[i : i + width] for i in range(0, len(lines) - width + 1, width)]
         named[arm.label] = [

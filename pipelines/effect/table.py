@@ -13,8 +13,9 @@ from recast.curate.intervals import half_width
 from recast.pipelines.effect.grid import BASELINES, DATA, DEMONSTRATIONS, ORACLE, PROMPT, Arm
 from recast.pipelines.effect.selection import half
 from recast.train.evaluation.bootstrap import Interval
-from recast.train.evaluation.compare import Pair, compare
+from recast.train.evaluation.compare import compare
 from recast.train.evaluation.results import EvalResult
+from recast.train.evaluation.verdicts import Pair
 
 MIN_GAIN, MAX_RATIO, MAX_RATIO_HIGH, MAX_START, MAX_ORACLE = -1.0, 0.5, 0.6, 0.4, 1.3
 """Bounds of the headline: points; ratio of forgetting, and upper end of its interval; ratio of start losses; ratio to

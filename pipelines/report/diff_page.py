@@ -9,23 +9,22 @@ the page as text only.
 from __future__ import annotations
 
 import itertools
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from recast.curate.files import write_text
 from recast.curate.history.diff import Diff
 from recast.curate.history.row_diff import READ, RowDiff, Summary, touching
-from recast.pipelines.report.markup import Markup, json_script, tag
-from recast.pipelines.report.page import _assets, _hash
+from recast.pipelines.report.browser import browser
+from recast.pipelines.report.document import document
+from recast.pipelines.report.markup import Markup, tag
 from recast.pipelines.report.samples import clip, segments
 
 MAX_ROWS = 2000  # rows of one page; `--where` chooses others
-STYLES = ("base.css", "samples.css", "diff.css")
-SCRIPTS = ("page.js", "diff.js")
+STYLES = ("base.css", "browser.css", "diff.css")
+SCRIPTS = ("browser.js", "diff.js")
 _SHOWN_APART = ("completion", "decision", "reason", "messages", "nll_completion", "source")
-KEYS = (("j", "next"), ("k", "previous"), ("/", "search"), ("s", "side by side or inline"))
 
 
 def render(
@@ -38,58 +37,20 @@ def render(
     title = f"{found.a.ref} → {found.b.ref}"
     chosen = [f"where {where}"] if where else []
     chosen += [f"with another {' or '.join(columns)}"] if columns else []
-    return _document(title, _body(found, rows, title, " ".join(chosen)))
-
-
-def _document(title: str, content: list[Markup | None]) -> str:
-    """The page around `content`, with the policy of the report's page: its own style and script, nothing else."""
-    style, script = _assets(STYLES), _assets(SCRIPTS)
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+    return document(
+        title,
+        _body(found, rows, title, " ".join(chosen)),
+        sections=[("samples", "Row by row")],
+        styles=STYLES,
+        scripts=SCRIPTS,
     )
-    theme = tag(
-        "button",
-        tag("span", "◐", aria_hidden="true"),
-        type="button",
-        id="theme",
-        aria_label="Light or dark",
-        title="Light or dark",
-    )
-    links = tag("div", tag("a", "Row by row", href="#samples"), class_="links")
-    nav = tag("nav", tag("a", "recast", href="#top", class_="brand"), links, theme, aria_label="Sections")
-    body = tag(
-        "body",
-        tag("a", "Skip to the content", href="#top", class_="skip"),
-        nav,
-        tag("main", *content),
-        tag("footer", tag("p", "Made by recast. This file loads nothing from anywhere.")),
-        tag("div", id="tip", role="status", hidden=True),
-        Markup(f"<script>{script}</script>"),
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        Markup(f"<style>{style}</style>"),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def write(
     found: Diff, out: Path, *, where: str | None = None, columns: Sequence[str] = (), limit: int = MAX_ROWS
 ) -> Path:
     """Write the page to `out`, whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        temporary.write_text(render(found, where=where, columns=columns, limit=limit), encoding="utf-8")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(out, render(found, where=where, columns=columns, limit=limit))
     return out
 
 
@@ -111,13 +72,14 @@ def _body(found: Diff, rows: list[RowDiff], title: str, chosen: str) -> list[Mar
         class_="hero",
         id="top",
     )
-    browser = tag(
+    differing = browser([payload(row) for row in rows], "row", "kind of edit") if rows else None
+    row_by_row = tag(
         "section",
         tag("header", tag("h2", "Row by row"), tag("p", said + ".")),
-        _browser(rows) if rows else tag("p", "Nothing differs.", class_="absent"),
+        differing or tag("p", "Nothing differs.", class_="absent"),
         id="samples",
     )
-    return [hero, browser]
+    return [hero, row_by_row]
 
 
 def _cards(s: Summary) -> Markup:
@@ -166,39 +128,6 @@ def _details(s: Summary) -> Markup:
         listed("Columns", columns),
         class_="tallies",
     )
-
-
-def _browser(rows: list[RowDiff]) -> Markup:
-    controls = tag(
-        "div",
-        tag(
-            "input",
-            type="search",
-            id="diff-search",
-            placeholder="Search texts, ids, reasons",
-            aria_label="Search rows",
-            autocomplete="off",
-            spellcheck="false",
-        ),
-        tag("div", id="diff-filters", class_="filters", role="group", aria_label="Filter by kind of edit"),
-        class_="controls",
-    )
-    browser = tag(
-        "div",
-        tag(
-            "div",
-            tag("p", id="diff-count", class_="count", aria_live="polite"),
-            tag("ol", id="sample-list", role="listbox", tabindex="0", aria_label="Rows"),
-            class_="list-box",
-        ),
-        tag("article", id="sample-view", aria_label="Row"),
-        class_="browser",
-    )
-    keys = tag("p", *((tag("kbd", key), f" {what} ") for key, what in KEYS), class_="keys")
-    silent = tag(
-        "noscript", tag("p", "The browser of rows needs the script inside this page.", class_="absent")
-    )
-    return Markup(controls + browser + keys + silent + json_script("diff-data", [payload(r) for r in rows]))
 
 
 def payload(row: RowDiff) -> dict[str, Any]:

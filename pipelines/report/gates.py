@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recast.curate.files import read_lines
 from recast.pipelines.report.charts import curves
 from recast.pipelines.report.charts.scales import Linear, fixed, share, short, thousands
 from recast.pipelines.report.data import ConfidenceChange, GateMass, Lines, ReportData, Series, Tone, Tuning
@@ -35,7 +36,7 @@ def tunings(sfts: Mapping[str, str | Path | Sequence[str | Path]]) -> tuple[Tuni
         folder = Path(given) if isinstance(given, str | Path) else Path(given[0])
         if (folder / TELEMETRY).exists():
             summed = json.loads((folder / TELEMETRY).read_text(encoding="utf-8"))
-            found.append(_tuning(name, summed, _points(folder / CURVE)))
+            found.append(_tuning(name, summed, read_lines(folder / CURVE)))
     return tuple(found)
 
 
@@ -51,12 +52,6 @@ def gates(data: ReportData) -> Section:
         hint="--sft NAME=DIR",
         lead="The gate scales a token's gradient: 1 is plain likelihood, 0 lets the token go.",
     )
-
-
-def _points(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def _tuning(name: str, summed: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> Tuning:

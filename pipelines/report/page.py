@@ -1,24 +1,18 @@
-"""One self-contained HTML file: sections, styles and script inside, nothing fetched, nothing trusted.
-
-Two walls keep row text inert: every text is escaped by `markup`, and a content security policy allows
-only the style and the script whose hashes stand in it, and no connection at all.
-"""
+"""The report of a run: its sections in one self-contained HTML file (`document`)."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
-from importlib import resources
 from pathlib import Path
 
+from recast.curate.files import whole
 from recast.pipelines.report import gates, headline, results, rows, running
 from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.document import assets, document
 from recast.pipelines.report.markup import Markup, tag
 from recast.pipelines.report.sections import Section
 
-SCRIPTS = ("page.js", "samples.js")
-STYLES = ("base.css", "charts.css", "samples.css")
+SCRIPTS = ("browser.js", "samples.js")
+STYLES = ("base.css", "charts.css", "browser.css")
 SECTIONS = (
     results.outcome,
     rows.fates,
@@ -31,18 +25,9 @@ SECTIONS = (
 )
 
 
-def _assets(names: tuple[str, ...]) -> str:
-    folder = resources.files("recast.pipelines.report") / "assets"
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
-
-
 def styles() -> str:
     """What drawings and text look like."""
-    return _assets(STYLES)
-
-
-def _hash(body: str) -> str:
-    return base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+    return assets(STYLES)
 
 
 def _section(section: Section) -> Markup:
@@ -60,30 +45,9 @@ def _section(section: Section) -> Markup:
 
 def render(data: ReportData) -> str:
     """The whole page. The same data give the same bytes."""
-    style, script = styles(), _assets(SCRIPTS)
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
     sections = [make(data) for make in SECTIONS]
     first, rest = sections[0], sections[1:]
     sentence = headline.sentence(data)
-    nav = tag(
-        "nav",
-        tag("a", "recast", href="#top", class_="brand"),
-        tag(
-            "div", *(tag("a", s.nav, href=f"#{s.id}") for s in sections if s.body is not None), class_="links"
-        ),
-        tag(
-            "button",
-            tag("span", "◐", aria_hidden="true"),
-            type="button",
-            id="theme",
-            aria_label="Light or dark",
-            title="Light or dark",
-        ),
-        aria_label="Sections",
-    )
     hero = tag(
         "header",
         tag("p", data.subtitle, class_="eyebrow") if data.subtitle else None,
@@ -94,33 +58,14 @@ def render(data: ReportData) -> str:
         class_="hero",
         id="top",
     )
-    body = tag(
-        "body",
-        tag("a", "Skip to the content", href="#top", class_="skip"),
-        nav,
-        tag("main", hero, _section(first), *(_section(s) for s in rest)),
-        tag(
-            "footer",
-            tag(
-                "p",
-                "Made by recast",
-                f" on {data.created_at}" if data.created_at else "",
-                ". This file loads nothing from anywhere.",
-            ),
-        ),
-        tag("div", id="tip", role="status", hidden=True),
-        Markup(f"<script>{script}</script>"),
+    return document(
+        data.title,
+        [hero, _section(first), *(_section(s) for s in rest)],
+        sections=[(s.id, s.nav) for s in sections if s.body is not None],
+        styles=STYLES,
+        scripts=SCRIPTS,
+        made=f"Made by recast on {data.created_at}" if data.created_at else "Made by recast",
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", data.title),
-        Markup(f"<style>{style}</style>"),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def build(run: ReportData, out: Path) -> Path:
@@ -128,12 +73,7 @@ def build(run: ReportData, out: Path) -> Path:
     out = Path(out)
     if out.is_dir():
         out = out / "report.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
     page = render(run)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with whole(out) as temporary:
         temporary.write_bytes(page.encode("utf-8", "replace"))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return out

@@ -6,12 +6,15 @@ from collections import Counter
 
 import numpy as np
 
+from recast.pipelines.report.browser import browser
 from recast.pipelines.report.charts import flow, ridges
 from recast.pipelines.report.charts.scales import fixed, share, thousands, words
 from recast.pipelines.report.data import ReportData
-from recast.pipelines.report.markup import Markup, json_script, tag
+from recast.pipelines.report.markup import Markup, tag
 from recast.pipelines.report.samples import payload
 from recast.pipelines.report.sections import Section, numbers, scroll
+
+ORDERS = {"order": "mixed", "gain": "largest NLL gain", "distance": "largest rewrite"}
 
 
 def fates(data: ReportData) -> Section:
@@ -132,54 +135,5 @@ def samples(data: ReportData) -> Section:
             f"{thousands(len(data.samples))} of {thousands(total)} rows. The expert’s words that went are struck "
             "through, the agent’s words that came are underlined."
         )
-        keys = tag(
-            "p",
-            *(
-                (tag("kbd", key), f" {what} ")
-                for key, what in (
-                    ("j", "next"),
-                    ("k", "previous"),
-                    ("/", "search"),
-                    ("s", "side by side or inline"),
-                )
-            ),
-            class_="keys",
-        )
-        controls = tag(
-            "div",
-            tag(
-                "input",
-                type="search",
-                id="sample-search",
-                placeholder="Search prompts, texts, ids, reasons",
-                aria_label="Search samples",
-                autocomplete="off",
-                spellcheck="false",
-            ),
-            tag("div", id="sample-filters", class_="filters", role="group", aria_label="Filter by decision"),
-            tag(
-                "select",
-                tag("option", "mixed", value="order"),
-                tag("option", "largest NLL gain", value="gain"),
-                tag("option", "largest rewrite", value="distance"),
-                id="sample-sort",
-                aria_label="Sort samples",
-            ),
-            class_="controls",
-        )
-        browser = tag(
-            "div",
-            tag(
-                "div",
-                tag("p", id="sample-count", class_="count", aria_live="polite"),
-                tag("ol", id="sample-list", role="listbox", tabindex="0", aria_label="Samples"),
-                class_="list-box",
-            ),
-            tag("article", id="sample-view", aria_label="Sample"),
-            class_="browser",
-        )
-        silent = tag(
-            "noscript", tag("p", "The browser of samples needs the script inside this page.", class_="absent")
-        )
-        body = Markup(controls + browser + keys + silent + json_script("samples-data", payload(data.samples)))
+        body = browser(payload(data.samples), "sample", "decision", ORDERS)
     return Section("samples", "Samples", "Row by row", body, "recast rewrite", lead)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recast.pipelines.report.charts import curves
 from recast.pipelines.report.charts.scales import duration, fixed, thousands
 from recast.pipelines.report.data import ReportData
@@ -60,16 +62,7 @@ def provenance(data: ReportData) -> Section:
             for v in data.versions
         ]
         heads = ("version", "id", "rows", "changes", "parent", "created", "message")
-        parts.append(
-            scroll(
-                tag(
-                    "table",
-                    tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads))),
-                    tag("tbody", *rows),
-                    class_="ledger",
-                )
-            )
-        )
+        parts.append(_ledger("ledger", heads, rows))
     if data.facts:
         parts.append(
             tag(
@@ -117,16 +110,7 @@ def provenance(data: ReportData) -> Section:
             )
         )
         heads = ("stage", "time", "", "command")
-        parts.append(
-            scroll(
-                tag(
-                    "table",
-                    tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads))),
-                    tag("tbody", *rows),
-                    class_="ledger stages",
-                )
-            )
-        )
+        parts.append(_ledger("ledger stages", heads, rows))
     return Section(
         "provenance",
         "Provenance",
@@ -134,3 +118,8 @@ def provenance(data: ReportData) -> Section:
         Markup("".join(parts)) if parts else None,
         "recast report VERSION",
     )
+
+
+def _ledger(css: str, heads: Sequence[str], rows: Sequence[Markup]) -> Markup:
+    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
+    return scroll(tag("table", head, tag("tbody", *rows), class_=css))

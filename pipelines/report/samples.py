@@ -36,6 +36,8 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     out = []
     for sample in samples:
         before, after = clip(sample.before), clip(sample.after)
+        diff = segments(before, after)
+        nll = [finite(value) for value in (sample.nll_before, sample.nll_after, sample.nll_self)]
         out.append(
             {
                 "id": sample.row_id,
@@ -43,7 +45,7 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                 "task": sample.task,
                 "answer": sample.answer,
                 "prompt": [[role, clip(content)] for role, content in sample.prompt],
-                "diff": segments(before, after),
+                "diff": diff,
                 "distance": round(word_diff.distance(before, after), 3),
                 "formatOnly": word_diff.only_format(before, after),
                 "decision": sample.decision,
@@ -69,7 +71,12 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                     }
                     for c in sample.candidates
                 ],
-                "nll": [finite(sample.nll_before), finite(sample.nll_after), finite(sample.nll_self)],
+                "nll": nll,
+                "gain": _gain(nll[0], nll[1]) if any(op != 0 for op, _ in diff) else None,
             }
         )
     return out
+
+
+def _gain(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else before - after

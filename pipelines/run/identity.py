@@ -6,28 +6,15 @@ times and places of files do not count: a copied model is the same model.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import fingerprint
+from recast.curate.model_folder import digest, identify
 from recast.pipelines.models.names import model_path
 from recast.pipelines.options import Names
-
-MODEL_FILES = (
-    "*.safetensors",
-    "config.json",
-    "adapter_config.json",
-    "tokenizer*",
-    "vocab.json",
-    "merges.txt",
-    "*.jinja",
-)
-WHOLE_BYTES = 256 << 20  # larger files are sampled
-SAMPLES, SAMPLE_BYTES = 64, 1 << 20
 
 
 def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
@@ -74,28 +61,7 @@ def named_file(value: str) -> tuple[str, str]:
 
 def model(name: str) -> str:
     """Identity of a local model or adapter (16 hex digits); a hub id is its own identity."""
-    folder = Path(model_path(name))
-    if not folder.is_dir():
-        return name
-    files = sorted({f for pattern in MODEL_FILES for f in folder.glob(pattern) if f.is_file()})
-    return fingerprint({f.name: digest(f) for f in files})[:16]
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file. Beyond 256 MiB, of its size and of 64 evenly spaced megabytes.
-
-    Training changes every tensor, so samples tell two trainings apart; a change confined to the
-    bytes between samples would not be seen.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= WHOLE_BYTES:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        hashed = hashlib.sha256(str(size).encode())
-        for i in range(SAMPLES):
-            file.seek(i * (size - SAMPLE_BYTES) // (SAMPLES - 1), os.SEEK_SET)
-            hashed.update(file.read(SAMPLE_BYTES))
-        return hashed.hexdigest()
+    return identify(model_path(name))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -22,24 +22,23 @@ import json
 import os
 import sys
 import time
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from recast.curate.errors import RecastError, UsageError
+from recast.curate.files import write_json, write_text
 from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
 from recast.pipelines.options import Names
 from recast.pipelines.run import identity
+from recast.pipelines.run.arguments import bind, complete, find, gathered, names_of, parameters
 from recast.pipelines.terminal.progress import Progress, Reporter
-from recast.pipelines.verbs import INJECTED, VERBS, Verb
+from recast.pipelines.verbs import INJECTED, Verb
 
 DISTRIBUTION = "recast-sft"  # `recast` on the package index is another project's
 DIGITS = 12
@@ -57,6 +56,9 @@ class Run:
     folder: Path
     fingerprint: str
     fresh: bool = False  # what an earlier attempt made is to be made again
+    given: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # arguments of the job, by the names of its options
 
     @property
     def id(self) -> str:
@@ -77,7 +79,7 @@ class Run:
             return None
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        write_whole(self.folder / RESULT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+        write_json(self.folder / RESULT, result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,16 @@ def execute(
         "run": lambda: None,
     }
     wanted = [name for name in INJECTED if name in inspect.signature(job).parameters]
+    asked_for = gathered(entry, args)
     if not (entry.has_run or memo):
         started = time.monotonic()
-        result = job(**args, **{name: injected[name]() for name in wanted})
+        result = job(**asked_for, **{name: injected[name]() for name in wanted})
         return Outcome(result, time.monotonic() - started, found=False, run=None)
 
     asked = identity_of(entry, args, config, Path(store))
     identified = fingerprint(asked)
     folder = Path(store) / "runs" / f"{verb.replace(' ', '-')}-{identified[:DIGITS]}"
-    run = Run(folder, identified, fresh)
+    run = Run(folder, identified, fresh, args)
     run.folder.mkdir(parents=True, exist_ok=True)
     with locked(run.folder, patience_s):
         found = None if fresh else run.result()
@@ -138,13 +141,13 @@ def execute(
         if fresh:
             forget(run.folder)
         said = {**asked, "given": {name: _plain(value) for name, value in args.items() if value is not None}}
-        write_whole(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
+        write_text(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
         injected["run"] = lambda: run
         injected["progress"] = lambda: _logged(progress, run)
         run.event("started", pid=os.getpid())
         started = time.monotonic()
         try:
-            result = job(**args, **{name: injected[name]() for name in wanted})
+            result = job(**asked_for, **{name: injected[name]() for name in wanted})
         except KeyboardInterrupt:
             run.event("interrupted", seconds=time.monotonic() - started)
             raise
@@ -157,87 +160,6 @@ def execute(
         run.finish({"verb": verb, "fingerprint": run.fingerprint, "seconds": seconds, "result": result})
         run.event("finished", seconds=seconds)
         return Outcome(result, seconds, found=False, run=run)
-
-
-def find(verb: str) -> Verb:
-    """The verb of that name. Raises UsageError."""
-    if verb not in VERBS:
-        import difflib
-
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(VERBS)}."
-        raise UsageError(f"there is no verb {verb!r}. {hint}")
-    return VERBS[verb]
-
-
-def parameters(verb: Verb) -> dict[str, inspect.Parameter]:
-    """The job's own parameters, annotations resolved, without those that are handed in."""
-    job = verb.job
-    hints = typing.get_type_hints(job, include_extras=True)
-    own = inspect.signature(job).parameters.items()
-    return {name: p.replace(annotation=hints[name]) for name, p in own if name not in INJECTED}
-
-
-def names_of(parameter: inspect.Parameter) -> Names | None:
-    """What the value of a parameter names: a version, a model, a file, an output, or nothing."""
-    return next((m for m in getattr(parameter.annotation, "__metadata__", ()) if isinstance(m, Names)), None)
-
-
-def bind(verb: Verb, args: Mapping[str, Any]) -> dict[str, Any]:
-    """`args` with the long option names (`as`) turned into parameter names (`to`). Raises UsageError."""
-    own = parameters(verb)
-    known: dict[str, str] = {name: name for name in own}
-    for name, parameter in own.items():
-        for marker in getattr(parameter.annotation, "__metadata__", ()):
-            for declared in (getattr(marker, "default", None), *(getattr(marker, "param_decls", None) or ())):
-                if isinstance(declared, str) and declared.startswith("--"):
-                    known[declared[2:].split("/")[0]] = known[
-                        declared[2:].split("/")[0].replace("-", "_")
-                    ] = name
-    bound: dict[str, Any] = {}
-    for key, value in args.items():
-        if key not in known:
-            import difflib
-
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(own)}."
-            raise UsageError(f"{verb.name} has no argument {key!r}. {hint}")
-        bound[known[key]] = value
-    missing = [n for n, p in own.items() if p.default is p.empty and n not in bound]
-    if missing:
-        raise UsageError(f"{verb.name} needs {', '.join(missing)}. For instance: {verb.example}")
-    return bound
-
-
-def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]:
-    """`args` in the types of the signature, with the configured model or gate where the job takes one.
-
-    Raises UsageError for a value of the wrong type. A list may be given as its only element.
-    """
-    own = parameters(verb)
-    for name, kind in (("model", Names.MODEL), ("gate", Names.GATE)):
-        if name in own and names_of(own[name]) is kind and args.get(name) is None:
-            args = {**args, name: getattr(config.general, name)}
-    return {name: _coerced(verb, own[name], value) for name, value in args.items()}
-
-
-def _coerced(verb: Verb, parameter: inspect.Parameter, value: Any) -> Any:
-    if value is None:
-        return None
-    kind = parameter.annotation
-    kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
-    members = [k for k in (typing.get_args(kind) if _is_union(kind) else (kind,)) if k is not type(None)]
-    if any(typing.get_origin(k) is list for k in members) and not isinstance(value, list | tuple):
-        value = [value]
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        said = error.errors()[0]["msg"]
-        raise UsageError(f"{verb.name}: {parameter.name} cannot be {value!r}: {said}.") from error
-
-
-def _is_union(kind: Any) -> bool:
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path) -> dict[str, Any]:
@@ -320,19 +242,6 @@ def forget(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never a half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def recast_version() -> str:
     try:
         return version(DISTRIBUTION)
@@ -348,6 +257,7 @@ def quiet_libraries() -> None:
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TQDM_DISABLE": "1",
         "TRL_EXPERIMENTAL_SILENCE": "1",
         "PYTHONWARNINGS": "ignore",
     }.items():

@@ -31,7 +31,7 @@ import yaml
 
 from recast.curate.errors import RecastError, UsageError
 from recast.pipelines.config import Config
-from recast.pipelines.run import runs
+from recast.pipelines.run.arguments import bind, find
 from recast.pipelines.run.pool import Failure, Pool, Task
 from recast.pipelines.terminal.progress import Reporter, Silent, clock
 from recast.pipelines.verbs import VERBS
@@ -99,7 +99,7 @@ class Plan:
             raise UsageError(f"two stages are called {twice!r}; names must differ.")
         found = [_with_implied_needs(stage) for stage in found]
         for stage in found:
-            runs.bind(runs.find(stage.verb), stage.args)
+            bind(find(stage.verb), stage.args)
             if missing := [n for n in stage.needs if n not in names]:
                 raise UsageError(f"stage {stage.name!r} needs {missing[0]!r}, which no stage is called.")
         _refuse_circles(found)

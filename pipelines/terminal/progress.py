@@ -63,6 +63,8 @@ class Pace:
         words = [self.name]
         if self.total:
             words.append(f"{self.done:g} of {self.total:g}")
+        elif self.done:
+            words.append(f"{self.done:g} done")
         if self.note:
             words.append(self.note)
         left = self.seconds_left
@@ -168,7 +170,7 @@ class Bars(Silent):
             self._tasks[name],
             total=pace.total,
             completed=pace.done,
-            far=f"{pace.done:g}/{pace.total:g}" if pace.total else "",
+            far=f"{pace.done:g}/{pace.total:g}" if pace.total else f"{pace.done:g}" if pace.done else "",
             left=f"{clock(left)} left" if left is not None else clock(pace.seconds),
             note=pace.note,
         )

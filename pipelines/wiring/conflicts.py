@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
-from recast.pipelines.options import option
+from recast.curate.files import write_lines
+from recast.pipelines.options import Message, option
+from recast.pipelines.run.arguments import command_line
 from recast.pipelines.terminal.text import counted, line, visible
 
 if TYPE_CHECKING:
     from recast.curate.history.merge import ConflictsError, Merged
+    from recast.curate.store.store import Store
 
 REFUSED = 4
 SHOWN = 3
 FIELDS = ("answer", "decision", "reason")
 
-Ours = Annotated[bool, option("--ours", help="Settle every conflict for the branch that is written to.")]
-Theirs = Annotated[bool, option("--theirs", help="Settle every conflict for the other side.")]
-File = Annotated[
-    Path | None,
-    option(
-        "--conflicts",
-        help="Settle each as this file says; conflicts that stay open are written to it.",
-        metavar="FILE",
-        show_default=False,
-    ),
-]
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How conflicts are settled, and what the log says of it."""
+
+    ours: Annotated[
+        bool, option("--ours", help="Settle every conflict for the branch that is written to.")
+    ] = False
+    theirs: Annotated[bool, option("--theirs", help="Settle every conflict for the other side.")] = False
+    conflicts_file: Annotated[
+        Path | None,
+        option(
+            "--conflicts",
+            help="Settle each as this file says; conflicts that stay open are written to it.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None
+    message: Message = None
 
 
 def settled(
-    act: Callable[[Any], Merged], *, ours: bool, theirs: bool, file: Path | None, again: str
+    verb: str, given: Mapping[str, Any], settling: Settling, act: Callable[[Any], Merged], store: Store
 ) -> dict[str, Any]:
     """Do `act(take)` with what the user chose, and say how it went; what stays open is written to a file.
 
-    `again`: the command without its options.
+    `verb` and `given`, its arguments besides `settling`: for the command that takes the choices from that file.
     """
     from recast.curate.history.merge import ConflictsError, read_choices
 
+    ours, theirs, file = settling.ours, settling.theirs, settling.conflicts_file
     if ours + theirs + (file is not None) > 1:
         raise UsageError(
             "--ours, --theirs and --conflicts FILE settle conflicts in different ways; give one of them."
@@ -52,7 +64,9 @@ def settled(
         merged = act(take)
     except ConflictsError as open_:
         path = file or Path(f"{open_.ours.ref}+{open_.theirs.ref}.conflicts.jsonl")
-        return {**_written(open_, path), "version": None, "again": f"{again} --conflicts {path}"}
+        asked = {**given, "conflicts_file": path, "message": settling.message}
+        again = command_line(verb, asked, store=store.root)
+        return {**_written(open_, path), "version": None, "again": again}
     return {
         "version": merged.version.ref if merged.version else None,
         "version_id": merged.version.id if merged.version else None,
@@ -70,31 +84,35 @@ def _written(open_: ConflictsError, path: Path) -> dict[str, Any]:
     if path.exists():
         try:
             known = [
-                json.loads(text) for text in path.read_text(encoding="utf-8").splitlines() if text.strip()
+                json.loads(text) for text in path.read_text(encoding="utf-8").split("\n") if text.strip()
             ]
             chosen = {(row["row_id"], row["target"]): row for row in known if row.get("take")}
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
             raise UsageError(
                 f"{path} is there and is no file of conflicts ({wrong}); name another with --conflicts FILE."
             ) from wrong
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    first = []
-    with temporary.open("w", encoding="utf-8") as lines:
+    first: list[dict[str, Any]] = []
+
+    def rows() -> Iterator[dict[str, Any]]:
         for conflict in open_.conflicts:
             row = conflict.to_json()
             if len(first) < SHOWN:
                 first.append(row)
             row["take"] = chosen.pop((conflict.row_id, conflict.target), row)["take"]
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-        for row in chosen.values():
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-    temporary.replace(path)
+            yield row
+        yield from chosen.values()
+
+    write_lines(path, rows())
     return {
         "num_conflicts": len(open_.conflicts),
         "conflicts": first,
         "conflicts_file": str(path),
         "message": str(open_),
     }
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    return REFUSED if result["num_conflicts"] else 0
 
 
 def show(result: dict[str, Any], console: Any) -> None:

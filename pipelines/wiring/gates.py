@@ -24,6 +24,9 @@ import numpy as np
 from recast.curate.errors import MissingDependencyError, ModelError, UsageError
 from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
+from recast.curate.parallel import default_workers
+from recast.pipelines.config import Config
+from recast.pipelines.options import GateOptions
 
 if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
@@ -53,6 +56,14 @@ def open_gate(
     if unsafe_exec:
         config = _without_walls(config)
     return Gate(config, models_of(config, engine, scored=scored))
+
+
+def asked_gate(asked: GateOptions, config: Config, *, scored: bool = False) -> tuple[Gate, int]:
+    """The gate that a verb was asked for, its judge as configured, and the number of processes to run it in."""
+    gate = open_gate(
+        str(asked.gate), engine=config.section("judge"), unsafe_exec=asked.unsafe_exec, scored=scored
+    )
+    return gate, asked.workers or default_workers()
 
 
 def models_of(

@@ -15,6 +15,7 @@ from recast.pipelines.run import identity
 if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
+    from recast.curate.store.store import Store
     from recast.train.evaluation.evaluate import Model
 
 REQUESTS = "requests.sqlite"
@@ -23,9 +24,9 @@ REQUESTS = "requests.sqlite"
 
 def load(name: str) -> tuple[Any, Any]:
     """`(model, tokenizer)` of a model's name."""
-    from recast.train import model
+    from recast.train.model import loading
 
-    return model.load(model_path(name))
+    return loading.load(model_path(name))
 
 
 def engine(
@@ -33,7 +34,7 @@ def engine(
     agent: str | Path | None = None,
     settings: EngineConfig | None = None,
     *,
-    store: Any = None,
+    store: Store | None = None,
 ) -> Engine:
     """The engine of `settings` over a model's name, with the agent's adapter, proved to be on.
 
@@ -42,12 +43,12 @@ def engine(
     (`agent.engines.probe`).
     """
     from recast.agent.engines.factory import EngineConfig, open_engine
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
 
     path = model_path(name)
     settings = settings or EngineConfig()
     if settings.type != "http":
-        # refuses what lacks weights, a tokenizer or a template, in the words of `train.model`
+        # refuses what lacks weights, a tokenizer or a template, in the words of `train.model.loading`
         load_tokenizer(path)
     adapter = adapter_folder(Path(agent)) if agent is not None else None
     cache = Path(store.root) / REQUESTS if store is not None else None

@@ -6,42 +6,68 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.curate.errors import UsageError
 from recast.curate.fingerprint import fingerprint
-from recast.pipelines.options import Names, option
+from recast.pipelines.options import (
+    EngineOptions,
+    Limit,
+    ModelPath,
+    Names,
+    Seed,
+    UnsafeExec,
+    option,
+)
 
-Agent = Annotated[
-    Path | None,
-    option(
-        "--agent",
-        help="Agent of `recast learn`. None: the bare backbone.",
-        metavar="DIR",
-        show_default=False,
-    ),
-    Names.ADAPTER,
-]
-Targets = Annotated[
-    int | None,
-    option(
-        "--targets",
-        help="Keep up to this many unlike rewrites a row. Default: the config's, else 1.",
-        min=1,
-        show_default=False,
-    ),
-]
-Paper = Annotated[
-    bool, option("--paper", help="As published: one greedy rewrite, no repair (arXiv 2602.11220).")
-]
-MethodName = Annotated[
-    Literal["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"] | None,
-    option(
-        "--method",
-        help="A baseline in place of this project's method; samples from the bare backbone.",
-        show_default=False,
-    ),
-]
+if TYPE_CHECKING:
+    from recast.agent.engines.protocol import Engine
+    from recast.agent.rewriting.batch import Method
+    from recast.agent.rewriting.rewrite import RewriteConfig
+    from recast.curate.store.store import Store
+    from recast.curate.store.versions import Version
+    from recast.pipelines.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class RewritingOptions:
+    """What a rewriting job is, besides the version and the engine."""
+
+    model: ModelPath = None
+    agent: Annotated[
+        Path | None,
+        option(
+            "--agent",
+            help="Agent of `recast learn`. None: the bare backbone.",
+            metavar="DIR",
+            show_default=False,
+        ),
+        Names.ADAPTER,
+    ] = None
+    seed: Seed = None
+    limit: Limit = None
+    targets: Annotated[
+        int | None,
+        option(
+            "--targets",
+            help="Keep up to this many unlike rewrites a row. Default: the config's, else 1.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None
+    paper: Annotated[
+        bool, option("--paper", help="As published: one greedy rewrite, no repair (arXiv 2602.11220).")
+    ] = False
+    method: Annotated[
+        Literal["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"] | None,
+        option(
+            "--method",
+            help="A baseline in place of this project's method; samples from the bare backbone.",
+            show_default=False,
+        ),
+    ] = None
+    unsafe_exec: UnsafeExec = False
+
 
 PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1}
 """The published rewriting step: greedy, one try, then the demonstration (arXiv 2602.11220, its released script)."""
@@ -51,20 +77,20 @@ PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targe
 class Rewriting:
     """A rewriting job, ready to run."""
 
-    version: Any
+    version: Version
     limit: int | None  # None: all rows
-    engine: Any
+    engine: Engine
     gate: Any
-    config: Any  # RewriteConfig
-    method: Any  # agent.rewriting.batch.Method, None for this project's
+    config: RewriteConfig
+    method: Method | None  # None: this project's
     agent_id: str | None
     agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
     key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
 
-    def prediction_path(self, store: Any) -> Path:
+    def prediction_path(self, store: Store) -> Path:
         return Path(store.root) / "plans" / f"{self.key}.json"
 
-    def prediction(self, store: Any) -> dict[str, Any] | None:
+    def prediction(self, store: Store) -> dict[str, Any] | None:
         """What `recast plan` said about this job, None where it was not asked."""
         try:
             return json.loads(self.prediction_path(store).read_text(encoding="utf-8"))
@@ -73,19 +99,7 @@ class Rewriting:
 
 
 def prepared(
-    name: str,
-    model: str,
-    agent: Path | None,
-    *,
-    seed: int | None,
-    limit: int | None,
-    targets: int | None,
-    paper: bool,
-    method: str | None,
-    engine: dict[str, Any],
-    unsafe_exec: bool,
-    store: Any,
-    config: Any,
+    name: str, options: RewritingOptions, engine: EngineOptions, *, store: Store, config: Config
 ) -> Rewriting:
     """Resolve every name and open engine and gate, and say where an agent is used otherwise than it was learnt.
 
@@ -98,34 +112,38 @@ def prepared(
     from recast.pipelines.wiring.gates import open_gate
 
     given = config.given.get("rewrite") or {}
-    refuse_without_effect(given, agent, targets, paper, method)
-    settings = config.section("rewrite", seed=seed, **({"targets": targets} | (PAPER if paper else {})))
-    chosen = methods.method(method, settings) if method else None
+    refuse_without_effect(given, options)
+    published = PAPER if options.paper else {}
+    settings = config.section("rewrite", seed=options.seed, **({"targets": options.targets} | published))
+    chosen = methods.method(options.method, settings) if options.method else None
     version = store.resolve(name)
-    partial = limit is not None and limit < version.rows
-    engine_config = config.section("engine", **engine)
-    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
-    adapter = models.adapter_folder(agent) if agent else None
+    model = str(options.model)
+    limit = options.limit if options.limit is not None and options.limit < version.rows else None
+    engine_config = config.section("engine", **engine.overrides())
+    gate: Any = open_gate(
+        config.general.gate, engine=config.section("judge"), unsafe_exec=options.unsafe_exec
+    )
+    adapter = models.adapter_folder(options.agent) if options.agent else None
     agent_id = identity.model(str(adapter)) if adapter else None
     key = fingerprint(
         {
             "version": version.id,
-            "limit": limit if partial else None,
+            "limit": limit,
             "rewrite": settings.model_dump(mode="json"),
-            "method": method,
+            "method": options.method,
             "model": identity.model(model),
             "agent": agent_id,
             "gate": gate.id,
             "engine": engine_config.model_dump(mode="json"),
         }
     )[:16]
-    opened = models.engine(model, agent, engine_config, store=store)
+    opened = models.engine(model, options.agent, engine_config, store=store)
     learnt = Learnt.of(adapter) if adapter else None
     for note in learnt.check(opened, gate.id) if learnt else ():
         models.tell(note)
     return Rewriting(
         version,
-        limit if partial else None,
+        limit,
         opened,
         gate,
         settings,
@@ -143,18 +161,18 @@ def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
     return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
 
 
-def refuse_without_effect(
-    given: Mapping[str, Any], agent: Path | None, targets: int | None, paper: bool, method: str | None
-) -> None:
+def refuse_without_effect(given: Mapping[str, Any], options: RewritingOptions) -> None:
+    """Raise UsageError for what would change nothing: `given` of the section `rewrite`, and options."""
+    paper, method = options.paper, options.method
     if paper and method:
         raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
-    if method and agent:
+    if method and options.agent:
         raise UsageError(f"--method {method} samples from the bare backbone; leave --agent out.")
     if not method and "accept" in given:
         raise UsageError("rewrite.accept has a meaning only with --method; leave it out.")
     without_effect = fixed(paper, method)
     named = [f"rewrite.{key}" for key in given if key in without_effect]
-    if targets is not None and "targets" in without_effect:
+    if options.targets is not None and "targets" in without_effect:
         named.append("--targets")
     if named:
         by = "--paper" if paper else f"--method {method}"

@@ -141,7 +141,7 @@ def run(mode: str, seed: int, out: Path, model: str, overrides: dict[str, Any]) 
     from recast.curate.gate.gate import load_gate
     from recast.pipelines.demo.demo import CONFIG
     from recast.pipelines.models.names import model_path
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     gate = load_gate(CONFIG["gate"])
     config = LearnConfig(**{**CONFIG["learn"], **overrides, "mode": mode, "seed": seed})

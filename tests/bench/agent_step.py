@@ -43,7 +43,6 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     from recast.agent.engines.hf.engine import HFEngine
     from recast.agent.engines.protocol import Sampling
     from recast.agent.learning.config import LearnConfig
-    from recast.agent.learning.lora import lora_config
     from recast.agent.learning.trl_trainer import arguments, trainer_class
     from recast.agent.prompts import templates
     from recast.agent.reward.alignment import AnchorCache
@@ -54,7 +53,8 @@ def measure(arm: str, steps: int, name: str) -> dict[str, float]:
     from recast.pipelines.demo.styles import latex
     from recast.pipelines.demo.world import DOWNSTREAM, problems
     from recast.pipelines.models.names import model_path
-    from recast.train.model import load
+    from recast.train.model.loading import load
+    from recast.train.model.lora import lora_config
 
     cuda = torch.cuda.is_available()
     config = LearnConfig(**{**CONFIG["learn"], "steps": steps, "lr": 1e-12, "save_every": 1000})

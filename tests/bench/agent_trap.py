@@ -145,7 +145,7 @@ def run(mode: str, seed: int, backbone: Path, out: Path, overrides: dict[str, An
     from recast.agent.engines.hf.engine import HFEngine
     from recast.agent.learning.config import LearnConfig
     from recast.agent.learning.learn import learn
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     folder = out / f"{mode}-{seed}"
     config = LearnConfig(**{**LEARN, **overrides, "mode": mode, "seed": seed})

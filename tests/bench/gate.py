@@ -24,7 +24,7 @@ from recast.curate.gate.perturbation import perturb, retold
 from recast.curate.gate.report_card import Rate, report_card
 from recast.curate.gate.sandbox import RunStatus, run_many
 from recast.curate.parallel import default_workers
-from recast.pipelines.jobs.gate.report import show_card
+from recast.pipelines.wiring.report_cards import show_card
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recast.curate.files import append_line, cut_lines, read_lines, whole, write_json, write_text
+from recast.curate.files import append_line, cut_lines, read_lines, whole, write_json, write_lines, write_text
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_no_litter(tmp_path):
@@ -25,6 +25,30 @@ def test_what_is_read_while_a_file_is_written_is_the_old_one(tmp_path):
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new" and list(path.parent.iterdir()) == [path]
+
+
+def test_text_that_is_no_utf8_leaves_the_old_file(tmp_path):
+    path = tmp_path / "result.json"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new \ud800")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_lines_are_drawn_one_at_a_time_and_all_of_them_or_none_are_written(tmp_path):
+    path = tmp_path / "rows.jsonl"
+
+    def rows(most):
+        for n in range(5):
+            if n == most:
+                raise RuntimeError("no more")
+            yield {"n": n, "sign": "×"}
+
+    with pytest.raises(RuntimeError):
+        write_lines(path, rows(3))
+    assert list(tmp_path.iterdir()) == []
+    write_lines(path, rows(None))
+    assert read_lines(path) == list(rows(None)) and "×" in path.read_text(encoding="utf-8")
 
 
 def test_json_is_written_with_signs_as_they_are_and_a_last_newline(tmp_path):

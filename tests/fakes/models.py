@@ -209,3 +209,15 @@ def load(folder: Path, *, dtype: str = "float32") -> tuple[Any, Any]:
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
     return model.eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def make_adapter(model: Path, folder: Path, seed: int, *, trained: bool = True) -> Path:
+    """A LoRA with random B, or with the B = 0 of one that has not been trained."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    backbone, _ = load(model)
+    torch.manual_seed(seed)
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=not trained)
+    get_peft_model(backbone, config).save_pretrained(folder)
+    return folder

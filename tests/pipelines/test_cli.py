@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from typing import Any
 
 import pytest
-import typer
 
 from recast.pipelines import cli
 from recast.pipelines.run import runs
-from recast.pipelines.verbs import GROUPS, INJECTED, VERBS, Verb
-from tests.conftest import demonstrations
-
-
-def command_of(verb: Verb) -> Any:
-    """What the command line calls for a verb, which may be a word of a group."""
-    command = typer.main.get_command(cli.build(verb.name))
-    for word in verb.name.split():
-        command = command.commands[word]  # type: ignore[attr-defined]
-    return command
+from recast.pipelines.verbs import GROUPS, INJECTED, PANELS, VERBS
+from tests.conftest import command_of, demonstrations
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -37,22 +28,37 @@ def test_the_example_of_every_verb_is_accepted_by_its_parser(verb):
     own = verb.name.split()
     words = shlex.split(verb.example)
     assert words[: 1 + len(own)] == ["recast", *own]
-    command_of(verb).make_context(verb.name, words[1 + len(own) :])
+    command_of(verb.name).make_context(verb.name, words[1 + len(own) :])
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_every_option_of_every_verb_is_explained(verb):
-    assert [p.name for p in command_of(verb).params if not getattr(p, "help", None)] == []
+    assert [p.name for p in command_of(verb.name).params if not getattr(p, "help", None)] == []
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda v: v.name)
 def test_parameters_that_are_handed_in_are_no_options(verb):
-    names = {p.name for p in command_of(verb).params}
+    names = {p.name for p in command_of(verb.name).params}
     assert names & set(INJECTED) == set()
 
 
 def test_no_arguments_show_the_help(recast):
     assert "Usage: recast" in recast().out
+
+
+def test_the_help_lists_every_verb_once_under_its_part(recast):
+    parts: dict[str, list[str]] = {}
+    for line in recast("--help").out.splitlines():
+        if head := re.fullmatch(r"(\S.*):", line):
+            parts[head[1]] = []
+        elif entry := re.match(r"  (\S+) {2,}\S", line):
+            parts[list(parts)[-1]].append(entry[1])
+    assert parts.pop("Options") == ["--version"]
+    expected: dict[str, list[str]] = {panel: [] for panel in PANELS.values()}
+    for verb in VERBS.values():
+        word = verb.name.split()[0]
+        expected[verb.panel] += [word] if word not in expected[verb.panel] else []
+    assert parts == expected
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +23,52 @@ def model(tmp_path, tiny_model):
     return tmp_path / "model"
 
 
-def test_every_finding_ends_with_what_to_do(tmp_path, tiny_model):
-    for finding in doctor.examine(tmp_path / ".recast", str(tiny_model)):
-        assert finding.state in ("ok", "note", "problem")
-        assert finding.found
-        assert finding.fix
+def test_a_person_reads_what_was_found_and_what_to_do_about_it(recast, tiny_model, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PATH", "/nowhere")
+    lines = recast("doctor", "--model", tiny_model).out.splitlines()
+    assert f"ok      python                {platform.python_version()}; nothing to do" in lines
+    assert "ok      threads               OMP_NUM_THREADS=1; nothing to do" in lines
+    assert lines[-4:-2] == [
+        f"ok      disk                  {shutil.disk_usage('.').free / 1e9:.0f} GB free at {Path.cwd()}; nothing to do",
+        "note    store                 none at .recast yet; recast import FILE --as NAME makes it",
+    ]
+    assert lines[-2].startswith(f"ok      model                 {tiny_model}: tokenizer of ")
+    assert lines[-1] == "ok      template              has generation markers; nothing to do"
+    gpu = "none; small models train on the CPU; use a CUDA machine for large ones"
+    assert f"note    gpu                   {gpu}" in lines
+
+
+def test_only_what_is_well_needs_nothing_done(tmp_path, tiny_model):
+    found = doctor.examine(tmp_path / ".recast", str(tiny_model))
+    assert [f for f in found if (f.state == "ok") != f.fix.endswith("nothing to do")] == []
+    topics = [f.topic for f in found]
+    assert [topics[0], *topics[-7:]] == [
+        "python", "cpu", "threads", "gpu", "disk", "store", "model", "template",
+    ]  # fmt: skip
+
+
+def test_packages_are_judged_by_what_this_distribution_declares(monkeypatch):
+    declared = {"recast-sft": ["duckdb>=1.3,<2", "torch<2.13", "lacking>=1", "pytest; extra == 'test'"]}
+    have = {"duckdb": "1.4.0", "torch": "2.13.0+cpu"}
+
+    def version(name: str) -> str:
+        if name not in have:
+            raise PackageNotFoundError(name)
+        return have[name]
+
+    monkeypatch.setattr(doctor, "requires", declared.__getitem__)
+    monkeypatch.setattr(doctor, "version", version)
+    found = [(f.topic, f.state, f.found, f.fix) for f in doctor.packages()]
+    assert found[:3] == [
+        ("duckdb", "ok", "1.4.0", "nothing to do"),
+        ("torch", "problem", "2.13.0+cpu, outside <2.13", "pip install 'torch<2.13'"),
+        ("lacking", "problem", "missing", "pip install 'lacking>=1'"),
+    ]
+    assert [(topic, state) for topic, state, *_ in found[3:]] == [
+        ("vllm", "note"),
+        ("sentence-transformers", "note"),
+    ]
 
 
 def test_a_good_model_has_nothing_to_mend(model):
@@ -92,8 +136,11 @@ def test_a_cuda_machine_with_a_cpu_build_of_torch_is_a_problem(tmp_path, monkeyp
 def test_the_command_exits_6_where_something_is_missing(recast, tmp_path, tiny_model):
     said = recast("doctor", "--model", tmp_path / "none", "--json")
     assert said.code == 6
-    assert said.json["problems"] >= 1
-    assert any(f["topic"] == "model" and f["state"] == "problem" for f in said.json["findings"])
+    wrong = [f for f in said.json["findings"] if f["state"] == "problem"]
+    assert said.json["problems"] == len(wrong)
+    (model,) = (f for f in wrong if f["topic"] == "model")
+    assert model["found"].startswith(f"{tmp_path / 'none'}: ")
+    assert model["fix"] == "mend the folder as said, then ask again"
 
 
 def test_one_vllm_is_enough_and_what_breaks_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,7 @@ Nothing here knows models; it reads `train.evaluation.results.EvalResult`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,100 +40,19 @@ from recast.train.evaluation.bootstrap import (
     widening,
 )
 from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
+from recast.train.evaluation.verdicts import (
+    MIN_FORGETTING,
+    Change,
+    Comparison,
+    Pair,
+    SuiteChange,
+    TaskChange,
+    pair_verdict,
+    verdict,
+)
 
 Key = tuple[str, str]  # (suite, task)
 Table = Mapping[Key, Mapping[str, ItemResult]]
-MIN_FORGETTING = 0.5
-"""Points that the first of a pair must forget before a ratio to it means anything."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskChange:
-    """One task before and after. Counts are means over the runs of the arm."""
-
-    suite: str
-    task: str
-    num: int
-    base_accuracy: float  # points
-    accuracy: float  # points
-    right_to_wrong: float
-    wrong_to_right: float
-    format_failures: float  # items of the tuned model without any answer
-    p_value: float | None  # exact McNemar, two-sided; None for several runs
-    base_gold_loglik: float | None
-    gold_loglik: float | None
-
-    @property
-    def change(self) -> float:
-        """Points gained (negative: lost)."""
-        return self.accuracy - self.base_accuracy
-
-    @property
-    def gold_loglik_change(self) -> float | None:
-        """Nats per token by which the reference answers became likelier."""
-        if self.gold_loglik is None or self.base_gold_loglik is None:
-            return None
-        return self.gold_loglik - self.base_gold_loglik
-
-
-@dataclass(frozen=True, slots=True)
-class SuiteChange:
-    """The general tasks of one suite before and after. Counts are means over the runs of the arm."""
-
-    suite: str
-    num_tasks: int
-    forgetting: Interval  # mean over the suite's tasks, from the resamples of the overall figure
-    worst: TaskChange  # the task that lost most
-    right_to_wrong: float
-    wrong_to_right: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One tuned arm against the base."""
-
-    model: str
-    num_runs: int
-    target: tuple[TaskChange, ...]
-    general: tuple[TaskChange, ...]
-    downstream: float | None  # accuracy on the target, points
-    gain: Interval | None  # on the target tasks; None without any
-    general_accuracy: float | None
-    forgetting: Interval | None
-    """Mean over the general tasks, which weigh alike whatever their suite; None without any."""
-    suites: tuple[SuiteChange, ...]  # of the general tasks, each suite by itself
-    worst: TaskChange | None  # the general task that lost most
-    right_to_wrong: float  # over the general tasks
-    wrong_to_right: float
-    p_value: float | None  # exact McNemar over all general items
-    gold_loglik_change: float | None  # nats per token on the general tasks, tuned minus base
-    kl: float | None  # nats per token from the base, on own answers to the target's questions
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two tuned arms against each other: the second minus the first."""
-
-    first: str
-    second: str
-    downstream: Interval | None
-    forgetting: Interval | None
-    forgetting_ratio: Interval | None  # second / first; None where the first forgot less than MIN_FORGETTING
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    base: str
-    base_downstream: float | None
-    base_general: float | None
-    changes: tuple[Change, ...]
-    pairs: tuple[Pair, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +202,7 @@ def _change(base: _Arm, arm: _Arm, targets: Sequence[Key], generals: Sequence[Ke
         p_value=mcnemar(round(lost), round(won)) if general and len(arm.tables) == 1 else None,
         gold_loglik_change=float(np.mean(golds)) if golds else None,
         kl=float(np.mean(drifts)) if drifts else None,
-        verdict=_verdict(arm.name, gain, forgetting),
+        verdict=verdict(arm.name, gain, forgetting),
     )
 
 
@@ -304,10 +222,9 @@ def _pair(base: _Arm, first: _Arm, second: _Arm) -> Pair:
     downstream = _difference(second.downstream, first.downstream)
     # F(second) - F(first) = acc(first) - acc(second): the base cancels
     forgetting = _difference(first.general, second.general)
-    verdict = _pair_verdict(first.name, second.name, downstream, forgetting)
-    return Pair(
-        first.name, second.name, downstream, forgetting, _forgetting_ratio(base, first, second), verdict
-    )
+    ratio = _forgetting_ratio(base, first, second)
+    said = pair_verdict(first.name, second.name, downstream, forgetting)
+    return Pair(first.name, second.name, downstream, forgetting, ratio, said)
 
 
 def _forgetting_ratio(base: _Arm, first: _Arm, second: _Arm) -> Interval | None:
@@ -408,39 +325,3 @@ def _task_change(key: Key, before: Table, after: Sequence[Table]) -> TaskChange:
         base_gold_loglik=_gold([before[key]]),
         gold_loglik=_gold([run[key] for run in after]),
     )
-
-
-def _verdict(model: str, gain: Interval | None, forgetting: Interval | None) -> str:
-    parts = []
-    if gain:
-        word = "gains" if gain.low > 0 else "loses" if gain.high < 0 else "shows no clear change of"
-        bounds = f"{gain.low:+.1f} to {gain.high:+.1f}"
-        parts.append(f"{word} {abs(gain.value):.1f} points on the target ({bounds})")
-    if forgetting:
-        if forgetting.low > 0:
-            text = f"forgets {forgetting.value:.1f} points"
-        elif forgetting.high < 0:
-            text = f"gains {-forgetting.value:.1f} points"
-        else:
-            text = f"shows no clear forgetting ({forgetting.value:+.1f} points)"
-        parts.append(f"{text} on the general suites ({forgetting.low:+.1f} to {forgetting.high:+.1f})")
-    return f"{model} {' and '.join(parts)}." if parts else f"{model} was compared on nothing."
-
-
-def _pair_verdict(first: str, second: str, downstream: Interval | None, forgetting: Interval | None) -> str:
-    parts = []
-    if forgetting:
-        if forgetting.high < 0:
-            parts.append(f"forgets {-forgetting.value:.1f} points less than {first}")
-        elif forgetting.low > 0:
-            parts.append(f"forgets {forgetting.value:.1f} points more than {first}")
-        else:
-            parts.append(f"does not clearly differ from {first} in forgetting ({forgetting})")
-    if downstream:
-        if downstream.low > 0:
-            parts.append(f"is {downstream.value:.1f} points better on the target")
-        elif downstream.high < 0:
-            parts.append(f"is {-downstream.value:.1f} points worse on the target")
-        else:
-            parts.append(f"does not clearly differ on the target ({downstream})")
-    return f"{second} {' and '.join(parts)}." if parts else f"{second} and {first} were compared on nothing."

@@ -17,7 +17,7 @@ import yaml
 
 from recast.curate.errors import DataError, MissingDependencyError
 from recast.train.evaluation.results import ItemResult, Outcome
-from recast.train.model import default_device
+from recast.train.model.loading import default_device
 
 SUFFIXES = (".yaml", ".yml")
 WRITTEN = "generate_until"  # the harness's name for tasks to which the model writes an answer
@@ -41,9 +41,10 @@ def measure(
 ) -> list[ItemResult]:
     """Ask `model` (a folder or hub id, with a LoRA `adapter` on it) the questions of task files.
 
-    `dtype` and `device` are those of `train.model.load`. Prompts over `max_length` tokens (default: what the model
-    takes) lose their beginning, as is the harness's way. `max_tokens` bounds written answers, whatever the tasks say.
-    Raises MissingDependencyError without lm-eval, and DataError for a file that is no task or has no metric of 0 or 1.
+    `dtype` and `device` are those of `train.model.loading.load`. Prompts over `max_length` tokens (default: what the
+    model takes) lose their beginning, as is the harness's way. `max_tokens` bounds written answers, whatever the tasks
+    say. Raises MissingDependencyError without lm-eval, and DataError for a file that is no task or has no metric of 0
+    or 1.
     """
     try:
         harness = importlib.import_module("lm_eval")

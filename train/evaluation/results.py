@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import DataError
+from recast.curate.files import whole
 
 
 class Outcome(StrEnum):
@@ -99,16 +99,11 @@ class EvalResult:
 
     def save(self, path: str | Path) -> None:
         """Write the items as JSONL after a header line, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = path.with_name(path.name + ".tmp")
-        with tmp.open("w", encoding="utf-8") as file:
+        with whole(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
             file.write(json.dumps({"model": self.model, "num": len(self.items)}) + "\n")
             for item in self.items:
+                # ASCII, not `files.write_lines`: what a model says may hold half a character, which UTF-8 refuses
                 file.write(json.dumps(asdict(item)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        tmp.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> EvalResult:

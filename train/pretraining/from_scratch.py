@@ -26,6 +26,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recast.curate.errors import UsageError
+from recast.curate.files import write_json
 from recast.curate.fingerprint import fingerprint
 from recast.train.pretraining.corpus import Chat, Corpus, Piece
 
@@ -61,15 +62,15 @@ class ScratchConfig(BaseModel):
 
     size: Literal["2m", "10m", "30m", "100m"] = "10m"
     """Preset of width and depth, named by its parameters without embeddings, roughly."""
-    hidden_size: int | None = Field(None, ge=64)
+    hidden_size: int | None = Field(default=None, ge=64)
     """Width, a multiple of 64 (the size of a head). None: the preset's."""
-    num_hidden_layers: int | None = Field(None, ge=1)
+    num_hidden_layers: int | None = Field(default=None, ge=1)
     """Depth. None: the preset's."""
-    vocabulary: int = Field(8192, ge=512)
+    vocabulary: int = Field(default=8192, ge=512)
     """Tokens of the tokenizer that is trained; without effect where one is given."""
-    max_position: int = Field(2048, ge=64)
+    max_position: int = Field(default=2048, ge=64)
     """Longest sequence that the model is meant for."""
-    prompt_weight: float = Field(0.1, ge=0, le=1)
+    prompt_weight: float = Field(default=0.1, ge=0, le=1)
     """What a prompt's token counts in the loss against 1 of a completion's or a text's."""
 
     @model_validator(mode="after")
@@ -158,7 +159,7 @@ def pretrain_from_scratch(
     import torch
     import transformers
 
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
     from recast.train.pretraining.pretrain import heldout_loss, pretrain, processes
 
     longest = max(training.rows)
@@ -179,8 +180,7 @@ def pretrain_from_scratch(
         if finished := _finished(out, work, run):
             return finished
         if together.is_main_process:
-            work.mkdir(parents=True, exist_ok=True)
-            (work / JOB).write_text(json.dumps({"fingerprint": run}) + "\n")
+            write_json(work / JOB, {"fingerprint": run})
             tokenizer = (
                 load_tokenizer(tokenizer_path)
                 if tokenizer_path
@@ -228,9 +228,7 @@ def pretrain_from_scratch(
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {model.device.type}",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
-    temporary = out / f"{MANIFEST}.tmp"
-    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(out / MANIFEST)
+    write_json(out / MANIFEST, manifest)
     shutil.rmtree(work, ignore_errors=True)
     together.wait_for_everyone()
     return manifest

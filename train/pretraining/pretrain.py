@@ -9,8 +9,6 @@ them may do, such as writing files, is the first one's.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -20,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
+
+from recast.curate.files import append_line, whole
+from recast.train.model.checkpoints import forget_after
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -261,23 +262,13 @@ def pretrain(
             "lr_factor": factor,
         }
         if rank == 0:
-            with (out / METRICS).open("a") as file:
-                file.write(json.dumps(figures) + "\n")
+            append_line(out / METRICS, figures)
             if progress:
                 progress(step + 1, config.steps, figures)
             if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                 save_checkpoint(checkpoint, model, steppers, step + 1, seen, spent)
     together.wait_for_everyone()
     return figures
-
-
-def forget_after(metrics: Path, step: int) -> None:
-    """Drop the points of steps that a resumed run makes again, and a line that a kill cut."""
-    if not metrics.exists():
-        return
-    lines = metrics.read_text().split("\n")[:-1]
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    metrics.write_text("".join(line + "\n" for line in kept))
 
 
 def save_checkpoint(
@@ -296,9 +287,5 @@ def save_checkpoint(
         "tokens": tokens,
         "seconds": seconds,
     }
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with whole(path) as temporary:
+        torch.save(state, temporary)

@@ -22,44 +22,44 @@ class SftConfig(BaseModel):
 
     objective: str = "nll"
     """What a token costs: nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft (train/sft/objectives.py)."""
-    lr: float = Field(3e-4, gt=0)
+    lr: float = Field(default=3e-4, gt=0)
     """Peak learning rate. 3e-4 suits models of a few million parameters; 1e-5 to 5e-5 those of billions."""
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(default=3, ge=1)
     """Times that every row is seen."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(default=16, ge=1)
     """Rows a step."""
-    micro_batch_size: int | None = Field(None, ge=1)
+    micro_batch_size: int | None = Field(default=None, ge=1)
     """Rows a forward pass, a divisor of `batch_size`; gradients accumulate. None: the batch at once."""
-    lora_rank: int | None = Field(None, ge=1)
+    lora_rank: int | None = Field(default=None, ge=1)
     """Rank of a LoRA on all linear layers, merged into the saved weights. None: all weights are trained."""
-    lora_alpha: float | None = Field(None, gt=0)
+    lora_alpha: float | None = Field(default=None, gt=0)
     """LoRA scale is alpha / rank. None: alpha = rank, a scale of 1."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout of the LoRA, or of the architecture's own places (attention, in a Llama) where all weights train."""
-    max_length: int = Field(2048, ge=8)
+    max_length: int = Field(default=2048, ge=8)
     """Longest row in tokens, prompt included. Longer rows are left out and counted, never cut."""
-    warmup: float = Field(0.05, ge=0, lt=1)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Learning rate after the warm-up."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay of AdamW; biases and norms are spared."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are clipped to this norm."""
-    heldout: float = Field(0.0, ge=0, lt=1)
+    heldout: float = Field(default=0.0, ge=0, lt=1)
     """Share of the first version's rows that is not trained but measured: mean NLL over the run."""
-    evaluations: int = Field(8, ge=1)
+    evaluations: int = Field(default=8, ge=1)
     """Times over the run that the held-out NLL is measured."""
-    patience: int | None = Field(None, ge=1)
+    patience: int | None = Field(default=None, ge=1)
     """Measurements without a new lowest held-out NLL after which training stops; the weights of the lowest are
     kept. None: all steps are made and the last weights kept."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the forward and backward pass. auto: bf16 where it is native. Weights stay float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, slower."""
-    checkpoints: int = Field(4, ge=0)
+    checkpoints: int = Field(default=4, ge=0)
     """Points over the run from which it can be resumed. 0: a killed run begins anew."""
-    telemetry_tokens: int = Field(20_000, ge=0)
+    telemetry_tokens: int = Field(default=20_000, ge=0)
     """Trained tokens measured before and after, for the figures of the gate. 0: none."""
     seed: int = 0
     """Seeds the order of the rows, what a mixture draws, dropout and the LoRA initialisation."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from recast.curate.chat import encode
 from recast.curate.errors import DataError
+from recast.curate.fingerprint import prompt_hash
 
 IGNORED = -100  # the label that torch's cross-entropy skips
 # Examples are sorted by length inside runs of this many batches: few enough that a batch is still a random
@@ -30,6 +31,7 @@ class Example:
 
     ids: list[int]
     num_prompt: int
+    row_id: str = ""  # targets of a row share it; it decides what is held out
 
     @property
     def num_trained(self) -> int:
@@ -44,16 +46,19 @@ def tokenize(rows: Any, tokenizer: Any, max_length: int) -> tuple[list[Example],
     """Return `(examples, number of rows longer than max_length)`.
 
     `rows` is a datasets.Dataset, a pyarrow table or reader, or an iterable of mappings, with `messages` and
-    `completion`. A row that is too long is left out: cut at its end it would teach the model not to stop.
-    Raises DataError where nothing is left to train on.
+    `completion`; a row without a `row_id` is known by its prompt. A row that is too long is left out: cut at its end
+    it would teach the model not to stop. Raises DataError where nothing is left to train on.
     """
     examples: list[Example] = []
     num_rows = 0
     for row in mappings(rows):
         num_rows += 1
-        prompt, completion = encode(tokenizer, messages_of(row), row["completion"])
+        messages = messages_of(row)
+        prompt, completion = encode(tokenizer, messages, row["completion"])
         if len(prompt) + len(completion) <= max_length:
-            examples.append(Example([*prompt, *completion], len(prompt)))
+            row_id = row.get("row_id")
+            known_by = prompt_hash(messages) if row_id is None else str(row_id)
+            examples.append(Example([*prompt, *completion], len(prompt), known_by))
     if not num_rows:
         raise DataError("there are no rows to train on: the version is empty.")
     if not examples:

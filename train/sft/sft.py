@@ -17,7 +17,6 @@ the outcome.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -28,20 +27,19 @@ from typing import Any
 import numpy as np
 
 from recast.curate.chat import eos_ids, template_id
-from recast.curate.errors import DataError, UsageError
-from recast.curate.fingerprint import fingerprint
-from recast.train.model import default_device, has_fast_bf16, identify, load
-from recast.train.sft.config import NOT_IDENTITY, SftConfig
+from recast.curate.curation.split import parted
+from recast.curate.files import read_lines, write_json
+from recast.train.model.loading import default_device, has_fast_bf16, load
+from recast.train.sft.config import SftConfig
 from recast.train.sft.examples import Example, order, tokenize
+from recast.train.sft.identity import JOB, MANIFEST, run_in
 from recast.train.sft.mixture import stream
 from recast.train.sft.objective_names import Objective
-from recast.train.sft.trainer import Progress, read_curve, sft_trainer, train
+from recast.train.sft.trainer import Progress, sft_trainer, train
 
-MANIFEST = "manifest.json"
 CURVE, HELDOUT = "loss.jsonl", "heldout.jsonl"
 TOKENS, TELEMETRY = "tokens.parquet", "telemetry.json"
 BASE_TOKENS = "tokens-base.parquet"  # until the tuned model's stand beside them
-JOB = "job.json"  # whose folder an unfinished run is, and what was measured before training
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class SftResult:
     """What a finished run says about itself; the same as its manifest."""
 
     out: str
-    fingerprint: str  # of data, model and config: the same fingerprint is the same run
+    fingerprint: str  # of data, model, config and held-out rows: the same fingerprint is the same run
     data: str | None  # version ref of the rows; of a mixture, all of them with their weights
     data_fingerprint: str  # of the token ids and what of them is trained
     model: str
@@ -84,8 +82,8 @@ def sft(
 
     `mixed` are further sources with their weights (see `train.sft.mixture`). A finished `out` of the same data,
     model and config is returned as it is; an unfinished one goes on from its last checkpoint; one of another
-    run raises UsageError. `progress` gets `{"step", "steps", "loss", "seconds"}` as training goes. Raises
-    DataError where no row can be trained, ModelError where the model cannot be loaded.
+    run raises UsageError (`train.sft.identity`). `progress` gets `{"step", "steps", "loss", "seconds"}` as training
+    goes. Raises DataError where no row can be trained, ModelError where the model cannot be loaded.
     """
     started = time.monotonic()
     out = Path(out)
@@ -95,21 +93,16 @@ def sft(
     sources, num_too_long = _tokenized([rows, *(more for more, _ in mixed)], tokenizer, config.max_length)
     weights = [None, *(weight for _, weight in mixed)]
     bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
-    identity = {
-        "data_fingerprint": _data_fingerprint(sources, weights),
-        "model_fingerprint": identify(model_path),
-        "template_id": template_id(tokenizer),
-        "precision": "bf16" if bf16 else "fp32",
-    }
-    settings = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
-    run = fingerprint({**identity, "config": settings})[:16]
-    if finished := _finished(out, run):
+    precision = "bf16" if bf16 else "fp32"
+    template = template_id(tokenizer)
+    run = run_in(out, sources, weights, model_path, config, template_id=template, precision=precision)
+    if finished := _finished(out):
         return finished
 
     from recast.train.sft.scoring import prepare
 
     num_rows, num_tokens = sum(map(len, sources)), sum(e.num_trained for s in sources for e in s)
-    sources[0], heldout = _hold_out(sources[0], config)
+    sources[0], heldout = parted(sources[0], run.held)
     examples = [e for source in sources for e in source]
     model = prepare(model, [*examples, *heldout], bf16=bf16)
     measuring = {
@@ -117,7 +110,7 @@ def sft(
         "batch_size": config.micro_batch_size or config.batch_size,
         "bf16": bf16,
     }
-    start_loss = _before(model, examples, config, out, run, measuring)
+    start_loss = _before(model, examples, config, out, run.fingerprint, measuring)
     drawn = stream([len(s) for s in sources], weights, epochs=config.epochs, seed=config.seed)
     lengths = [len(e.ids) for e in examples]
     positions = order(lengths, drawn.tolist(), batch_size=config.batch_size, seed=config.seed)
@@ -138,17 +131,20 @@ def sft(
 
     tuned = _save(trainer.model, tokenizer, dtype, config, out)
     _after(tuned.float(), examples, config, out, measuring)
-    curve, on_heldout = read_curve(out / CURVE), read_curve(out / HELDOUT)
+    curve, on_heldout = read_lines(out / CURVE), read_lines(out / HELDOUT)
     ended = curve[-1]["epoch"]
     best_step = state["best_global_step"] if config.patience is not None else None
     kept = next((p["loss"] for p in on_heldout if p["step"] == best_step), None)
     result = SftResult(
         out=str(out),
-        fingerprint=run,
+        fingerprint=run.fingerprint,
         data=data_ref,
+        data_fingerprint=run.data_fingerprint,
         model=str(model_path),
+        model_fingerprint=run.model_fingerprint,
+        template_id=run.template_id,
+        precision=run.precision,
         config=config.model_dump(mode="json"),
-        **identity,
         num_rows=num_rows,
         num_too_long=num_too_long,
         num_tokens=num_tokens,
@@ -161,7 +157,7 @@ def sft(
         dtype=str(dtype).removeprefix("torch."),
         seconds=round(time.monotonic() - started, 2),
     )
-    _write_json(out / MANIFEST, asdict(result))
+    write_json(out / MANIFEST, asdict(result))
     _tidy(out)
     return result
 
@@ -169,25 +165,6 @@ def sft(
 def _tokenized(sources: Sequence[Any], tokenizer: Any, max_length: int) -> tuple[list[list[Example]], int]:
     pairs = [tokenize(rows, tokenizer, max_length) for rows in sources]
     return [examples for examples, _ in pairs], sum(num for _, num in pairs)
-
-
-def _data_fingerprint(sources: Sequence[Sequence[Example]], weights: Sequence[float | None]) -> str:
-    found = [fingerprint([[e.num_prompt, *e.ids] for e in examples]) for examples in sources]
-    return (found[0] if len(found) == 1 else fingerprint([found, list(weights)]))[:16]
-
-
-def _hold_out(examples: list[Example], config: SftConfig) -> tuple[list[Example], list[Example]]:
-    """(trained, held out), both in their order. Raises DataError where there are too few rows for both."""
-    if not config.heldout:
-        return examples, []
-    if len(examples) < 2:
-        raise DataError(
-            f"{len(examples)} row cannot be split into trained and held-out ones; set sft.heldout=0."
-        )
-    num = min(len(examples) - 1, max(1, round(config.heldout * len(examples))))
-    chosen = set(np.random.default_rng([config.seed, 1]).permutation(len(examples))[:num].tolist())
-    trained = [e for i, e in enumerate(examples) if i not in chosen]
-    return trained, [examples[i] for i in sorted(chosen)]
 
 
 def _before(
@@ -202,14 +179,14 @@ def _before(
         if known is not None:
             return known
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / JOB, {"fingerprint": run, "start_loss": None})
+    write_json(out / JOB, {"fingerprint": run, "start_loss": None})
     if config.telemetry_tokens:
         indices = sample(examples, config.telemetry_tokens, config.seed)
         chosen = [examples[i] for i in indices]
         base = measure(model, chosen, Objective.parse(config.objective), **measuring)
         write_tokens(out / BASE_TOKENS, examples, indices, base=base)
     start_loss = mean_nll(model, examples, **measuring)
-    _write_json(out / JOB, {"fingerprint": run, "start_loss": start_loss})
+    write_json(out / JOB, {"fingerprint": run, "start_loss": start_loss})
     return start_loss
 
 
@@ -225,24 +202,15 @@ def _after(
     indices, base = read_measured(out / BASE_TOKENS, "base")
     tuned = measure(model, [examples[i] for i in indices], objective, **measuring)
     write_tokens(out / TOKENS, examples, indices, base=base, tuned=tuned)
-    _write_json(out / TELEMETRY, summary(objective, base, tuned))
+    write_json(out / TELEMETRY, summary(objective, base, tuned))
 
 
-def _finished(out: Path, run: str) -> SftResult | None:
-    """The result in `out` if it is this run's. Raises UsageError where `out` belongs to another run."""
-    for name, state in ((MANIFEST, "finished"), (JOB, "unfinished")):
-        if not (out / name).exists():
-            continue
-        found = json.loads((out / name).read_text())
-        if found["fingerprint"] != run:
-            raise UsageError(
-                f"{out} holds the {state} run {found['fingerprint']} of other data, model or config; this one "
-                f"is {run}. Choose another output folder, or remove that one."
-            )
-        if name == MANIFEST:
-            _tidy(out)  # a kill may have come before this
-            return SftResult(**found)
-    return None
+def _finished(out: Path) -> SftResult | None:
+    """The result in `out`, where the run has come to its end."""
+    if not (out / MANIFEST).exists():
+        return None
+    _tidy(out)  # a kill may have come before this
+    return SftResult(**json.loads((out / MANIFEST).read_text(encoding="utf-8")))
 
 
 def _tidy(out: Path) -> None:
@@ -261,12 +229,3 @@ def _save(model: Any, tokenizer: Any, dtype: Any, config: SftConfig, out: Path) 
     model.to(dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
     return model
-
-
-def _write_json(path: Path, value: Any) -> None:
-    tmp = path.with_name(path.name + ".tmp")
-    with tmp.open("w") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    tmp.replace(path)

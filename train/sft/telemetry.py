@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from recast.curate.files import whole
 from recast.train.sft.examples import Example
 from recast.train.sft.objective_names import CONCENTRATION, Objective
 from recast.train.sft.objectives import TokenStatistics, apply, exponent
@@ -117,9 +118,8 @@ def write_tokens(
     }
     for model, values in measured.items():
         columns |= {f"{model}_{name}": values[name] for name in MEASURED}
-    temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(pa.table(columns), temporary, compression="zstd")
-    temporary.replace(path)
+    with whole(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
 
 
 def read_measured(path: Path, model: str) -> tuple[list[int], dict[str, np.ndarray]]:

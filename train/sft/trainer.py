@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import ModelError
+from recast.curate.files import append_line
+from recast.train.model.checkpoints import STATE, forget_after, last_checkpoint
+from recast.train.model.lora import lora_config
 from recast.train.sft.examples import Example
 from recast.train.sft.objective_names import CONCENTRATION, Objective
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[Mapping[str, Any]], None]
 
-STATE = "trainer_state.json"
 HELDOUT_METRIC = "eval_loss"
 
 
@@ -147,7 +148,7 @@ def sft_trainer(
         train_dataset=data.select(order),
         eval_dataset=data.select([0]) if heldout else None,  # stands for `heldout`, which `evaluate` reads
         processing_class=tokenizer,
-        peft_config=_lora(config),
+        peft_config=_lora(model, config),
         callbacks=callbacks,
     )
     if router_coef is not None:
@@ -163,10 +164,10 @@ def train(trainer: Any, patience: int | None) -> dict[str, Any]:
     """
     folder = Path(trainer.args.output_dir)
     checkpoint = last_checkpoint(folder)
-    state = json.loads((Path(checkpoint) / STATE).read_text()) if checkpoint else None
+    state = json.loads((checkpoint / STATE).read_text()) if checkpoint else None
     # killed after the decision to stop: another step would be one that an uninterrupted run never made
     if state is None or not _is_over(state["log_history"], patience):
-        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         state = {
             name: getattr(trainer.state, name)
             for name in ("global_step", "best_global_step", "best_metric", "best_model_checkpoint")
@@ -174,24 +175,6 @@ def train(trainer: Any, patience: int | None) -> dict[str, Any]:
     if patience is not None:
         _restore(trainer.model, folder / f"checkpoint-{state['best_global_step']}")
     return state
-
-
-def last_checkpoint(folder: Path) -> str | None:
-    """The newest complete checkpoint; torn ones are removed.
-
-    The trainer writes trainer_state.json last, so a folder where it is absent or cut was killed half-way.
-    """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    complete = [p for p in found if _is_json(p / STATE)]
-    for torn in set(found) - set(complete):
-        shutil.rmtree(torn)
-    return str(complete[-1]) if complete else None
-
-
-def read_curve(path: Path) -> list[dict[str, Any]]:
-    """The points of a curve, oldest first; `loss.jsonl` has step, epoch, loss, lr, grad_norm and the gate's means."""
-    lines = path.read_text().split("\n") if path.exists() else [""]
-    return [json.loads(line) for line in lines[:-1]]  # a last line without its newline was cut by a kill
 
 
 def _is_over(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
@@ -253,18 +236,10 @@ def _drop_out(model: Any, share: float) -> None:
         )
 
 
-def _lora(config: SftConfig) -> Any:
+def _lora(model: Any, config: SftConfig) -> Any:
     if config.lora_rank is None:
         return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=config.lora_rank,
-        lora_alpha=config.lora_alpha or config.lora_rank,  # pyright: ignore[reportArgumentType]  # a float is taken
-        lora_dropout=config.dropout,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
+    return lora_config(model, config.lora_rank, config.lora_alpha or config.lora_rank, config.dropout)
 
 
 def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, progress: Progress | None) -> Any:
@@ -276,21 +251,19 @@ def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, prog
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             # a resumed run repeats the steps after its checkpoint: their points are dropped first
             for file in (path, heldout):
-                kept = [p for p in read_curve(file) if p["step"] <= state.global_step]
-                if kept or file.exists():
-                    file.write_text("".join(json.dumps(p) + "\n" for p in kept))
+                forget_after(file, state.global_step)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             step = state.global_step
             place = {"step": step, "epoch": round(step / steps * config.epochs, 4)}
             if HELDOUT_METRIC in logs:
-                _append(heldout, {**place, "loss": logs[HELDOUT_METRIC]})
+                append_line(heldout, {**place, "loss": logs[HELDOUT_METRIC]})
             if "loss" not in logs:
                 return
             from recast.train.sft.telemetry import MEANS
 
             measured = {name: logs[name] for name in ("loss", "grad_norm", *MEANS) if name in logs}
-            _append(path, {**place, **measured, "lr": logs.get("learning_rate")})
+            append_line(path, {**place, **measured, "lr": logs.get("learning_rate")})
             if progress:
                 shown = {name: measured[name] for name in ("loss", "nll", "gate") if name in measured}
                 if config.objective == "nll":
@@ -298,16 +271,3 @@ def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, prog
                 progress({"step": step, "steps": steps, **shown, "seconds": time.monotonic() - started})
 
     return CurveWriter()
-
-
-def _append(path: Path, point: Mapping[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(point) + "\n")
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return True

@@ -11,7 +11,7 @@ Legend: G prompts, K rows a prompt, N = G*K rows, P prompt tokens (padded).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -84,7 +84,7 @@ class SlabLayer(DynamicLayer):
         """Hold the rows of `beam_idx` only, in that order and as often as it names them, and the spare room."""
         used = self.num_stored
         if self._key_slab is None or self._value_slab is None:
-            super().reorder_cache(beam_idx)  # type: ignore[arg-type]
+            super().reorder_cache(cast(torch.LongTensor, beam_idx))
             return
         self._key_slab = self._key_slab.index_select(0, beam_idx)
         self._value_slab = self._value_slab.index_select(0, beam_idx)
@@ -112,13 +112,17 @@ class PrefixLayer(SlabLayer):
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append the states of new tokens; return keys and values of the rows' own tokens so far."""
+        keys: Any  # a tensor that carries an attribute of ours
         keys, values = super().update(key_states, value_states)
         if self.prefix is not None:
-            keys.shared_prefix = self.prefix  # type: ignore[attr-defined]
+            keys.shared_prefix = self.prefix
         return keys, values
 
     def get_seq_length(self) -> int:
         return (0 if self.prefix is None else self.prefix.num_tokens) + self.num_stored
+
+
+L = TypeVar("L", bound=SlabLayer)
 
 
 def _grown(old: torch.Tensor, new: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
@@ -143,8 +147,16 @@ def make_cache(config: Any, *, shared: bool = False) -> Cache:
 def cache_rows(cache: Cache, indices: torch.Tensor, room: int, config: Any) -> Cache:
     """A cache of copies of the rows of `indices`, for a model that attends to all: `cache` stays as it is."""
     copied = DynamicCache(config=config)
-    copied.layers = [layer.rows(indices, room) for layer in cache.layers]  # type: ignore[attr-defined]
+    layers: list[Any] = [layer.rows(indices, room) for layer in _layers(cache, SlabLayer)]
+    copied.layers = layers
     return copied
+
+
+def _layers(cache: Cache, kind: type[L]) -> list[L]:
+    """The layers of a cache that `make_cache` made, all of them of one kind."""
+    found = [layer for layer in cache.layers if isinstance(layer, kind)]
+    assert len(found) == len(cache.layers)
+    return found
 
 
 _FINDS_PREFIX: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
@@ -197,8 +209,8 @@ class SharedPast:
 
     def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int) -> None:
         self._cache, self._mask, self._k = cache, mask_GP, k
-        for layer in cache.layers:
-            layer.share(None if bool(mask_GP.all()) else mask_GP)  # type: ignore[attr-defined]
+        for layer in _layers(cache, PrefixLayer):
+            layer.share(None if bool(mask_GP.all()) else mask_GP)
 
     def step_mask(self, num_own: int) -> None:
         """No mask: the rows' own tokens hold no padding, and the prefix brings its own."""
@@ -218,9 +230,10 @@ class SharedPast:
         order = (~by_prompt[prompts]).int().argsort(dim=1, stable=True)[:, :k]
         rows = (prompts[:, None] * self._k + order).flatten()
         kept = self._mask[prompts]
-        for prefix in {id(p): p for p in (layer.prefix for layer in self._cache.layers)}.values():  # type: ignore[attr-defined]
+        prefixes = (layer.prefix for layer in _layers(self._cache, PrefixLayer))
+        for prefix in {id(p): p for p in prefixes if p is not None}.values():
             prefix.select(prompts, kept)
-        self._cache.reorder_cache(rows)  # type: ignore[arg-type]
+        self._cache.reorder_cache(cast(torch.LongTensor, rows))
         self._mask, self._k = kept, k
         return rows
 
@@ -231,8 +244,8 @@ class ExpandedPast:
     def __init__(self, cache: Cache, mask_GP: torch.Tensor, k: int, steps: int, config: Any) -> None:
         if k > 1:
             # of the ways in which transformers picks rows of a cache, the one that every kind of layer has
-            rows: Any = torch.arange(len(mask_GP), device=mask_GP.device).repeat_interleave(k)
-            cache.reorder_cache(rows)
+            rows = torch.arange(len(mask_GP), device=mask_GP.device).repeat_interleave(k)
+            cache.reorder_cache(cast(torch.LongTensor, rows))
         self._cache, self._width = cache, mask_GP.shape[1]
         mask = mask_GP.repeat_interleave(k, dim=0)
         # One mask for all steps, of which each step shows one column more. A ready 4D mask spares transformers
@@ -250,6 +263,6 @@ class ExpandedPast:
         if int(alive.sum()) > SHRINK_AT * len(alive):
             return None
         rows = alive.nonzero()[:, 0]
-        self._cache.reorder_cache(rows)  # type: ignore[arg-type]
+        self._cache.reorder_cache(cast(torch.LongTensor, rows))
         self._mask = self._mask[rows]
         return rows

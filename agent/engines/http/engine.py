@@ -23,7 +23,8 @@ from typing import Any
 from recast.agent.engines import tokens
 from recast.agent.engines.http.client import Client, Refusal, ServerError
 from recast.agent.engines.http.request_cache import RequestCache
-from recast.agent.engines.protocol import STOP, Sample, Sampling, Score, check_seeds, refused
+from recast.agent.engines.protocol import STOP, Sample, Sampling, Score
+from recast.agent.engines.requests import Request, TokenEngine, grouped, score_as_prompts
 from recast.curate import chat
 from recast.curate.errors import ModelError, UsageError
 from recast.curate.fingerprint import fingerprint
@@ -34,7 +35,7 @@ PLAIN_SAMPLING = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence
 """vLLM takes what a request leaves open from the model's generation_config: Qwen's, for one, set top_k 20."""
 
 
-class HTTPEngine:
+class HTTPEngine(TokenEngine):
     """An `Engine` (`agent.engines.protocol`) over a server. `served_agent` is what it calls the adapter."""
 
     name = "http"
@@ -56,7 +57,7 @@ class HTTPEngine:
             raise UsageError(
                 "an adapter's answers are kept by its identity: pass agent_id beside served_agent, or no cache."
             )
-        self.client, self.tokenizer, self.max_length = client, tokenizer, max_length
+        self.client, self.tokenizer, self._longest = client, tokenizer, max_length
         self.served_model, self.served_agent, self.agent_id = served_model, served_agent, agent_id
         self.eos_ids, self.is_vllm = list(eos_ids), is_vllm
         self._use_cache = True
@@ -125,6 +126,10 @@ class HTTPEngine:
         return found
 
     @property
+    def max_length(self) -> int | None:
+        return self._longest
+
+    @property
     def has_adapter(self) -> bool:
         return self.served_agent is not None
 
@@ -133,52 +138,22 @@ class HTTPEngine:
         """Identity of the served name and of the template (16 hex digits); a server shows nothing of its weights."""
         return fingerprint([self.name, self.served_model, chat.template_id(self.tokenizer)])[:16]
 
-    def sample(
-        self,
-        prompts: Sequence[Messages],
-        k: int,
-        sampling: Sampling,
-        *,
-        seeds: Sequence[Sequence[int]],
-        adapter: bool,
-    ) -> list[list[Sample]]:
-        """Draw `k` completions a prompt (`agent.engines.protocol.Engine`)."""
-        ids = tokens.prompt_ids(self.tokenizer, prompts)
-        return self.sample_ids(ids, k, sampling, seeds=seeds, adapter=adapter)
-
-    def sample_ids(
-        self,
-        prompts: Sequence[Sequence[int]],
-        k: int,
-        sampling: Sampling,
-        *,
-        seeds: Sequence[Sequence[int]],
-        adapter: bool,
-    ) -> list[list[Sample]]:
-        """`sample` for prompts that are token ids already."""
-        check_seeds(seeds, len(prompts), k)
-        longest = self.max_length or math.inf
-        ids = [list(prompt) for prompt in prompts]
-        fitting = [i for i, prompt in enumerate(ids) if len(prompt) < longest]
+    def draw(self, requests: list[Request], sampling: Sampling, adapter: bool) -> list[list[Sample]]:
         payloads = []
-        for i in fitting:
+        for request in requests:
             asked = {
                 "model": self._model(adapter),
-                "prompt": ids[i],
-                "max_tokens": int(min(sampling.max_tokens, longest - len(ids[i]))),
+                "prompt": request.prompt,
+                "max_tokens": self.room(request, sampling),
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
                 "logprobs": 0 if self.is_vllm else 1,
             }
             if self.is_vllm:
                 asked |= PLAIN_SAMPLING | {"stop_token_ids": self.eos_ids, "return_token_ids": True}
-            payloads += [{**asked, "seed": seed} for seed in seeds[i]]
+            payloads += [{**asked, "seed": seed} for seed in request.seeds]
         answers = self._answers(payloads, adapter)
-        samples = self._samples([_choice(answer) for answer in answers])
-        out = [refused(k) for _ in prompts]
-        for g, i in enumerate(fitting):
-            out[i] = samples[g * k : (g + 1) * k]
-        return out
+        return grouped(self._samples([_choice(answer) for answer in answers]), requests)
 
     def logprobs(
         self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
@@ -187,24 +162,24 @@ class HTTPEngine:
 
         Raises ModelError where the server does not tell log-probabilities of prompt tokens.
         """
-        heads = tokens.prompt_ids(self.tokenizer, prompts)
-        targets = tokens.completion_ids(self.tokenizer, completions)
-        scores = [Score(math.nan, len(target), math.nan, math.nan) for target in targets]
-        longest = self.max_length or math.inf
-        # a server draws at least one token, for which there must be room
-        rows = [i for i, head in enumerate(heads) if len(head) + len(targets[i]) < longest]
-        asked: dict[str, Any] = {"model": self._model(adapter), "max_tokens": 1, "temperature": 0.0}
-        asked |= {"prompt_logprobs": 0} if self.is_vllm else {"echo": True, "logprobs": 1}
-        try:
-            answers = self._answers([{**asked, "prompt": heads[i] + targets[i]} for i in rows], adapter)
-        except Refusal as error:
-            if self.is_vllm or error.status not in (400, 422):
-                raise
-            raise self._cannot_score(str(error)) from error
-        for i, answer in zip(rows, answers, strict=True):
-            found = self._prompt_logprobs(_choice(answer), heads[i] + targets[i])[len(heads[i]) :]
-            scores[i] = Score(-math.fsum(found) / len(found), len(found), math.nan, math.nan)
-        return scores
+
+        def measure(pairs: list[tuple[list[int], list[int]]]) -> list[list[float]]:
+            asked: dict[str, Any] = {"model": self._model(adapter), "max_tokens": 1, "temperature": 0.0}
+            asked |= {"prompt_logprobs": 0} if self.is_vllm else {"echo": True, "logprobs": 1}
+            try:
+                answers = self._answers(
+                    [{**asked, "prompt": head + target} for head, target in pairs], adapter
+                )
+            except Refusal as error:
+                if self.is_vllm or error.status not in (400, 422):
+                    raise
+                raise self._cannot_score(str(error)) from error
+            return [
+                self._prompt_logprobs(_choice(answer), head + target)[len(head) :]
+                for (head, target), answer in zip(pairs, answers, strict=True)
+            ]
+
+        return score_as_prompts(self, prompts, completions, measure)
 
     def _answers(self, payloads: Sequence[Mapping[str, Any]], adapter: bool) -> list[Any]:
         answerer = self.agent_id if adapter else None

@@ -9,32 +9,15 @@ config, so that the gate's id changes with it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.records import Check, CheckStatus
-
-_WORD = re.compile(r"\w+(?:[.,]\d+)*|[^\w\s]")
-_ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
-
-
-@lru_cache(maxsize=2048)
-def words(text: str) -> tuple[str, ...]:
-    """Words, numbers and signs of `text` in lower case, calculator annotations left out."""
-    return tuple(_WORD.findall(_ANNOTATION.sub("", text).lower()))
-
-
-@lru_cache(maxsize=2048)
-def ngrams(text: str, n: int) -> frozenset[tuple[str, ...]]:
-    """The distinct word n-grams of `text`."""
-    tokens = words(text)
-    return frozenset(zip(*(tokens[i:] for i in range(n)), strict=False))
 
 
 @dataclass(frozen=True)
@@ -45,8 +28,11 @@ class Case:
     demonstration: str
     row: Mapping[str, Any]
     finish_reason: str = "stop"
-    models: Mapping[str, Callable[..., float]] = field(default_factory=dict)
-    """Models that checks may ask, by the name that the check documents; absent ones leave a check undecided."""
+    models: Mapping[str, Callable[..., float | None]] = field(
+        default_factory=dict[str, Callable[..., float | None]]
+    )
+    """Models that checks may ask, by the name that the check documents; one that is absent or answers None leaves a
+    check undecided."""
 
     @cached_property
     def prompt(self) -> str:

@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig, ngrams, words
+from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.records import Check
+from recast.curate.texts import containment, words
 
 N = 8
 
@@ -35,15 +36,9 @@ class CopyCheck(CheckConfig):
             return self.failed("copy", "The completion is the demonstration, word for word.", 1.0)
         if len(ours) < self.min_words:
             return self.passed()
-        share = containment(case.completion, case.demonstration)
+        share = containment(case.completion, case.demonstration, N)
         if share > self.max_containment:
             return self.failed(
                 "copy", f"{share:.0%} of the completion's 8-grams are the demonstration's.", share
             )
         return self.passed(share)
-
-
-def containment(text: str, source: str, n: int = N) -> float:
-    """Share of the distinct word n-grams of `text` that occur in `source`; 0.0 where it has none."""
-    ours = ngrams(text, n)
-    return len(ours & ngrams(source, n)) / len(ours) if ours else 0.0

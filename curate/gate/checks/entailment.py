@@ -32,7 +32,7 @@ class EntailmentCheck(CheckConfig):
             return self.undecided("no_entailment_model", "No NLI model was given to the gate.")
         kept = ask(case.completion, case.demonstration)
         founded = ask(case.demonstration, case.completion)
-        if any(p is None or not 0.0 <= p <= 1.0 for p in (kept, founded)):
+        if kept is None or founded is None or not (0.0 <= kept <= 1.0 and 0.0 <= founded <= 1.0):
             return self.undecided("unreadable_entailment", "The NLI model cannot compare the two texts.")
         if kept < self.min_probability:
             return self.failed("content_lost", f"The demonstration follows with {kept:.2f} only.", kept)

@@ -14,9 +14,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig, shown, words
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.language import language
 from recast.curate.records import Check
+from recast.curate.texts import words
 
 _MARKERS = re.compile(
     r"<\|[a-z_]{1,40}\|>|</?(?:s|think|tool_call|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"

@@ -63,4 +63,4 @@ def _allowed(case: Case) -> set[Value]:
         if equality.truth and equality.result is not None:
             allowed.add(equality.result)
     stated = case.row.get("answer")
-    return allowed | (numbers(str(stated)) if stated is not None else set())
+    return allowed | numbers(str(stated)) if stated is not None else allowed

@@ -14,8 +14,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig, ngrams, shown, words
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.records import Check
+from recast.curate.texts import ngrams, words
 
 N = 8
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")

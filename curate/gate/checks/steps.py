@@ -19,10 +19,11 @@ from pydantic import Field
 
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
-from recast.curate.gate.checks.case import Case, CheckConfig, words
+from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, exact, literal, numbers, spoken
 from recast.curate.records import Check
+from recast.curate.texts import words
 
 ANSWER_WORDS = 3  # the answer is
 OPERAND, MENTION = "o", "m"
@@ -121,7 +122,7 @@ def _once_for_twice(case: Case) -> list[Value]:
     if not suspects:
         return []
     places, given, answer = _places(case.completion), _given(case), numbers(case.reference or "")
-    missing = []
+    missing: list[Value] = []
     for r in suspects:
         kinds = places.get(r, "")
         whole = r in given or OPERAND not in kinds

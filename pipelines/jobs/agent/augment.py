@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.pipelines.options import (
     AsName,
-    BaseUrl,
-    BatchSize,
     BudgetMinutes,
-    EngineType,
+    EngineOptions,
     Limit,
     ModelPath,
     Seed,
-    ServedModel,
     UnsafeExec,
     VersionRef,
     option,
 )
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 
 def job(
@@ -36,15 +39,12 @@ def job(
     seed: Seed = None,
     limit: Limit = None,
     budget_minutes: BudgetMinutes = None,
-    engine: EngineType = None,
-    base_url: BaseUrl = None,
-    served_model: ServedModel = None,
-    batch_size: BatchSize = None,
+    engine: EngineOptions,
     unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Make new rows of the kind of those in `name` and commit them as `to`, which holds nothing else.
 
@@ -53,10 +53,9 @@ def job(
     command goes on.
     """
     from recast.agent.new_rows.augment import augment, solving_gate
-    from recast.curate.chat import template_id
     from recast.curate.errors import UsageError
-    from recast.pipelines.jobs.agent.rewrite import budget
     from recast.pipelines.wiring import commits, models
+    from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.gates import open_gate
 
     drawing = config.section("augment", seed=seed, questions=questions)
@@ -65,9 +64,7 @@ def job(
             "augment.beginning would have no effect without --questions continue; give that, or leave it out."
         )
     version = store.resolve(name)
-    settings = config.section(
-        "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
-    )
+    settings = config.section("engine", **engine.overrides())
     source = models.engine(str(model), None, settings, store=store)
     gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
     solving: Any = solving_gate(gate)
@@ -82,29 +79,18 @@ def job(
         progress=progress,
         budget=budget(budget_minutes),
     )
-    new = commits.once(
-        store,
+    made = commits.new_rows(
+        result,
         to,
-        run,
-        lambda run_id: store.commit(
-            result.rows(),
-            to,
-            message=f"new questions of the kind of {version.ref}",
-            author=config.general.author,
-            run_id=run_id,
-            meta={
-                "augmented": version.ref,
-                "model": str(model),
-                "chat_template": template_id(source.tokenizer),
-            },
-        ),
+        str(model),
+        source,
+        message=f"new questions of the kind of {version.ref}",
+        meta={"augmented": version.ref},
+        store=store,
+        config=config,
+        run=run,
     )
-    return {"version": new.ref, "version_id": new.id, "source": version.ref, **_figures(result)}
-
-
-def _figures(result: Any) -> dict[str, Any]:
-    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
-    return {**figures, "failed_rows": result.reasons.get("error", 0)}
+    return {"source": version.ref, **made}
 
 
 def show(result: dict[str, Any], console: Any) -> None:

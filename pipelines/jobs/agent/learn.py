@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.pipelines.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 STOPPED = {
     "heldout_reward_fell": "the held-out reward fell for long; the best adapter is from before",
@@ -22,10 +28,10 @@ def job(
     seed: Seed = None,
     limit: Limit = None,
     unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a LoRA on the frozen backbone by GRPO to rewrite the demonstrations of `name`.
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import (
-    BaseUrl,
-    BatchSize,
     BudgetMinutes,
-    EngineType,
+    EngineOptions,
     ModelPath,
     Names,
     Seed,
-    ServedModel,
     argument,
     option,
 )
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 OF_OWN_PROMPTS = ("prompt_temperature", "max_prompt_tokens", "oversample")
 """Settings of the section `rehearse` by which the backbone's own prompts are drawn."""
@@ -42,14 +45,11 @@ def job(
     model: ModelPath = None,
     seed: Seed = None,
     budget_minutes: BudgetMinutes = None,
-    engine: EngineType = None,
-    base_url: BaseUrl = None,
-    served_model: ServedModel = None,
-    batch_size: BatchSize = None,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    engine: EngineOptions,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Let the backbone answer general prompts and commit its answers as `name`: mixed into fine-tuning, they keep
     what it can do.
@@ -58,10 +58,9 @@ def job(
     """
     from recast.agent.new_rows.rehearse import given, rehearse
     from recast.agent.new_rows.rehearse import own as own_prompts
-    from recast.curate.chat import template_id
     from recast.curate.errors import UsageError
-    from recast.pipelines.jobs.agent.rewrite import budget
     from recast.pipelines.wiring import commits, models
+    from recast.pipelines.wiring.budget import budget
 
     if (prompts is None) == (own is None):
         raise UsageError(
@@ -72,9 +71,7 @@ def job(
         raise UsageError(f"with --prompts, {', '.join(idle)} would have no effect; leave it out.")
     settings = config.section("rehearse", seed=seed)
     rows = given(read_prompts(prompts)) if prompts is not None else own_prompts(own or 0, settings)
-    engine_settings = config.section(
-        "engine", type=engine, base_url=base_url, served_model=served_model, batch_size=batch_size
-    )
+    engine_settings = config.section("engine", **engine.overrides())
     source = models.engine(str(model), None, engine_settings, store=store)
     result = rehearse(
         rows,
@@ -85,31 +82,18 @@ def job(
         progress=progress,
         budget=budget(budget_minutes),
     )
-    new = commits.once(
-        store,
+    made = commits.new_rows(
+        result,
         name,
-        run,
-        lambda run_id: store.commit(
-            result.rows(),
-            name,
-            message=f"answers of {model} to {prompts.name if prompts else 'prompts of its own'}",
-            author=config.general.author,
-            run_id=run_id,
-            meta={
-                "rehearsed": str(prompts) if prompts else "own",
-                "model": str(model),
-                "chat_template": template_id(source.tokenizer),
-            },
-        ),
+        str(model),
+        source,
+        message=f"answers of {model} to {prompts.name if prompts else 'prompts of its own'}",
+        meta={"rehearsed": str(prompts) if prompts else "own"},
+        store=store,
+        config=config,
+        run=run,
     )
-    figures = {k: v for k, v in result.to_dict().items() if k != "run_dir"}
-    return {
-        "version": new.ref,
-        "version_id": new.id,
-        "asked": own,
-        **figures,
-        "failed_rows": result.reasons.get("error", 0),
-    }
+    return {"asked": own, **made}
 
 
 PROMPT_KEYS = ("prompt", "question", "instruction", "problem", "input", "text")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import (
-    AsName,
-    BaseUrl,
-    BatchSize,
-    BudgetMinutes,
-    EngineType,
-    Limit,
-    ModelPath,
-    Names,
-    Seed,
-    ServedAgent,
-    ServedModel,
-    UnsafeExec,
-    VersionRef,
-    option,
-)
-from recast.pipelines.wiring.rewriting import Agent, MethodName, Paper, Rewriting, Targets
+from recast.pipelines.options import AgentEngineOptions, AsName, BudgetMinutes, Names, VersionRef, option
+from recast.pipelines.wiring.predictions import FIGURES
+from recast.pipelines.wiring.rewriting import Rewriting, RewritingOptions
+
+if TYPE_CHECKING:
+    from recast.agent.rewriting.outcome import RewriteResult
+    from recast.agent.rewriting.rewrite import RewriteConfig
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 SHOWN_CAUSES = 6
 
@@ -30,13 +25,7 @@ def job(
     name: VersionRef,
     *,
     to: AsName,
-    model: ModelPath = None,
-    agent: Agent = None,
-    seed: Seed = None,
-    limit: Limit = None,
-    targets: Targets = None,
-    paper: Paper = False,
-    method: MethodName = None,
+    options: RewritingOptions,
     budget_minutes: BudgetMinutes = None,
     max_candidates: Annotated[
         int | None,
@@ -48,16 +37,11 @@ def job(
         ),
         Names.BUDGET,
     ] = None,
-    engine: EngineType = None,
-    base_url: BaseUrl = None,
-    served_model: ServedModel = None,
-    served_agent: ServedAgent = None,
-    batch_size: BatchSize = None,
-    unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    engine: AgentEngineOptions,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Sample candidates for every row of `name`, verify them, choose, and commit the outcome as `to`.
 
@@ -67,28 +51,10 @@ def job(
     from recast.agent.rewriting.rewrite import rewrite
     from recast.curate.chat import template_id
     from recast.pipelines.wiring import commits
+    from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.rewriting import prepared
 
-    asked = prepared(
-        name,
-        str(model),
-        agent,
-        seed=seed,
-        limit=limit,
-        targets=targets,
-        paper=paper,
-        method=method,
-        engine={
-            "type": engine,
-            "base_url": base_url,
-            "served_model": served_model,
-            "served_agent": served_agent,
-            "batch_size": batch_size,
-        },
-        unsafe_exec=unsafe_exec,
-        store=store,
-        config=config,
-    )
+    asked = prepared(name, options, engine, store=store, config=config)
     version, partial = asked.version, asked.limit is not None
     result = rewrite(
         store.open(version),
@@ -102,7 +68,7 @@ def job(
         agent_id=asked.agent_id,
         budget=budget(budget_minutes, max_candidates),
     )
-    by = method or agent or "the bare backbone"
+    by = options.method or options.agent or "the bare backbone"
     new = commits.once(
         store,
         to,
@@ -118,8 +84,8 @@ def job(
             run_id=run_id,
             meta={
                 "rewritten": version.ref,
-                "model": str(model),
-                "agent": str(agent) if agent else None,
+                "model": str(options.model),
+                "agent": str(options.agent) if options.agent else None,
                 "agent_gate_id": asked.agent_gate_id,
                 "method": result.method,
                 "prompts": list(result.prompts),
@@ -138,89 +104,58 @@ def job(
         "engine": asked.engine.name,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
         "causes": with_commands(
-            result.causes,
-            asked.config,
-            {"source": version.ref, "version": new.ref, "to": to},
-            {
-                "--model": model,
-                "--agent": agent,
-                "--seed": seed,
-                "--limit": limit,
-                "--targets": targets,
-                "--paper": paper,
-                "--method": method,
-                "--engine": engine,
-                "--base-url": base_url,
-                "--served-model": served_model,
-                "--served-agent": served_agent,
-                "--batch-size": batch_size,
-                "--unsafe-exec": unsafe_exec,
-            },
-            config,
+            result.causes, asked.config, {**run.given, "name": version.ref}, new.ref, config, store.root
         ),
         "predicted": _predicted(asked, result, store),
     }
 
 
-def budget(minutes: float | None, max_candidates: int | None = None) -> Any:
-    import time
-
-    from recast.agent.batches.job import Budget
-
-    deadline = time.monotonic() + 60 * minutes if minutes is not None else None
-    return Budget(deadline, max_candidates)
-
-
 def with_commands(
-    causes: list[dict[str, Any]],
-    settings: Any,  # RewriteConfig
-    names: dict[str, str],
-    options: dict[str, Any],
-    config: Any,
+    causes: Sequence[Mapping[str, Any]],
+    settings: RewriteConfig,
+    given: Mapping[str, Any],
+    version: str,
+    config: Config,
+    store: Path,
 ) -> list[dict[str, Any]]:
-    """The causes with the command to run next for each. `options` are those of this call, which it repeats."""
-    from recast.agent.rewriting.triage import next_command
+    """The causes with the command to run next for each: `next`.
+
+    `given` are the arguments of the job that was done, with the version that it rewrote as its `name`; a command that
+    repeats it repeats all of them. `version` is what it made.
+    """
+    from recast.agent.rewriting.triage import CAUSES
+    from recast.pipelines.run.arguments import command_line
     from recast.pipelines.wiring.rewriting import fixed
 
-    given = config.settings(("rewrite", "engine", "judge"))
-    brings_its_own = fixed(options["--paper"], options["--method"])
+    sets = config.settings(("rewrite", "engine", "judge"))
+    brings_its_own = set(fixed(given.get("paper", False), given.get("method")))
 
     def again(**changed: Any) -> str:
         # where a method leaves no choice, the next thing to try is this project's own
-        left = ("--paper", "--method", "rewrite.accept") if changed.keys() & set(brings_its_own) else ()
-        kept = {name: value for name, value in options.items() if name not in left}
-        sets = {key: value for key, value in given.items() if key not in left}
-        return _written(kept, sets | {f"rewrite.{key}": value for key, value in changed.items()})
+        left = ("paper", "method", "rewrite.accept") if changed.keys() & brings_its_own else ()
+        kept = {name: value for name, value in given.items() if name not in left}
+        new = {key: value for key, value in sets.items() if key not in left}
+        new |= {f"rewrite.{key}": value for key, value in changed.items()}
+        return command_line("rewrite", kept, new, store=store)
+
+    def learn() -> str:
+        asked = {name: given.get(name) for name in ("name", "model", "unsafe_exec")}
+        return command_line("learn", asked, config.settings(("learn", "judge")), store=store)
 
     more = {"candidates": 2 * settings.candidates} | ({} if settings.temperature else {"temperature": 1.0})
-    commands = {
-        **{name: shlex.quote(text) for name, text in names.items()},
-        "longer": again(max_tokens=2 * settings.max_tokens),
-        "more": again(**more),
-        "repairs": again(repairs=settings.repairs + 1),
-        "learn": _written(
-            {name: options[name] for name in ("--model", "--unsafe-exec")},
-            config.settings(("learn", "judge")),
-        ),
+    commands: dict[str, Callable[[str], str]] = {
+        "show": lambda row: command_line("show", {"name": given["name"], "row": row}, store=store),
+        "why": lambda row: command_line("why", {"name": version, "row": row}, store=store),
+        "longer": lambda _: again(max_tokens=2 * settings.max_tokens),
+        "more": lambda _: again(**more),
+        "repairs": lambda _: again(repairs=settings.repairs + 1),
+        "learn": lambda _: learn(),
+        "doctor": lambda _: command_line("doctor", {}, store=store),
     }
-    return [{**cause, "next": next_command(cause, commands)} for cause in causes]
+    return [{**cause, "next": commands[CAUSES[cause["cause"]][1]](cause["examples"][0])} for cause in causes]
 
 
-def _written(options: dict[str, Any], settings: dict[str, Any]) -> str:
-    """Options and settings as a shell takes them, each with a leading space."""
-    from recast.pipelines.config import written_set
-
-    words: list[str] = []
-    for name, value in options.items():
-        if value is not None and value is not False:
-            words += [name] if value is True else [name, str(value)]
-    for key, value in settings.items():
-        if f"--{key}" not in options:  # the model, by its own option
-            words += ["--set", written_set(key, value)]
-    return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]] | None:
+def _predicted(asked: Rewriting, result: RewriteResult, store: Store) -> list[dict[str, Any]] | None:
     """What `recast plan` predicted, beside what came of it; the time only of a job done in one go."""
     from recast.agent.rewriting.forecast import compare
 
@@ -238,8 +173,6 @@ def _predicted(asked: Rewriting, result: Any, store: Any) -> list[dict[str, Any]
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    from recast.pipelines.jobs.agent.plan import FIGURES
-
     counts = ", ".join(f"{n} {kind}" for kind, n in result["counts"].items())
     console.print(f"{result['version']}: {result['rows']} rows of {result['source']}: {counts}", markup=False)
     for reason, rows in result["reasons"].items():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.jobs.gate.report import show_card
-from recast.pipelines.options import GateName, Names, UnsafeExec, Workers, option
+from recast.pipelines.options import GateOptions, Names, option
+from recast.pipelines.wiring.report_cards import show_card
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Progress
 
 
 def job(
@@ -25,15 +30,13 @@ def job(
             max=1.0,
         ),
     ] = 0.01,
-    gate: GateName = None,
+    options: GateOptions,
     out: Annotated[
         Path, option("--out", "-o", help="Gate file to write.", metavar="FILE"), Names.OUTPUT
     ] = Path("gate-calibrated.yaml"),
-    workers: Workers = None,
-    unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Choose the thresholds of every check that has a score, on one half of the labelled rows; measure on the other.
 
@@ -41,28 +44,27 @@ def job(
     false accepts at the target or below; where no thresholds reach it, nothing is written and the exit code is 4.
     The new gate file is for --gate, and its id is another one if a threshold moved.
     """
+    from recast.curate.files import write_text
     from recast.curate.gate import gate_files
     from recast.curate.gate.calibration import calibrate
     from recast.curate.gate.gate import Gate
     from recast.curate.gate.labels import read
-    from recast.curate.parallel import default_workers
     from recast.pipelines.run.identity import digest
-    from recast.pipelines.run.runs import write_whole
-    from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.gates import asked_gate
 
-    old = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec, scored=True)
+    old, workers = asked_gate(options, config, scored=True)
     found = calibrate(
         old,
         lambda: read(labels),
         target_false_accept,
-        workers=workers or default_workers(),
+        workers=workers,
         progress=progress,
     )
     new = Gate(found.config.model_copy(update={"name": out.stem}))
     said = f"the held-out half of {labels.name} ({digest(labels)[:8]})"
     after = {"gate": new.name, **found.after.to_json()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, _text(new, old.name, labels.name, found))
+    write_text(out, _text(new, old.name, labels.name, found))
     gate_files.describe(store.root, new.id, new.name, new.identity)
     gate_files.keep_card(store.root, new.id, said, after)
     return {

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import DataError
-from recast.pipelines.jobs.gate.report import labelled, show_card
-from recast.pipelines.options import GateName, Limit, Names, UnsafeExec, VersionRef, Workers, option
+from recast.pipelines.options import GateOptions, Limit, Names, VersionRef, option
+from recast.pipelines.wiring.report_cards import PerturbationSeed, perturbed, show_card
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Progress
 
 
 def job(
@@ -17,14 +22,12 @@ def job(
     out: Annotated[
         Path, option("--out", "-o", help="JSONL to write.", metavar="FILE", show_default=False), Names.OUTPUT
     ],
-    gate: GateName = None,
+    options: GateOptions,
     limit: Limit = None,
-    seed: Annotated[int, option("--seed", help="Seed of the perturbations.")] = 0,
-    workers: Workers = None,
-    unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    progress: Any = None,
+    seed: PerturbationSeed = 0,
+    store: Store,
+    config: Config,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Retell the demonstrations of `name`, make one thing wrong in each copy, and write all of them with labels.
 
@@ -33,30 +36,27 @@ def job(
     all told twice. Without a label, since people differ: units dropped or added. Says by kind what the gate makes of
     them. Rows without a stated answer, programs, and rows that could hardly be said differently are left out.
     """
+    from recast.curate.files import write_lines
     from recast.curate.gate.labels import read
     from recast.curate.gate.report_card import report_card
-    from recast.curate.parallel import default_workers
-    from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.gates import asked_gate
 
-    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
-    made, said = labelled(store, name, None, limit, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.tmp")
+    judge, workers = asked_gate(options, config)
+    made, said = perturbed(store, name, limit, seed)
     kinds: dict[str, int] = {}
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for label in made:
-                file.write(json.dumps(label.to_json(), ensure_ascii=False) + "\n")
-                kinds[label.kind] = kinds.get(label.kind, 0) + 1
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for label in made:
+            kinds[label.kind] = kinds.get(label.kind, 0) + 1
+            yield label.to_json()
         if not kinds:
             raise DataError(
                 f"none of the rows of {name} can be perturbed: no demonstration states an answer and can be said "
                 "differently. `recast show` shows the rows; import them with an answer column."
             )
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
-    card = report_card(judge, read(out), workers=workers or default_workers(), progress=progress)
+
+    write_lines(out, lines())
+    card = report_card(judge, read(out), workers=workers, progress=progress)
     return {
         "out": str(out),
         "labels": sum(kinds.values()),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import RefusedError
-from recast.pipelines.options import GateName, UnsafeExec, VersionRef, Workers, option
+from recast.pipelines.options import GateOptions, VersionRef, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 SHOWN_REASONS = 12
 
@@ -13,8 +19,7 @@ SHOWN_REASONS = 12
 def job(
     name: VersionRef,
     *,
-    gate: GateName = None,
-    workers: Workers = None,
+    options: GateOptions,
     min_accepted: Annotated[
         float | None,
         option(
@@ -26,11 +31,10 @@ def job(
             show_default=False,
         ),
     ] = None,
-    unsafe_exec: UnsafeExec = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge every row of `name` and keep the verdicts in the store, where `recast sql` reads them.
 
@@ -41,15 +45,14 @@ def job(
     from dataclasses import asdict
 
     from recast.curate.gate.audit import audit
-    from recast.curate.parallel import default_workers
-    from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.gates import asked_gate
 
-    judge = open_gate(str(gate), engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    judge, workers = asked_gate(options, config)
     found = audit(
         store.open(name),
         judge,
         run.folder,
-        workers=workers or default_workers(),
+        workers=workers,
         progress=progress,
         fresh=run.fresh,
     )

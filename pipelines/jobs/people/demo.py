@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Jobs, Names, option
+
+if TYPE_CHECKING:
+    from recast.pipelines.terminal.progress import Reporter
 
 ARMS = {
     "base": "base, before SFT",
@@ -31,7 +34,7 @@ def job(
         Path, option("--out", "-o", help="Folder for everything the demo makes."), Names.OUTPUT
     ] = Path("demo"),
     jobs: Jobs = None,
-    reporter: Any = None,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Run the whole job on the pocket backbone, in minutes: does SFT on rewrites forget less?
 

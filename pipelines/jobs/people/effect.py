@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
 from recast.pipelines.options import Jobs, Names, option
+
+if TYPE_CHECKING:
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Reporter
 
 
 def job(
@@ -86,8 +90,8 @@ def job(
         "effect"
     ),
     jobs: Jobs = None,
-    config: Any,
-    reporter: Any = None,
+    config: Config,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Fine-tune on demonstrations, on rewrites of every kind and on an oracle; measure what each learned and forgot.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
 from recast.pipelines.options import Names, argument, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 
 def job(
@@ -41,7 +44,7 @@ def job(
         option("--target", help="Suite or task that the tuning was for.", show_default=False),
     ] = None,
     title: Annotated[str | None, option("--title", help="Title of the page.", show_default=False)] = None,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Draw one page: row fates, learning curves, likelihoods, gain against forgetting, sample diffs.
 

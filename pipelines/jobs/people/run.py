@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Jobs, Names, argument
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Reporter
 
 
 def job(
     path: Annotated[Path, argument("YAML with `stages:`.", metavar="STAGES.yaml"), Names.FILE],
     *,
     jobs: Jobs = None,
-    store: Any,
-    config: Any,
-    reporter: Any = None,
+    store: Store,
+    config: Config,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Run the stages of a file: verbs with arguments that may need each other.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
 MISSING = 6
@@ -19,7 +22,7 @@ def job(
             "--model", "-m", help="Also look at this model's tokenizer and chat template.", show_default=False
         ),
     ] = None,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Look at Python, packages, CPU, GPU, disk, store and, if named, a model. Every line ends with the fix."""
     from recast.pipelines.doctor import examine

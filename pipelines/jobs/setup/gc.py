@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import option
 from recast.pipelines.terminal.text import counted
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 SHOWN = 20
 
@@ -17,7 +20,7 @@ def job(
         float,
         option("--grace", help="Minutes that a file is left alone: a commit may be about to name it.", min=0),
     ] = 60.0,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Remove parts that no version names and what killed processes left. Versions and runs are never removed."""
     from recast.curate.store.maintenance import gc

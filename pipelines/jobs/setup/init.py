@@ -15,13 +15,13 @@ def job(
     force: Annotated[bool, option("--force", help="Replace the file if it exists.")] = False,
 ) -> dict[str, Any]:
     """Write a commented config file. Every key is optional: delete what you do not change."""
+    from recast.curate.files import write_text
     from recast.pipelines.config import commented
-    from recast.pipelines.run.runs import write_whole
 
     if path.exists() and not force:
         raise UsageError(f"{path} exists. Choose another name, or --force to replace it.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, commented())
+    write_text(path, commented())
     return {"out": str(path)}
 
 

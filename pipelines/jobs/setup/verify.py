@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import option
 from recast.pipelines.terminal.text import counted, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 DAMAGED = 5
 
@@ -13,7 +16,7 @@ DAMAGED = 5
 def job(
     *,
     deep: Annotated[bool, option("--deep", help="Hash every row again, not only every file.")] = False,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Hash every part again and check the catalog against itself. Damage is named with the versions it touches."""
     from recast.curate.store.maintenance import verify

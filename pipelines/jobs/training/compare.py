@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,7 +38,7 @@ def job(
     general tasks, which weigh alike; below it stands that of every suite by itself, with the questions that went wrong
     (lost) and right (won) and the task that changed for the worst.
     """
-    from recast.pipelines.run.runs import write_whole
+    from recast.curate.files import write_json, write_text
     from recast.train.evaluation.compare import compare
     from recast.train.evaluation.results import EvalResult
 
@@ -50,10 +49,10 @@ def job(
         from recast.pipelines.report.picture import gain_and_forgetting
         from recast.pipelines.report.sources.evaluations import arms as drawn
 
-        write_whole(picture, gain_and_forgetting(drawn({before.model: before, **arms}, target=target or ())))
+        write_text(picture, gain_and_forgetting(drawn({before.model: before, **arms}, target=target or ())))
         result["picture"] = str(picture)
     if out:
-        write_whole(out, json.dumps(result, indent=1) + "\n")
+        write_json(out, result)
         result["out"] = str(out)
     return result
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
 from recast.pipelines.options import (
-    BaseUrl,
-    BatchSize,
-    EngineType,
+    AgentEngineOptions,
     Names,
     OutFile,
     Seed,
-    ServedAgent,
-    ServedModel,
     argument,
     option,
 )
 
 if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
     from recast.train.evaluation.suites import Item
 
 TEMPERATURE, MAX_TOKENS = 1.0, 256
@@ -85,16 +85,12 @@ def job(
             show_default=False,
         ),
     ] = None,
-    engine: EngineType = None,
-    base_url: BaseUrl = None,
-    served_model: ServedModel = None,
-    served_agent: ServedAgent = None,
-    batch_size: BatchSize = None,
+    engine: AgentEngineOptions,
     seed: Seed = None,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Answer every question greedily and measure the likelihood of the reference answers.
 
@@ -109,14 +105,7 @@ def job(
 
     tasks = [path for path in suite if lm_eval.is_task(path)]
     own_suites = [path for path in suite if path not in tasks]
-    settings = config.section(
-        "engine",
-        type=engine,
-        base_url=base_url,
-        served_model=served_model,
-        served_agent=served_agent,
-        batch_size=batch_size,
-    )
+    settings = config.section("engine", **engine.overrides())
     if tasks:
         from recast.agent.engines.factory import refuse_what_has_no_effect
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Names, argument, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.terminal.progress import Progress
 
 TEXT = (".txt", ".md")
 
@@ -59,9 +64,9 @@ def job(
             show_default=False,
         ),
     ] = None,
-    store: Any,
-    config: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a Llama-architecture model from nothing on text and chats: packed, bf16, resumable.
 
@@ -98,7 +103,7 @@ def job(
     )
 
 
-def pieces(source: str, store: Any) -> Iterator[Any]:
+def pieces(source: str, store: Store) -> Iterator[Any]:
     """The documents of a version or a file. Raises DataError for a row that is neither text nor a chat."""
     from recast.curate.errors import DataError
     from recast.curate.ingest import files as files

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 PREVIEWED = 4  # rows
 
@@ -47,10 +53,10 @@ def job(
     preview_mask: Annotated[
         bool, option("--preview-mask", help="Show which tokens would be trained, and train nothing.")
     ] = False,
-    store: Any,
-    config: Any,
-    run: Any,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train `model` on the completions of versions (prompts carry no loss) and save it to `out`.
 
@@ -95,7 +101,7 @@ def job(
 
 def preview(sources: list[Any], model: str, max_length: int) -> dict[str, Any]:
     """The first rows of each source as runs of text, trained or not, and the share of all tokens that is masked."""
-    from recast.train.model import load_tokenizer
+    from recast.train.model.loading import load_tokenizer
     from recast.train.sft.examples import tokenize
 
     tokenizer = load_tokenizer(model)

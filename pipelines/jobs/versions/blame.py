@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.pipelines.options import RowId, Target, VersionRef
 from recast.pipelines.terminal.text import line, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 SHOWN = 4000  # characters of one text
 
@@ -14,7 +17,7 @@ PROVENANCE = ("agent_id", "template_id", "gate_id", "engine", "seed", "run_id")
 CALLED = {"agent_id": "agent", "template_id": "prompt", "gate_id": "gate", "run_id": "run"}
 
 
-def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
+def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Store) -> dict[str, Any]:
     """List every text that row ROW has had on the way to VERSION, newest first.
 
     Each with its decision, agent, prompt, gate, seed, engine, run and author.

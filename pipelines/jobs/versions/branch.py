@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import VersionRef, argument
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 
 def job(
     ref: VersionRef,
     branch: Annotated[str | None, argument("The new branch. None: list them.", metavar="[BRANCH]")] = None,
     *,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Start the branch NAME/BRANCH at VERSION; commits, imports and merges take it as a name.
 

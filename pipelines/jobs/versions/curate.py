@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import RefusedError, UsageError
 from recast.pipelines.options import Names, VersionRef, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
 
 REMOVED = "-removed"
 
@@ -60,10 +66,10 @@ def job(
         Names.CONDITION,
     ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Say what would go, commit nothing.")] = False,
-    store: Any,
-    config: Any,
-    run: Any = None,
-    progress: Any = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Remove duplicates, noise, contaminated and wrong rows of `name`, and choose within a budget.
 
@@ -122,7 +128,13 @@ def job(
 
 
 def _commit(
-    store: Any, config: Any, run: Any, snapshot: Any, outcome: Any, to: str | None, result: dict[str, Any]
+    store: Store,
+    config: Config,
+    run: Run,
+    snapshot: Any,
+    outcome: Any,
+    to: str | None,
+    result: dict[str, Any],
 ) -> dict[str, Any]:
     """Seal the removed rows first, then the version without them: a crash between the two loses no row."""
     from recast.curate.store.versions import MAIN

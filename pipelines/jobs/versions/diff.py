@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
-from recast.pipelines.options import Columns, Dedup, Names, Turn, VersionRef, argument, option
+from recast.pipelines.options import Columns, Dedup, Names, Turn, VersionRef, argument, option, parse_columns
 from recast.pipelines.terminal.text import counted, line, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.terminal.progress import Progress
 
 DIFFERENT, FAILED_ROWS = 1, 3
 ROWS, ROWS_OF_WORDS = 10, 3
@@ -61,8 +65,8 @@ def job(
     mapping: Columns = None,
     turn: Turn = -1,
     dedup: Dedup = False,
-    store: Any,
-    progress: Any = None,
+    store: Store,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare VERSION with OTHER: counts of all rows, then some of the rows.
 
@@ -111,7 +115,7 @@ def job(
     }
 
 
-def _other(store: Any, b: str, mapping: list[str] | None, turn: int, dedup: bool) -> Any:
+def _other(store: Store, b: str, mapping: list[str] | None, turn: int, dedup: bool) -> Any:
     """The file that `b` is, ready to be read; None where it is a version."""
     if store.has(b):
         if mapping or dedup or turn != -1:
@@ -120,9 +124,8 @@ def _other(store: Any, b: str, mapping: list[str] | None, turn: int, dedup: bool
     if not Path(b).exists():
         return None  # resolving it says what there is
     from recast.curate.ingest import importer
-    from recast.pipelines.jobs.versions.import_ import parse_mapping
 
-    return importer.read(b, mapping=parse_mapping(mapping), turn=turn, dedup=dedup)
+    return importer.read(b, mapping=parse_columns(mapping), turn=turn, dedup=dedup)
 
 
 def _row(row: Any, names: list[str], words: bool, unfold: bool) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.pipelines.options import Names, VersionRef, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 
 def job(
@@ -13,7 +16,7 @@ def job(
     *,
     to: Annotated[Literal["jsonl", "trl", "parquet"], option("--to", help="Format.")] = "jsonl",
     out: Annotated[Path, option("--out", "-o", help="File to write.", show_default=False), Names.OUTPUT],
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Write version `name` to `out`: every column (jsonl, parquet), or what TRL's trainers take (trl)."""
     from recast.curate.store.export import export

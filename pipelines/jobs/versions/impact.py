@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.pipelines.options import RowId, Target
 from recast.pipelines.terminal.text import counted, line
 
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
-def job(row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
+
+def job(row: RowId, *, target: Target = 0, store: Store) -> dict[str, Any]:
     """List the models that trained on row ROW, each with the version and the text that it saw.
 
     Models are known by their pins: `sft` sets one, `recast pin` sets one for a model that was trained elsewhere.

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import UsageError
-from recast.pipelines.options import AsName, Columns, Dedup, Limit, Names, Turn, argument, option
+from recast.pipelines.options import (
+    AsName,
+    Columns,
+    Dedup,
+    Limit,
+    Message,
+    Names,
+    Turn,
+    argument,
+    option,
+    parse_columns,
+)
 from recast.pipelines.terminal.text import counted, histogram, line, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress, Reporter
 
 SHOWN_PROBLEMS = 5
 SAMPLES = 3
-_PAIRS = re.compile(r",(?=\w+=)")  # a column's name may hold a comma
 
 
 def job(
@@ -40,15 +55,13 @@ def job(
             show_default=False,
         ),
     ] = None,
-    message: Annotated[
-        str | None, option("--message", help="Why; stands in the log.", show_default=False)
-    ] = None,
+    message: Message = None,
     limit: Limit = None,
-    store: Any,
-    config: Any,
-    run: Any = None,
-    progress: Any = None,
-    reporter: Any = None,
+    store: Store,
+    config: Config,
+    run: Run | None = None,
+    progress: Progress | None = None,
+    reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Read FILE into the store as the next version of NAME.
 
@@ -64,7 +77,7 @@ def job(
     name, branch = versions.parse_branch(to)
     if branch != versions.MAIN and not store.has(to):
         raise UsageError(f"there is no branch {to!r}; start it first: recast branch {name} {branch}")
-    found = importer.read(path, mapping=parse_mapping(columns), limit=limit, dedup=dedup, turn=turn)
+    found = importer.read(path, mapping=parse_columns(columns), limit=limit, dedup=dedup, turn=turn)
     plan = {
         "path": str(path),
         "format": found.format,
@@ -121,19 +134,6 @@ def job(
         "bad_rows_file": str(kept) if kept else None,
         "failed_rows": report.num_bad,
     }
-
-
-def parse_mapping(columns: list[str] | None) -> dict[str, str] | None:
-    """`["id=item_id,question=q"]` as a dict. Raises UsageError."""
-    if not columns:
-        return None
-    pairs = [pair for text in columns for pair in _PAIRS.split(text)]
-    for pair in pairs:
-        if "=" not in pair:
-            raise UsageError(
-                f"--map takes FIELD=COLUMN, for instance --map id=item_id,prompt=text; found {pair!r}."
-            )
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def preview(plan: dict[str, Any]) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Limit, argument, option
 from recast.pipelines.terminal.text import unwrapped
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 
 def job(
@@ -15,7 +18,7 @@ def job(
         bool, option("--graph", help="Draw branches and merges, with the versions they grew from.")
     ] = False,
     limit: Limit = None,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """List the versions of NAME, newest first, with branches, tags and the risks that were accepted.
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import VersionRef, argument, option
+from recast.pipelines.options import VersionRef, argument
 from recast.pipelines.terminal.text import counted
 from recast.pipelines.wiring import conflicts
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
 
 
 def job(
     into: Annotated[str, argument("The branch that is written to: NAME or NAME/BRANCH.", metavar="INTO")],
     other: VersionRef,
     *,
-    ours: conflicts.Ours = False,
-    theirs: conflicts.Theirs = False,
-    conflicts_file: conflicts.File = None,
-    message: Annotated[
-        str | None, option("--message", help="Why; stands in the log.", show_default=False)
-    ] = None,
-    store: Any,
-    config: Any,
+    settling: conflicts.Settling,
+    store: Store,
+    config: Config,
 ) -> dict[str, Any]:
     """Merge VERSION into INTO, row by row against the version that both grew from.
 
@@ -31,19 +30,18 @@ def job(
     from recast.curate.history.merge import merge
 
     result = conflicts.settled(
+        "merge",
+        {"into": into, "other": other},
+        settling,
         lambda take: merge(
-            store, into, other, take=take, message=message or "", author=config.general.author
+            store, into, other, take=take, message=settling.message or "", author=config.general.author
         ),
-        ours=ours,
-        theirs=theirs,
-        file=conflicts_file,
-        again=f"recast merge {into} {other}",
+        store,
     )
     return {"into": into, "other": other, **result}
 
 
-def exit_code(result: dict[str, Any]) -> int:
-    return conflicts.REFUSED if result["num_conflicts"] else 0
+exit_code = conflicts.exit_code
 
 
 def show(result: dict[str, Any], console: Any) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import VersionRef, argument
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
 
 
 def job(
     folder: Annotated[Path, argument("Folder of the model that was trained.", metavar="MODEL_DIR")],
     ref: VersionRef,
     *,
-    store: Any,
-    config: Any,
+    store: Store,
+    config: Config,
 ) -> dict[str, Any]:
     """Write `dataset.lock` beside the model and remember it in the store, for `recast impact`. `sft` does so itself."""
     from recast.curate.history.lineage import pin

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import VersionRef, option
 from recast.pipelines.terminal.text import counted
 from recast.pipelines.wiring import conflicts
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
 
 
 def job(
@@ -21,14 +25,9 @@ def job(
             show_default=False,
         ),
     ] = None,
-    ours: conflicts.Ours = False,
-    theirs: conflicts.Theirs = False,
-    conflicts_file: conflicts.File = None,
-    message: Annotated[
-        str | None, option("--message", help="Why; stands in the log.", show_default=False)
-    ] = None,
-    store: Any,
-    config: Any,
+    settling: conflicts.Settling,
+    store: Store,
+    config: Config,
 ) -> dict[str, Any]:
     """Commit the opposite of what VERSION changed, on top of its branch. No version goes away.
 
@@ -40,19 +39,18 @@ def job(
     undone = store.resolve(ref)
     target = into or (undone.name if undone.branch == "main" else f"{undone.name}/{undone.branch}")
     result = conflicts.settled(
+        "revert",
+        {"ref": ref, "into": into},
+        settling,
         lambda take: revert(
-            store, ref, into=into, take=take, message=message or "", author=config.general.author
+            store, ref, into=into, take=take, message=settling.message or "", author=config.general.author
         ),
-        ours=ours,
-        theirs=theirs,
-        file=conflicts_file,
-        again=f"recast revert {ref}" + (f" --into {into}" if into else ""),
+        store,
     )
     return {"reverted": undone.ref, "into": target, **result}
 
 
-def exit_code(result: dict[str, Any]) -> int:
-    return conflicts.REFUSED if result["num_conflicts"] else 0
+exit_code = conflicts.exit_code
 
 
 def show(result: dict[str, Any], console: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import VersionRef, option
 from recast.pipelines.terminal.text import counted, line, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 SHOWN = 4000  # characters of one text
 
@@ -25,7 +28,7 @@ def job(
         str | None, option("--decision", help="Only these: rewrite, fallback, ...", show_default=False)
     ] = None,
     limit: Annotated[int, option("--limit", "-n", help="At most this many rows.", min=0)] = 3,
-    store: Any,
+    store: Store,
 ) -> dict[str, Any]:
     """Show the counts of decisions and reasons of a version, and some of its rows."""
     snapshot = store.open(name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import argument
 from recast.pipelines.terminal.text import unwrapped, visible
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
 SHOWN = 1000  # characters of one value
 
 
 def job(
-    query: Annotated[str, argument("One statement of DuckDB SQL.", metavar="QUERY")], *, store: Any
+    query: Annotated[str, argument("One statement of DuckDB SQL.", metavar="QUERY")], *, store: Store
 ) -> dict[str, Any]:
     """Query versions by name, as in `SELECT decision, count(*) FROM "craft@v2" GROUP BY ALL`.
 

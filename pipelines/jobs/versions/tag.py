@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import RefusedError
 from recast.pipelines.options import VersionRef, argument, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
 
 
 def job(
@@ -17,8 +21,8 @@ def job(
     accept_risk: Annotated[
         bool, option("--accept-risk", help="Tag a version that is less varied than its demonstrations.")
     ] = False,
-    store: Any,
-    config: Any,
+    store: Store,
+    config: Config,
 ) -> dict[str, Any]:
     """Let `NAME@TAG` name the version `ref`.
 
@@ -48,7 +52,7 @@ def job(
     return result
 
 
-def _measured(store: Any, version: Any, settings: Any) -> Any:
+def _measured(store: Store, version: Any, settings: Any) -> Any:
     from recast.curate.curation.collapse import COLUMNS, measure
 
     embed = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.pipelines.options import RowId, Target, VersionRef
 from recast.pipelines.terminal.text import visible
 
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
 
-def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Any) -> dict[str, Any]:
+
+def job(name: VersionRef, row: RowId, *, target: Target = 0, store: Store) -> dict[str, Any]:
     """Say in one sentence why row ROW reads as it does in version `name`, and what became of its candidates."""
     from recast.curate.history.lineage import why
 

@@ -7,15 +7,15 @@ made from; whatever else happened in the same store does not.
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from recast.pipelines.report.data import Stage
-from recast.pipelines.run.runs import RESOLVED, RESULT, parameters
+from recast.pipelines.run.arguments import command_line
+from recast.pipelines.run.runs import RESOLVED, RESULT
 from recast.pipelines.verbs import VERBS
 
 
@@ -37,31 +37,9 @@ def stages(store: Path, refs: Iterable[str], outputs: Iterable[str | Path]) -> t
         key = str(result.get("version") or out)
         name = f"{verb} {result.get('version') or (out.name if out else '')}".strip()
         if key not in made or made[key][0] < finished:
-            made[key] = finished, Stage(name, seconds, command(verb, args))
+            said = command_line(verb, args) if verb in VERBS else f"recast {verb}"
+            made[key] = finished, Stage(name, seconds, said)
     return tuple(stage for _, stage in sorted(made.values(), key=lambda pair: pair[0]))
-
-
-def command(verb: str, args: Mapping[str, Any]) -> str:
-    """The command line that asks for `verb` with these arguments."""
-    if verb not in VERBS:
-        return f"recast {verb}"
-    positional, options = [], []
-    for name, parameter in parameters(VERBS[verb]).items():
-        given = args.get(name)
-        if given is None or given == parameter.default or given is False:
-            continue
-        marker = next(
-            (m for m in getattr(parameter.annotation, "__metadata__", ()) if hasattr(m, "param_decls")), None
-        )
-        flags = [d for d in getattr(marker, "param_decls", None) or () if str(d).startswith("--")]
-        default = str(getattr(marker, "default", ""))
-        flag = flags[0] if flags else default if default.startswith("--") else f"--{name.replace('_', '-')}"
-        for value in given if isinstance(given, list) else [given]:
-            if type(marker).__name__ == "ArgumentInfo":
-                positional.append(str(value))
-            else:
-                options += [flag] if value is True else [flag, str(value)]
-    return shlex.join(["recast", verb, *positional, *options])
 
 
 def _arguments(resolved: Path) -> dict[str, Any]:
@@ -69,4 +47,7 @@ def _arguments(resolved: Path) -> dict[str, Any]:
         asked = yaml.safe_load(resolved.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
-    return dict(asked.get("args") or {}) if isinstance(asked, dict) else {}
+    if not isinstance(asked, dict):
+        return {}
+    # `args` are those of the identity, without what is known by its content: the name of a version, a model
+    return dict(asked.get("given") or asked.get("args") or {})

@@ -47,7 +47,8 @@ def test_a_text_on_which_the_gate_raises_is_unverifiable_alone() -> None:
     assert said(verdicts(Touchy(), job("a", "raise", "b"))) == ["accepted", "error", "accepted"]
 
 
-def test_a_text_that_kills_or_blocks_the_gates_process_is_unverifiable_alone() -> None:
+def test_a_text_that_kills_or_blocks_the_gates_process_is_unverifiable_alone(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)  # the child imports the gate's class from these tests
     with GateProcess(Touchy(), request_s=4.0, text_s=0.5) as verifier:
         first = verifier.submit(job("a", "die", "raise"))
         assert said(first.result()) == ["accepted", "error", "error"]

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from recast.agent.engines import tokens
+from recast.agent.engines.hf.batching import cut
 from recast.agent.engines.hf.decode import decode, draw, uniforms
-from recast.agent.engines.hf.engine import HFEngine, _cut
+from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.engines.protocol import Engine, Sampling
-from recast.agent.learning.lora import lora_config
 from recast.curate import chat
 from recast.curate.errors import ModelError
+from recast.train.model.lora import lora_config
 from tests.fakes.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]
@@ -140,8 +141,8 @@ def test_a_sliding_window_is_scored_as_by_a_plain_pass(tmp_path: Path) -> None:
 def test_batches_hold_so_many_rows_and_padded_positions() -> None:
     lengths = [[0] * n for n in (2, 2, 5, 3, 9, 1)]
     # 3 rows at most, 10 positions: [2, 2] and not 5 with them (15); [5, 3]; 9 alone is as it is; then 1
-    assert list(_cut(range(6), lengths, 3, 10)) == [[0, 1], [2, 3], [4], [5]]
-    assert list(_cut([4, 5], lengths, 3, 4)) == [[4], [5]]
+    assert list(cut(range(6), lengths, 3, 10)) == [[0, 1], [2, 3], [4], [5]]
+    assert list(cut([4, 5], lengths, 3, 4)) == [[4], [5]]
 
 
 def test_sampled_logprobs_are_the_models_own_whatever_the_temperature(folders: dict[str, Path]) -> None:
@@ -345,5 +346,5 @@ def test_a_tokenizer_without_template_is_refused(folders: dict[str, Path]) -> No
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no causal LM"):
+    with pytest.raises(ModelError, match=r"has no config\.json"):
         HFEngine.load(tmp_path)

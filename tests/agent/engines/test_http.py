@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from recast.agent.batches.isolation import CANARY
 from recast.agent.engines.http.client import Client, Refusal, ServerError, Window, _retry_after
 from recast.agent.engines.http.engine import HTTPEngine
 from recast.agent.engines.http.request_cache import RequestCache
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, Engine, Sampling
-from recast.agent.rewriting.batch import CANARY
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import chat
 from recast.curate.errors import IntegrityError, ModelError, UsageError

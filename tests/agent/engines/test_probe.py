@@ -5,22 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from peft import LoraConfig, get_peft_model
 
 from recast.agent.engines import probe
 from recast.agent.engines.hf.engine import HFEngine
 from recast.curate.errors import ModelError, RefusedError
-from tests.fakes.models import load, make_model
-
-
-def adapter(model: Path, folder: Path, seed: int, *, trained: bool = True) -> Path:
-    """A LoRA with random B, or with the B = 0 of one that has not been trained."""
-    backbone, _ = load(model)
-    torch.manual_seed(seed)
-    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=not trained)
-    get_peft_model(backbone, config).save_pretrained(folder)
-    return folder
+from tests.fakes.models import make_adapter, make_model
 
 
 def engine(model: Path, folder: Path, dtype: str = "float32") -> HFEngine:
@@ -29,7 +18,7 @@ def engine(model: Path, folder: Path, dtype: str = "float32") -> HFEngine:
 
 @pytest.fixture(scope="module")
 def learnt(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = adapter(tiny_model, tmp_path_factory.mktemp("agents") / "learnt", seed=1)
+    folder = make_adapter(tiny_model, tmp_path_factory.mktemp("agents") / "learnt", seed=1)
     probe.record(engine(tiny_model, folder), folder)
     return folder
 
@@ -40,7 +29,7 @@ def test_the_agent_that_was_learnt_passes(tiny_model: Path, learnt: Path, dtype:
 
 
 def test_another_adapter_is_named(tiny_model: Path, learnt: Path, tmp_path: Path) -> None:
-    other = adapter(tiny_model, tmp_path / "other", seed=2)
+    other = make_adapter(tiny_model, tmp_path / "other", seed=2)
     with pytest.raises(RefusedError, match=r"another adapter than .*learnt: .* expected"):
         probe.check(engine(tiny_model, other), learnt)
 
@@ -48,7 +37,7 @@ def test_another_adapter_is_named(tiny_model: Path, learnt: Path, tmp_path: Path
 def test_an_engine_that_leaves_the_adapter_out_is_refused(
     tiny_model: Path, learnt: Path, tmp_path: Path
 ) -> None:
-    nothing = adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
+    nothing = make_adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
     with pytest.raises(RefusedError, match="exactly as without it"):
         probe.check(engine(tiny_model, nothing), learnt)
 
@@ -56,7 +45,7 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(
 def test_an_agent_that_learnt_nothing_passes_and_is_called_the_bare_backbone(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    nothing = adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
+    nothing = make_adapter(tiny_model, tmp_path / "nothing", seed=3, trained=False)
     probe.record(engine(tiny_model, nothing), nothing)
     note = probe.check(engine(tiny_model, nothing), nothing)
     assert note is not None and "those of the bare backbone" in note
@@ -69,20 +58,20 @@ def test_another_backbone_is_refused(learnt: Path, tmp_path: Path) -> None:
 
 
 def test_an_adapter_from_elsewhere_only_has_to_change_something(tiny_model: Path, tmp_path: Path) -> None:
-    foreign = adapter(tiny_model, tmp_path / "foreign", seed=4)
+    foreign = make_adapter(tiny_model, tmp_path / "foreign", seed=4)
     probe.check(engine(tiny_model, foreign), foreign)
 
 
 def test_texts_that_the_model_is_too_short_for_are_left_out(tmp_path: Path) -> None:
     short = make_model("llama", tmp_path / "short", max_length=96)  # the rewriting prompt takes about 200
-    folder = adapter(short, tmp_path / "agent", seed=1)
+    folder = make_adapter(short, tmp_path / "agent", seed=1)
     probe.record(engine(short, folder), folder)
     assert len(probe._read(folder / probe.PROBE)["cases"]) == 3
     probe.check(engine(short, folder), folder)
 
 
 def test_a_damaged_record_is_an_error_of_its_own(tiny_model: Path, tmp_path: Path) -> None:
-    folder = adapter(tiny_model, tmp_path / "agent", seed=1)
+    folder = make_adapter(tiny_model, tmp_path / "agent", seed=1)
     (folder / probe.PROBE).write_text("{")
     with pytest.raises(ModelError, match="no record"):
         probe.check(engine(tiny_model, folder), folder)

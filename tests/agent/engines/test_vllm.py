@@ -55,7 +55,7 @@ def test_an_adapter_that_vllm_cannot_run_is_refused(tmp_path: Path, config: Any,
 
 def test_without_vllm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'recast\[vllm\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'recast-sft\[vllm\]'"):
         VLLMEngine.load(tiny_model)
 
 

@@ -16,47 +16,13 @@ import pytest
 from pydantic import ValidationError
 
 from recast.agent.learning.config import LearnConfig
-from recast.agent.learning.learn import learn, split
+from recast.agent.learning.learn import learn
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT
+from tests.fakes.gates import LetterGate
+from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import ARCHITECTURES, load, make_model
-
-ROWS = [
-    {
-        "row_id": str(i),
-        "messages": [{"role": "user", "content": f"Compute {i} + 2"}],
-        "demonstration": f"{i} + 2 = {i + 2}. The answer is {i + 2}.",
-        "answer": str(i + 2),
-        "task": None,
-    }
-    for i in range(30)
-]
-TINY = LearnConfig(
-    steps=4,
-    prompts_per_step=4,
-    candidates=4,
-    lr=1e-2,
-    lora_rank=8,
-    max_tokens=12,
-    eval_every=2,
-    save_every=2,
-    heldout=0.2,
-)
-
-
-class LetterGate:
-    """Accepts what holds an e: about half of what a random model writes, and easily learnt."""
-
-    id = "e" * 16
-
-    def verify_many(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        completions: Sequence[str],
-        reasons: Sequence[str] | None = None,
-    ) -> list[Verdict]:
-        return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]
 
 
 def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds")) -> list[dict[str, Any]]:
@@ -162,18 +128,6 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
     assert metrics(out) == metrics(whole)
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    from recast.agent.learning.run_log import last_checkpoint
-
-    for step, text in ((2, "{}"), (4, "{}"), (6, '{"glo')):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
-    (tmp_path / "checkpoint-8").mkdir()
-    found = last_checkpoint(tmp_path)
-    assert found is not None and found.name == "checkpoint-4"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
-
-
 def test_rewards_rise_when_the_gate_can_be_learnt(tmp_path: Path) -> None:
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     config = TINY.model_copy(update={"steps": 12, "candidates": 8, "beta": 0.0, "eval_every": 12, "lr": 2e-2})
@@ -196,15 +150,6 @@ def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="prompts_per_step"):
         learn(ROWS[:3], model, tokenizer, LetterGate(), TINY, tmp_path / "agent")
     assert not (tmp_path / "agent").exists()
-
-
-def test_the_split_hangs_on_the_row_id_alone() -> None:
-    train, heldout = split(ROWS, 0.3)
-    assert sorted(r["row_id"] for r in train + heldout) == sorted(r["row_id"] for r in ROWS)
-    more = [{**ROWS[0], "row_id": f"more-{i}"} for i in range(50)]
-    held = {r["row_id"] for r in split(ROWS + more, 0.3)[1]}
-    assert {r["row_id"] for r in heldout} == held & {r["row_id"] for r in ROWS}
-    assert len(split(ROWS, 1e-9)[1]) == 1, "something is always held out"
 
 
 def test_every_prompt_is_used_before_any_comes_again_and_none_twice_in_a_step() -> None:
@@ -277,15 +222,18 @@ def test_a_reward_has_fallen_when_it_lies_below_its_best_for_long(
 def test_a_run_whose_rewrites_begin_to_repeat_themselves_is_ended_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recast.agent.learning import session
+    from recast.agent.learning.rollouts import Rollouts
 
-    class Repeating(session.Session):
+    figures = Rollouts.advantages
+
+    def repeating(self: Rollouts, values: Sequence[float]) -> None:
         """Finds more repetition with every step."""
+        figures(self, values)
+        seen.append(0.02 * len(seen))
+        self.figures["repetition"] = seen[-1]
 
-        def step_figures(self) -> dict[str, Any]:
-            return {**super().step_figures(), "repetition": 0.02 * len(self.steps)}
-
-    monkeypatch.setattr(session, "Session", Repeating)
+    seen: list[float] = []
+    monkeypatch.setattr(Rollouts, "advantages", repeating)
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     config = TINY.model_copy(update={"steps": 12, "eval_every": 12, "candidates": 2, "beta": 0.0})
     result = learn(ROWS, *load(folder), LetterGate(), config, out)
@@ -317,7 +265,8 @@ def test_the_prompts_of_a_step_are_shared_among_processes_in_whole_groups() -> N
 TWO = """
 import json, os, sys
 from pathlib import Path
-from tests.agent.learning.test_learn import LetterGate, ROWS, TINY
+from tests.fakes.gates import LetterGate
+from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import load
 from recast.agent.learning.learn import learn
 folder, out = map(Path, sys.argv[1:])

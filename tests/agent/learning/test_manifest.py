@@ -14,8 +14,7 @@ from recast.agent.learning.manifest import Learnt
 from recast.agent.prompts import templates
 from recast.curate.chat import template_id
 from recast.curate.errors import ModelError, RefusedError
-from tests.agent.engines.test_probe import adapter
-from tests.fakes.models import make_model
+from tests.fakes.models import make_adapter, make_model
 
 GATE = "a" * 16
 
@@ -27,7 +26,7 @@ def engine(model: Path, folder: Path, dtype: str = "float32") -> HFEngine:
 @pytest.fixture
 def learnt(tiny_model: Path, tmp_path: Path) -> Path:
     """The folder of a finished agent, as `agent.learning.learn` leaves it."""
-    folder = adapter(tiny_model, tmp_path / "agent" / "adapter", seed=1)
+    folder = make_adapter(tiny_model, tmp_path / "agent" / "adapter", seed=1)
     found = engine(tiny_model, folder)
     probe.record(found, folder)
     manifest = {
@@ -70,8 +69,8 @@ def test_the_same_weights_in_another_dtype_are_left_to_the_probe(tiny_model: Pat
 
 
 def test_an_adapter_from_elsewhere_has_no_manifest(tiny_model: Path, learnt: Path, tmp_path: Path) -> None:
-    assert Learnt.of(adapter(tiny_model, tmp_path / "foreign", seed=2)) is None
-    assert Learnt.of(adapter(tiny_model, learnt.parent / "beside", seed=2)) is None
+    assert Learnt.of(make_adapter(tiny_model, tmp_path / "foreign", seed=2)) is None
+    assert Learnt.of(make_adapter(tiny_model, learnt.parent / "beside", seed=2)) is None
 
 
 def test_a_damaged_manifest_is_an_error_of_its_own(learnt: Path) -> None:

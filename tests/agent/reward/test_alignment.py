@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from recast.agent.engines.protocol import Sample, Sampling, Score
 from recast.agent.reward.alignment import AnchorCache, Anchors
-
-TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
-
-
-class FakeEngine:
-    """Scores a text by its length; own samples have two tokens of 0.5 and 1.5 nats."""
-
-    name, tokenizer, has_adapter, max_length, dtype = "fake", None, False, None, None
-
-    def __init__(self, fingerprint: str = "f" * 16) -> None:
-        self.fingerprint = fingerprint
-        self.scored: list[str] = []
-        self.sampled = 0
-
-    def logprobs(self, prompts: Sequence, completions: Sequence[str], *, adapter: bool) -> list[Score]:
-        assert not adapter
-        self.scored += completions
-        return [
-            Score(len(c) / 10 if c != "long" else math.nan, len(c), 0.1, 2.0 * len(c)) for c in completions
-        ]
-
-    def sample(
-        self, prompts: Sequence, k: int, sampling: Sampling, *, seeds: Sequence, adapter: bool
-    ) -> list[list[Sample]]:
-        assert not adapter and sampling.temperature == 1.0
-        self.sampled += len(prompts) * k
-        return [[Sample("ab", [1, 2], [-0.5, -1.5], "stop")] * k for _ in prompts]
-
-
-def row(text: str, demonstration: str) -> dict:
-    return {"messages": [{"role": "user", "content": text}], "demonstration": demonstration}
+from tests.fakes.engines import TOKENIZER, LengthEngine
+from tests.fakes.rows import question as row
 
 
 def test_anchors_are_the_demonstration_and_the_mean_of_own_samples() -> None:
-    cache = AnchorCache(FakeEngine(), TOKENIZER, own_samples=3)
+    cache = AnchorCache(LengthEngine(), TOKENIZER, own_samples=3)
     assert cache.of([row("q", "12345")]) == [Anchors(0.5, 10.0, 1.0)]
 
 
 def test_a_prompt_is_measured_once() -> None:
-    engine = FakeEngine()
+    engine = LengthEngine()
     cache = AnchorCache(engine, TOKENIZER, own_samples=2)
     cache.of([row("q", "a"), row("q", "a"), row("r", "b")])
     cache.of([row("r", "b")])
@@ -58,15 +26,15 @@ def test_a_prompt_is_measured_once() -> None:
 
 
 def test_own_samples_are_drawn_once_a_prompt_whatever_its_demonstrations() -> None:
-    engine = FakeEngine()
+    engine = LengthEngine()
     AnchorCache(engine, TOKENIZER, own_samples=2).of([row("q", "a"), row("q", "b")])
     assert (engine.scored, engine.sampled) == (["a", "b"], 2)
 
 
 def test_another_run_on_the_same_prompts_measures_nothing(tmp_path: Path) -> None:
     path = tmp_path / "anchors.jsonl"
-    AnchorCache(FakeEngine(), TOKENIZER, own_samples=1, path=path).of([row("q", "a"), row("r", "long")])
-    again = FakeEngine()
+    AnchorCache(LengthEngine(), TOKENIZER, own_samples=1, path=path).of([row("q", "a"), row("r", "long")])
+    again = LengthEngine()
     found = AnchorCache(again, TOKENIZER, own_samples=1, path=path).of([row("q", "a"), row("r", "long")])
     assert found[0] == Anchors(0.1, 2.0, 1.0) and math.isnan(found[1].nll_demonstration)
     assert (again.scored, again.sampled) == ([], 0)
@@ -74,28 +42,28 @@ def test_another_run_on_the_same_prompts_measures_nothing(tmp_path: Path) -> Non
 
 def test_a_line_cut_by_a_kill_is_measured_again_and_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "anchors.jsonl"
-    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("q", "a")])
+    AnchorCache(LengthEngine(), TOKENIZER, path=path).of([row("q", "a")])
     path.write_text(path.read_text() + '["0123", [0.')
-    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("r", "b")])
-    cache = AnchorCache(FakeEngine(), TOKENIZER, path=path)
+    AnchorCache(LengthEngine(), TOKENIZER, path=path).of([row("r", "b")])
+    cache = AnchorCache(LengthEngine(), TOKENIZER, path=path)
     assert cache.knows(row("q", "a")) and cache.knows(row("r", "b")) and not cache.knows(row("s", "c"))
 
 
 @pytest.mark.parametrize(
     ("engine", "options"),
     [
-        (FakeEngine("0" * 16), {}),
-        (FakeEngine(), {"own_samples": 3}),
-        (FakeEngine(), {"max_tokens": 9}),
-        (FakeEngine(), {"seed": 1}),
+        (LengthEngine("0" * 16), {}),
+        (LengthEngine(), {"own_samples": 3}),
+        (LengthEngine(), {"max_tokens": 9}),
+        (LengthEngine(), {"seed": 1}),
     ],
     ids=["backbone", "number", "length", "seed"],
 )
 def test_another_backbone_or_sampling_measures_anew(
-    tmp_path: Path, engine: FakeEngine, options: dict
+    tmp_path: Path, engine: LengthEngine, options: dict
 ) -> None:
     path = tmp_path / "anchors.jsonl"
-    AnchorCache(FakeEngine(), TOKENIZER, path=path).of([row("q", "a")])
+    AnchorCache(LengthEngine(), TOKENIZER, path=path).of([row("q", "a")])
     assert not AnchorCache(engine, TOKENIZER, path=path, **options).knows(row("q", "a"))
 
 
@@ -114,6 +82,6 @@ def test_each_mode_needs_its_own_anchors(anchors: Anchors, mode: str, enough: bo
 
 
 def test_without_own_samples_none_are_drawn() -> None:
-    engine = FakeEngine()
+    engine = LengthEngine()
     assert math.isnan(AnchorCache(engine, TOKENIZER, own_samples=0).of([row("q", "a")])[0].nll_self)
     assert engine.sampled == 0

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from recast.agent.reward.formula import FREE_OVERLAP, GroupReward, group_reward
+from recast.agent.reward.formula import FREE_OVERLAP, GroupReward, MeasuredGroup, Weights, group_reward
 from recast.agent.reward.ledger import alarms, gate_share, group_fates, judge_disagreement, shaping_shares
 from recast.curate.gate.gate import decide
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
+
+
+def rewarded(feasible: Any, nll: Any, embeddings: Any, *, mode: Any, **measured: Any) -> GroupReward:
+    """The reward of a group under the mode's own weights; lists become arrays."""
+    arrays = {n: np.array(v) if isinstance(v, list) else v for n, v in measured.items()}
+    group = MeasuredGroup(
+        np.array(feasible, bool), np.array(nll, np.float64), embeddings=embeddings, **arrays
+    )
+    return group_reward(group, Weights.of(mode))
 
 
 def by_hand(feasible: list[bool], nll: list[float], embeddings: np.ndarray) -> list[float]:
@@ -54,25 +64,25 @@ def test_paper_mode_is_the_published_formula(k: int, fate: str) -> None:
         "one": [i == k // 2 for i in range(k)],
         "none": [False] * k,
     }[fate]
-    found = group_reward(feasible, nll, embeddings, mode="paper")
+    found = rewarded(feasible, nll, embeddings, mode="paper")
     assert found.reward.tolist() == pytest.approx(by_hand(feasible, nll.tolist(), embeddings), abs=1e-6)
 
 
 def test_paper_mode_by_hand() -> None:
     # NLLs 1, 2, 3: z = -1.2247, 0, 1.2247, so d = 0.772897, 0.5, 0.227103; the last candidate is refused
-    found = group_reward([True, True, True, False], [1.0, 2.0, 3.0, math.nan], None, mode="paper")
+    found = rewarded([True, True, True, False], [1.0, 2.0, 3.0, math.nan], None, mode="paper")
     assert found.alignment.tolist() == pytest.approx([0.772897, 0.5, 0.227103, 0.0], abs=1e-5)
     assert found.reward.tolist() == pytest.approx([1.270514, 1.175, 1.079486, 0.0], abs=1e-5)
 
 
 def test_a_single_feasible_candidate_gets_half_the_alignment_in_paper_mode() -> None:
-    found = group_reward([False, True], [9.0, 0.4], np.eye(2), mode="paper")
+    found = rewarded([False, True], [9.0, 0.4], np.eye(2), mode="paper")
     assert found.reward.tolist() == pytest.approx([0.0, 1 + 0.35 * 0.5])
 
 
 def test_anchored_alignment_runs_from_the_demonstration_to_own_samples_and_no_further() -> None:
     # l_demo 1.2, l_self 0.2: 1.2 -> 0, 0.7 -> 1/2, 0.2 -> 1, below saturates, above clips
-    found = group_reward(
+    found = rewarded(
         [True] * 5, [1.2, 0.7, 0.2, 0.01, 2.0], None, mode="anchored", nll_demonstration=1.2, nll_self=0.2
     )
     assert found.alignment.tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0, 0.0])
@@ -81,7 +91,7 @@ def test_anchored_alignment_runs_from_the_demonstration_to_own_samples_and_no_fu
 
 def test_anchored_alignment_holds_where_the_demonstration_is_likelier_than_own_samples() -> None:
     # gap -0.1 counts as 0.05: at the own level 1, 0.025 above it 1/2, 0.05 above it 0
-    found = group_reward(
+    found = rewarded(
         [True] * 4, [0.5, 0.525, 0.55, 0.4], None, mode="anchored", nll_demonstration=0.4, nll_self=0.5
     )
     assert found.alignment.tolist() == pytest.approx([1.0, 0.5, 0.0, 1.0])
@@ -89,7 +99,7 @@ def test_anchored_alignment_holds_where_the_demonstration_is_likelier_than_own_s
 
 def test_typical_alignment_is_bought_by_no_predictable_padding() -> None:
     # the tripled text has the lower mean NLL (0.63 against 0.79) and the higher excess (121 against 42)
-    found = group_reward(
+    found = rewarded(
         [True, True, True, True],
         [0.79, 0.63, 0.5, 0.5],
         None,
@@ -101,12 +111,12 @@ def test_typical_alignment_is_bought_by_no_predictable_padding() -> None:
 
 
 def test_typical_scale_is_never_narrower_than_own_samples_spread() -> None:
-    found = group_reward([True], [0.5], None, mode="typical", excess=[2.5], excess_demonstration=1.0)
+    found = rewarded([True], [0.5], None, mode="typical", excess=[2.5], excess_demonstration=1.0)
     assert found.alignment.tolist() == pytest.approx([0.5])
 
 
 def test_every_term_is_exactly_zero_outside_the_gate() -> None:
-    found = group_reward(
+    found = rewarded(
         [True, False, True],
         [0.3, 0.3, 0.4],
         np.eye(3),
@@ -121,7 +131,7 @@ def test_every_term_is_exactly_zero_outside_the_gate() -> None:
 
 
 def test_all_infeasible_gives_zeros_without_asking_for_anchors() -> None:
-    found = group_reward(
+    found = rewarded(
         [False] * 3, [math.nan] * 3, np.eye(3), nll_demonstration=0.0, nll_self=0.0, mode="anchored"
     )
     assert found.reward.tolist() == [0.0, 0.0, 0.0]
@@ -130,14 +140,12 @@ def test_all_infeasible_gives_zeros_without_asking_for_anchors() -> None:
 def test_diversity_favours_the_one_that_differs_on_the_scale_of_alignment() -> None:
     embeddings = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     # b = 1/4, 1/4, 1/2: z = -0.7071, -0.7071, 1.4142, logistic 0.3303, 0.3303, 0.8044
-    found = group_reward(
-        [True] * 3, [0.2] * 3, embeddings, nll_demonstration=1.0, nll_self=0.2, mode="anchored"
-    )
+    found = rewarded([True] * 3, [0.2] * 3, embeddings, nll_demonstration=1.0, nll_self=0.2, mode="anchored")
     assert found.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442], abs=1e-4)
 
 
 def test_the_copy_penalty_begins_at_the_free_overlap() -> None:
-    found = group_reward(
+    found = rewarded(
         [True] * 3,
         [0.2] * 3,
         None,
@@ -161,14 +169,12 @@ def test_the_copy_penalty_begins_at_the_free_overlap() -> None:
 )
 def test_what_a_mode_lacks_is_named(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        group_reward([True], [0.2], None, **options)
+        rewarded([True], [0.2], None, **options)
 
 
 def test_a_feasible_candidate_without_nll_is_refused() -> None:
     with pytest.raises(ValueError, match="candidate 1"):
-        group_reward(
-            [True, True], [0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.1, mode="anchored"
-        )
+        rewarded([True, True], [0.2, math.nan], None, nll_demonstration=1.0, nll_self=0.1, mode="anchored")
 
 
 def group(reward: list[float], alignment: list[float], diversity: list[float]) -> GroupReward:
@@ -288,7 +294,7 @@ def test_a_term_without_weight_raises_no_alarm() -> None:
 
 
 def test_a_base_of_its_own_takes_the_place_of_one() -> None:
-    found = group_reward(
+    found = rewarded(
         [True, True, False],
         [0.2, 0.2, math.nan],
         None,

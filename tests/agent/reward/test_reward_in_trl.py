@@ -9,7 +9,8 @@ from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.prompts import templates
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import ScoredGroup, Scorer, Weights
-from tests.agent.learning.test_learn import ROWS, LetterGate
+from tests.fakes.gates import LetterGate
+from tests.fakes.learning import ROWS
 from tests.fakes.models import load, make_model
 
 

@@ -14,7 +14,8 @@ from recast.agent.engines.protocol import Score
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import Scorer, Weights
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
-from tests.agent.reward.test_alignment import TOKENIZER, FakeEngine, row
+from tests.fakes.engines import TOKENIZER, LengthEngine
+from tests.fakes.rows import question as row
 
 ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0
 
@@ -24,7 +25,7 @@ def columns(*places: int) -> dict[str, list[Any]]:
     return {name: [ROWS[i][name] for i in places] for name in ("messages", "demonstration")}
 
 
-class Engine(FakeEngine):
+class Engine(LengthEngine):
     """Scores as its base does, and embeds a text by its first letter."""
 
     eos_ids = (7,)

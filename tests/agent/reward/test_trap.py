@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recast.agent.reward.formula import Mode, group_reward
+from recast.agent.reward.formula import MeasuredGroup, Mode, Weights, group_reward
 from tests.fakes import trap
 
 SCORES = Path(__file__).with_name("trap_scores.json")
@@ -35,17 +35,16 @@ def alignment(scores: dict[str, Any], mode: Mode) -> np.ndarray:
     """Mean alignment term of the three styles, a group of all three a problem, all accepted."""
     groups = []
     for *texts, demonstration in zip(*(scores[s] for s in STYLES), scores["demonstration"], strict=True):
-        rewarded = group_reward(
-            [True] * len(STYLES),
-            [nll for nll, _ in texts],
-            None,
-            mode=mode,
+        nll, excess = np.array(texts).T
+        group = MeasuredGroup(
+            np.ones(len(STYLES), bool),
+            nll,
+            excess,
             nll_demonstration=demonstration[0],
-            nll_self=scores["nll_self"],
-            excess=[excess for _, excess in texts],
             excess_demonstration=demonstration[1],
+            nll_self=scores["nll_self"],
         )
-        groups.append(rewarded.alignment)
+        groups.append(group_reward(group, Weights.of(mode)).alignment)
     return np.mean(groups, axis=0)
 
 

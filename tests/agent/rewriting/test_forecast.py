@@ -8,7 +8,9 @@ import pytest
 from recast.agent.batches.source import Source
 from recast.agent.rewriting.forecast import compare, draw, predict, scaled
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
-from tests.agent.rewriting.test_rewrite import FakeEngine, FakeGate, rows
+from tests.fakes.engines import FakeEngine
+from tests.fakes.gates import FakeGate
+from tests.fakes.rows import rows
 
 
 def test_totals_follow_the_length_of_rows() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recast.agent.engines.protocol import Sample, Score
-from recast.agent.rewriting.batch import Row
+from recast.agent.rewriting.attempts import Row
 from recast.agent.rewriting.methods import FIXED, method, sdft_check
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.errors import UsageError

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import random
 import resource
-import shutil
-import signal
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from recast.agent.batches.isolation import CANARY
 from recast.agent.batches.job import Budget
 from recast.agent.batches.parts import Plan
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
-from recast.agent.rewriting.batch import CANARY
 from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
@@ -32,71 +27,10 @@ from recast.curate.fingerprint import seed_of
 from recast.curate.gate.gate import load_gate
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
-
-
-class FakeEngine:
-    """Answers `words[seed % len(words)] <seed % 1000>`; NLL is the number of characters / 100."""
-
-    name = "fake"
-    fingerprint = "0" * 16
-
-    def __init__(self, words=("good", "bad"), *, has_adapter=False, broken=(), down=False, scoring_broken=()):
-        self.words, self.has_adapter, self.broken, self.down = words, has_adapter, broken, down
-        self.scoring_broken = scoring_broken
-        self.calls = []  # (prompts, adapter) of every sample call
-
-    def sample(self, prompts, k, sampling, *, seeds, adapter):
-        self.calls.append(([p[-1]["content"] for p in prompts], adapter))
-        if self.down:
-            raise RuntimeError("device lost")
-        for prompt in prompts:
-            if any(word in prompt[-1]["content"] for word in self.broken):
-                raise RuntimeError("cannot render this prompt")
-        return [[self._sample(seed) for seed in group] for group in seeds]
-
-    def _sample(self, seed):
-        text = f"{self.words[seed % len(self.words)]} {seed % 1000}"
-        return Sample(text, list(range(len(text))), [-0.5] * len(text), "stop")
-
-    def logprobs(self, prompts, completions, *, adapter):
-        assert adapter is False, "scoring is the frozen backbone's"
-        if any(p[-1]["content"] in self.scoring_broken for p in prompts):
-            raise RuntimeError("too long to score")
-        return [Score(len(c) / 100, len(c), 0.1, 0.2) for c in completions]
-
-
-class FakeGate:
-    """Accepts texts that begin with `good`; others name their first word as the reason."""
-
-    id = "1" * 16
-
-    def verify_many(self, rows, completions, finish_reasons=None):
-        return [self._verify(text) for text in completions]
-
-    def _verify(self, text):
-        word = text.split()[0]
-        if word == "good":
-            return Verdict(VerdictStatus.ACCEPTED)
-        if word == "unclear":
-            return Verdict(VerdictStatus.UNVERIFIABLE, "unparseable")
-        if word == "raise":
-            raise ValueError("a check broke")
-        return Verdict(
-            VerdictStatus.REJECTED, word, (Check("word", CheckStatus.FAIL, word, f"The text is {word}."),)
-        )
-
-
-def rows(n=10):
-    return [
-        {
-            "row_id": f"r{i}",
-            "messages": [{"role": "user", "content": f"question {i} " + "long " * (i % 4)}],
-            "completion": f"expert {i}",
-            "answer": str(i),
-            "task": "t",
-        }
-        for i in range(n)
-    ]
+from tests.fakes.engines import FakeEngine
+from tests.fakes.gates import FakeGate
+from tests.fakes.rows import rows
+from tests.fakes.runs import digest, killed_again_and_again
 
 
 def config(**changes) -> RewriteConfig:
@@ -581,26 +515,6 @@ class Slow(FakeEngine):
         return super().sample(*args, **kwargs)
 
 
-def killed_again_and_again(work, folder, num_kills, rng, longest_s):
-    """Run `work` in forked processes that die at random moments, then to its end; return how many died."""
-    died = 0
-    while died < num_kills:
-        child = os.fork()
-        if child == 0:
-            try:
-                work(folder)
-            finally:
-                os._exit(0)
-        time.sleep(rng.uniform(0, longest_s))
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        died += os.WIFSIGNALED(status)
-        if os.WIFEXITED(status):  # it was faster: begin anew, there are kills left
-            shutil.rmtree(folder)
-    work(folder)
-    return died
-
-
 @pytest.mark.parametrize(
     "num_rows, num_kills", [(2000, NUM_KILLS), pytest.param(2000, 100, marks=pytest.mark.torture)]
 )
@@ -618,12 +532,6 @@ def test_killed_at_random_moments_the_bytes_equal_those_of_an_uninterrupted_run(
     died = killed_again_and_again(work, tmp_path / "killed", num_kills, random.Random(0), 0.5 * whole_s)
     assert died == num_kills
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
-
-
-def digest(folder: Path) -> dict[str, str]:
-    return {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
 
 
 def test_a_part_is_readable_by_anything(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 from recast.curate.store.store import Store
-from tests.agent.rewriting.test_rewrite import killed_again_and_again
 from tests.fakes import models
+from tests.fakes.runs import digest, killed_again_and_again
 
 CONFIG = RewriteConfig(candidates=3, max_tokens=8, batch_rows=4, window_rows=8, own_samples=1)
 
@@ -53,10 +53,6 @@ def rows(n=14):
         }
         for i in range(n)
     ]
-
-
-def digest(run: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(run.rglob("*")) if p.is_file()}
 
 
 def test_interrupted_anywhere_the_bytes_equal_those_of_an_uninterrupted_run(folder, tmp_path):

@@ -16,8 +16,10 @@ from recast.agent.engines.http.client import Client
 from recast.agent.engines.http.engine import COMPLETIONS, HTTPEngine
 from recast.agent.engines.http.request_cache import RequestCache
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
-from tests.agent.rewriting.test_rewrite import FakeGate, digest, killed_again_and_again, rows
+from tests.fakes.gates import FakeGate
 from tests.fakes.models import make_tokenizer
+from tests.fakes.rows import rows
+from tests.fakes.runs import digest, killed_again_and_again
 from tests.fakes.server import Fake, serving
 
 AGENT_ID = "a" * 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recast.agent.rewriting.triage import CAUSES, Triage, agree_elsewhere, cause_of, next_command
+from recast.agent.rewriting.triage import CAUSES, STEPS, Triage, agree_elsewhere, cause_of
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 
 
@@ -67,17 +67,18 @@ def test_refusals_fall_into_groups_with_one_next_step_each() -> None:
     assert {r: cause_of(r, [candidate("", r)], None) for r in expected} == expected
 
 
-def test_every_cause_has_a_command_that_names_the_row_or_the_version() -> None:
+def test_causes_come_commonest_first_with_their_meaning_and_a_few_rows() -> None:
     triage = Triage()
     triage.add([*CAUSES, None, "copied", "copied", "copied"], [f"r{i}" for i in range(len(CAUSES) + 4)])
     causes = triage.to_list()
-    assert causes[0]["cause"] == "copied" and causes[0]["rows"] == 4
-    assert len(causes[0]["examples"]) == 3
-    names = {
-        "source": "craft@v1", "version": "rw@v2", "to": "rw", "learn": " --model m",
-        "longer": " --set rewrite.max_tokens=1024", "more": " -n 8", "repairs": " -n 1",
-    }  # fmt: skip
-    commands = {c["cause"]: next_command(c, names) for c in causes}
-    assert commands["truncated"] == "recast rewrite craft@v1 --as rw --set rewrite.max_tokens=1024"
-    assert commands["demonstration_suspect"].startswith("recast show craft@v1 --row r")
-    assert all(command.startswith("recast ") for command in commands.values())
+    assert len(causes) == len(CAUSES)
+    assert causes[0] == {
+        "cause": "copied",
+        "rows": 4,
+        "meaning": "only copies of the demonstration; an agent learns not to",
+        "examples": ["r4", "r15", "r16"],  # the fifth cause, then those after the row without one
+    }
+
+
+def test_every_cause_has_a_next_step_and_no_step_is_without_a_cause() -> None:
+    assert {step for _, step in CAUSES.values()} == set(STEPS)

@@ -368,7 +368,7 @@ def test_a_crash_before_the_transaction_leaves_no_version(
     def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "seal", crash)
+    monkeypatch.setattr(Store, "_seal", crash)
     with pytest.raises(KeyboardInterrupt):
         store.commit([row(2)], "a")
     monkeypatch.undo()

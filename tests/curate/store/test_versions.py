@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from recast.curate.errors import DataError, IntegrityError, RefusedError, UsageError
+from recast.curate.files import write_lines
 from recast.curate.history.merge import ConflictsError, merge, read_choices, revert
 from recast.curate.store import maintenance
 from recast.curate.store.catalog import Catalog
@@ -225,16 +226,22 @@ def test_gc_removes_orphans_after_a_grace_period_and_nothing_else(store: Store) 
     assert texts(store, "d@v1") == dict.fromkeys("abc", "x") and texts(store, "d")["a"] == "y"
 
 
+def test_a_text_with_a_line_separator_is_still_one_line_of_choices(tmp_path: Path) -> None:
+    file = tmp_path / "conflicts.jsonl"
+    write_lines(file, [{"row_id": "a", "target": 0, "ours": "one\u2028two\x85three", "take": "ours"}])
+    assert read_choices(file) == {("a", 0): "ours"}
+
+
 def test_a_commit_whose_parts_gc_took_is_made_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.commit([row("a", "x")], "d")
-    seal, swept = Store.seal, []
+    seal, swept = Store._seal, []
 
     def late(self: Store, *args: Any, **kwargs: Any) -> Any:
         if not swept:
             swept.append(len(maintenance.gc(self, grace_s=0).files))
         return seal(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "seal", late)
+    monkeypatch.setattr(Store, "_seal", late)
     assert store.commit([row("a", "y")], "d").number == 2
     assert swept == [2]  # rows and log, not yet named
     assert texts(store, "d") == {"a": "y"} and maintenance.verify(store, deep=True).ok

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from recast.agent.rewriting.methods import FIXED
+from recast.agent.rewriting.rewrite import RewriteConfig
 from recast.curate.errors import UsageError
 from recast.curate.store.store import Store
 from recast.pipelines.config import Config
 from recast.pipelines.jobs.agent.rewrite import with_commands
-from recast.pipelines.wiring.rewriting import refuse_without_effect
-from tests.conftest import demonstrations
+from recast.pipelines.run.arguments import parameters
+from recast.pipelines.verbs import VERBS
+from recast.pipelines.wiring.rewriting import RewritingOptions, refuse_without_effect
+from tests.conftest import command_of, demonstrations
 from tests.fakes.server import Fake, serving
 
 SETS = ("--set", "rewrite.candidates=2", "--set", "rewrite.max_tokens=8")
@@ -89,18 +92,47 @@ def test_the_command_to_run_next_repeats_the_options_of_the_call(recast, importe
 )
 def test_what_a_method_does_not_take_is_tried_with_the_projects_own(method, paper, key, expected):
     config = Config.of({"rewrite": {"accept": "own"}} if method == "sdft" else {})
-    options = {
-        "--model": "my model",
-        "--agent": None,
-        "--paper": paper,
-        "--method": method,
-        "--unsafe-exec": False,
-    }
-    names = {"source": "craft@v1", "version": "rw@v2", "to": "rw"}
+    given = {"name": "craft@v1", "to": "rw", "model": "my model", "paper": paper, "method": method}
     causes = [{"cause": key, "examples": ["row 1"]}, {"cause": "timeout", "examples": ["row 1"]}]
-    again, why = with_commands(causes, Config().section("rewrite"), names, options, config)
+    again, why = with_commands(causes, Config().section("rewrite"), given, "rw@v2", config, Path(".recast"))
     assert again["next"] == f"recast rewrite craft@v1 --as rw --model 'my model' {expected}"
     assert why["next"] == "recast why rw@v2 'row 1'"
+
+
+GIVEN = {
+    "name": "craft@v1", "to": "rw", "model": "m", "agent": Path("a"), "seed": 0, "limit": 7, "targets": 2,
+    "paper": True, "method": "prompt", "unsafe_exec": True, "budget_minutes": 1.5, "max_candidates": 9,
+    "engine": "http", "base_url": "http://localhost:1/v1", "served_model": "s", "served_agent": "t", "batch_size": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", parameters(VERBS["rewrite"]))
+def test_no_option_of_rewrite_drops_out_of_the_command_that_repeats_it(name):
+    given = {"name": "craft@v1", "to": "rw", "model": "m"} | {name: GIVEN[name]}
+    causes = [{"cause": "truncated", "examples": ["row 1"]}]
+    (cause,) = with_commands(causes, RewriteConfig(), given, "rw@v2", Config(), Path("elsewhere"))
+    words = shlex.split(cause["next"])
+    command = command_of("rewrite")
+    read = command.make_context("rewrite", words[2:], resilient_parsing=False).params
+    assert read[name] == GIVEN[name]
+    assert read["sets"] == ["rewrite.max_tokens=1024"] and read["store_path"] == Path("elsewhere")
+
+
+def test_every_cause_comes_with_a_command_that_parses():
+    from recast.agent.rewriting.triage import CAUSES
+
+    given = {"name": "craft@v1", "to": "rw", "model": "m", "unsafe_exec": True}
+    causes = [{"cause": cause, "examples": ["row 1"]} for cause in CAUSES]
+    config = Config.of({"learn": {"steps": 3}, "rewrite": {"repairs": 2}})
+    found = with_commands(causes, config.section("rewrite"), given, "rw@v2", config, Path(".recast"))
+    said = {cause["cause"]: cause["next"] for cause in found}
+    for command in said.values():
+        _, verb, *words = shlex.split(command)
+        command_of(verb).make_context(verb, words)
+    assert said["demonstration_suspect"] == "recast show craft@v1 --row 'row 1'"
+    assert said["check_missing"] == "recast doctor"
+    assert said["copied"] == "recast learn craft@v1 --model m --unsafe-exec --set learn.steps=3"
+    assert said["form"] == "recast rewrite craft@v1 --as rw --model m --unsafe-exec --set rewrite.repairs=3"
 
 
 @pytest.mark.parametrize("method", ["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"])
@@ -143,7 +175,8 @@ def test_what_chooses_among_candidates_is_refused_where_the_first_one_is_kept(by
     name = key.partition("=")[0]
     with pytest.raises(UsageError, match=rf"with {' '.join(by)}, rewrite\.{name} would have no effect"):
         refuse_without_effect(
-            Config.load(sets=[f"rewrite.{key}"]).given["rewrite"], None, None, paper, method
+            Config.load(sets=[f"rewrite.{key}"]).given["rewrite"],
+            RewritingOptions(paper=paper, method=method),
         )
 
 

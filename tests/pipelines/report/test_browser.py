@@ -88,7 +88,7 @@ def test_opens_from_disk_without_a_complaint_or_a_request(opened):
 
 def test_keyboard_walks_searches_and_switches_the_diff(opened):
     page = opened(example()).page
-    count, view = page.locator("#sample-count"), page.locator("#sample-view")
+    count, view = page.locator("#row-count"), page.locator("#row-view")
     assert count.inner_text() == "1 of 40"
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -101,7 +101,7 @@ def test_keyboard_walks_searches_and_switches_the_diff(opened):
     page.keyboard.press("/")
     page.keyboard.type("fallback jk")  # letters go to the search box now
     assert count.inner_text() == "0 samples"
-    page.locator("#sample-search").fill("fallback")
+    page.locator("#row-search").fill("fallback")
     assert count.inner_text() == "1 of 4"
     page.keyboard.press("Escape")
     page.keyboard.press("j")
@@ -112,7 +112,7 @@ def test_keyboard_walks_searches_and_switches_the_diff(opened):
 def test_diff_panes_show_both_texts_whole(opened):
     data = example()
     page = opened(data).page
-    panes = page.locator("#sample-view .pane .text")
+    panes = page.locator("#row-view .pane .text")
     assert panes.nth(0).text_content() == data.samples[0].before
     assert panes.nth(1).text_content() == data.samples[0].after
 
@@ -143,12 +143,12 @@ def test_hostile_text_is_inert_wherever_it_stands(opened):
     seen = opened(data)
     for _ in range(2):
         seen.page.keyboard.press("s")
-    seen.page.locator("#sample-view summary").click()
+    seen.page.locator("#row-view summary").click()
     seen.page.locator(".plane .role-target .mark").hover()
     assert seen.page.evaluate("window.hit") is None
     assert seen.page.locator("img").count() == 0
     assert seen.complaints == []  # the policy had nothing to refuse: escaping alone holds
-    assert seen.page.locator("#sample-view .text").first.text_content() == EVIL
+    assert seen.page.locator("#row-view .text").first.text_content() == EVIL
 
 
 def test_the_policy_refuses_script_even_if_escaping_failed(opened):

@@ -11,8 +11,7 @@ from recast.curate.errors import DataError, UsageError
 from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table
 from recast.curate.store.store import Store
-from recast.pipelines.report import build
-from recast.pipelines.report.sources import collect
+from recast.pipelines.report import build, collect
 from recast.pipelines.report.sources.evaluations import arms
 from recast.pipelines.report.sources.learning import learned
 from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
@@ -184,10 +183,10 @@ def test_metrics_become_curves_and_a_torn_last_line_is_forgiven(tmp_path):
 
 
 def test_runs_that_made_what_is_shown_become_stages(store, tmp_path):
-    def run(folder: str, verb: str, seconds: float, result: dict, args: dict) -> None:
+    def run(folder: str, verb: str, seconds: float, result: dict, args: dict, **more: dict) -> None:
         path = store / "runs" / folder
         path.mkdir(parents=True)
-        (path / "config.resolved.yaml").write_text(json.dumps({"verb": verb, "args": args}))
+        (path / "config.resolved.yaml").write_text(json.dumps({"verb": verb, "args": args, **more}))
         (path / "result.json").write_text(json.dumps({"verb": verb, "seconds": seconds, "result": result}))
 
     RAW.save(tmp_path / "raw.jsonl")
@@ -201,14 +200,15 @@ def test_runs_that_made_what_is_shown_become_stages(store, tmp_path):
         "rewrite",
         61.0,
         {"version": "craft-rewrites@v1"},
-        {"name": "craft", "to": "craft-rewrites"},
+        {"to": "craft-rewrites"},
+        given={"name": "craft@v1", "to": "craft-rewrites", "model": "my model", "budget_minutes": None},
     )
     found = collect(
         store, ["craft-rewrites"], evals={"base": tmp_path / "raw.jsonl"}, target=["craft"]
     ).stages
     assert {s.name: (s.seconds, s.command) for s in found} == {
         "eval raw.jsonl": (3.0, "recast eval 'my model' --suite a.jsonl --suite b.jsonl --max-tokens 64"),
-        "rewrite craft-rewrites@v1": (61.0, "recast rewrite craft --as craft-rewrites"),
+        "rewrite craft-rewrites@v1": (61.0, "recast rewrite craft@v1 --as craft-rewrites --model 'my model'"),
     }
 
 

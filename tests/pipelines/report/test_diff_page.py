@@ -71,7 +71,7 @@ def test_the_page_is_whole_and_fetches_nothing(page: Path) -> None:
     assert EVIL not in html
     assert not re.findall(r"(?:src|href)=\"(?!#)", html)
     assert "default-src 'none'" in html
-    found = re.search(r'id="diff-data">(.*?)</script>', html)
+    found = re.search(r'id="row-data">(.*?)</script>', html)
     assert found
     rows = {r["id"]: r for r in json.loads(found[1])}
     assert {name: r["edit"] for name, r in rows.items()} == {
@@ -120,9 +120,9 @@ def opened(browser: Any, page: Path) -> Iterator[Any]:
 
 
 def test_a_reader_walks_searches_and_filters(opened: Any) -> None:
-    view, count = opened.locator("#sample-view"), opened.locator("#diff-count")
+    view, count = opened.locator("#row-view"), opened.locator("#row-count")
     assert count.inner_text() == "1 of 6"
-    assert opened.locator("#sample-view del").first.inner_text() != ""
+    assert opened.locator("#row-view del").first.inner_text() != ""
     assert opened.locator(".panes .pane").count() == 2
     opened.keyboard.press("s")
     assert opened.locator(".panes .pane").count() == 1
@@ -136,17 +136,17 @@ def test_a_reader_walks_searches_and_filters(opened: Any) -> None:
     assert count.inner_text() == "1 of 1"
     assert "Only the format changed." in view.inner_text()
     opened.get_by_text("show it").click()
-    assert opened.locator("#sample-view del").count() > 0
-    opened.locator("#diff-search").fill("nothing has this")
+    assert opened.locator("#row-view del").count() > 0
+    opened.locator("#row-search").fill("nothing has this")
     assert "No row matches." in view.inner_text()
-    opened.locator("#diff-search").fill("")
-    opened.locator("#diff-filters button", has_text="final answer 1").click()
+    opened.locator("#row-search").fill("")
+    opened.locator("#row-filters button", has_text="final answer 1").click()
     assert count.inner_text() == "1 of 1"
 
 
 def test_markup_in_rows_stays_text(opened: Any) -> None:
-    opened.locator("#diff-search").fill("onerror")
-    assert EVIL in opened.locator("#sample-view").inner_text()
+    opened.locator("#row-search").fill("onerror")
+    assert EVIL in opened.locator("#row-view").inner_text()
 
 
 def test_the_page_of_a_real_diff_is_read_from_end_to_end(
@@ -164,16 +164,16 @@ def test_the_page_of_a_real_diff_is_read_from_end_to_end(
     tab.goto((tmp_path / "diff.html").as_uri())
     body = tab.locator("body").inner_text()
     assert "craft@v1 → craft-rewrites@v1" in body and "expert → rewrite" in body
-    assert tab.locator("#sample-list li").count() == 30
+    assert tab.locator("#row-list li").count() == 30
     asked = []
     for place in range(30):
-        assert tab.locator("#diff-count").inner_text() == f"{place + 1} of 30"
-        asked.append(tab.locator("#sample-view code").inner_text())
+        assert tab.locator("#row-count").inner_text() == f"{place + 1} of 30"
+        asked.append(tab.locator("#row-view code").inner_text())
         tab.keyboard.press("j")
     assert asked == [f"craft-{n:05d}" for n in range(106, 136)]
-    tab.locator("#diff-search").fill("fallback")
-    assert tab.locator("#sample-list li").count() == 2
-    tab.locator("#diff-search").fill("")
+    tab.locator("#row-search").fill("fallback")
+    assert tab.locator("#row-list li").count() == 2
+    tab.locator("#row-search").fill("")
     target = Path(os.environ.get("RECAST_DIFF_SCREENSHOT") or tmp_path / "diff.png")
     tab.evaluate("document.activeElement.blur()")
     tab.screenshot(path=str(target))

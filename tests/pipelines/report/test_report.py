@@ -44,7 +44,7 @@ def test_the_same_records_give_the_same_bytes(tmp_path):
 
 def test_samples_are_data_that_cannot_close_their_element():
     page = render(example())
-    body = page.split('id="samples-data">')[1].split("</script>")[0]
+    body = page.split('id="row-data">')[1].split("</script>")[0]
     assert "<" not in body
     assert len(json.loads(body)) == 40
 

@@ -2,18 +2,82 @@
 
 from __future__ import annotations
 
+import ast
 import io
+from pathlib import Path
+
+import pytest
 
 from recast.pipelines.terminal import progress
-from recast.pipelines.terminal.progress import Lines, Pace, clock, describe, reporting
+from recast.pipelines.terminal.progress import DONE, TOTAL, Lines, Pace, clock, describe, reporting
+
+ROOT = Path(__file__).parents[3]
 
 
-def test_the_words_of_every_reporting_module_are_understood():
-    pace = Pace("x")
-    pace.update({"step": 3, "steps": 10, "loss": 0.71234})
-    assert (pace.done, pace.total, pace.note) == (3, 10, "loss 0.712")
-    pace.update({"done": 4, "total": 8, "rewrite": 3, "seconds": 1.0})
-    assert (pace.done, pace.total, pace.note) == (4, 8, "rewrite 3")
+# module -> a report of the form that it makes, as arguments of `progress`; and what a person reads of it
+REPORTS = {
+    "agent/batches/job.py": (
+        [{"done": 4, "total": 8, "rewrite": 3, "fallback": 1, "seconds": 1.0}],
+        "4 of 8  rewrite 3, fallback 1",
+    ),
+    "agent/learning/session.py": (
+        [{"step": 2, "total": 40, "phase": "measuring held-out rows"}],
+        "2 of 40  measuring held-out rows",
+    ),
+    "curate/curation/filters.py": ([300], "300 done"),
+    "curate/gate/audit.py": ([{"done": 3, "total": 24}], "3 of 24"),
+    "curate/gate/calibration.py": ([{"done": 3}], "3 done"),
+    "curate/gate/report_card.py": ([{"done": 3}], "3 done"),
+    "curate/ingest/importer.py": ([None, 40, {"done": 3, "note": "MB, 1,200 rows"}], "3 of 40  MB, 1,200 rows"),
+    "pipelines/jobs/versions/curate.py": ([{"done": 300, "total": 1000}], "300 of 1000"),
+    "train/evaluation/evaluate.py": ([{"done": 3, "total": 24}], "3 of 24"),
+    "train/pretraining/pretrain.py": (
+        [3, 10, {"step": 3, "loss": 2.51234, "tokens": 4096, "seconds": 1.0, "lr_factor": 1.0}],
+        "3 of 10  loss 2.51, tokens 4096, lr factor 1",
+    ),
+    "train/sft/trainer.py": (
+        [{"step": 3, "steps": 10, "loss": 0.71234, "seconds": 1.0}],
+        "3 of 10  loss 0.712",
+    ),
+}  # fmt: skip
+
+
+def reports_in(path: Path) -> list[ast.Call]:
+    """The calls of `progress` in a file, but for those that only hand a report on."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    named = [c for c in calls if "progress" in (getattr(c.func, "id", ""), getattr(c.func, "attr", ""))]
+    return [c for c in named if not (len(c.args) == 1 and isinstance(c.args[0], ast.Name))]
+
+
+def test_every_module_that_reports_is_in_the_table_with_the_words_that_it_uses():
+    found = {
+        str(path.relative_to(ROOT)): calls
+        for package in ("agent", "curate", "train", "pipelines")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if (calls := reports_in(path))
+    }
+    assert sorted(found) == sorted(REPORTS)
+    for module, calls in found.items():
+        known = {key for given in REPORTS[module][0] if isinstance(given, dict) for key in given}
+        for call in calls:
+            literal = [key for arg in call.args if isinstance(arg, ast.Dict) for key in arg.keys]
+            keys = {key.value for key in literal if isinstance(key, ast.Constant)}
+            keys |= {keyword.arg for keyword in call.keywords}
+            assert keys - known <= {*DONE, *TOTAL, "phase"}, f"{module}:{call.lineno} reports {keys - known}"
+
+
+@pytest.mark.parametrize("module", REPORTS)
+def test_a_person_reads_how_far_every_module_is(module, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with reporting("job", Lines(stream)) as report:
+        now[0] += 10  # the first line is due
+        given, expected = REPORTS[module]
+        report(*given)
+    said, _, _ = stream.getvalue().rpartition("  ")  # the last words are how long it took so far
+    assert said == f"job  {expected}"
 
 
 def test_time_left_follows_the_pace_since_the_first_report(monkeypatch):

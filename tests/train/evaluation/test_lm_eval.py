@@ -13,7 +13,7 @@ import yaml
 from recast.curate.errors import DataError
 from recast.train.evaluation.lm_eval import is_task, item_results, measure, read_task, writes_answers
 from recast.train.evaluation.results import Outcome
-from recast.train.model import default_device
+from recast.train.model.loading import default_device
 
 CHOICES = {
     "task": "capitals",

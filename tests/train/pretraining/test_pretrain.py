@@ -21,7 +21,6 @@ from safetensors.torch import load_file  # noqa: E402
 
 from recast.train.pretraining.corpus import Chat, Corpus  # noqa: E402
 from recast.train.pretraining.from_scratch import (  # noqa: E402
-    ScratchConfig,
     new_model,
     pretrain_from_scratch,
     train_tokenizer,
@@ -34,6 +33,7 @@ from recast.train.pretraining.pretrain import (  # noqa: E402
     tensors,
     weighted_loss,
 )
+from tests.fakes.pretraining import CHATS, SHORT, SMALL, TEXTS, scratch  # noqa: E402
 
 
 def llama(seed: int = 0):
@@ -120,25 +120,6 @@ def test_training_learns_and_a_killed_run_ends_in_the_same_weights(tmp_path) -> 
         assert torch.equal(a, b)
 
 
-TEXTS = [
-    f"The {a} {b} sees {n} birds. " * 3
-    for a in ("old", "red", "shy")
-    for b in ("fox", "cat")
-    for n in range(9)
-]
-CHATS = [Chat([{"role": "user", "content": f"What is {n} + 1?"}], f"{n} + 1 = {n + 1}.") for n in range(40)]
-SMALL = ScratchConfig(size="2m", hidden_size=64, num_hidden_layers=1, vocabulary=600, max_position=64)
-SHORT = PretrainConfig(
-    steps=16, rows={32: 4, 64: 2}, lr=2e-2, lr_embedding=2e-2, warmup=2, save_every=3, compile=False
-)
-
-
-def scratch(folder, **kwargs):
-    return pretrain_from_scratch(
-        lambda: [*TEXTS, *CHATS], SMALL, SHORT, folder / "model", folder / "work", **kwargs
-    )
-
-
 def test_documents_are_whole_or_cut_and_prompts_count_less(tmp_path) -> None:
     tokenizer = train_tokenizer([*TEXTS, *CHATS], 600)
     long = Chat(CHATS[0].messages, "1 " * 100)
@@ -165,7 +146,7 @@ def test_what_is_held_out_is_never_drawn(tmp_path) -> None:
 
 
 def test_a_model_from_nothing_loads_and_its_manifest_says_what_it_saw(tmp_path) -> None:
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     made = scratch(tmp_path)
     model, tokenizer = load(made["out"])
@@ -182,7 +163,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from tests.train.pretraining.test_pretrain import scratch
+from tests.fakes.pretraining import scratch
 scratch(Path({folder!r}), progress=lambda step, total, figures: print(step, flush=True))
 """
 
@@ -210,10 +191,10 @@ TWO = """
 import json, os, shutil, sys
 from pathlib import Path
 import torch
-import recast.train.pretraining.pretrain
-from tests.train.pretraining.test_pretrain import scratch
+from recast.train.pretraining import pretrain as module
+from tests.fakes.pretraining import scratch
 folder, rank = Path(sys.argv[1]), os.environ["RANK"]
-train_steps = train.pretraining.pretrain.pretrain
+train_steps = module.pretrain
 
 def watched(model, documents, training, work, **given):
     shutil.copytree(work / "corpus", folder / f"corpus-{rank}")
@@ -221,7 +202,7 @@ def watched(model, documents, training, work, **given):
     torch.save(model.state_dict(), folder / f"weights-{rank}.pt")
     return figures
 
-train.pretraining.pretrain.pretrain = watched
+module.pretrain = watched
 (folder / f"made-{rank}.json").write_text(json.dumps(scratch(folder)))
 """
 

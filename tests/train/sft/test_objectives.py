@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recast.curate.errors import UsageError
-from recast.train.model import load
+from recast.train.model.loading import load
 from recast.train.sft.examples import IGNORED
 from recast.train.sft.objective_names import Objective
 from recast.train.sft.objectives import (

@@ -15,26 +15,17 @@ import pyarrow as pa
 import pytest
 
 from recast.curate.chat import encode, end_of_turn
+from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError, UsageError
-from recast.train.model import load
+from recast.curate.files import read_lines
+from recast.train.model.loading import load
 from recast.train.sft.config import SftConfig
 from recast.train.sft.examples import IGNORED, Example, collate, order, tokenize
 from recast.train.sft.mixture import Source, rows_per_epoch, stream
 from recast.train.sft.scoring import add_scoring, mean_nll
 from recast.train.sft.sft import SftResult, sft
-from recast.train.sft.trainer import last_checkpoint, read_curve
 from tests.fakes import models
-
-ROWS = [
-    {
-        "messages": [{"role": "user", "content": f"Tom has {i} apples and buys {j} more. How many?"}],
-        "completion": f"Tom starts with {i} apples. {i} + {j} = {i + j}. The answer is {i + j}."
-        + " Yes." * (j % 3),
-    }
-    for i in range(2, 8)
-    for j in range(1, 5)
-]
-FAST = {"lr": 3e-3, "epochs": 2, "batch_size": 4, "precision": "fp32"}
+from tests.fakes.finetuning import FAST, OTHERS, ROWS
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +187,7 @@ def test_the_manifest_says_what_went_in_and_the_folder_is_a_model(base, tuned):
     assert manifest["data"] == "rows@v1" and manifest["num_rows"] == 24 and manifest["num_too_long"] == 0
     assert manifest["steps"] == 12  # 2 epochs x 24 rows / 4
     assert SftResult(**manifest) == tuned
-    curve = read_curve(out / "loss.jsonl")
+    curve = read_lines(out / "loss.jsonl")
     assert [p["step"] for p in curve] == list(range(1, 13)) and curve[-1]["epoch"] == 2
     assert not (out / "checkpoints").exists()
     _, tokenizer = load(out)
@@ -297,21 +288,11 @@ def test_options_without_effect_are_refused():
         SftConfig(batch_size=16, micro_batch_size=3)
 
 
-def test_a_torn_checkpoint_is_not_resumed_from(tmp_path):
-    for step, state in ((4, '{"global_step": 4}'), (8, '{"global_st')):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
-    (tmp_path / "checkpoint-12").mkdir()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-4")
-    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-4"]
-    assert last_checkpoint(tmp_path / "none") is None
-
-
 KILLED = textwrap.dedent(
     """
     import sys, os
     sys.path.insert(0, {root!r})
-    from tests.train.sft.test_sft import ROWS, FAST
+    from tests.fakes.finetuning import FAST, ROWS
     from recast.train.sft.config import SftConfig
     from recast.train.sft.sft import sft
 
@@ -341,17 +322,10 @@ def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base
     result = sft(ROWS, base, SftConfig(**FAST, checkpoints=4), out, lambda p: steps.append(p["step"]))
     assert steps[0] > 1, "it began anew"
     assert same(out, tuned.out)
-    assert [p["step"] for p in read_curve(out / "loss.jsonl")] == list(range(1, 13))
+    assert [p["step"] for p in read_lines(out / "loss.jsonl")] == list(range(1, 13))
     assert result.start_loss == tuned.start_loss
 
 
-OTHERS = [
-    {
-        "messages": [{"role": "user", "content": f"Is {i} odd or even?"}],
-        "completion": f"{i} ends in {i % 10}. The answer is {'odd' if i % 2 else 'even'}.",
-    }
-    for i in range(10, 50)
-]
 MIXED = {"objective": "deft", "dropout": 0.1, "weight_decay": 0.1}
 
 
@@ -386,7 +360,7 @@ def test_every_objective_trains_whole_models_and_loras(objective, rank, base, tm
     config = SftConfig(**{**FAST, "lr": 1e-2}, objective=objective, lora_rank=rank)
     result = sft(ROWS, base, config, tmp_path / "out")
     assert result.final_loss < result.start_loss
-    points = read_curve(tmp_path / "out" / "loss.jsonl")
+    points = read_lines(tmp_path / "out" / "loss.jsonl")
     weighs = objective in ("dft", "eaft")
     assert all(("exponent" in p) is not weighs for p in points)
     assert all(0 < p["p"] < 1 and 0 < p["concentration"] < 1 and p["gate"] > 0 for p in points)
@@ -398,18 +372,19 @@ def test_training_stops_where_held_out_rows_stop_improving_and_keeps_the_best(ba
     noise = [row | {"completion": str(draw.randrange(10**11, 10**12))} for row in ROWS]
     settings = {**FAST, "lr": 2e-2, "epochs": 15, "heldout": 0.25, "evaluations": 15}
     result = sft(noise, base, SftConfig(**settings, patience=2), tmp_path / "out")
-    points = read_curve(tmp_path / "out" / "heldout.jsonl")
+    points = read_lines(tmp_path / "out" / "heldout.jsonl")
     losses = [p["loss"] for p in points]
     best = losses.index(min(losses))
-    assert result.num_heldout == 6 and result.steps == points[best + 2]["step"] == points[-1]["step"] < 68
+    # 4 of the 24 rows are held out by their ids, so 15 epochs are 75 steps of 4
+    assert result.num_heldout == 4 and result.steps == points[best + 2]["step"] == points[-1]["step"] < 75
     assert result.best_step == points[best]["step"] and result.heldout_loss == losses[best]
     model, tokenizer = load(result.out)
     examples, _ = tokenize(noise, tokenizer, 512)
     assert _nll(model, _heldout(examples, result), tokenizer) == pytest.approx(losses[best], rel=1e-3)
     whole = sft(noise, base, SftConfig(**settings), tmp_path / "whole")  # measured, not stopped
-    assert (whole.steps, whole.best_step) == (68, None)
+    assert (whole.steps, whole.best_step) == (75, None)
     assert (
-        whole.heldout_loss == read_curve(tmp_path / "whole" / "heldout.jsonl")[-1]["loss"]
+        whole.heldout_loss == read_lines(tmp_path / "whole" / "heldout.jsonl")[-1]["loss"]
     )  # of the last weights
 
 
@@ -418,9 +393,7 @@ def _nll(model, examples, tokenizer) -> float:
 
 
 def _heldout(examples, result):
-    from recast.train.sft.sft import _hold_out
-
-    return _hold_out(examples, SftConfig(**result.config))[1]
+    return parted(examples, held_out([e.row_id for e in examples], result.config["heldout"]))[1]
 
 
 def test_settings_that_would_have_no_effect_are_refused(base, tmp_path):
@@ -436,7 +409,7 @@ RESUMED = textwrap.dedent(
     """
     import sys
     sys.path.insert(0, {root!r})
-    from tests.train.sft.test_sft import FAST, OTHERS, ROWS
+    from tests.fakes.finetuning import FAST, OTHERS, ROWS
     from recast.train.sft.config import SftConfig
     from recast.train.sft.sft import sft
 

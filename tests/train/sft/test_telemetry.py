@@ -12,7 +12,7 @@ import torch
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.gates import tunings
 from recast.pipelines.report.page import render
-from recast.train.model import load
+from recast.train.model.loading import load
 from recast.train.sft.examples import Example
 from recast.train.sft.objective_names import CONCENTRATION, Objective
 from recast.train.sft.objectives import TokenStatistics, apply, token_statistics

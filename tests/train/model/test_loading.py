@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recast.curate.errors import ModelError
-from recast.train.model import identify, load, load_tokenizer
+from recast.train.model.loading import load, load_tokenizer
 from tests.fakes.models import make_model
 
 
@@ -97,10 +97,3 @@ def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
     tokenizer.save_pretrained(folder)
     with pytest.raises(ModelError, match=f"has {smaller + 5} tokens, its model embeds {smaller}"):
         load(folder)
-
-
-def test_identity_is_of_the_content_not_of_the_place(good, folder):
-    assert identify(good) == identify(folder)
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
-    assert identify(good) != identify(folder)
-    assert identify("org/name") == "org/name"

@@ -1,0 +1,111 @@
+"""What a rewriting method is: attempts over the rows of which nothing is accepted yet, and a rule of acceptance.
+
+`rewriting` is this project's own method; the published ones are in `agent.rewriting.methods`. How a batch of rows goes
+through the attempts is the business of `agent.rewriting.batch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from recast.agent.batches.isolation import ERROR, described
+from recast.agent.engines.protocol import Engine, Sample, Sampling, Score
+from recast.agent.prompts import templates
+from recast.agent.rewriting.choice import failure_message
+from recast.curate.records import Candidate, Messages, Verdict
+
+
+@dataclass(slots=True)
+class Row:
+    """One input row at work, and what has been found out about it."""
+
+    position: int  # in the input
+    row_id: str
+    target: int
+    messages: Messages
+    demonstration: str
+    answer: str | None
+    task: str | None
+    candidates: list[Candidate] = field(default_factory=list)
+    states: dict[str, np.ndarray] = field(default_factory=dict)  # by text, of length 1
+    fault: str | None = None  # why nothing was decided about its candidates, see `agent.rewriting.choice`
+    error: str | None = None  # what was raised
+    cause: str | None = None  # of its fallback, see `agent.rewriting.triage`
+    demonstration_score: Score | None = None
+    nll_self: float | None = None  # mean NLL of the backbone's own samples
+
+    @property
+    def accepted(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.verdict.accepted]
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Accepted share of the first attempt's candidates."""
+        first = [c for c in self.candidates if c.attempt == 0]
+        return sum(c.verdict.accepted for c in first) / len(first) if first else None
+
+    def fail(self, error: Exception) -> None:
+        self.fault, self.error = ERROR, described(error)
+
+    def for_gate(self) -> dict[str, Any]:
+        return {
+            "row_id": self.row_id,
+            "target": self.target,
+            "messages": self.messages,
+            "demonstration": self.demonstration,
+            "answer": self.answer,
+            "task": self.task,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One round over the rows of which nothing is accepted yet. `given`: texts that need no sampling."""
+
+    template: str  # id of the prompt
+    prompt: Callable[[Row], Messages]
+    k: int
+    sampling: Sampling
+    adapter: bool = False
+    given: Callable[[Row], str] | None = None
+
+
+Accept = Callable[[Engine, list[tuple[Row, Sample, Verdict]]], list[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How rewrites come about. `accept` turns the gate's verdicts into the method's; None: they stand."""
+
+    name: str
+    attempts: tuple[Attempt, ...]
+    accept: Accept | None = None
+    first_wins: bool = False  # keep the first accepted candidate, not the best aligned
+    repairs_from: int = 1  # attempts from this one on are repairs
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Ids of the prompts, by attempt."""
+        return tuple(attempt.template for attempt in self.attempts)
+
+    @property
+    def most_candidates(self) -> int:
+        """Candidates of a row that fails to the end."""
+        return sum(a.k for a in self.attempts if a.given is None)
+
+
+def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool) -> Method:
+    """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
+
+    def repair(row: Row) -> Messages:
+        return templates.repair(row.messages, row.demonstration, failure_message(row.candidates))
+
+    def rewrite(row: Row) -> Messages:
+        return templates.rewrite(row.messages, row.demonstration)
+
+    first = Attempt(templates.REWRITE_ID, rewrite, k, sampling, adapter)
+    return Method("agent", (first, *[Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)] * repairs))

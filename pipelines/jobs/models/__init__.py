@@ -1,0 +1,1 @@
+"""Verbs that bring models here and say what they need."""

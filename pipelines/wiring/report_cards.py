@@ -1,0 +1,91 @@
+"""What the verbs of the gate share: labelled completions to measure it on, and its report card for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from recast.pipelines.options import option
+
+if TYPE_CHECKING:
+    from recast.curate.gate.labels import Labelled
+    from recast.curate.store.store import Store
+
+PerturbationSeed = Annotated[int, option("--seed", help="Seed of the perturbations.")]
+
+SHOWN_EXAMPLES = 4
+SHOWN_CHARS = 400
+MIN_SHARE = 0.01  # of a kind, for a check to be named as one that sees it
+STATUSES = ("accepted", "rejected", "unverifiable")
+
+
+def perturbed(store: Store, name: str, limit: int | None, seed: int) -> tuple[Iterator[Labelled], str]:
+    """The demonstrations of a version, perturbed, and what to call these labels."""
+    from recast.curate.gate.perturbation import perturb
+
+    version = store.resolve(name)
+    columns = ["row_id", "target", "messages", "demonstration", "answer", "task"]
+    rows = islice(store.open(version).rows(columns), limit)
+    count = min(version.rows, limit) if limit else version.rows
+    return perturb(rows, seed=seed), f"perturbations of {count} rows of {version.ref}, seed {seed}"
+
+
+def of_file(labels: Path, limit: int | None = None) -> tuple[Iterator[Labelled], str]:
+    """The labels of a file, and what to call them. One that cannot be read is said at once, before workers start."""
+    from recast.curate.gate.labels import read
+    from recast.pipelines.run.identity import digest
+
+    found = read(labels)
+    return islice(chain([next(found)], found), limit), f"{labels.name} ({digest(labels)[:8]})"
+
+
+def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
+    """The card for people: the confusion matrix, then a line for each kind, task and check, then the worst."""
+    each = 1e3 * card["seconds"] / max(1, card["completions"])
+    lines = [
+        f"gate {gate} ({card['gate_id']}) on {card['labels']}, {card['measured_at'][:10]}:",
+        f"{card['completions']} completions, {each:.2f} ms of processor time each",
+        f"{'':10}" + "".join(f"{status:>14}" for status in STATUSES),
+    ]
+    for side in ("right", "wrong"):
+        counts = card["ensemble"][side]
+        lines.append(f"  {side:8}" + "".join(f"{counts.get(status, 0):>14}" for status in STATUSES))
+    heads = ("wrong ones accepted", "right ones rejected", "undecided")
+    lines.append(f"{'':20}" + "".join(f"{head:>36}" for head in heads))
+    lines.append(_line("the gate", card["ensemble"]))
+    for title, section in (("by kind", "kinds"), ("by task", "tasks"), ("each check alone", "checks")):
+        lines.append(f"{title}:")
+        lines += [_line(f"  {key}", tally) for key, tally in card[section].items()]
+        for key, counts in card["open_kinds"].items() if section == "kinds" else ():
+            said = ", ".join(f"{count} {status}" for status, count in counts.items())
+            lines.append(f"  {key:18}  people differ: {said}")
+    lines.append("wrong ones that a check alone does not pass, by kind:")
+    for kind, by_check in card["seen"].items():
+        said = [f"{check} {_rate(rate)}" for check, rate in by_check.items() if rate["share"] >= MIN_SHARE]
+        lines.append(f"  {kind:18}  {'; '.join(said)}")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    for example in card["examples"][:SHOWN_EXAMPLES]:
+        text = " / ".join(example["completion"].splitlines())[:SHOWN_CHARS]
+        console.print(
+            f"  {example['kind']}, row {example['row_id'] or '?'}: should be {example['expected']}; the gate said: "
+            f"{example['said']}\n    {text}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if len(card["examples"]) > SHOWN_EXAMPLES:
+        console.print(f"  and {len(card['examples']) - SHOWN_EXAMPLES} more mistakes; --json lists them")
+
+
+def _line(name: str, tally: dict[str, Any]) -> str:
+    rates = (_rate(tally[key]) for key in ("false_accepts", "false_rejects", "undecided"))
+    return f"{name:20}" + "".join(f"{rate:>36}" for rate in rates)
+
+
+def _rate(rate: dict[str, Any]) -> str:
+    if not rate["total"]:
+        return ""
+    low, high = rate["interval"]
+    return f"{rate['count']}/{rate['total']} {rate['share']:.2%} [{low:.2%}, {high:.2%}]"

@@ -1,0 +1,43 @@
+"""Gates that look at a word or a letter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
+
+
+class FakeGate:
+    """Accepts texts that begin with `good`; others name their first word as the reason."""
+
+    id = "1" * 16
+
+    def verify_many(self, rows, completions, finish_reasons=None):
+        return [self._verify(text) for text in completions]
+
+    def _verify(self, text):
+        word = text.split()[0]
+        if word == "good":
+            return Verdict(VerdictStatus.ACCEPTED)
+        if word == "unclear":
+            return Verdict(VerdictStatus.UNVERIFIABLE, "unparseable")
+        if word == "raise":
+            raise ValueError("a check broke")
+        return Verdict(
+            VerdictStatus.REJECTED, word, (Check("word", CheckStatus.FAIL, word, f"The text is {word}."),)
+        )
+
+
+class LetterGate:
+    """Accepts what holds an e: about half of what a random model writes, and easily learnt."""
+
+    id = "e" * 16
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]

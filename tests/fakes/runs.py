@@ -1,0 +1,41 @@
+"""Runs that are killed at random moments, and what is left on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def killed_again_and_again(
+    work: Callable[[Path], object], folder: Path, num_kills: int, rng: random.Random, longest_s: float
+) -> int:
+    """Run `work` in forked processes that die at random moments, then to its end; return how many died."""
+    died = 0
+    while died < num_kills:
+        child = os.fork()
+        if child == 0:
+            try:
+                work(folder)
+            finally:
+                os._exit(0)
+        time.sleep(rng.uniform(0, longest_s))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        died += os.WIFSIGNALED(status)
+        if os.WIFEXITED(status):  # it was faster: begin anew, there are kills left
+            shutil.rmtree(folder)
+    work(folder)
+    return died
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Digest of every file below `folder`, by name."""
+    return {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
+    }

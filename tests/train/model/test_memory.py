@@ -1,0 +1,91 @@
+"""Estimates of a training step's memory worked out by hand, and what control groups leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import LlamaConfig
+
+from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms
+
+LLAMA = LlamaConfig(
+    hidden_size=8,
+    intermediate_size=16,
+    num_hidden_layers=3,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    head_dim=4,
+    vocab_size=100,
+)
+
+
+def test_a_lora_stands_with_gradients_and_two_moments() -> None:
+    # rank 2 over q (8+8), k and v (8+4 each), o (8+8), gate and up (8+16 each), down (16+8): 128 in a layer
+    assert Training(LLAMA, 4, lora_rank=2).standing(10_000) == 3 * 2 * 128 * 4 * 4
+
+
+def test_all_weights_stand_with_gradients_moments_and_a_float32_copy() -> None:
+    assert Training(LLAMA, 4).standing(1000) == 1000 * (4 + 8)
+    assert Training(LLAMA, 2).standing(1000) == 1000 * (4 + 8 + 4)
+
+
+def test_a_pass_holds_every_layer_and_one_more_and_its_logits_twice() -> None:
+    training = Training(LLAMA, 4, lora_rank=2)
+    # of a token in a layer: norms 2*8, attention 4*8, MLP 3*16, adapters' inputs 2*8 + 8 + 16 and 7*2 inside
+    token = 4 * (16 + 32 + 48 + 16 + 8 + 16 + 14)
+    assert training.peak(Pass(tokens=5, logits=5)) == 5 * token * 4 + 2 * 4 * 5 * 100
+    # of a token read from a cache: key and value of 4, and both repeated to 8
+    read = 2 * 4 * 4 + 2 * 8 * 4
+    assert training.peak(Pass(tokens=5, read=7, logits=5)) - training.peak(Pass(5, 0, 5)) == 7 * read * 4
+
+
+def test_logits_that_are_not_held_are_a_tile() -> None:
+    training = Training(LLAMA, 4, lora_rank=2)
+    many = TILE // 100 * 3
+    held = training.peak(Pass(tokens=many, logits=many)) - training.peak(Pass(tokens=many))
+    assert held == 2 * 4 * (many * 100 - TILE)
+
+
+def test_checkpointing_keeps_hidden_states_and_one_layer() -> None:
+    whole, kept = (
+        Training(LLAMA, 4, lora_rank=2, checkpointing=on).peak(Pass(5, logits=5)) for on in (False, True)
+    )
+    token = 4 * (16 + 32 + 48 + 16 + 8 + 16 + 14)
+    assert whole - kept == 3 * 5 * token - (3 * 5 * 8 * 4 + 5 * token)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    return tmp_path
+
+
+def group(folder: Path, **files: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{value}\n")
+
+
+def test_a_limit_of_version_2_counts_at_every_level_and_cache_is_free(root: Path) -> None:
+    (root / "proc/self/cgroup").write_text("0::/outer/inner\n")
+    fs = root / "sys/fs/cgroup"
+    group(fs / "outer/inner", memory__max="max", memory__current=10, memory__stat="inactive_file 5")
+    group(fs / "outer", memory__max=1000, memory__current=700, memory__stat="anon 1\ninactive_file 50")
+    assert cgroup_rooms(root) == [1000 - 700 + 50]
+
+
+def test_a_limit_of_version_1_is_that_of_the_memory_controller(root: Path) -> None:
+    (root / "proc/self/cgroup").write_text("5:cpu,cpuacct:/a\n4:memory:/a\n0::/\n")
+    names = {"memory__stat": "total_inactive_file 20", "memory__usage_in_bytes": 300}
+    group(root / "sys/fs/cgroup/memory/a", memory__limit_in_bytes=400, **names)
+    group(root / "sys/fs/cgroup/memory", memory__limit_in_bytes=9223372036854771712, **names)
+    assert cgroup_rooms(root) == [400 - 300 + 20]
+
+
+def test_without_limits_the_machine_decides(root: Path) -> None:
+    assert cgroup_rooms(root) == []
+    (root / "proc/self/cgroup").write_text("0::/gone\n")
+    assert cgroup_rooms(root) == []
+    (root / "proc/meminfo").write_text("MemTotal:  100 kB\nMemAvailable:    7 kB\n")
+    assert available(root) == 7 * 1024

@@ -1,0 +1,28 @@
+"""The LoRA of this project: on every linear layer of any causal LM, as PEFT is to be told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+MAMBA_TYPES = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+"""As PEFT 0.21 knows them."""
+
+
+def lora_config(model: Any, rank: int, alpha: float, dropout: float = 0.0) -> LoraConfig:
+    """PEFT's configuration of a LoRA of `rank` on all linear layers of `model`, scaled by `alpha / rank`."""
+    from peft import LoraConfig
+    from transformers.pytorch_utils import Conv1D
+
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,  # pyright: ignore[reportArgumentType]  # a float is taken
+        lora_dropout=dropout,
+        target_modules="all-linear",
+        # PEFT refuses a LoRA on what Mamba blocks take the bare weights of
+        exclude_modules=["out_proj"] if model.config.get_text_config().model_type in MAMBA_TYPES else None,
+        fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),  # GPT-2's layers
+        task_type="CAUSAL_LM",
+    )
