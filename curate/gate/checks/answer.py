@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from recast.curate.answers.convention import convention
+from recast.curate.answers.convention import PLAIN, convention
 from recast.curate.answers.extract import Answer, equivalent, find_answer
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.records import Check
@@ -54,8 +54,9 @@ class AnswerCheck(CheckConfig):
                 "ambiguous_answer",
                 f"The completion states several answers, the last one {shown(found.text)!r}.",
             )
-        row = convention(case.prompt, case.demonstration)
-        same = equivalent(found.text, reference, symbolic=self.symbolic, row=row)
+        same = equivalent(found.text, reference, symbolic=self.symbolic)
+        if same is not True and (row := convention(case.prompt, case.demonstration)) != PLAIN:
+            same = equivalent(found.text, reference, symbolic=self.symbolic, row=row)
         if same is not True and case.prompt:
             same = self._by_option(found.text, reference, case.prompt, same)
         if same is True:
