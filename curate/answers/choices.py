@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from recast.curate.answers.expressions import parse
 from recast.curate.answers.structured import EMPTY_SETS
+from recast.curate.answers.unit_words import content, opposed
 
 _MATH = re.compile(r"[\\^_=+*/<>|{}0-9√π∞∪∩∫Σ]")
-_CHOICE = re.compile(r"(?i:(?:option|choice|answer)\s+)?\(?([A-Ja-j])(?:\)|[.):](?=\s|$)|$)")
+_CHOICE = re.compile(
+    r"(?i:(?:option|choice|answer)\s+)?\(?([A-Ja-j])(?:\)|[.):](?=\s|$)|$)(?!,?\s*(?:and|or)\b|,)"
+)
 _OPTION_TEXT = re.compile(r"\\text(?:bf)?\{\s*(\([A-J]\))\s*\}")
 
 
@@ -50,6 +54,37 @@ def same_words(a: str, b: str) -> bool | None:
     if ours <= theirs or theirs <= ours:
         return None  # blue, and the colour blue
     return False
+
+
+_FORMULA = re.compile(r"[\\^_=<>{}|+*]")
+_TOKEN = re.compile(r"[^\W_]+(?:[.,:/'’-][^\W_]+)*")
+_FIGURE = re.compile(r"\d")
+_DOTTED_HALF = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
+
+
+def same_phrases(a: str, b: str) -> bool | None:
+    """Two answers in words that hold figures (`10:30 a.m. on Monday`), compared word by word; None for a formula."""
+    if any(_FORMULA.search(text) or parse(text) is not None for text in (a, b)):
+        return None
+    one, two = ([w.lower() for w in _TOKEN.findall(_DOTTED_HALF.sub(r"\1m", text))] for text in (a, b))
+    words, others = ([w for w in tokens if not _FIGURE.search(w)] for tokens in (one, two))
+    if not any(len(word) > 2 for word in (*words, *others)):
+        return None
+    if one == two:
+        return True
+    figures, other_figures = ([w for w in tokens if _FIGURE.search(w)] for tokens in (one, two))
+    if words == others or set(figures).isdisjoint(other_figures):
+        return False if figures and other_figures else None
+    return False if opposed(content(words), content(others)) else None
+
+
+_DENIED = re.compile(r"(?:not|isn't|never)\s+(?=\S)", re.IGNORECASE)
+
+
+def denied(text: str) -> str | None:
+    """What `not 5` denies; None where nothing is denied."""
+    match = _DENIED.match(text)
+    return text[match.end() :] if match else None
 
 
 def words_and_math(a: str, b: str) -> bool | None:

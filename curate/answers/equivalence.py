@@ -1,75 +1,117 @@
 """Are two answers the same? An ensemble that abstains: yes, no, or None where no member can tell.
 
-Members, in order: equal normal forms; single quantities, exact, with units, currency and percent; times and
-ratios; choice letters; matrices, regions, lists and sets, part by part; plain words; algebra by putting in
-numbers (`curate.answers.expressions`), and, for what that cannot read, math-verify in a killable worker
+Members, in order: equal normal forms; times of day; what only looks like a sum, and other forms of their own
+(`curate.answers.forms`); ratios; single quantities, exact, with units, currency and percent; choice letters; matrices,
+regions, named quantities, lists and sets, part by part; plain words; algebra by putting in numbers
+(`curate.answers.expressions`), and, for what that cannot read, math-verify in a killable worker
 (`curate.answers.cas_worker`), whose yes counts only if it says no to slightly changed answers: it holds 1-1/e and 1+1/e
-for equal. Nothing here knows the question.
+for equal. Nothing here knows the question, but for what a `Convention` tells of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 
-from recast.curate.answers import cas_worker
-from recast.curate.answers.choices import choice, is_words, same_words, words_and_math
+from recast.curate.answers import equations
+from recast.curate.answers.choices import choice, denied, is_words, same_phrases, same_words, words_and_math
+from recast.curate.answers.convention import PLAIN, Convention, with_decimal_point
 from recast.curate.answers.expressions import parse
+from recast.curate.answers.forms import (
+    angles,
+    bases,
+    chemistry,
+    codes,
+    dates,
+    divisions,
+    intervals,
+    named_quantities,
+    named_values,
+)
 from recast.curate.answers.normalise import MAX_ANSWER_CHARS, normal
-from recast.curate.answers.numeric_probe import proportional, same
-from recast.curate.answers.quantities import Quantity, quantity, same_quantity
+from recast.curate.answers.quantities import quantity, same_quantity
+from recast.curate.answers.second_opinion import second_opinion
 from recast.curate.answers.structured import (
-    Interval,
     Items,
-    is_inequality,
+    duration,
     items,
     matrix,
     ratio,
-    region,
     same_time,
-    tidy,
     time_of_day,
 )
+from recast.curate.answers.verdict import OPEN, Verdict, all_of
 
 MAX_NESTING = 4
 
 
-def equivalent(a: str, b: str, *, symbolic: bool = True) -> bool | None:
-    """Whether two answers are the same; None where it cannot be told. `symbolic=False` leaves out math-verify."""
+def equivalent(a: str, b: str, *, symbolic: bool = True, row: Convention = PLAIN) -> bool | None:
+    """Whether two answers are the same; None where it cannot be told. `symbolic=False` leaves out math-verify.
+
+    `row` is what the question says of the notation (`curate.answers.convention`): whether a bare figure counts
+    percent, and what a comma is. Symmetric. A unit may be left off, so that a bare 5 is the same as 5 apples and as
+    5 km; among answers that write out their units it is transitive.
+    """
     if len(a) > MAX_ANSWER_CHARS or len(b) > MAX_ANSWER_CHARS:
         return True if a == b else None
+    if row.decimal_comma:
+        a, b = with_decimal_point(a), with_decimal_point(b)
     one, two = normal(a), normal(b)
     if not one or not two:
         return None
+    if row.percent and _same_figure(one, two):
+        return True
+    if (len(one), one) < (len(two), two):
+        one, two = two, one  # a pair has no order: one reading of it decides for both
     return _compare(one, two, symbolic, 0)
+
+
+def _same_figure(a: str, b: str) -> bool:
+    """Whether one answer is a percentage, and the other the same figure without a sign or a unit."""
+    x, y = quantity(a), quantity(b)
+    if x is None or y is None or x.percent == y.percent:
+        return False
+    return x.value == y.value and not x.unit and not y.unit
 
 
 def _compare(a: str, b: str, symbolic: bool, depth: int) -> bool | None:
     if a == b:
         return True
-    verdict = _simple(a, b)
-    if verdict is not _OPEN:
-        return verdict  # type: ignore[return-value]
-    if depth < MAX_NESTING:
-        verdict = _structured(a, b, symbolic, depth)
-        if verdict is not _OPEN:
-            return verdict  # type: ignore[return-value]
+    if not a or not b:
+        return None
+    for member in (_single, _structured):
+        verdict = member(a, b, symbolic, depth)
+        if verdict is not OPEN:
+            return verdict
+    denials = denied(a), denied(b)
+    if any(denials) and not all(denials):
+        same = _compare(denials[0] or a, denials[1] or b, False, depth + 1) if depth < MAX_NESTING else None
+        return False if same else None
     if is_words(a) and is_words(b):
         return same_words(a, b)
     if is_words(a) or is_words(b):
         return words_and_math(a, b)
-    return _algebra(a, b, symbolic)
+    verdict = same_phrases(a, b)
+    return _algebra(a, b, symbolic) if verdict is None else verdict
 
 
-_OPEN = object()
-"""No member that looked so far is competent; unlike None, which is an abstention of one that is."""
+_FORMS = (named_values, dates, codes, divisions, bases, angles, chemistry)
 
 
-def _simple(a: str, b: str) -> object:
+def _single(a: str, b: str, symbolic: bool, depth: int) -> Verdict:
+    """Answers that are one thing: a number, a time, a date, a letter."""
+    if a.isdigit() and b.isdigit():
+        return int(a) == int(b)
     clock = time_of_day(a), time_of_day(b)
     if clock[0] and clock[1]:
         return same_time(clock[0], clock[1])
+    lasting = duration(a), duration(b)
+    if None not in lasting and (lasting[0] == lasting[1] or ":0" in a + b):
+        return lasting[0] == lasting[1]
+    for form in _FORMS:
+        verdict = form.compare(a, b)
+        if verdict is not OPEN:
+            return verdict
     shares = ratio(a), ratio(b)
     if shares[0] and shares[1]:
         return shares[0] == shares[1]
@@ -78,72 +120,81 @@ def _simple(a: str, b: str) -> object:
         return same_quantity(x, y)
     for share, other, timed in ((shares[0], y, clock[0]), (shares[1], x, clock[1])):
         if share is not None and other is not None:
-            return True if _quotient(share) == other.value and not other.unit and not timed else None
-    numerals = based(a), based(b)
-    if any(numerals):
-        return _same_base(a, b, numerals, x or y)
+            same = _quotient(share) == other.value and not other.unit
+            return None if timed or (same and share[1:] == (1,)) else same  # 6 to 1, and 6
     letters = choice(a), choice(b)
     if letters[0] and letters[1]:
         return letters[0] == letters[1]
-    return _OPEN
+    return OPEN
 
 
 def _quotient(share: tuple[int, ...]) -> Fraction | None:
     return Fraction(share[0], share[1]) if len(share) == 2 and share[1] else None
 
 
-_BASED = re.compile(r"(\d{1,40})_\{?(\d{1,2})\}?\Z")
-
-
-def based(text: str) -> int | None:
-    """The value of `1010_2`, a numeral with its base (2 to 9); None for anything else."""
-    match = _BASED.match(text)
-    if not match or not 2 <= int(match.group(2)) <= 9 or max(map(int, match.group(1))) >= int(match.group(2)):
-        return None
-    return int(match.group(1), int(match.group(2)))
-
-
-def _same_base(a: str, b: str, values: tuple[int | None, int | None], plain: Quantity | None) -> bool | None:
-    """Numerals by value; where only the base was left off, the question may have named it."""
-    if None not in values:
-        return values[0] == values[1]
-    if plain is None or a.partition("_")[0] == b.partition("_")[0]:
-        return None
-    return plain.value in values
-
-
-def _structured(a: str, b: str, symbolic: bool, depth: int) -> object:
+def _structured(a: str, b: str, symbolic: bool, depth: int) -> Verdict:
+    """Answers with parts, compared part by part."""
+    if depth >= MAX_NESTING:
+        return OPEN
     grids = matrix(a), matrix(b)
     if grids[0] and grids[1]:
         return _same_matrix(grids[0], grids[1], symbolic, depth)
     if grids[0] or grids[1]:
         return None
-    regions = region(a), region(b)
-    told = is_inequality(a), is_inequality(b)
-    if regions[0] and regions[1] and (any(told) or "\\cup" in a + b or "∪" in a + b or "infty" in a + b):
+    told = intervals.is_inequality(a), intervals.is_inequality(b)
+    regions = intervals.read(a), intervals.read(b)
+    if regions[0] and regions[1] and (any(told) or _INTERVAL.search(a) or _INTERVAL.search(b)):
         return _same_region(regions[0], regions[1], symbolic, depth)
     if any(told):
-        return _OPEN if all(told) else None
+        return OPEN if all(told) else _bound_and_number(*((regions[0], b) if told[0] else (regions[1], a)))
+    verdict = named_quantities.compare(a, b)
+    if verdict is not OPEN:
+        return verdict
     lists = items(a), items(b)
     if lists[0] is not None and lists[1] is not None:
         return _same_items(lists[0], lists[1], symbolic, depth)
-    if lists[0] is not None or lists[1] is not None:
-        return _part_and_whole(*((lists[0], b) if lists[0] is not None else (lists[1], a)))  # type: ignore[arg-type]
-    return _OPEN
+    if lists[0] is not None:
+        return _part_and_whole(lists[0], b, depth)
+    return _part_and_whole(lists[1], a, depth) if lists[1] is not None else OPEN
 
 
-def _part_and_whole(several: Items, single: str) -> object:
-    """A list against one thing: different where both are plainly mathematical, else open or undecided."""
+_INTERVAL = re.compile(r"\\(?:cup|in)(?![a-z])|[∪∈]|infty|∞|\A\]|\[\Z")
+"""Only intervals are written so; `(1, 2)` may be a pair."""
+
+
+def _bound_and_number(region: intervals.Region | None, other: str) -> bool | None:
+    """`less than 5` is no 5. `at least 5` may answer how many are needed at least."""
+    if region is None or quantity(other.partition("=")[2].strip() or other) is None:
+        return None
+    half_open = len(region) == 1 and region[0].bounds == 1 and (region[0].low_closed or region[0].high_closed)
+    return None if half_open else False
+
+
+def _part_and_whole(several: Items, single: str, depth: int) -> Verdict:
+    """A list against one thing: different where both are plainly mathematical, or it is one of several."""
     scalar = quantity(single.partition("=")[2].strip() or single) is not None
     if not several.parts:
         return False if scalar or items(single) else None
     if len(several.parts) == 1 and several.unordered:
         return False if scalar and quantity(several.parts[0]) is None else None
-    return (
-        False
-        if scalar and all(quantity(p.split("=")[-1].strip()) is not None for p in several.parts)
-        else None
-    )
+    if scalar and _as_decimal_comma(several, single):
+        return None
+    if scalar and all(quantity(p.split("=")[-1].strip()) is not None for p in several.parts):
+        return False
+    distinct = _distinct(list(several.parts), depth)
+    if len(distinct) < 2:
+        return None
+    one_of_them = any(_part(part, single, False, depth) for part in distinct)
+    formulas = parse(single) is not None and all(parse(normal(part)) is not None for part in distinct)
+    return False if one_of_them or formulas else None
+
+
+def _as_decimal_comma(several: Items, single: str) -> bool:
+    """Whether `2,5` may be the 2.5 that the other answer is."""
+    if several.kind or len(several.parts) != 2 or not all(part.isdigit() for part in several.parts[1:]):
+        return False
+    x, y = quantity(".".join(several.parts)), quantity(single)
+    return x is not None and y is not None and x.value == y.value
 
 
 _OPTION = re.compile(r"\(?[A-J]\)?\Z")
@@ -157,25 +208,40 @@ def _same_items(one: Items, two: Items, symbolic: bool, depth: int) -> bool | No
         if brackets == {"()", "[]"}:
             return None  # a tuple and a list, or two different intervals
         return False
-    letters = one.kind == two.kind == "" and all(map(_OPTION.match, (*one.parts, *two.parts)))
-    unordered = one.unordered or two.unordered or letters
+    unordered = one.unordered or two.unordered or _order_free(one, two)
     ours, theirs = list(one.parts), list(two.parts)
     if unordered:
         ours, theirs = _distinct(ours, depth), _distinct(theirs, depth)
     if len(ours) != len(theirs):
         return False
-    verdicts = [_part(x, y, symbolic, depth) for x, y in zip(ours, theirs, strict=True)]
-    if all(v is True for v in verdicts):
+    verdict = all_of([_part(x, y, symbolic, depth) for x, y in zip(ours, theirs, strict=True)])
+    if verdict is True:
         return True
-    if unordered:
-        rest = list(theirs)
-        for x in ours:
-            found = next((y for y in rest if _part(x, y, symbolic, depth)), None)
-            if found is None:
-                return None if any(_part(x, y, symbolic, depth) is None for y in rest) else False
-            rest.remove(found)
+    points = all(part[0] == "(" and part[-1] == ")" for part in (*ours, *theirs))
+    if not unordered and not points and "and" not in (one.joined, two.joined):
+        return verdict
+    rest, undecided = list(theirs), False
+    for x in ours:
+        verdicts = [_part(x, y, symbolic, depth) for y in rest]
+        if True not in verdicts:
+            if None not in verdicts:
+                return False
+            undecided = True
+            continue
+        del rest[verdicts.index(True)]
+    # 3 and 5, 5 and 3, or two points: the same unless an order was asked for
+    return True if unordered and not undecided else None
+
+
+def _order_free(one: Items, two: Items) -> bool:
+    """Bare lists whose order says nothing: choice letters, points, words joined by `and` alone."""
+    if one.kind or two.kind:
+        return False
+    parts = (*one.parts, *two.parts)
+    if all(map(_OPTION.match, parts)):
         return True
-    return False if any(v is False for v in verdicts) else None
+    told = one.joined == two.joined == "and"
+    return told and (all(map(is_words, parts)) or all(part[0] == "(" and part[-1] == ")" for part in parts))
 
 
 def _part(x: str, y: str, symbolic: bool, depth: int) -> bool | None:
@@ -196,13 +262,10 @@ def _same_matrix(
     if [len(row) for row in one] != [len(row) for row in two]:
         return False
     cells = zip((c for row in one for c in row), (c for row in two for c in row), strict=True)
-    verdicts = [_part(x, y, symbolic, depth) for x, y in cells]
-    return True if all(verdicts) else False if any(v is False for v in verdicts) else None
+    return all_of([_part(x, y, symbolic, depth) for x, y in cells])
 
 
-def _same_region(
-    one: tuple[Interval, ...], two: tuple[Interval, ...], symbolic: bool, depth: int
-) -> bool | None:
+def _same_region(one: intervals.Region, two: intervals.Region, symbolic: bool, depth: int) -> bool | None:
     if len(one) != len(two):
         return False
     undecided = False
@@ -219,73 +282,6 @@ def _same_region(
     return None if undecided else True
 
 
-# --- algebra --------------------------------------------------------------------------------------------
-
-_APPLIED = re.compile(r"\A[A-Za-z]\w?\s*(?:\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\)|'*)\s*=\s*(?=[^=])")
-_NAME = re.compile(r"\A(?:[A-Za-z](?:_\{?\w{1,8}\}?)?|\\[a-z]+)\Z")
-
-
 def _algebra(a: str, b: str, symbolic: bool) -> bool | None:
-    one, two = a.count("="), b.count("=")
-    if one == two == 0:
-        verdict = same(parse(a), parse(b))
-    elif one == two == 1:
-        verdict = _same_equation(a, b)
-    elif {one, two} == {0, 1}:
-        equation, other = (a, b) if one else (b, a)
-        verdict = _solved(equation, other)
-    else:
-        verdict = None
-    if verdict is not None or not symbolic:
-        return verdict
-    return _second_opinion(a, b)
-
-
-def _solved(equation: str, other: str) -> bool | None:
-    """`x = 5` against `5`, `f(x) = x^2` against `x^2`."""
-    left, _, right = (part.strip() for part in equation.partition("="))
-    if _APPLIED.match(equation):
-        return _compare(normal(right), other, False, MAX_NESTING)
-    if _NAME.match(right) or _NAME.match(left):
-        return _compare(normal(left if _NAME.match(right) else right), other, False, MAX_NESTING)
-    return None
-
-
-def _same_equation(a: str, b: str) -> bool | None:
-    sides = [tuple(part.strip() for part in text.split("=")) for text in (a, b)]
-    (left, right), (left_too, right_too) = sides
-    if left == left_too and (_NAME.match(left) or _APPLIED.match(a)):
-        return _compare(normal(right), normal(right_too), False, MAX_NESTING)
-    if (left, right) == (right_too, left_too):
-        return True
-    trees = [parse(text) for text in (left, right, left_too, right_too)]
-    if any(tree is None for tree in trees):
-        return None
-    w, x, y, z = trees
-    assert w is not None and x is not None and y is not None and z is not None
-    return proportional(("add", w, ("neg", x)), ("add", y, ("neg", z)))
-
-
-def _second_opinion(
-    a: str, b: str, verify: Callable[[str, str], bool | None] = cas_worker.verify
-) -> bool | None:
-    """math-verify's vote on LaTeX that nothing else reads. Its yes needs controls; its no is only an abstention.
-
-    It falls back to a number inside a formula that it cannot read, and then says yes to anything that holds that
-    number. So it must also tell `a` apart from changed copies of itself: a sign turned, a digit raised.
-    """
-    if "\\" not in a + b or verify(a, b) is not True:
-        return None
-    controls = [c for c in _changed(a) if tidy(c) != tidy(b)]
-    if not controls or any(verify(c, b) is not False for c in controls):
-        return None
-    return True
-
-
-def _changed(text: str) -> list[str]:
-    """Up to four copies of `text` with one sign or digit changed, each another answer."""
-    places = [m.start() for m in re.finditer(r"(?<=[\w)}\s])[-+](?=[\s\w\\({])|\d", text)]
-    chosen = places[:: max(1, len(places) // 4)][:4]
-    swapped = {"+": "-", "-": "+"}
-    return [text[:i] + swapped.get(text[i], str((int(text[i]) + 1) % 10) if text[i].isdigit() else "") + text[i + 1 :]
-            for i in chosen]  # fmt: skip
+    verdict = equations.same_formulas(a, b, lambda x, y: _compare(normal(x), normal(y), False, MAX_NESTING))
+    return second_opinion(a, b) if verdict is None and symbolic else verdict

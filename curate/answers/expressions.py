@@ -19,7 +19,8 @@ MAX_NODES = 400
 MAX_DEPTH = 40
 
 Node = tuple
-"""`(kind, *children)`: num, var, const, add, mul, div, pow, neg, abs, fn, fact, binom, root, log."""
+"""`(kind, *children)`: num, var, const, add, mul, div, pow, neg, abs, fn, fact, binom, root, log, floor, ceil,
+mod."""
 
 
 @dataclass(slots=True)
@@ -82,7 +83,9 @@ def _sum(r: _Reader) -> Node:
 
 def _starts_factor(r: _Reader) -> bool:
     kind, text = r.peek()
-    return kind in ("num", "rep", "var", "fn", "cmd") or (kind == "op" and text in "([{")
+    return kind in ("num", "rep", "var", "fn", "cmd") or (
+        kind == "op" and text in ("(", "[", "{", "lfloor", "lceil")
+    )
 
 
 def _product(r: _Reader) -> Node:
@@ -92,6 +95,8 @@ def _product(r: _Reader) -> Node:
             value = r.node("mul", value, _signed(r))
         elif r.take("/"):
             value = r.node("div", value, _signed(r))
+        elif r.take("bmod"):
+            value = r.node("mod", value, _signed(r))
         elif _starts_factor(r):
             if r.peek()[0] in ("num", "rep") and value[0] in ("num",):
                 raise UnreadableError  # 3 4 is no product
@@ -163,7 +168,11 @@ def _primary(r: _Reader) -> Node:
         return r.node("div" if text == "frac" else "binom", one, two)
     if kind == "fn":
         return _function(r, text)
-    if kind == "op" and text in "([{":
+    if kind == "op" and text in ("lfloor", "lceil"):
+        value = _sum(r)
+        r.need("r" + text[1:])
+        return r.node(text[1:], value)
+    if kind == "op" and text in ("(", "[", "{"):
         value = _sum(r)
         r.need({"(": ")", "[": "]", "{": "}"}[text])
         return value

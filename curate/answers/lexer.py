@@ -68,6 +68,8 @@ def tokens_of(text: str) -> list[tuple[str, str]]:
                 tokens.append(("op", "*"))
             elif name == "div":
                 tokens.append(("op", "/"))
+            elif name in ("lfloor", "rfloor", "lceil", "rceil", "bmod"):
+                tokens.append(("op", name))
             elif name in ("lvert", "rvert", "vert", "mid"):
                 tokens.append(("op", "|"))
             elif name in _GREEK:

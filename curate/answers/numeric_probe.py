@@ -66,6 +66,12 @@ def exact_value(tree: Node, env: dict[str, Fraction]) -> Fraction:
         return values[0] / values[1]
     if kind == "abs":
         return abs(values[0])
+    if kind in ("floor", "ceil"):
+        return Fraction(math.floor(values[0]) if kind == "floor" else math.ceil(values[0]))
+    if kind == "mod":
+        if 0 <= values[0] < values[1]:
+            raise Inexact  # nothing is reduced: 3 mod 7 is more likely a class than the number 3
+        return values[0] % values[1]
     result = None
     if kind == "pow":
         one, two = exact(values[0]), exact(values[1])
@@ -119,6 +125,10 @@ def float_value(tree: Node, env: dict[str, Fraction], scale: list[float]) -> com
             value = -((-v[0]) ** (1 / v[1])) if real else v[0] ** (1 / v[1])
         elif kind == "log":
             value = cmath.log(v[0]) / cmath.log(v[1])
+        elif kind in ("floor", "ceil"):
+            value = _whole(kind, v[0])
+        elif kind == "mod":
+            raise ValueError  # only exact numbers are reduced
         elif kind == "fact":
             value = complex(math.gamma(v[0].real + 1))
         else:
@@ -128,6 +138,13 @@ def float_value(tree: Node, env: dict[str, Fraction], scale: list[float]) -> com
         raise OverflowError
     scale[0] = max(scale[0], abs(value))
     return value
+
+
+def _whole(kind: str, value: complex) -> complex:
+    """The next whole number below or above; ValueError where rounding errors may have moved it."""
+    if value.imag or abs(value.real - round(value.real)) < RELATIVE_TOLERANCE * max(1.0, abs(value.real)):
+        raise ValueError
+    return complex(math.floor(value.real) if kind == "floor" else math.ceil(value.real))
 
 
 def _agree_at(one: Node, two: Node, env: dict[str, Fraction]) -> bool | None:

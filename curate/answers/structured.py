@@ -1,9 +1,9 @@
-"""Answers with parts: lists, tuples, sets, intervals and inequalities, matrices, ratios, times of day.
+"""Answers with parts: lists, tuples, sets, matrices, ratios, times of day.
 
 Each reader turns a text into a small record or says None; `curate.answers.equivalence` compares the parts.
 
->>> items("x = 3, y = 4").parts, region("x < 2 or x > 5") == region("(-\\infty, 2) \\cup (5, \\infty)")
-(('3', '4'), True)
+>>> items("x = 3, y = 4").parts, ratio("4:6")
+(('3', '4'), (2, 3))
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from math import gcd, lcm
 MAX_ITEMS = 200
 _OPENERS = {"(": ")", "[": "]", "{": "}"}
 _BOUNDARY = re.compile(
-    r"[(\[{]|[)\]}]|\s*(?:,\s*and\b|,\s*or\b|;|\band\b|\bor\b|,|\\text\{\s*(?:and|or)\s*\})\s*"
+    r"[(\[{]|[)\]}]|\s*(?:,?\s*\\text\{\s*,?\s*(?P<told>and|or)\s*\}|,\s*and\b|,\s*or\b|;|\band\b|\bor\b|,)\s*"
 )
+_BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
+_ALTERNATIVE = re.compile(r"\bor\b")
 _ASSIGNED = re.compile(r"[A-Za-z]\w{0,20}\s*(?:=|\\in)\s*(?=[^=])")
 _THOUSANDS = re.compile(r"[-+$\\]*\d{1,3}(?:,\d{3})+(?:\.\d+)?[^,]*\Z")
 EMPTY_SETS = frozenset(("\\emptyset", "\\varnothing", "\\{\\}", "{}", "∅", "no solution", "no solutions"))
@@ -31,16 +33,19 @@ class Items:
 
     kind: str
     parts: tuple[str, ...]
+    joined: str = ""
+    """`and` or `or` where the last parts of a bare list are joined by it and no comma stands between any."""
 
     @property
     def unordered(self) -> bool:
-        return self.kind in ("set", "{}")
+        return self.kind in ("set", "{}") or self.joined == "or"
 
 
 def tidy(text: str) -> str:
     """Without the spacing commands that mean nothing between parts."""
     for old, new in (("\\left", ""), ("\\right", ""), ("\\{", "{"), ("\\}", "}"), ("{,}", "\u2063"), ("\\,", " "),
-                     ("\\;", " "), ("\\!", ""), ("\\ ", " "), ("\\lbrace", "{"), ("\\rbrace", "}")):  # fmt: skip
+                     ("\\;", " "), ("\\!", ""), ("\\ ", " "), ("\\lbrace", "{"), ("\\rbrace", "}"),
+                     ("\\langle", "("), ("\\rangle", ")")):  # fmt: skip
         text = text.replace(old, new)
     return text.strip()
 
@@ -71,26 +76,31 @@ def items(text: str) -> Items | None:
         kind, text = text[0] + text[-1], text[1:-1]
     elif kind == "" and _THOUSANDS.match(text):
         return None
-    parts = _split(text)
+    parts = split(text)
     if len(parts) == 1 and kind != "{}":
         return None
     if kind == "" and any(_ASSIGNED.match(part) for part in parts):
         kind = "set"
     if not all(parts) or len(parts) > MAX_ITEMS or (kind == "" and any(len(p.split()) > 3 for p in parts)):
         return None
-    return Items(kind, tuple(part.replace("\u2063", ",") for part in parts))
+    between = _BRACKETED.sub("", text)
+    joined = (
+        "" if kind or "," in between or ";" in between else "or" if _ALTERNATIVE.search(between) else "and"
+    )
+    return Items(kind, tuple(part.replace("\u2063", ",") for part in parts), joined)
 
 
 def _named(text: str) -> tuple[str, ...] | None:
     """The values of `y = 4, x = 3` by name, `(3, 4)`; None where not every part gives another name a value."""
-    matches = [(_ASSIGNED.match(part), part) for part in _split(text)]
+    matches = [(_ASSIGNED.match(part), part) for part in split(text)]
     if len(matches) < 2 or not all(match for match, _ in matches):
         return None
     values = {match.group().rstrip("= "): part[match.end() :] for match, part in matches if match}
     return tuple(values[name] for name in sorted(values)) if len(values) == len(matches) else None
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
+    """The parts of a list at commas, semicolons, `and` and `or` outside brackets."""
     parts: list[str] = []
     level = start = 0
     for match in _BOUNDARY.finditer(text):
@@ -117,92 +127,6 @@ def _closes_at_end(text: str) -> bool:
                 return i == len(text) - 1
     return False
 
-
-# --- intervals ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One interval; the ends are texts, `-oo` and `oo` where it has none."""
-
-    low: str
-    high: str
-    low_closed: bool
-    high_closed: bool
-
-
-_SET_BUILDER = re.compile(r"\{\s*[A-Za-z]\w?\s*(?::|\||\\mid(?![a-z]))\s*(.*)\}\Z", re.DOTALL)
-_UNEQUAL = re.compile(r"\s*[A-Za-z]\w?\s*(?:\\neq?(?![a-z])|≠|!=)\s*([^=<>\\]+?)\s*\Z")
-_OR = re.compile(r"\s*(?:\bor\b|\\text\{\s*or\s*\})\s*")
-_REALS = frozenset(("\\mathbb{R}", "\\mathbb R", "\\R", "ℝ", "all real numbers", "all reals"))
-_RELATION = re.compile(r"(<=|>=|\\leq?(?![a-z])|\\geq?(?![a-z])|\\lt(?![a-z])|\\gt(?![a-z])|≤|≥|<|>)")
-_INFINITY = re.compile(r"\A\+?\\?(?:infty|infinity|oo|∞|inf)\Z|\A\\infty\Z")
-
-
-@lru_cache(maxsize=2048)
-def region(text: str) -> tuple[Interval, ...] | None:
-    """Read `(0, 1]`, a union of such, `x \\ge 3`, `1 < x < 2`, `{x : x > 3}`, the reals; None for anything else."""
-    text = tidy(text)
-    if text in _REALS:
-        return (Interval("-oo", "oo", False, False),)
-    if built := _SET_BUILDER.match(text):
-        text = built.group(1).strip()
-    if apart := _UNEQUAL.match(text):
-        return Interval("-oo", apart.group(1), False, False), Interval(apart.group(1), "oo", False, False)
-    if _RELATION.search(text):
-        told = [_inequality(part) for part in _OR.split(text)]
-        return _sorted([one for one in told if one]) if all(told) else None
-    parts = re.split(r"\\cup|∪|\bU\b", text)
-    found: list[Interval] = []
-    for part in parts:
-        part = part.strip()
-        if len(part) < 5 or part[0] not in "([" or part[-1] not in ")]":
-            return None
-        ends = _split(part[1:-1])
-        if len(ends) != 2:
-            return None
-        found.append(Interval(_end(ends[0]), _end(ends[1]), part[0] == "[", part[-1] == "]"))
-    return _sorted(found)
-
-
-def _sorted(intervals: list[Interval]) -> tuple[Interval, ...]:
-    return tuple(sorted(intervals, key=lambda i: (i.low != "-oo", i.low, i.high)))
-
-
-def _end(text: str) -> str:
-    text = text.strip()
-    if text.startswith("-") and _INFINITY.match(text[1:].strip()):
-        return "-oo"
-    return "oo" if _INFINITY.match(text) else text
-
-
-def _inequality(text: str) -> Interval | None:
-    pieces = _RELATION.split(text)
-    parts, relations = [p.strip() for p in pieces[::2]], pieces[1::2]
-    strict = ["=" not in r and "e" not in r.removeprefix("\\") and r not in "≤≥" for r in relations]
-    less = [r[0] == "<" or r[0] == "≤" or r.startswith("\\l") for r in relations]
-    name = re.compile(r"[A-Za-z]\w?\Z")
-    if len(relations) == 1:
-        left, right = parts
-        if name.match(right) and not name.match(left):
-            left, right, less = right, left, [not less[0]]
-        if not name.match(left):
-            return None
-        if less[0]:
-            return Interval("-oo", right, False, not strict[0])
-        return Interval(right, "oo", not strict[0], False)
-    if len(relations) == 2 and less[0] == less[1] and name.match(parts[1]):
-        low, high = (parts[0], parts[2]) if less[0] else (parts[2], parts[0])
-        closed = (not strict[0], not strict[1]) if less[0] else (not strict[1], not strict[0])
-        return Interval(low, high, *closed)
-    return None
-
-
-def is_inequality(text: str) -> bool:
-    return _RELATION.search(tidy(text)) is not None
-
-
-# --- matrices, ratios, times ----------------------------------------------------------------------------
 
 _MATRIX = re.compile(
     r"\s*(?:\\left\s*[(\[|])?\s*\\begin\{(?:[pbvBV]?(?:small)?matrix|array)\}(?:\{[clr|\s]*\})?(.*?)"
@@ -268,6 +192,16 @@ def time_of_day(text: str) -> tuple[int, bool | None] | None:
         return None
     known = True if hour > 12 or hour == 0 else None if match.group(4)[0] == "0" else False
     return hour * 60 + minute, known
+
+
+_DURATION = re.compile(r"\s*(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+)?)\s*\Z")
+
+
+@lru_cache(maxsize=2048)
+def duration(text: str) -> Fraction | None:
+    """Seconds of `1:02:03`; None for anything else. `10:20:30` may be a ratio, too."""
+    match = _DURATION.match(text)
+    return 3600 * int(match.group(1)) + 60 * int(match.group(2)) + Fraction(match.group(3)) if match else None
 
 
 def same_time(one: tuple[int, bool | None], two: tuple[int, bool | None]) -> bool | None:

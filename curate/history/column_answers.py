@@ -16,9 +16,11 @@ from recast.curate.history import row_diff
 from recast.curate.schema import literal
 
 # Every mark that `answers.find_answer` knows has one of these in it or just before it (more is matched than is a mark).
-# The match runs from the first of them to the end of the text, with the word before a phrase, which can undo it.
+# The match runs from the first of them to the end of the text, with the words before a phrase, which can undo it.
 _MARKED = "|".join([
-    r"(?s)(?:[\w']+\s+)?(?i:answer|solution).*",
+    r"(?s)(?:[\w']+[ \t]+){0,5}[\w']*\s*(?i:answer|solution|option|choice).*",
+    r"<think>.*",
+    r"(?i:答案|答えは|정답|답|respuesta|réponse|resposta|risposta|antwort|antwoord|ответ|відповідь|odpowiedź).*",
     r"(?m:^)[ \t]*####.*",
     r"[^\n \t][ \t]*####.*",  # not at the start of its line, where it marks nothing
     r"\\f?box.*",
@@ -27,7 +29,7 @@ _MARKED = "|".join([
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?"
 _PLAIN = "|".join([  # one number, and nothing after it
     rf"[ \t]{{0,8}}####[ \t]*{_NUMBER}\s*",
-    rf"[tT]he answer is:? {_NUMBER}\.?\s*",
+    rf"(?:(?:[sS]o|[tT]hus|[hH]ence|[tT]herefore) )?[tT]he answer is:? {_NUMBER}\.?\s*",
     rf"(?:[tT]he answer is:? )?\$?\\boxed\{{{_NUMBER}\}}\$?\.?\s*",
 ])  # fmt: skip
 

@@ -21,10 +21,13 @@ _SIGNS = str.maketrans(
         "⁄": "/", "≅": "≈", "≃": "≈", "∼": "≈", "⟹": "⇒", "⟶": "→", "∴": "\n", "∵": "\n",
         "“": '"', "”": '"', "’": "'", "‘": "'", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "",
         "\ufeff": "", "\r": "\n", "\x00": " ", "¼": " 1/4", "½": " 1/2", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3",
-        "⅛": " 1/8", "²": "^2", "³": "^3", "＝": "=", "＋": "+", "％": "%", "＄": "$",
+        "⅛": " 1/8", "＝": "=", "＋": "+", "％": "%", "＄": "$",
     }
 )  # fmt: skip
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
 
 _COMMANDS = {
     "times": "*", "cdot": "*", "ast": "*", "div": "/", "approx": "≈", "simeq": "≈", "sim": "≈",
@@ -55,7 +58,7 @@ def plain(text: str) -> str:
     if not text.isascii():
         if "√" in text:
             text = _ROOT.sub(r"sqrt(\1)", text).replace("√(", "sqrt(")
-        text = text.translate(_SIGNS).translate(_SUBSCRIPTS)
+        text = raised(text, "()").translate(_SIGNS).translate(_SUBSCRIPTS)
         text = unicodedata.normalize("NFKC", text)
     elif "\r" in text or "\x00" in text:
         text = text.translate(_SIGNS)
@@ -70,7 +73,21 @@ def plain(text: str) -> str:
 
 def signs(text: str) -> str:
     """`text` with typographic signs (minus, times, fractions, full-width digits) as ASCII ones."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_SIGNS))
+    return text if text.isascii() else unicodedata.normalize("NFKC", raised(text, "{}").translate(_SIGNS))
+
+
+def raised(text: str, brackets: str = "{}") -> str:
+    """`10⁻³` as `10^{-3}`, `x²` as `x^2`: compatibility forms would make 102 of 10²."""
+    return _RAISED.sub(lambda m: _script("^", m.group().translate(_SUPERSCRIPTS), brackets), text)
+
+
+def lowered(text: str) -> str:
+    """`a₁` as `a_1`, `x₁₂` as `x_{12}`."""
+    return _LOWERED.sub(lambda m: _script("_", m.group().translate(_SUBSCRIPTS), "{}"), text)
+
+
+def _script(sign: str, digits: str, brackets: str) -> str:
+    return f"{sign}{digits}" if len(digits) == 1 else f"{sign}{brackets[0]}{digits}{brackets[1]}"
 
 
 def _latex(text: str) -> str:

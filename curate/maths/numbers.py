@@ -168,7 +168,7 @@ def spoken(text: str) -> frozenset[Value]:
 def worded(text: str) -> Value | None:
     """The number that the words of `text` are as a whole: `forty-two`, `two thirds`, `two and a half`; None else."""
     words = text.lower().replace("-", " ").split()
-    if not words or words[0] in ("hundred", "thousand", "dozen") or any(
+    if not set(words) - {"a", "and"} or words[0] in ("hundred", "thousand", "dozen") or any(
         w not in _SMALL and w not in _TENS and w not in _PARTS and w not in ("and", "a") for w in words
     ):  # fmt: skip
         return None

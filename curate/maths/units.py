@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from recast.curate.maths import symbols
+
 _TABLE = """
 time        1                second seconds sec secs s
 time        60               minute minutes min mins
@@ -62,14 +64,14 @@ MULTIPLIERS = {
 
 _SIZES: dict[str, dict[str, Fraction]] = {}
 for _line in _TABLE.strip().split("\n"):
-    _dimension, _size, *_words = _line.split()
+    _kind, _size, *_words = _line.split()
     for _word in _words:
-        _SIZES.setdefault(_word, {})[_dimension] = Fraction(_size)
+        _SIZES.setdefault(_word, {})[_kind] = Fraction(_size)
 for _word, _cups in _US_VOLUME.items():
     _SIZES[_word] = {"volume": _CUP_ML * _cups}
 
 _SHORT = {"mph": "miles per hour", "kmh": "km per hour", "kph": "km per hour", "mpg": "miles per gallon"}
-_FACTOR = re.compile(r"([A-Za-z°¢$€£]+)(?:\s*\^?\s*\{?\s*(-?\d)\s*\}?)?")
+_FACTOR = re.compile(r"([A-Za-z°¢$€£µμΩ]+)(?:\s*\^?\s*\{?\s*(-?\d)\s*\}?)?")
 
 
 @lru_cache(maxsize=4096)
@@ -98,15 +100,41 @@ def conversions(left: str, right: str) -> tuple[Fraction, ...]:
     return tuple(factors)
 
 
+_IRREGULAR = {
+    "men": "man", "women": "woman", "children": "child", "people": "person", "persons": "person", "mice": "mouse",
+    "geese": "goose", "teeth": "tooth", "feet": "foot", "oxen": "ox", "wives": "wife", "knives": "knife",
+    "halves": "half", "leaves": "leaf", "loaves": "loaf", "shelves": "shelf",
+}  # fmt: skip
+_TEMPERATURE = re.compile(r"\bdegrees?\s+(?:C|celsius|F|fahrenheit|kelvin)\b", re.IGNORECASE)
+_FILLERS = frozenset("of the total and altogether".split())
+UNKNOWN = "~"
+"""Begins the name of a dimension that is a word of no known meaning."""
+
+
+@lru_cache(maxsize=4096)
+def singular(word: str) -> str:
+    """A word in lower case and without a plural ending: `boxes`, `Ladies`, `men`."""
+    word = word.lower()
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word[:-2] if word.endswith(("sses", "xes", "ches", "shes", "zes")) else word[:-1]
+
+
 @lru_cache(maxsize=4096)
 def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
     """`(factor, ((dimension or unknown word, exponent), ...))` of a written unit: `km/h`, `square feet`, `m^3`.
 
-    Unknown words are their own dimension, without a plural s. `dozen` and `million` are factors without one.
+    Unknown words are their own dimension, in the singular, with `UNKNOWN` before them. `dozen` and `million` are
+    factors without one. An area is a length squared.
 
     >>> unit("square cm") == unit("cm^2")
     True
     """
+    text = _TEMPERATURE.sub(lambda m: _temperature(m.group()), text)
     text = " ".join(_SHORT.get(word.lower().strip("."), word) for word in text.split())
     text = text.replace("²", "^2").replace("³", "^3").replace("*", " ").replace("·", " ")
     factor = Fraction(1)
@@ -115,7 +143,7 @@ def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
     parts = re.findall(r"/|[^\s/]+(?:\s*\^\s*\{?-?\d\}?)?", text)
     for part in parts:
         word = part.strip(".,'()").lower()
-        if part == "/" or word in ("per", "a", "an", "each", "every"):
+        if part == "/" or (word in ("per", "a", "an", "each", "every") and part != "A"):  # 5 A are amperes
             sign = -1 if part == "/" or word == "per" else sign
             continue
         if word in ("square", "sq"):
@@ -124,7 +152,7 @@ def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
         if word in ("cubic", "cu"):
             raised = 3
             continue
-        if word in ("of", "the", "total", "and") or (word == "in" and len(parts) > 1 and raised == 1):
+        if not word or word in _FILLERS or (word == "in" and len(parts) > 1 and raised == 1):
             continue  # apples in the box, but 60 in, and 5 square in
         if word in MULTIPLIERS and sign > 0:
             factor *= MULTIPLIERS[word]
@@ -133,12 +161,22 @@ def unit(text: str) -> tuple[Fraction, tuple[tuple[str, int], ...]]:
         base = match.group(1) if match else word
         exponent = sign * raised * (int(match.group(2)) if match and match.group(2) else 1)
         raised = 1
-        known = dimensions(base)
-        if known:
-            name, size = next(iter(known.items()))
-            factor *= size**exponent
-        else:
-            name = base.lower()
-            name = name[:-1] if len(name) > 3 and name.endswith("s") else name
+        name, size = _dimension(base)
+        factor *= size**exponent
+        if name == "area":
+            name, exponent = "length", 2 * exponent
         powers[name] = powers.get(name, 0) + exponent
     return factor, tuple(sorted((n, p) for n, p in powers.items() if p))
+
+
+def _dimension(word: str) -> tuple[str, Fraction]:
+    """What one word measures: a symbol in its case first, since `Mm` is no `mm`."""
+    known = _SIZES.get(word)
+    if known is None and (symbol := symbols.size(word)):
+        return symbol
+    known = known or dimensions(word)
+    return next(iter(known.items())) if known else (UNKNOWN + singular(word), Fraction(1))
+
+
+def _temperature(text: str) -> str:
+    return {"c": "celsius", "f": "fahrenheit", "k": "kelvin"}[text.split()[-1][0].lower()]

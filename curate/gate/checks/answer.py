@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
+from recast.curate.answers.convention import PLAIN, convention
 from recast.curate.answers.extract import Answer, equivalent, find_answer
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.records import Check
@@ -34,7 +35,7 @@ class AnswerCheck(CheckConfig):
     """Let computer algebra vote where exact comparison cannot tell."""
 
     name: ClassVar[str] = "answer"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("math-verify", "sympy")
 
     def run(self, case: Case) -> Check:
@@ -54,6 +55,8 @@ class AnswerCheck(CheckConfig):
                 f"The completion states several answers, the last one {shown(found.text)!r}.",
             )
         same = equivalent(found.text, reference, symbolic=self.symbolic)
+        if same is not True and (row := convention(case.prompt, case.demonstration)) != PLAIN:
+            same = equivalent(found.text, reference, symbolic=self.symbolic, row=row)
         if same is not True and case.prompt:
             same = self._by_option(found.text, reference, case.prompt, same)
         if same is True:

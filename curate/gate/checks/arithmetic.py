@@ -25,7 +25,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)

@@ -32,6 +32,7 @@ class NumbersCheck(CheckConfig):
     """How many different numbers may be neither given nor computed."""
 
     name: ClassVar[str] = "numbers"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         written = numbers(case.completion)

@@ -49,7 +49,7 @@ class StepsCheck(CheckConfig):
     """Words that a completion without any stated equality must have for each step, the answer's apart."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from recast.curate.answers import cas_worker
-from recast.curate.answers.equivalence import _changed, _second_opinion
 from recast.curate.answers.expressions import parse, repeating
 from recast.curate.answers.extract import equivalent, final_answer
+from recast.curate.answers.forms import intervals
 from recast.curate.answers.numeric_probe import names, proportional, same
 from recast.curate.answers.quantities import quantity
-from recast.curate.answers.structured import items, matrix, ratio, region, time_of_day
+from recast.curate.answers.second_opinion import _changed, second_opinion
+from recast.curate.answers.structured import items, matrix, ratio, time_of_day
 from recast.curate.maths.units import unit
 
 TABLE = Path(__file__).with_name("equivalence.tsv")
@@ -134,8 +135,8 @@ def test_structures():
     assert items("x = 1 or x = 2").unordered
     assert items("1,200") is None
     assert items("We add, and then, as she said before, take it away") is None
-    assert region("(0, 1]")[0].high_closed and not region("(0, 1]")[0].low_closed
-    assert region("x \\ge 3") == region("[3, \\infty)")
+    assert intervals.read("(0, 1]")[0].high_closed and not intervals.read("(0, 1]")[0].low_closed
+    assert intervals.read("x \\ge 3") == intervals.read("[3, \\infty)")
     assert matrix("\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}") == (("1", "2"), ("3", "4"))
     assert ratio("4:6") == (2, 3)
     assert time_of_day("12:05 am") == (5, True)
@@ -144,10 +145,10 @@ def test_structures():
 
 def test_a_yes_of_math_verify_needs_controls_and_latex():
     a, b = "\\int_0^1 2 x dx - 3", "\\int_0^1 2 x dx - 3 "
-    assert _second_opinion(a, b, lambda x, y: True) is None, "it says yes to everything"
-    assert _second_opinion(a, b, lambda x, y: x == a) is True
-    assert _second_opinion(a, b, lambda x, y: None) is None
-    assert _second_opinion("a = b + c", "a = b - c", lambda x, y: True) is None, "it is not even asked"
+    assert second_opinion(a, b, lambda x, y: True) is None, "it says yes to everything"
+    assert second_opinion(a, b, lambda x, y: x == a) is True
+    assert second_opinion(a, b, lambda x, y: None) is None
+    assert second_opinion("a = b + c", "a = b - c", lambda x, y: True) is None, "it is not even asked"
     assert _changed("1-1/e") == ["2-1/e", "1+1/e", "1-2/e"]
 
 

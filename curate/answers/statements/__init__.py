@@ -1,0 +1,1 @@
+"""How a text states its answer: marks, the clause that holds it, the last expression where nothing is marked."""
