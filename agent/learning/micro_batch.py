@@ -61,7 +61,10 @@ def fitting(
 def needed_by(
     config: LearnConfig, model: Any, longest_prompt: int, processes: Processes
 ) -> Callable[[int], int]:
-    """Bytes beside the loaded weights, by the number of candidates in a forward pass."""
+    """Bytes that are not yet taken when the backbone is loaded, by the number of candidates in a forward pass.
+
+    On a CPU weights are mapped from their file, and what is read of it counts as free memory: they come in.
+    """
     cuda = model.device.type == "cuda"
     training = Training(
         model.config,
@@ -69,7 +72,7 @@ def needed_by(
         lora_rank=config.lora_rank,
         checkpointing=cuda,
     )
-    standing = training.standing(model.num_parameters())
+    standing = training.standing(model.num_parameters()) + (0 if cuda else model.get_memory_footprint())
     prompts = config.prompts_per_step // processes.count
 
     def needed(rows: int) -> int:

@@ -70,8 +70,8 @@ class Training:
             held = layers * of.tokens * self._text.hidden_size * self.dtype_bytes + layer
         else:
             held = layers * layer
-        # a layer more for its gradients; logits once to keep and once for what is made of a part of them
-        return held + layer + 2 * FLOAT * max(of.logits * vocabulary, min(TILE, of.tokens * vocabulary))
+        # gradients of a layer while it is gone back through; logits once to keep, once for what is made of them
+        return held + layer // 4 + 2 * FLOAT * max(of.logits * vocabulary, min(TILE, of.tokens * vocabulary))
 
     @property
     def _text(self) -> Any:
