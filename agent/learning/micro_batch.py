@@ -16,7 +16,7 @@ from recast.agent.learning.processes import Processes
 from recast.agent.learning.trl_trainer import shares_prompts, usual_micro_batch
 from recast.curate.errors import UsageError
 from recast.curate.files import write_json
-from recast.train.model.memory import Pass, Training, budget
+from recast.train.model.memory import Pass, Training, budget, taken
 
 CHOSEN = "micro_batch.json"
 GIB = 2**30
@@ -80,9 +80,10 @@ def needed_by(
         alone = processes.count == 1 and not cuda
         if alone and shares_prompts(model.config, completions):
             read = rows * longest_prompt
-            shared = Pass(min(rows, prompts) * longest_prompt + completions, read, completions)
-            return standing + training.peak(shared)
-        return standing + training.peak(Pass(rows * longest_prompt + completions))
+            one = Pass(min(rows, prompts) * longest_prompt + completions, read, completions)
+        else:
+            one = Pass(rows * longest_prompt + completions)
+        return standing + taken(training.peak(one), model.device.type)
 
     return needed
 

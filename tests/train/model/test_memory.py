@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import LlamaConfig
 
-from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms
+from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms, taken
 
 LLAMA = LlamaConfig(
     hidden_size=8,
@@ -56,6 +56,10 @@ def test_checkpointing_keeps_hidden_states_and_one_layer() -> None:
     )
     token = 4 * (16 + 32 + 48 + 16 + 8 + 16 + 14)
     assert whole - kept == 3 * 5 * token - (3 * 5 * 8 * 4 + 5 * token)
+
+
+def test_a_cpu_process_takes_more_than_its_tensors() -> None:
+    assert taken(1000, "cuda") == 1000 and taken(1000, "cpu") == 1350
 
 
 @pytest.fixture
