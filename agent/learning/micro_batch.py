@@ -16,7 +16,7 @@ from recast.agent.learning.processes import Processes
 from recast.agent.learning.trl_trainer import shares_prompts, usual_micro_batch
 from recast.curate.errors import UsageError
 from recast.curate.files import write_json
-from recast.train.model.memory import Pass, Training, budget
+from recast.train.model.memory import Pass, Training, budget, taken
 
 CHOSEN = "micro_batch.json"
 GIB = 2**30
@@ -61,7 +61,10 @@ def fitting(
 def needed_by(
     config: LearnConfig, model: Any, longest_prompt: int, processes: Processes
 ) -> Callable[[int], int]:
-    """Bytes beside the loaded weights, by the number of candidates in a forward pass."""
+    """Bytes that are not yet taken when the backbone is loaded, by the number of candidates in a forward pass.
+
+    On a CPU weights are mapped from their file, and what is read of it counts as free memory: they come in.
+    """
     cuda = model.device.type == "cuda"
     training = Training(
         model.config,
@@ -69,7 +72,7 @@ def needed_by(
         lora_rank=config.lora_rank,
         checkpointing=cuda,
     )
-    standing = training.standing(model.num_parameters())
+    standing = training.standing(model.num_parameters()) + (0 if cuda else model.get_memory_footprint())
     prompts = config.prompts_per_step // processes.count
 
     def needed(rows: int) -> int:
@@ -77,9 +80,10 @@ def needed_by(
         alone = processes.count == 1 and not cuda
         if alone and shares_prompts(model.config, completions):
             read = rows * longest_prompt
-            shared = Pass(min(rows, prompts) * longest_prompt + completions, read, completions)
-            return standing + training.peak(shared)
-        return standing + training.peak(Pass(rows * longest_prompt + completions))
+            one = Pass(min(rows, prompts) * longest_prompt + completions, read, completions)
+        else:
+            one = Pass(rows * longest_prompt + completions)
+        return standing + taken(training.peak(one), model.device.type)
 
     return needed
 

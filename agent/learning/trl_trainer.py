@@ -213,7 +213,9 @@ def trainer_class() -> type:
             plain = not compute_aux_loss and all(value is None for value in multimodal.values())
             # checkpointing recomputes layers and cannot fill a cache; several processes sync gradients a forward
             alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
-            shared = shares_prompts(backbone.config, input_ids.shape[0] * logits_to_keep)
+            # the reference asks for a whole generation, in pieces of a micro-batch
+            size = min(batch_size or len(input_ids), len(input_ids))
+            shared = shares_prompts(backbone.config, size * logits_to_keep)
             if not (plain and alone and shared):
                 return super()._get_per_token_logps_and_entropies(
                     model,
@@ -226,9 +228,11 @@ def trainer_class() -> type:
                     **multimodal,
                 )
             with self.accelerator.autocast():
-                logprobs, entropies = completion_logprobs(
-                    model, input_ids, attention_mask, logits_to_keep, temperature=self.temperature
-                )
+                parts = [
+                    completion_logprobs(model, ids, mask, logits_to_keep, temperature=self.temperature)
+                    for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True)
+                ]
+            logprobs, entropies = (torch.cat(found) for found in zip(*parts, strict=True))
             return logprobs, entropies if compute_entropy else None, None
 
         def _send_telemetry(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from transformers import LlamaConfig
 
-from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms
+from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms, taken
 
 LLAMA = LlamaConfig(
     hidden_size=8,
@@ -30,14 +30,17 @@ def test_all_weights_stand_with_gradients_moments_and_a_float32_copy() -> None:
     assert Training(LLAMA, 2).standing(1000) == 1000 * (4 + 8 + 4)
 
 
-def test_a_pass_holds_every_layer_and_one_more_and_its_logits_twice() -> None:
+def test_a_pass_holds_every_layer_a_quarter_of_one_more_and_its_logits_twice() -> None:
     training = Training(LLAMA, 4, lora_rank=2)
     # of a token in a layer: norms 2*8, attention 4*8, MLP 3*16, adapters' inputs 2*8 + 8 + 16 and 7*2 inside
     token = 4 * (16 + 32 + 48 + 16 + 8 + 16 + 14)
-    assert training.peak(Pass(tokens=5, logits=5)) == 5 * token * 4 + 2 * 4 * 5 * 100
+    assert training.peak(Pass(tokens=5, logits=5)) == 5 * token * 3 + 5 * token // 4 + 2 * 4 * 5 * 100
     # of a token read from a cache: key and value of 4, and both repeated to 8
     read = 2 * 4 * 4 + 2 * 8 * 4
-    assert training.peak(Pass(tokens=5, read=7, logits=5)) - training.peak(Pass(5, 0, 5)) == 7 * read * 4
+    assert (
+        training.peak(Pass(tokens=5, read=7, logits=5)) - training.peak(Pass(5, 0, 5))
+        == 7 * read * 3 + 7 * read // 4
+    )
 
 
 def test_logits_that_are_not_held_are_a_tile() -> None:
@@ -53,6 +56,10 @@ def test_checkpointing_keeps_hidden_states_and_one_layer() -> None:
     )
     token = 4 * (16 + 32 + 48 + 16 + 8 + 16 + 14)
     assert whole - kept == 3 * 5 * token - (3 * 5 * 8 * 4 + 5 * token)
+
+
+def test_a_cpu_process_takes_more_than_its_tensors() -> None:
+    assert taken(1000, "cuda") == 1000 and taken(1000, "cpu") == 1350
 
 
 @pytest.fixture
