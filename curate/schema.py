@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,22 @@ from recast.curate.errors import DataError, UsageError
 from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Candidate
 
+
+@runtime_checkable
+class Streamed(Protocol):
+    """Rows that are read as they are asked for: a file that is imported, a version."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]: ...
+
+
 if TYPE_CHECKING:
     import datasets
 
     Rows = (
         pa.Table | pa.RecordBatch | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Iterable[Mapping[str, Any]]
-        | datasets.Dataset
+        | Streamed | datasets.Dataset
     )  # fmt: skip
+
 
 VERSION_SCHEMA = pa.schema(
     [
@@ -282,8 +291,8 @@ def _pieces(rows: Rows) -> Iterator[pa.Table | pa.RecordBatch]:
         rows, "column_names"
     ):  # datasets.Dataset, not imported here
         yield from rows.with_format("arrow").iter(batch_size=BATCH_ROWS // 4)  # pyright: ignore
-    elif hasattr(rows, "batches") and callable(rows.batches):  # ingest.Ingest  # pyright: ignore
-        yield from rows.batches()  # pyright: ignore
+    elif isinstance(rows, Streamed):
+        yield from rows.batches()
     else:
         dicts: list[Mapping[str, Any]] = []
         for piece in rows:  # pyright: ignore
