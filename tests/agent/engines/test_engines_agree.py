@@ -45,7 +45,7 @@ ON_CPU = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-MODULES: list[str] = "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj".split()
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 @dataclass(frozen=True, slots=True)
