@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +22,22 @@ from recast.curate.errors import DataError, UsageError
 from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Candidate
 
+
+@runtime_checkable
+class Streamed(Protocol):
+    """Rows that are read as they are asked for: a file that is imported, a version."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]: ...
+
+
 if TYPE_CHECKING:
     import datasets
 
     Rows = (
         pa.Table | pa.RecordBatch | pa.RecordBatchReader | Iterable[pa.RecordBatch] | Iterable[Mapping[str, Any]]
-        | datasets.Dataset
+        | Streamed | datasets.Dataset
     )  # fmt: skip
+
 
 VERSION_SCHEMA = pa.schema(
     [
@@ -278,15 +287,15 @@ def batches(rows: Rows, schema: pa.Schema = VERSION_SCHEMA) -> Iterator[pa.Recor
 def _pieces(rows: Rows) -> Iterator[pa.Table | pa.RecordBatch]:
     if isinstance(rows, pa.Table | pa.RecordBatch):
         yield rows
-    elif hasattr(rows, "with_format") and hasattr(
-        rows, "column_names"
-    ):  # datasets.Dataset, not imported here
-        yield from rows.with_format("arrow").iter(batch_size=BATCH_ROWS // 4)  # pyright: ignore
-    elif hasattr(rows, "batches") and callable(rows.batches):  # ingest.Ingest  # pyright: ignore
-        yield from rows.batches()  # pyright: ignore
+    elif hasattr(rows, "with_format") and hasattr(rows, "column_names"):
+        dataset = cast("datasets.Dataset", rows)  # not imported here
+        tables = dataset.with_format("arrow").iter(batch_size=BATCH_ROWS // 4)
+        yield from tables  # pyright: ignore[reportReturnType]  # tables, in this format
+    elif isinstance(rows, Streamed):
+        yield from rows.batches()
     else:
         dicts: list[Mapping[str, Any]] = []
-        for piece in rows:  # pyright: ignore
+        for piece in rows:
             if not isinstance(piece, Mapping):
                 yield piece  # pyright: ignore[reportReturnType]  # batches: what is no mapping
                 continue

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,7 +107,7 @@ def recast(
 
 
 @pytest.fixture
-def recast_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def recast_process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a command line as a process of its own, in an empty folder."""
     started: list[subprocess.Popen[str]] = []
 

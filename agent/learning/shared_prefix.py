@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 BUCKETS = 4
 """Groups of rows by length. More waste fewer positions on padding, and cost more and smaller products."""
@@ -69,6 +69,8 @@ def completion_logprobs(
         cache = DynamicCache(config=model.config)
         if width > 1:
             for layer, full in zip(cache.layers, past.layers, strict=True):
+                # all there are in a model whose prompts are shared (`trl_trainer.shares_prompts`)
+                assert isinstance(layer, DynamicLayer) and isinstance(full, DynamicLayer)
                 assert full.keys is not None and full.values is not None
                 layer.update(full.keys[of_row[rows]], full.values[of_row[rows]])
         valid = valid_NC[rows, :longest]

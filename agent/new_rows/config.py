@@ -19,31 +19,31 @@ class AugmentConfig(BaseModel):
     """`ask` the backbone for a new question, showing one with its solution; or let it `continue` a user turn that
     begins like an existing question, for models that follow no such request. The filters are shown to hold for
     `continue` alone."""
-    beginning: float = Field(0.34, ge=0, lt=1)
+    beginning: float = Field(default=0.34, ge=0, lt=1)
     """Share of the source question's words that a continued one begins with."""
-    per_row: int = Field(1, ge=1)
+    per_row: int = Field(default=1, ge=1)
     """New questions a row."""
-    solutions: int = Field(2, ge=2)
+    solutions: int = Field(default=2, ge=2)
     """Independent solutions a question, all of which must agree."""
     known_kind: bool = True
     """Only rows whose own question the backbone solves, in every one of `solutions` samples, give new questions."""
     round_trip: bool = True
     """The backbone, shown the solution alone, must write a question with the same numbers."""
-    question_temperature: float = Field(0.7, ge=0)
+    question_temperature: float = Field(default=0.7, ge=0)
     """Sampling temperature of questions. Higher: more variety, and more questions that have no answer."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of solutions. Drawn near 0 they would agree with themselves."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus of the sampling distribution."""
-    max_question_tokens: int = Field(256, ge=1)
+    max_question_tokens: int = Field(default=256, ge=1)
     """Longest question in tokens; one that is cut there is dropped."""
-    max_tokens: int = Field(512, ge=1)
+    max_tokens: int = Field(default=512, ge=1)
     """Longest solution in tokens."""
-    duplicate: float = Field(0.8, gt=0, le=1)
+    duplicate: float = Field(default=0.8, gt=0, le=1)
     """Jaccard similarity of word 3-grams from which two questions are near duplicates."""
-    batch_rows: int = Field(64, ge=1)
+    batch_rows: int = Field(default=64, ge=1)
     """Rows a batch: the unit that is redone after a kill."""
-    window_rows: int = Field(4096, ge=1)
+    window_rows: int = Field(default=4096, ge=1)
     """Rows among which batches of like length are formed."""
     seed: int = 0
     """Root of every sample's seed."""
@@ -54,23 +54,23 @@ class RehearseConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = Field(1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0)
     """Sampling temperature of the answers: 1 is how the backbone speaks."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus of the answers."""
-    max_tokens: int = Field(512, ge=1)
+    max_tokens: int = Field(default=512, ge=1)
     """Longest answer in tokens; one that is cut there is dropped."""
-    prompt_temperature: float = Field(1.0, gt=0)
+    prompt_temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of prompts that the backbone writes itself."""
-    max_prompt_tokens: int = Field(256, ge=1)
+    max_prompt_tokens: int = Field(default=256, ge=1)
     """Longest such prompt in tokens; one that is cut there is dropped."""
-    oversample: float = Field(1.5, ge=1)
+    oversample: float = Field(default=1.5, ge=1)
     """Prompts drawn for each row asked for, as some will be dropped."""
-    duplicate: float = Field(0.8, gt=0, le=1)
+    duplicate: float = Field(default=0.8, gt=0, le=1)
     """Jaccard similarity of word 3-grams from which two prompts are near duplicates."""
-    batch_rows: int = Field(64, ge=1)
+    batch_rows: int = Field(default=64, ge=1)
     """Prompts a batch: the unit that is redone after a kill."""
-    window_rows: int = Field(4096, ge=1)
+    window_rows: int = Field(default=4096, ge=1)
     """Prompts among which batches of like length are formed."""
     seed: int = 0
     """Root of every sample's seed."""

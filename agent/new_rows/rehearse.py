@@ -73,7 +73,7 @@ def rehearse(
     error.
     """
     source = Source.of(rows)
-    gate: Any = format_gate()  # a cached property is no plain attribute to a type checker
+    gate = format_gate()
     survey = source.survey(("row_id", "messages"))
     if not survey.num_rows:
         raise DataError("there are no prompts to rehearse.")

@@ -50,22 +50,22 @@ class RewriteConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidates: int = Field(4, ge=1)
+    candidates: int = Field(default=4, ge=1)
     """Candidates a row (K)."""
-    temperature: float = Field(1.0, ge=0)
+    temperature: float = Field(default=1.0, ge=0)
     """Sampling temperature. 0 is greedy and needs `candidates: 1`."""
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus of the sampling distribution."""
-    max_tokens: int = Field(512, ge=1)
+    max_tokens: int = Field(default=512, ge=1)
     """Longest candidate in tokens; one that is cut there is rejected by the gate."""
-    repairs: int = Field(0, ge=0)
+    repairs: int = Field(default=0, ge=0)
     """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
-    targets: int = Field(1, ge=1)
+    targets: int = Field(default=1, ge=1)
     """Rewrites kept a row at most, each unlike the others; the second and further ones have targets 1, 2, ..."""
     alignment: Literal["auto", "excess", "nll"] = "auto"
     """What the best aligned candidate is least in: `excess` surprisal, or mean `nll`, which prefers predictable padding
     (`agent.rewriting.choice`). `auto`: `excess` where the engine tells entropies (hf), else `nll`."""
-    tie_nats: float = Field(0.05, ge=0)
+    tie_nats: float = Field(default=0.05, ge=0)
     """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
     scoring: bool = True
     """Measure NLLs under the backbone. Without them all accepted candidates count as equally well aligned, and the
@@ -77,11 +77,11 @@ class RewriteConfig(BaseModel):
     hidden states, else `none`."""
     accept: Literal["own", "gate"] = "own"
     """For methods with a rule of their own (`--method`): accept by it, or by the gate."""
-    own_samples: int = Field(0, ge=0)
+    own_samples: int = Field(default=0, ge=0)
     """The backbone's own answers a row, scored for `nll_self`. They cost as much as candidates."""
-    batch_rows: int = Field(64, ge=1)
+    batch_rows: int = Field(default=64, ge=1)
     """Rows a batch: the unit that is redone after a kill."""
-    window_rows: int = Field(4096, ge=1)
+    window_rows: int = Field(default=4096, ge=1)
     """Rows among which batches of like length are formed, and which are held to restore the order."""
     seed: int = 0
     """Root of every sample's seed."""

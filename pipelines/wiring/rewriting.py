@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recast.agent.engines.protocol import Engine
     from recast.agent.rewriting.batch import Method
     from recast.agent.rewriting.rewrite import RewriteConfig
+    from recast.curate.gate.gate import Gate
     from recast.curate.store.store import Store
     from recast.curate.store.versions import Version
     from recast.pipelines.config import Config
@@ -80,7 +81,7 @@ class Rewriting:
     version: Version
     limit: int | None  # None: all rows
     engine: Engine
-    gate: Any
+    gate: Gate
     config: RewriteConfig
     method: Method | None  # None: this project's
     agent_id: str | None
@@ -120,9 +121,7 @@ def prepared(
     model = str(options.model)
     limit = options.limit if options.limit is not None and options.limit < version.rows else None
     engine_config = config.section("engine", **engine.overrides())
-    gate: Any = open_gate(
-        config.general.gate, engine=config.section("judge"), unsafe_exec=options.unsafe_exec
-    )
+    gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=options.unsafe_exec)
     adapter = models.adapter_folder(options.agent) if options.agent else None
     agent_id = identity.model(str(adapter)) if adapter else None
     key = fingerprint(

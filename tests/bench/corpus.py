@@ -103,7 +103,7 @@ class Corpus:
         """32 hex digits each, as `ingest` names rows without an id of their own."""
         raw = self._rng(block, _ID).bytes(16 * count).hex().encode()
         offsets = np.arange(0, 32 * count + 1, 32, dtype=np.int32)
-        return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(raw)])
+        return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(raw))
 
     def _rng(self, *place: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *place])

@@ -60,7 +60,7 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
         LlamaConfig(
             vocab_size=VOCABULARY,
             tie_word_embeddings=False,
-            attn_implementation="sdpa",
+            attn_implementation="sdpa",  # pyright: ignore[reportCallIssue]  # every config takes it, none declares it
             bos_token_id=None,
             **SHAPE,
         )
@@ -91,15 +91,14 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
         )  # fmt: skip
         # a point of the curve has the concentration, so with one at every step plain NLL would pay for DEFT's
         trainer.args.logging_steps = 1 if variant == CURVE else NEVER
-    trainer.create_optimizer()
-    trainer.model.train()
+    optimizer, trained = trainer.create_optimizer(), trainer.model
+    assert trained is not None
+    trained.train()
     num_trained = (batch["labels"] != -100).sum()
 
     def plain() -> None:
         with torch.autocast("cpu", torch.bfloat16):
-            logits = trainer.model(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-            ).logits
+            logits = trained(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         p = logits[:, :-1].float().softmax(-1)
         own = p.gather(-1, batch["labels"][:, 1:, None]).squeeze(-1)
         c = p.detach().square().sum(-1)
@@ -109,9 +108,9 @@ def build_step(variant: str, folder: Path) -> Callable[[], None]:
         if variant == PLAIN:
             plain()
         else:
-            trainer.training_step(trainer.model, dict(batch), num_trained)
-        trainer.optimizer.step()
-        trainer.optimizer.zero_grad()
+            trainer.training_step(trained, dict(batch), num_trained)
+        optimizer.step()
+        optimizer.zero_grad()
 
     return step
 

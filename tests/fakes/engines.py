@@ -14,7 +14,7 @@ TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
 class FakeEngine:
     """Answers `words[seed % len(words)] <seed % 1000>`; NLL is the number of characters / 100."""
 
-    name = "fake"
+    name, tokenizer, max_length, dtype = "fake", None, None, None
     fingerprint = "0" * 16
 
     def __init__(self, words=("good", "bad"), *, has_adapter=False, broken=(), down=False, scoring_broken=()):

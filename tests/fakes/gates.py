@@ -38,6 +38,6 @@ class LetterGate:
         self,
         rows: Sequence[Mapping[str, Any]],
         completions: Sequence[str],
-        reasons: Sequence[str] | None = None,
+        finish_reasons: Sequence[str] | None = None,
     ) -> list[Verdict]:
         return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]

@@ -219,5 +219,5 @@ def make_adapter(model: Path, folder: Path, seed: int, *, trained: bool = True) 
     backbone, _ = load(model)
     torch.manual_seed(seed)
     config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=not trained)
-    get_peft_model(backbone, config).save_pretrained(folder)
+    get_peft_model(backbone, config).save_pretrained(str(folder))
     return folder

@@ -13,6 +13,7 @@ from recast.pipelines.report.data import (
     Likelihoods,
     Lines,
     ReportData,
+    Role,
     Sample,
     SampleCandidate,
     SampleCheck,
@@ -42,11 +43,12 @@ def arms(rng: random.Random) -> tuple[Arm, ...]:
     base = {suite: rng.uniform(68, 97) for suite in SUITES}
     mean = sum(base.values()) / len(base)
     out = [Arm("base", "base, before any SFT", "base", 4.7, mean, 0.0, -0.412, None, {}, base)]
-    for key, label, role, downstream, lost, gold, loss, half in (
+    tuned: tuple[tuple[str, str, Role, float, float, float, float, float], ...] = (
         ("sft_demonstrations", "SFT on demonstrations", "reference", 62.2, 23.5, -1.31, 1.12, 0.8),
         ("sft_prompt_rewrites", "SFT on prompt-only rewrites", "control", 62.9, 9.3, -0.63, 0.62, 5.6),
         ("sft_rewrites", "SFT on the agent’s rewrites", "target", 98.9, 7.8, -0.55, 0.24, 0.4),
-    ):
+    )
+    for key, label, role, downstream, lost, gold, loss, half in tuned:
         suites = {s: max(0.0, v - rng.uniform(-0.2, 2.2) * lost) for s, v in base.items()}
         general = sum(suites.values()) / len(suites)
         out.append(

@@ -7,6 +7,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +34,17 @@ def killed_again_and_again(
             shutil.rmtree(folder)
     work(folder)
     return died
+
+
+def killed_at_step(script: str, step: int) -> None:
+    """Run Python code that prints the number of every step it has done, and kill it once it prints `step` or more."""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None  # a pipe, as asked for
+        for line in process.stdout:
+            if int(line) >= step:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert process.returncode == -signal.SIGKILL, "it ended, or failed, before that step"
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -66,12 +66,11 @@ def job(
     version = store.resolve(name)
     settings = config.section("engine", **engine.overrides())
     source = models.engine(str(model), None, settings, store=store)
-    gate: Any = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
-    solving: Any = solving_gate(gate)
+    gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
     result = augment(
         store.open(version),
         source,
-        solving,
+        solving_gate(gate),
         drawing,
         run.folder,
         name=version.ref,

@@ -45,7 +45,7 @@ ON_CPU = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-MODULES = "q_proj k_proj v_proj o_proj gate_proj up_proj down_proj".split()
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def make_adapter(model: Path, folder: Path) -> Path:
     backbone, _ = load(model)
     torch.manual_seed(3)
     config = LoraConfig(r=4, target_modules=MODULES, init_lora_weights=False, task_type="CAUSAL_LM")
-    get_peft_model(backbone, config).save_pretrained(folder)
+    get_peft_model(backbone, config).save_pretrained(str(folder))
     return folder
 
 

@@ -11,7 +11,7 @@ from recast.agent.new_rows.rehearse import RehearseConfig, given, own, rehearse
 class Talker:
     """Answers `Answer to <prompt>`; in the user's place it asks `Tell me about <number> things`."""
 
-    name, fingerprint, has_adapter = "fake", "0" * 16, False
+    name, fingerprint, has_adapter, max_length, dtype = "fake", "0" * 16, False, None, None
 
     class tokenizer:
         chat_template, name_or_path = "yes", "fake"
@@ -31,6 +31,9 @@ class Talker:
         texts = [p[-1]["content"] for p in prompts]
         self.asked += texts
         return [[self.answers.get(t, Sample(f"Answer to {t}", [1, 2], [-1.0, -0.5], "stop"))] for t in texts]
+
+    def logprobs(self, prompts, completions, *, adapter):
+        raise AssertionError("rehearsal scores nothing: what it keeps was drawn just now")
 
     def sample_ids(self, prompts, k, sampling, *, seeds, adapter):
         assert all("".join(map(chr, ids)) == "<user>" for ids in prompts)

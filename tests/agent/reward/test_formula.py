@@ -16,7 +16,7 @@ from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
 def rewarded(feasible: Any, nll: Any, embeddings: Any, *, mode: Any, **measured: Any) -> GroupReward:
     """The reward of a group under the mode's own weights; lists become arrays."""
-    arrays = {n: np.array(v) if isinstance(v, list) else v for n, v in measured.items()}
+    arrays: dict[str, Any] = {n: np.array(v) if isinstance(v, list) else v for n, v in measured.items()}
     group = MeasuredGroup(
         np.array(feasible, bool), np.array(nll, np.float64), embeddings=embeddings, **arrays
     )

@@ -107,6 +107,7 @@ def test_scored_under_the_rewriting_prompt_the_demonstration_is_shown() -> None:
 def test_refused_candidates_are_not_scored_unless_asked_for() -> None:
     subject = scorer()
     subject.score(ROWS[:1], [["no", "never"]], [["stop"] * 2])
+    assert isinstance(subject.engine, Engine)  # the fake, which keeps what it was asked
     assert subject.engine.scored == ["0123456789"], "the demonstration alone"
     measured = subject.score(ROWS[:1], [["no"]], [["stop"]], score_rejected=True)[0]
     assert measured.nll[0] == pytest.approx(0.2) and measured.rewards == (0.0,)

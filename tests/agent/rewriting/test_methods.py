@@ -19,8 +19,16 @@ class Scripted:
     """Answers by what the prompt holds; NLL of a text is what `nll` says."""
 
     name, fingerprint, has_adapter = "fake", "0" * 16, False
+    tokenizer = max_length = dtype = None
 
-    def __init__(self, own="", guided="", rewritten="", yes=1.0, no=2.0):
+    def __init__(
+        self,
+        own: str | list[str] = "",  # one answer to all, or one a candidate
+        guided: str | list[str] = "",
+        rewritten: str | list[str] = "",
+        yes: float = 1.0,
+        no: float = 2.0,
+    ) -> None:
         self.own, self.guided, self.rewritten, self.yes, self.no = own, guided, rewritten, yes, no
         self.calls = []  # (kind, k, temperature)
 

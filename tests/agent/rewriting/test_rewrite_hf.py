@@ -122,9 +122,7 @@ def test_a_rewriting_job_commits_under_the_conservation_law(folder, tmp_path):
     assert version.rows == 14 and {r["decision"] for r in table} == {"rewrite", "fallback"}
     assert all(r["nll_demonstration"] is not None and r["nll_self"] is not None for r in table)
     assert all(r["completion"] == r["demonstration"] for r in table if r["decision"] == "fallback")
-    stored = store.open(version).candidates()
-    stored = stored.read_all() if hasattr(stored, "read_all") else stored
-    assert stored.num_rows == 14 * 3
+    assert store.open(version).candidates().num_rows == 14 * 3
 
 
 def test_a_prompt_too_long_for_the_model_is_a_row_that_falls_back(folder, tmp_path):

@@ -187,14 +187,12 @@ def test_the_answer_is_no_second_statement_of_a_step():
 
 def test_a_given_number_that_is_a_result_too_must_be_stated_as_one():
     # the question's 10 guests say nothing about the 10 that 5 * 2 come to
-    row = {"messages": [{"role": "user", "content": "10 guests come in 5 cars, ..."}]}
+    messages = [{"role": "user", "content": "10 guests come in 5 cars, ..."}]
     demonstration = "5 * 2 = <<5*2=10>>10\n10 + 15 = <<10+15=25>>25\n#### 25"
-    assert (
-        reason(StepsCheck(), case("10 + 15 = 25. The answer is 25.", demonstration, **row)) == "missing_step"
-    )
-    assert (
-        reason(StepsCheck(), case("5 * 2 = 10. 10 + 15 = 25. The answer is 25.", demonstration, **row)) == ""
-    )
+    unstated = case("10 + 15 = 25. The answer is 25.", demonstration, messages=messages)
+    assert reason(StepsCheck(), unstated) == "missing_step"
+    stated = case("5 * 2 = 10. 10 + 15 = 25. The answer is 25.", demonstration, messages=messages)
+    assert reason(StepsCheck(), stated) == ""
 
 
 def test_a_result_may_be_a_percentage_a_fraction_or_rounded():

@@ -342,7 +342,7 @@ def test_rehearsal_is_held_to_bounds_of_its_own():
     base = result("base", {"craft": 40, "general": 400})
     mixed = Arm("agent-anchored", "deft", rehearsal=True)
 
-    def held(general: int) -> list[bool]:
+    def held(general: int) -> list[bool | None]:
         runs = {
             EXPERT: [result("d", {"craft": 320, "general": 200})],  # forgets 50 points
             AGENT: [result("a", {"craft": 324, "general": 390})],

@@ -67,7 +67,7 @@ def test_a_model_that_is_not_fetched_yet_is_named_with_the_command_that_fetches_
 
 @pytest.mark.slow
 def test_smollm2_is_saved_as_a_model_that_ends_its_turns(smollm2):
-    from recast.train.model import load
+    from recast.train.model.loading import load
 
     model, tokenizer = load(smollm2)
     manifest = json.loads((smollm2 / "manifest.json").read_text())

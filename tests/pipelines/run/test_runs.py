@@ -149,6 +149,7 @@ def test_a_copied_model_is_the_same_model_and_a_changed_one_is_not(tmp_path, tin
 def test_a_run_folder_says_what_was_asked_and_what_happened(tmp_path):
     file = demonstrations(tmp_path / "d.jsonl", 4)
     outcome = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    assert outcome.run is not None, "`memo` keeps a folder for an import"
     folder = outcome.run.folder
     assert folder.parent == tmp_path / "s" / "runs"
     assert folder.name == f"import-{outcome.run.fingerprint[:12]}"
@@ -162,6 +163,7 @@ def test_a_run_killed_between_its_commit_and_its_result_commits_once(tmp_path):
     file = demonstrations(tmp_path / "d.jsonl", 4)
     file.write_text(file.read_text() + "not json\n")
     first = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
+    assert first.run is not None, "`memo` keeps a folder for an import"
     (first.run.folder / "result.json").unlink()
     again = runs.execute("import", {"path": file, "as": "a"}, store=tmp_path / "s", memo=True)
     assert not again.found

@@ -32,7 +32,7 @@ def gate_file(tmp_path: Path, *checks: str) -> Path:
 def bert(tmp_path_factory) -> Path:
     """A random BERT that tells three classes apart, for texts of at most 32 tokens."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
     folder = tmp_path_factory.mktemp("nli")
     words = [
@@ -50,7 +50,7 @@ def bert(tmp_path_factory) -> Path:
         "and",
     ]
     (folder / "vocab.txt").write_text("\n".join(words))
-    tokenizer = BertTokenizerFast(vocab_file=str(folder / "vocab.txt"), model_max_length=32)
+    tokenizer = BertTokenizer(vocab_file=str(folder / "vocab.txt"), model_max_length=32)
     config = BertConfig(
         vocab_size=len(words),
         hidden_size=32,

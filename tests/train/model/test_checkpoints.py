@@ -14,6 +14,7 @@ def test_a_torn_checkpoint_is_passed_over_and_removed(tmp_path: Path) -> None:
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(text)
     (tmp_path / "checkpoint-12").mkdir()
     found = last_checkpoint(tmp_path)
+    assert found is not None
     assert found == tmp_path / "checkpoint-4" and step_of(found) == 4
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-2", "checkpoint-4"]
     assert last_checkpoint(tmp_path / "none") is None

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +33,7 @@ from recast.train.pretraining.pretrain import (  # noqa: E402
     weighted_loss,
 )
 from tests.fakes.pretraining import CHATS, SHORT, SMALL, TEXTS, scratch  # noqa: E402
+from tests.fakes.runs import killed_at_step  # noqa: E402
 
 
 def llama(seed: int = 0):
@@ -47,7 +47,7 @@ def llama(seed: int = 0):
         num_hidden_layers=2,
         num_attention_heads=1,
         head_dim=32,
-        attn_implementation="eager",
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue]  # every config takes it, none declares it
         tie_word_embeddings=True,
     )
     return LlamaForCausalLM(config)
@@ -83,8 +83,8 @@ def test_a_packed_document_has_the_loss_it_has_alone() -> None:
     model = llama().eval()
     a, b = ([5, 6, 7, 8], [0.0, 1.0, 1.0, 1.0]), ([9, 3, 4], [0.0, 1.0, 1.0])
     together, _ = weighted_loss(model, tensors([[a, b]], 8, pad=0))
-    apart = sum(weighted_loss(model, tensors([[d]], len(d[0]), pad=0))[0] for d in (a, b))
-    assert together.item() == pytest.approx(apart.item(), rel=1e-5)
+    apart = [weighted_loss(model, tensors([[d]], len(d[0]), pad=0))[0].item() for d in (a, b)]
+    assert together.item() == pytest.approx(sum(apart), rel=1e-5)
 
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
@@ -171,13 +171,7 @@ scratch(Path({folder!r}), progress=lambda step, total, figures: print(step, flus
 def killed_and_resumed(step: int, tmp_path) -> None:
     whole = scratch(tmp_path / "whole")
     script = KILLED.format(root=str(Path(__file__).parents[3]), folder=str(tmp_path / "cut"))
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if int(line) >= step:
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
+    killed_at_step(script, step)
     assert not (tmp_path / "cut" / "model" / "manifest.json").exists()
     resumed = scratch(tmp_path / "cut")
     a, b = (load_file(Path(made["out"]) / "model.safetensors") for made in (whole, resumed))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import pytest
 import torch
@@ -258,18 +260,18 @@ def test_dft_has_the_gradients_of_trl(tmp_path):
         str(tmp_path / "out"), loss_type="dft", bf16=False, use_cpu=True, report_to="none", max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )  # fmt: skip
-    trainer = SFTTrainer(model, args, train_dataset=Dataset.from_dict(data), processing_class=tokenizer)
-    batch = trainer.data_collator(list(trainer.train_dataset))
-    trainer.model.train()
-    trainer.compute_loss(trainer.model, dict(batch)).backward()
-    theirs = {n: p.grad.clone() for n, p in trainer.model.named_parameters()}
-    trainer.model.zero_grad()
-    base = trainer.model
-    hidden = base.base_model(
+    dataset: Any = Dataset.from_dict(data)  # its rows are dicts, which `datasets` does not declare
+    trainer = SFTTrainer(model, args, train_dataset=dataset, processing_class=tokenizer)
+    assert trainer.model is model
+    batch = trainer.data_collator(list(dataset))
+    trainer.compute_loss(model.train(), dict(batch)).backward()
+    theirs = {n: p.grad.clone() for n, p in model.named_parameters()}
+    model.zero_grad()
+    hidden = model.base_model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
     ).last_hidden_state
     labels = batch["labels"][:, 1:]
-    loss = linear_token_loss(hidden[:, :-1], base.lm_head.weight, labels, "dft").loss
+    loss = linear_token_loss(hidden[:, :-1], model.lm_head.weight, labels, "dft").loss
     (loss.sum() / (labels != IGNORED).sum()).backward()
-    for name, p in base.named_parameters():
+    for name, p in model.named_parameters():
         torch.testing.assert_close(p.grad, theirs[name], rtol=1e-5, atol=1e-8, msg=name)

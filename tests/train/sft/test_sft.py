@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -26,6 +22,7 @@ from recast.train.sft.scoring import add_scoring, mean_nll
 from recast.train.sft.sft import SftResult, sft
 from tests.fakes import models
 from tests.fakes.finetuning import FAST, OTHERS, ROWS
+from tests.fakes.runs import killed_at_step
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +121,8 @@ def test_the_loss_equals_that_of_trl(base, tmp_path):
         dataset_kwargs={"skip_prepare_dataset": True},
     )  # fmt: skip
     trainer = SFTTrainer(model, args, train_dataset=data, processing_class=tokenizer)
-    trainer.model.train()
-    theirs = trainer.compute_loss(trainer.model, dict(batch))
+    assert trainer.model is model
+    theirs = trainer.compute_loss(model.train(), dict(batch))
     assert torch.allclose(ours, theirs, rtol=1e-5)
 
 
@@ -308,15 +305,7 @@ def test_killed_and_resumed_the_weights_equal_those_of_an_uninterrupted_run(base
     out = tmp_path / "out"
     root = Path(__file__).parents[3]
     script = KILLED.format(root=str(root), base=str(base), out=str(out))
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    for line in process.stdout:
-        if int(line) == 8:  # past the checkpoints of steps 3 and 6
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
+    killed_at_step(script, 8)  # past the checkpoints of steps 3 and 6
     assert not (out / "manifest.json").exists()
     steps: list[int] = []
     result = sft(ROWS, base, SftConfig(**FAST, checkpoints=4), out, lambda p: steps.append(p["step"]))
@@ -438,15 +427,7 @@ ROUNDS = [
 def killed_at(step: int, base: Path, out: Path, settings: dict) -> None:
     root = str(Path(__file__).parents[3])
     script = RESUMED.format(root=root, base=str(base), out=str(out), settings=settings)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    for line in process.stdout:
-        if int(line) >= step:
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    process.stdout.close()
+    killed_at_step(script, step)
 
 
 def goes_on_to_the_same_weights(settings: dict, step: int, base: Path, folder: Path) -> None:
