@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from recast.curate import yaml_file
 from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
@@ -140,7 +141,7 @@ def parse_set(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise UsageError(f"--set takes KEY=VALUE, for instance --set sft.lr=1e-4; found {text!r}.")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = yaml_file.load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {key}: {value!r} is not a YAML value ({_one_line(error)}).") from error
     return _nest(key.strip().split("."), parsed)
@@ -225,7 +226,7 @@ def _unknown(name: str, key: str, known: Sequence[str], prefix: str = "") -> str
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_file.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"no config file at {path}. `recast init {path}` writes one.") from None
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from recast.curate import yaml_file
 from recast.pipelines.report.data import Stage
 from recast.pipelines.run.runs import RESOLVED, RESULT, parameters
 from recast.pipelines.verbs import VERBS
@@ -66,7 +67,7 @@ def command(verb: str, args: Mapping[str, Any]) -> str:
 
 def _arguments(resolved: Path) -> dict[str, Any]:
     try:
-        asked = yaml.safe_load(resolved.read_text(encoding="utf-8"))
+        asked = yaml_file.load(resolved.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
     return dict(asked.get("args") or {}) if isinstance(asked, dict) else {}
