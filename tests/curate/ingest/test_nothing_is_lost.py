@@ -138,7 +138,8 @@ def written(folder: Path, name: str, rows: list[dict[str, Any]]) -> Path | None:
     path = folder / name
     if name == "f.parquet":
         try:
-            pq.write_table(pa.Table.from_pylist(rows), path)
+            columns = dict.fromkeys(rows[0] | rows[-1])
+            pq.write_table(pa.Table.from_pylist([columns | row for row in rows]), path)
         except (pa.ArrowException, OverflowError, TypeError):
             return None  # no column has values of both types
     elif name == "f.csv":
