@@ -100,13 +100,20 @@ class Config:
         return _checked(section_class(name), values, f"{name}.")
 
     def identity(self, name: str) -> dict[str, Any]:
-        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons.
+        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons,
+        and of what it lists in `LATER` all that has its default.
 
         Every module of a section has the table, empty or not: one that was lost in a move would change, in silence,
         which runs are found again.
         """
-        excluded = sys.modules[section_class(name).__module__].NOT_IDENTITY
-        return self.section(name).model_dump(mode="json", exclude=set(excluded))
+        module, section = sys.modules[section_class(name).__module__], self.section(name)
+        # a setting that came later must not change which runs of before are found, as long as nobody uses it
+        later = {
+            key
+            for key in getattr(module, "LATER", {})
+            if getattr(section, key) == type(section)().__dict__[key]
+        }
+        return section.model_dump(mode="json", exclude=set(module.NOT_IDENTITY) | later)
 
     def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:
         """What was given of the general settings and of `sections`, under the names that `--set` takes."""

@@ -233,8 +233,8 @@ class Store:
                 con, "SELECT name FROM versions WHERE lower(name) = lower($1) AND name <> $1", [name]
             ):
                 raise UsageError(
-                    f"there is {other[0]!r} already, which differs from {name!r} in capitals only; files of the two would "
-                    "be one on many disks. Choose another name."
+                    f"there is {other[0]!r} already, which differs from {name!r} in capitals only; files of "
+                    "the two would be one on many disks. Choose another name."
                 )
             row = {
                 "name": name, "number": number, "branch": branch, "parents": [p.id for p in parents],
