@@ -27,13 +27,12 @@ def canonical_json(value: Any) -> str:
     nested too deeply.
     """
     try:
-        return _text(value)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError):  # rare, so plain values pay nothing for it
-        return _text(plain(value))
+        return _ENCODER.encode(plain(value))
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Any) -> Any:

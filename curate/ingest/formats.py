@@ -200,11 +200,18 @@ def apply(row: Mapping[str, Any], mapping: Mapping[str, str], name: str, turn: i
     answer = _answered(row, mapping, name, completion, used)
     task = row.get(mapping.get("task", ""))
     task = task if isinstance(task, str) and task else None
-    used |= {mapping["task"]} if task else set()
+    if task:
+        used.add(mapping["task"])
     identifier = row.get(mapping["id"]) if "id" in mapping else None
-    used |= {mapping[field] for field in ("id", "target") if field in mapping}
-    mapped = {theirs for ours, theirs in mapping.items() if ours not in _BESIDE}
-    meta = {k: v for k, v in row.items() if k not in used and not (k in mapped and blank(v))}
+    for field in ("id", "target"):
+        if field in mapping:
+            used.add(mapping[field])
+    beside = [mapping.get(field) for field in _BESIDE]
+    meta = {
+        k: v
+        for k, v in row.items()
+        if k not in used and (not blank(v) or k in beside or k not in mapping.values())
+    }
     for key, value in extra.items():
         keep(meta, key, value)
     text = canonical_json(messages)
@@ -236,6 +243,7 @@ def _read(
         return turns.split([turns.message(m) for m in talk], turn)
     completion, column = row.get(mapping["completion"]), mapping["completion"]
     spoken = messages_of(completion)
+    text = None
     if spoken is None:
         label = _label(row, mapping, name, completion)
         text = label or scalar(completion)
@@ -244,10 +252,13 @@ def _read(
         if not text.strip():
             raise RowError(f"the completion ({column!r}) is empty")
         spoken = [{"role": "assistant", "content": text}]
-        used |= set() if label else {column}  # the number that a label stands for stays in `meta`
+        if not label:  # the number that a label stands for stays in `meta`
+            used.add(column)
     else:
         used.add(column)
     prompt = _prompt(row, mapping, used)
+    if text is not None and turn in (0, -1):
+        return prompt, text, {}
     return turns.split([*prompt, *spoken], turn, len(prompt))
 
 

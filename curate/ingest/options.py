@@ -14,6 +14,8 @@ FROM_ONE = ", options from 1"
 
 def options(value: Any) -> list[tuple[str, str]]:
     """(label, text) of each option of a cell: a list of texts or objects, or an object of labels or of two lists."""
+    if value is None:
+        return []
     if isinstance(value, Mapping):
         texts, labels = value.get("text"), value.get("label")
         if isinstance(texts, list) and isinstance(labels, list) and len(texts) == len(labels):

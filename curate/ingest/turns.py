@@ -31,6 +31,8 @@ _SPOKEN = re.compile(
 
 def messages_of(value: Any) -> Turns | None:
     """The turns of a list of them, or of one that stands alone; None for everything else."""
+    if isinstance(value, str):
+        return None
     if isinstance(value, Mapping) and ("role" in value or "from" in value):
         value = [value]
     if isinstance(value, list) and value and isinstance(value[0], Mapping):

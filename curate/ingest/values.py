@@ -41,6 +41,8 @@ def scalar(value: Any) -> str | None:
 def prose(value: Any) -> str | None:
     """A cell as a passage of a prompt: the members of a list below each other, objects as JSON; None where it says
     nothing that can be written."""
+    if value is None:
+        return None
     if isinstance(value, list | tuple):
         if text := only_text(value):
             return text
