@@ -21,8 +21,17 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from recast.curate.errors import RecastError
-from recast.pipelines.exit_codes import DISK_FULL, EPILOG, FAILED_ROWS, INTERRUPTED, OK, UNEXPECTED, disk_full
+from recast.curate.errors import RecastError, UsageError
+from recast.pipelines.exit_codes import (
+    DISK_FULL,
+    EPILOG,
+    FAILED_ROWS,
+    INTERRUPTED,
+    OK,
+    UNEXPECTED,
+    disk_full,
+    no_access,
+)
 from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
 from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
 
@@ -198,6 +207,8 @@ def _perform(
         reporter.close()
         if full := disk_full(error):
             return _fail(as_json, DISK_FULL, "disk_full", full)
+        if refused := no_access(error):
+            return _fail(as_json, UsageError.exit_code, "no_access", refused)
         traceback.print_exc()
         return _fail(as_json, UNEXPECTED, type(error).__name__, f"unexpected {type(error).__name__}: {error}")
     if outcome.found and not quiet:

@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from recast.curate import yaml_file
 from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
@@ -99,13 +100,20 @@ class Config:
         return _checked(section_class(name), values, f"{name}.")
 
     def identity(self, name: str) -> dict[str, Any]:
-        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons.
+        """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons,
+        and of what it lists in `LATER` all that has its default.
 
         Every module of a section has the table, empty or not: one that was lost in a move would change, in silence,
         which runs are found again.
         """
-        excluded = sys.modules[section_class(name).__module__].NOT_IDENTITY
-        return self.section(name).model_dump(mode="json", exclude=set(excluded))
+        module, section = sys.modules[section_class(name).__module__], self.section(name)
+        # a setting that came later must not change which runs of before are found, as long as nobody uses it
+        later = {
+            key
+            for key in getattr(module, "LATER", {})
+            if getattr(section, key) == type(section)().__dict__[key]
+        }
+        return section.model_dump(mode="json", exclude=set(module.NOT_IDENTITY) | later)
 
     def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:
         """What was given of the general settings and of `sections`, under the names that `--set` takes."""
@@ -140,7 +148,7 @@ def parse_set(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise UsageError(f"--set takes KEY=VALUE, for instance --set sft.lr=1e-4; found {text!r}.")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = yaml_file.load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {key}: {value!r} is not a YAML value ({_one_line(error)}).") from error
     return _nest(key.strip().split("."), parsed)
@@ -225,7 +233,7 @@ def _unknown(name: str, key: str, known: Sequence[str], prefix: str = "") -> str
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_file.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"no config file at {path}. `recast init {path}` writes one.") from None
     except OSError as error:

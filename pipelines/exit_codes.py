@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 OK, UNEXPECTED, FAILED_ROWS, INTERRUPTED = 0, 1, 3, 130
 DISK_FULL = 6  # a machine that lacks what the job needs
@@ -21,13 +22,36 @@ def disk_full(error: BaseException | None) -> str | None:
         "StorageFull",
         "disk is full",
     )
-    while error is not None:
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(sign in str(error) for sign in signs):
-            where = getattr(error, "filename", None)
+    for cause in _behind(error):
+        number = getattr(cause, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(sign in str(cause) for sign in signs):
+            where = getattr(cause, "filename", None)
             return (
-                f"the disk is full{f' at {where}' if where else ''} ({' '.join(str(error).split())}). Nothing half "
+                f"the disk is full{f' at {where}' if where else ''} ({' '.join(str(cause).split())}). Nothing half "
                 "written counts; free some space and run the same command: it goes on."
             )
-        error = error.__cause__ or error.__context__
     return None
+
+
+def no_access(error: BaseException | None) -> str | None:
+    """What to say where a folder that cannot be read or written is behind `error`; None otherwise."""
+    refused = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
+    for cause in _behind(error):
+        if isinstance(cause, OSError) and cause.errno in refused and cause.filename is not None:
+            return (
+                f"{cause.filename} cannot be used ({cause.strerror}). Choose a folder that you may write to with "
+                "--store or RECAST_HOME, or change what may be done there."
+            )
+        text = " ".join(str(cause).split())
+        if "Permission denied" in text or "Read-only file system" in text or "Not a directory" in text:
+            return f"a file of the store cannot be used ({text}). Look at what may be done in its folder."
+    return None
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """`error` and what it came from; libraries have been seen to close that chain to a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from recast.curate.arithmetic.equalities import false_equalities
+from recast.curate.curation import private
 from recast.curate.curation.budget import hashed_words_ND, select, uncertainty_N
 from recast.curate.curation.decontamination import Benchmarks
 from recast.curate.curation.dedup import DuplicateFinder, semantic_duplicates
@@ -43,6 +44,12 @@ Embed = Callable[[Sequence[str]], ArrayLike]
 
 NOT_IDENTITY: dict[str, str] = {}
 """Every setting decides what comes out."""
+
+LATER: dict[str, str] = {
+    "secrets": "rows with secrets were kept as they are before there was the setting",
+    "personal": "so were rows with personal data",
+}
+"""Settings that came later: off, a run is the one that it was without them, so they are no part of its identity."""
 
 
 class CurateConfig(BaseModel):
@@ -78,6 +85,10 @@ class CurateConfig(BaseModel):
     """Rows that the model solves more often are removed as too easy."""
     budget: int | None = Field(default=None, gt=0)
     """How many rows to keep at most: uncertain ones, spread over the space of their texts."""
+    secrets: Literal["remove", "mask"] | None = None
+    """What becomes of keys, tokens and passwords in URLs: their rows go, or they are masked as [AWS_KEY]."""
+    personal: Literal["remove", "mask"] | None = None
+    """The same for e-mail addresses, phone, IBAN and card numbers; names and postal addresses are not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,8 @@ class Curated:
     details: dict[int, str] = field(default_factory=dict)
     """Row to a sentence: which row it duplicates, which equality is false."""
     switched_off: dict[str, str] = field(default_factory=dict)
+    masked: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Row that stays to what is masked in it, by kind."""
 
     @property
     def kept(self) -> list[int]:
@@ -157,6 +170,7 @@ def curate(
         outcome.switched_off["semantic_duplicate"] = "no embedding model was given"
     finder, spread = DuplicateFinder(config.near_duplicate), _Spread(config, embed)
     judge = _judge(config, limits, benchmarks or Benchmarks())
+    to_mask = private_pattern(config, "mask")
     ids: list[str] = []
     seen: list[int] = []  # places of the rows that `finder` was given
     stream = iter(rows)
@@ -175,10 +189,28 @@ def curate(
                 kind = "exact_duplicate" if duplicate.exact else "near_duplicate"
                 outcome.remove(i, kind, f"of row {ids[seen[duplicate.first]]}")
         spread.add([(i, row) for i, row in left if not outcome.reasons[i]])
+        if to_mask is not None:
+            for i, row in left:
+                if not outcome.reasons[i] and (counts := private.masked(row, to_mask)[1]):
+                    outcome.masked[i] = counts
         if progress is not None:
             progress(len(ids))
     spread.finish(outcome, ids)
+    outcome.masked = {i: counts for i, counts in outcome.masked.items() if not outcome.reasons[i]}
     return outcome
+
+
+def columns_of(config: CurateConfig) -> tuple[str, ...]:
+    """What `curate` reads of a row with this configuration."""
+    return COLUMNS + (("demonstration", "meta") if config.secrets or config.personal else ())
+
+
+def private_pattern(config: CurateConfig, act: Literal["remove", "mask"]) -> re.Pattern[str] | None:
+    """What of a text the configuration removes the row for, or masks; None for nothing."""
+    kinds = (private.SECRETS if config.secrets == act else {}) | (
+        private.PERSONAL if config.personal == act else {}
+    )
+    return private.compiled(kinds) if kinds else None
 
 
 def chosen(holds: ArrayLike, condition: str) -> Curated:
@@ -212,10 +244,15 @@ def _judge(
 ) -> Callable[[Row], tuple[str, str] | None]:
     """What is wrong with one row by itself: the first reason and its sentence, or None."""
     repetition, answer = RepetitionCheck(), AnswerCheck(symbolic=False)
+    hidden = private_pattern(config, "remove")
 
     def faults(row: Row) -> Iterator[tuple[str, str]]:
         text = str(row.get("completion") or "")
         length = len(words(text))
+        if hidden is not None and (held := private.masked(row, hidden)[1]):
+            secret = held.keys() & private.SECRETS.keys()
+            kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in held.items())
+            yield "secret" if secret else "personal_data", f"holds {kinds}"
         if config.min_words is not None and length < config.min_words:
             yield "too_short", f"{length} words"
         if config.max_words is not None and length > config.max_words:

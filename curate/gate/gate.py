@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from recast.curate import yaml_file
 from recast.curate.errors import UsageError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.gate.checks.answer import AnswerCheck
@@ -239,7 +240,7 @@ def load_gate(
     import yaml
 
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml_file.load(path.read_text(encoding="utf-8"))
         return Gate(GateConfig.model_validate({"name": path.stem, **(loaded or {})}), models)
     except (yaml.YAMLError, ValidationError, TypeError, UnicodeDecodeError) as error:
         raise UsageError(

@@ -1,7 +1,8 @@
 """What differs between two versions: counts from the change logs, texts from the parts.
 
 Two versions of one history are compared through the logs that lead from their nearest common ancestor, so
-the cost follows what changed; two unrelated ones through their indexes.
+the cost follows what changed; two unrelated ones through their indexes. A row without an id of its own that changed
+is a changed row: what its texts were is found among the rows that went (curate.history.pairing).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recast.curate.errors import UsageError
+from recast.curate.history import pairing
 from recast.curate.history.column_answers import answers_changed
+from recast.curate.history.pairing import Text
 from recast.curate.history.row_diff import RowDiff, Summary
 from recast.curate.history.user_sql import one_expression, select
 from recast.curate.schema import KEY, VERSION_SCHEMA, decode_row, literal
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from recast.curate.store.store import Store
 
 _CHUNK_ROWS = 16_384
+_PAIRED_ROWS = 200_000  # that came or went; their texts are in memory while pairs are looked for
 __all__ = ["COMPARED", "Diff", "RowDiff", "Summary", "diff", "log_between"]
 
 COMPARED = tuple(n for n in VERSION_SCHEMA.names if n not in KEY)
@@ -50,19 +54,53 @@ class Diff:
 
     @cached_property
     def changes(self) -> pa.Table:
-        """Keys, ops, hashes and places of every row that differs (changes.LOG_SCHEMA), in row order."""
+        """Keys, ops, hashes and places of every row that differs (changes.LOG_SCHEMA; `was`, the id before where it
+        was another), in row order."""
         with memory(self.root / "tmp") as con:
-            return con.sql(self._ordered()).to_arrow_table()
+            return con.sql(self._ordered(con)).to_arrow_table()
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """Number of rows added, changed, removed and rescored; reads the change logs only."""
+        """Number of rows added, changed, removed and rescored; reads the change logs, and of rows that came or went
+        under an id made of their texts, these."""
         with memory(self.root / "tmp") as con:
             found = changes.counts(con, self._log)
+        moved = len(self.pairs)
         return {
-            "added": found["add"], "removed": found["remove"], "changed": found["change"],
+            "added": found["add"] - moved, "removed": found["remove"] - moved, "changed": found["change"] + moved,
             "rescored": found["rescore"],
         }  # fmt: skip
+
+    @cached_property
+    def pairs(self) -> list[tuple[Text, Text]]:
+        """Rows without ids of their own that changed, as (what was, what is)."""
+        with memory(self.root / "tmp") as con:
+            sides = [
+                con.sql(
+                    f"SELECT row_id, target, part_{side} AS part, pos_{side} AS pos FROM ({self._log}) "
+                    f"WHERE op = '{op}' AND regexp_full_match(row_id, '{pairing.MADE_ID}') ORDER BY order_{side}"
+                ).to_arrow_table()
+                for op, side in (("remove", "before"), ("add", "after"))
+            ]
+        if not all(0 < side.num_rows <= _PAIRED_ROWS for side in sides):
+            return []
+        removed, added = (
+            [
+                Text(*row)
+                for row in zip(
+                    *(side.column(name).to_pylist() for name in ("row_id", "target")),
+                    *(
+                        column.to_pylist()
+                        for column in fetch(
+                            self.root, side.column("part"), side.column("pos"), ("messages", "completion")
+                        ).columns
+                    ),
+                    strict=True,
+                )
+            ]
+            for side in sides
+        )
+        return list(pairing.pairs(removed, added))
 
     @property
     def empty(self) -> bool:
@@ -126,7 +164,7 @@ class Diff:
             chosen: Sequence[int] = range(keys.num_rows)
             if where is not None:
                 chosen = _matching(keys, before, after, where)
-            ids, targets, kinds = (keys.column(c).to_pylist() for c in ("row_id", "target", "op"))
+            ids, targets, kinds, was = (keys.column(c).to_pylist() for c in ("row_id", "target", "op", "was"))
             picked = pa.array(chosen, pa.int64())
             sides = (before.take(picked).to_pylist(), after.take(picked).to_pylist())
             for n, old, new in zip(chosen, *sides, strict=True):
@@ -137,6 +175,7 @@ class Diff:
                     ids[n], targets[n], kinds[n],
                     None if kinds[n] == "add" else decode_row(old),
                     None if kinds[n] == "remove" else decode_row(new),
+                    was[n],
                 )  # fmt: skip
 
     def batches(
@@ -144,7 +183,7 @@ class Diff:
     ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
         """Yield (change log, before, after) in row order, a piece at a time; the missing side of a row is null."""
         with memory(self.root / "tmp") as con:
-            for batch in con.sql(self._ordered(ops)).to_arrow_reader(_CHUNK_ROWS):
+            for batch in con.sql(self._ordered(con, ops)).to_arrow_reader(_CHUNK_ROWS):
                 piece = pa.Table.from_batches([batch])
                 before, after = (
                     fetch(self.root, piece.column(f"part_{side}"), piece.column(f"pos_{side}"), columns)
@@ -152,9 +191,23 @@ class Diff:
                 )
                 yield piece, before, after
 
-    def _ordered(self, ops: Sequence[str] | None = None) -> str:
-        listed = "" if ops is None else f" AND op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
-        return f"{self._log}{listed} ORDER BY coalesce(order_after, order_before), row_id, target"
+    def _ordered(self, con: duckdb.DuckDBPyConnection, ops: Sequence[str] | None = None) -> str:
+        listed = "" if ops is None else f" WHERE op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
+        log = f"SELECT *, NULL::VARCHAR AS was FROM ({self._log})"
+        if self.pairs:
+            names = ("was", "was_target", "row_id", "target")
+            keys = [(old.row_id, old.target, new.row_id, new.target) for old, new in self.pairs]
+            con.register("pairs", pa.table(dict(zip(names, zip(*keys, strict=True), strict=True))))
+            before = ", ".join(f"r.{c}_before" for c in changes.STATE)
+            after = ", ".join(f"a.{c}_after" for c in changes.STATE)
+            log = (
+                f"SELECT l.* FROM ({log}) l ANTI JOIN pairs p ON l.row_id = p.row_id AND l.target = p.target "
+                "AND l.op = 'add' OR l.row_id = p.was AND l.target = p.was_target AND l.op = 'remove' "
+                f"UNION ALL SELECT a.row_id, a.target, 'change', {before}, {after}, p.was FROM pairs p "
+                f"JOIN ({log}) a ON a.row_id = p.row_id AND a.target = p.target "
+                f"JOIN ({log}) r ON r.row_id = p.was AND r.target = p.was_target"
+            )
+        return f"SELECT * FROM ({log}){listed} ORDER BY coalesce(order_after, order_before), row_id, target"
 
 
 def _nll_before(before: pa.Table, after: pa.Table) -> pa.ChunkedArray:

@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from recast.curate.errors import DataError, RefusedError, UsageError
 from recast.curate.history.diff import log_between
+from recast.curate.history.row_diff import READ
+from recast.curate.schema import decode_row
 from recast.curate.store import changes, versions
 from recast.curate.store.catalog import memory
 from recast.curate.store.gather import fetch
@@ -39,11 +41,12 @@ class Conflict:
     base: dict[str, Any] | None
     ours: dict[str, Any] | None
     theirs: dict[str, Any] | None
+    differs: dict[str, list[Any]]  # what the sides do not agree on, `meta` by its keys: [base, ours, theirs]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "row_id": self.row_id, "target": self.target, "base": self.base, "ours": self.ours,
-            "theirs": self.theirs, "take": None,
+            "theirs": self.theirs, "differs": self.differs, "take": None,
         }  # fmt: skip
 
 
@@ -85,14 +88,30 @@ class Conflicts(Sequence[Conflict]):
                 row if part is not None else None
                 for part, row in zip(
                     places.column(part).to_pylist(),
-                    fetch(self._root, places.column(part), places.column(pos), _SHOWN).to_pylist(),
+                    fetch(self._root, places.column(part), places.column(pos), READ).to_pylist(),
                     strict=True,
                 )
             ]
             for part, pos in (("o_part", "o_pos"), ("ours_part", "ours_pos"), ("part_after", "pos_after"))
         )
         keys = (places.column(name).to_pylist() for name in ("row_id", "target"))
-        return [Conflict(*found) for found in zip(*keys, *sides, strict=True)]
+        return [_conflict(*found) for found in zip(*keys, *sides, strict=True)]
+
+
+def _conflict(row_id: str, target: int, *sides: dict[str, Any] | None) -> Conflict:
+    """A conflict from what people read of its three sides."""
+    told = [_told(side) for side in sides]
+    names = dict.fromkeys(name for side in told for name in side)
+    values = {name: [side.get(name) for side in told] for name in names}
+    differs = {name: found for name, found in values.items() if found[1] != found[2]}
+    base, ours, theirs = ({name: side[name] for name in _SHOWN} if side else None for side in sides)
+    return Conflict(row_id, target, base, ours, theirs, differs if ours and theirs else {})
+
+
+def _told(row: dict[str, Any] | None) -> dict[str, Any]:
+    """The columns of a row by name, and the keys of its `meta` as `meta.KEY`."""
+    found = decode_row(dict(row or {}))
+    return found | {f"meta.{key}": value for key, value in (found.pop("meta", None) or {}).items()}
 
 
 class ConflictsError(RefusedError):

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from recast.curate.history import word_diff
+from recast.curate.fingerprint import canonical_json
+from recast.curate.history import signs, word_diff
 
 READ = ("messages", "completion", "answer", "task", "demonstration", "decision", "reason", "meta")
 """Columns that people read; the others are scores and provenance."""
 
-Edit = Literal["row", "answer", "words", "format", "blanks", "other columns"]
+Edit = Literal["row", "answer", "words", "look-alikes", "format", "blanks", "float noise", "other columns"]
+NOISE = 1e-9  # relative difference of numbers below which they are one number, computed otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,14 @@ class RowDiff:
     op: str  # add, change, remove, rescore
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    was: str | None = None  # the id before, where the id is made of texts that changed
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns in which the two sides differ; empty for added and removed rows."""
         if self.before is None or self.after is None:
             return ()
-        return tuple(c for c in self.before if self.before[c] != self.after[c])
+        return tuple(c for c in self.before if _differ(self.before[c], self.after[c]))
 
     @property
     def answers(self) -> tuple[str | None, str | None]:
@@ -79,13 +82,28 @@ class RowDiff:
         if self.before is None or self.after is None:
             return "row"
         was, now = _text(self.before, "completion"), _text(self.after, "completion")
+        if was != now and signs.alike(was, now):
+            return "look-alikes"
         if self.answer_changed:
             return "answer"
         if was == now:
-            return "other columns"
+            return "float noise" if self.noise and set(self.noise) == set(self.columns) else "other columns"
         if word_diff.only_blanks(was, now):
             return "blanks"
         return "format" if word_diff.only_format(was, now) else "words"
+
+    @property
+    def noise(self) -> tuple[str, ...]:
+        """Columns that differ in what a float leaves behind only (0.3 and 0.30000000000000004), `meta` too."""
+        return tuple(c for c in self.columns if same_but_noise((self.before or {})[c], (self.after or {})[c]))
+
+    @property
+    def look_alikes(self) -> dict[str, str]:
+        """Column -> in what its two texts differ, where they look the same."""
+        found = {name: self.texts(name) for name in self.columns if name in READ}
+        if found.get("demonstration") == found.get("completion"):
+            found.pop("demonstration", None)
+        return {name: signs.told(*texts) for name, texts in found.items() if signs.alike(*texts)}
 
     def words(self, column: str = "completion") -> list[word_diff.Op]:
         """Word-level diff of a column as text; a missing side counts as empty."""
@@ -128,6 +146,22 @@ def answers_differ(a: str | None, b: str | None) -> bool:
     if a is None or b is None:
         return a is not b
     return a != b and not _same_number(a, b) and extract.equivalent(a, b) is not True
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two values are stored as different texts: 1, 1.0 and true are equal to Python only."""
+    return a != b or (isinstance(a, Mapping | list) and canonical_json(a) != canonical_json(b))
+
+
+def same_but_noise(a: Any, b: Any) -> bool:
+    """Whether two values are the same but for what floats leave behind."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same_but_noise(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same_but_noise, a, b))
+    if (isinstance(a, float) and isinstance(b, int | float)) or (isinstance(a, int) and isinstance(b, float)):
+        return math.isclose(a, b, rel_tol=NOISE)
+    return type(a) is type(b) and a == b
 
 
 def _same_number(a: str, b: str) -> bool:

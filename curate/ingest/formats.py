@@ -1,7 +1,8 @@
 """How rows of the usual data sets become prompts and completions.
 
-`detect` looks at the first rows of a file and proposes a mapping from our fields to theirs; `apply` turns
-one row into the columns of a version. Knows nothing of files.
+`detect` looks at the first rows of a file and proposes a mapping from our fields to theirs; `apply` turns one row into
+the columns of a version, and into candidates that its data set rejects. Every value of a row ends in its prompt, its
+completion, its answer, in `meta` or in a rejected candidate, or the row is refused. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -10,10 +11,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from recast.curate.errors import DataError, UsageError
 from recast.curate.fingerprint import ROW_ID_DIGITS, canonical_json
+from recast.curate.ingest import turns
+from recast.curate.ingest.options import FROM_ONE, chosen, counted_from_one, options
+from recast.curate.ingest.turns import Turns, decoded, messages_of
+from recast.curate.ingest.values import RowError, blank, keep, kind, prose, scalar
 from recast.curate.schema import VERSION_SCHEMA
 
 # Our field -> what others call it, in order of preference; compared without case.
@@ -25,7 +33,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "completion", "solution", "answer_cot", "response", "output", "rationale", "cot", "long_answer",
         "canonical_solution", "explanation",
     ),
-    "answer": ("answer", "final_answer", "answer_value", "final_decision", "ground_truth", "gold", "label"),
+    "answer": (
+        "answer", "final_answer", "answer_value", "final_decision", "ground_truth", "gold", "answerkey", "label",
+    ),
     "task": ("task", "subject", "category", "family"),
     "system": ("system", "system_prompt"),
     "input": ("input",),
@@ -33,17 +43,30 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
     "tools": ("tools",),
     "target": ("target",),
+    "chosen": ("chosen",),
+    "rejected": ("rejected",),
+    "good": (),  # whether a completion is to be learnt; `label` where it holds truth values
 }  # fmt: skip
 FIELDS = tuple(ALIASES)
-_ROLES = {
-    "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "chatgpt": "assistant",
-    "function_call": "assistant", "system": "system", "tool": "tool", "function": "tool", "observation": "tool",
-}  # fmt: skip
+PREFERENCE, UNPAIRED = "preference", "unpaired preference"
+_BESIDE = ("tools", "choices")  # what a prompt shows of them is not all: they are in `meta`, too
+_JUDGED = (
+    "completion",
+    "response",
+    "output",
+    "messages",
+    "conversations",
+)  # completions that a label may judge
 _GOLD = re.compile(r"\n?####\s*(.+?)\s*\Z")  # GSM8K: the final answer on the last line
 
 
-class RowError(ValueError):
-    """Why one row cannot be read. It is data, counted and reported, never a crash."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One row as it is read: columns of VERSION_SCHEMA, and texts that its data set says are worse."""
+
+    row: dict[str, Any]  # `messages` and `meta` as JSON text
+    rejected: tuple[str, ...] = ()
+    good: bool = True  # False: the row's own completion is one to reject
 
 
 def detect(
@@ -67,25 +90,84 @@ def detect(
     if not isinstance(_example(rows, mapping.get("target", "")), int):
         mapping.pop("target", None)
     said_otherwise = {"prompt", "completion"} & set(given)
-    turns = _decoded(_example(rows, mapping.get("messages", "")))
-    if isinstance(turns, list) and not said_otherwise:
-        for lost in ("prompt", "completion", "input", "context", "choices"):
-            mapping.pop(lost, None)
-        first = next((m for m in turns if isinstance(m, Mapping)), {})
-        return ("sharegpt" if "from" in first else "messages"), mapping
+    if {"chosen", "rejected"} <= set(mapping) and not said_otherwise:
+        return PREFERENCE, _without(mapping, "messages", "completion", "good")
+    mapping = _without(mapping, "chosen", "rejected")
+    example = _example(rows, mapping.get("messages", ""))
+    talk = decoded(example)
+    if isinstance(talk, list) and not said_otherwise:
+        mapping = _without(mapping, "prompt", "completion", "input", "context", "choices")
+        first = next((m for m in talk if isinstance(m, Mapping)), {})
+        return _judged(rows, where, "sharegpt" if "from" in first else "messages", mapping, lower, given)
     mapping.pop("messages", None)
     if "completion" not in mapping and "answer" in mapping and "prompt" in mapping:
         mapping["completion"] = mapping["answer"]  # question/answer: the answer is the text
     if "prompt" not in mapping or "completion" not in mapping:
         raise DataError(
-            f"{where}: cannot tell what the {'prompt' if 'prompt' not in mapping else 'completion'} is among the "
-            f"columns {', '.join(columns) or '(none)'}. Say it with --map, as in "
-            "--map prompt=QUESTION --map completion=SOLUTION --map answer=ANSWER --map id=ID."
+            _unknown(where, columns, "prompt" if "prompt" not in mapping else "completion", example)
         )
-    if mapping["completion"] == mapping.get("answer"):
-        return "question/answer", mapping
     names = [mapping[field].lower() for field in ("prompt", "completion")]
-    return "alpaca" if "instruction" in names else "/".join(names), mapping
+    name = "alpaca" if "instruction" in names else "/".join(names)
+    if mapping["completion"] == mapping.get("answer"):
+        name = "question/answer"
+    if {"choices", "answer"} <= set(mapping) and counted_from_one(
+        rows, mapping["choices"], mapping["answer"]
+    ):
+        name += FROM_ONE
+    return _judged(rows, where, name, mapping, lower, given)
+
+
+def _unknown(where: str, columns: Sequence[str], what: str, example: Any) -> str:
+    if isinstance(example, str) and example.lstrip().startswith("[{"):
+        return (
+            f"{where}: the conversation is text that is no JSON ({example.strip()[:60]}...). Write it with "
+            "json.dumps, or the file as JSON lines."
+        )
+    return (
+        f"{where}: cannot tell what the {what} is among the columns {', '.join(columns) or '(none)'}. Say it with "
+        "--map, as in --map prompt=QUESTION --map completion=SOLUTION --map answer=ANSWER --map id=ID."
+    )
+
+
+def _judged(
+    rows: Sequence[Mapping[str, Any]], where: str, name: str, mapping: dict[str, str], lower: Mapping[str, str],
+    given: Mapping[str, str],
+) -> tuple[str, dict[str, str]]:  # fmt: skip
+    """Read `label` as what it is: an answer only where nothing else is one and it is the text to learn or an option; a
+    judgement of the completion where it holds truth values; and else one more column."""
+    label = lower.get("label")
+    if "good" in mapping:
+        return UNPAIRED, mapping
+    learnt = mapping.get("completion", mapping.get("messages"))
+    if label is None or label in given.values() or label == learnt:
+        return name, mapping
+    if mapping.get("answer") == label:
+        if "choices" in mapping:
+            return name, mapping
+        mapping = _without(mapping, "answer")
+    values = [_truth(row[label]) for row in rows if not blank(row.get(label))]
+    if (learnt or "").lower() in _JUDGED and values and None not in values and "good" not in given:
+        if not any(_number(row.get(label)) for row in rows):
+            return UNPAIRED, mapping | {"good": label}
+        raise DataError(
+            f"{where}: the column {label!r} holds 0 and 1 beside a completion. Say --map good={label} where 1 is "
+            "a completion to learn and 0 one to reject, or --map good= to keep it as it is in meta."
+        )
+    return name, mapping
+
+
+def _number(value: Any) -> bool:
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or value in ("0", "1")
+
+
+def _truth(value: Any) -> bool | None:
+    if isinstance(value, bool | int | float):
+        return {1: True, 0: False}.get(value)  # pyright: ignore[reportArgumentType]
+    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).strip().lower())
+
+
+def _without(mapping: Mapping[str, str], *fields: str) -> dict[str, str]:
+    return {ours: theirs for ours, theirs in mapping.items() if ours not in fields}
 
 
 def _check_given(given: Mapping[str, str], columns: Sequence[str], where: str) -> None:
@@ -98,176 +180,241 @@ def _check_given(given: Mapping[str, str], columns: Sequence[str], where: str) -
             )
 
 
-def apply(row: Mapping[str, Any], mapping: Mapping[str, str], kind: str, turn: int = -1) -> dict[str, Any]:
-    """Columns of VERSION_SCHEMA for one row; `messages` and `meta` as JSON text. Raises RowError."""
-    if kind == "recast":
-        return _own(row)
-    out: dict[str, Any] = dict.fromkeys(VERSION_SCHEMA.names)
-    rest: dict[str, Any] = {}
-    if "messages" in mapping:
-        messages, completion, after = _turns(row.get(mapping["messages"]), turn)
-        rest.update(after)
-        if "system" in mapping and isinstance(row.get(mapping["system"]), str) and row[mapping["system"]]:
-            messages = [{"role": "system", "content": row[mapping["system"]]}, *messages]
+def apply(row: Mapping[str, Any], mapping: Mapping[str, str], name: str, turn: int = -1) -> Applied:
+    """Read one row of a file whose format is `name`, as `detect` says it. Raises RowError."""
+    if name == "recast":
+        return Applied(_own(row))
+    used: set[str] = set()  # columns of which nothing is left to keep
+    good = True
+    if "good" in mapping and name == UNPAIRED:
+        good = _good(row.get(mapping["good"]), mapping["good"])
+        used.add(mapping["good"])
+    if name == PREFERENCE:
+        messages, completion, extra, rejected = _preferred(row, mapping, turn, used)
     else:
-        messages, completion = _pair(row, mapping)
-    answer = row.get(mapping["answer"]) if "answer" in mapping else None
-    if mapping.get("answer") == mapping.get("completion") and not (mapping.get("choices") and _short(answer)):
-        answer = None
-    if answer is None and (gold := _GOLD.search(completion[-400:])):
-        answer = gold[1]
-    used = {theirs for ours, theirs in mapping.items() if ours not in ("tools", "choices")}
-    rest.update({k: v for k, v in row.items() if k not in used})
-    text = canonical_json(messages)
+        rejected = ()
+        messages, completion, extra = _read(row, mapping, name, turn, used)
+    if system := prose(row.get(mapping.get("system", ""))):
+        messages = [{"role": "system", "content": system}, *messages]
+        used.add(mapping["system"])
+    answer = _answered(row, mapping, name, completion, used)
+    task = row.get(mapping.get("task", ""))
+    task = task if isinstance(task, str) and task else None
+    if task:
+        used.add(mapping["task"])
     identifier = row.get(mapping["id"]) if "id" in mapping else None
+    for field in ("id", "target"):
+        if field in mapping:
+            used.add(mapping[field])
+    beside = [mapping.get(field) for field in _BESIDE]
+    meta = {
+        k: v
+        for k, v in row.items()
+        if k not in used and (not blank(v) or k in beside or k not in mapping.values())
+    }
+    for key, value in extra.items():
+        keep(meta, key, value)
+    text = canonical_json(messages)
+    out: dict[str, Any] = dict.fromkeys(VERSION_SCHEMA.names)
     out |= {
         "row_id": _identifier(identifier) if identifier is not None else _content_id(text, completion),
         "target": _target(row, mapping),
         "messages": text,
         "completion": completion,
-        "answer": _answer(answer),
-        "task": _optional(row, mapping, "task"),
+        "answer": answer,
+        "task": task,
         "demonstration": completion,
         "decision": "expert",
-        "meta": canonical_json(rest) if rest else None,
+        "meta": canonical_json(meta) if meta else None,
     }
-    return out
+    return Applied(out, rejected, good)
+
+
+def _read(
+    row: Mapping[str, Any], mapping: Mapping[str, str], name: str, turn: int, used: set[str]
+) -> tuple[Turns, str, dict[str, Any]]:
+    """Prompt, completion and what else its turns say."""
+    if "messages" in mapping:
+        talk = decoded(row.get(mapping["messages"]))
+        if not isinstance(talk, list) or not talk:
+            found = "an empty list" if talk == [] else kind(talk)
+            raise RowError(f"the conversation is {found}, expected a list of turns")
+        used.add(mapping["messages"])
+        return turns.split([turns.message(m) for m in talk], turn)
+    completion, column = row.get(mapping["completion"]), mapping["completion"]
+    spoken = messages_of(completion)
+    text = None
+    if spoken is None:
+        label = _label(row, mapping, name, completion)
+        text = label or scalar(completion)
+        if text is None:
+            raise RowError(f"the completion ({column!r}) is {kind(completion)}, expected text")
+        if not text.strip():
+            raise RowError(f"the completion ({column!r}) is empty")
+        spoken = [{"role": "assistant", "content": text}]
+        if not label:  # the number that a label stands for stays in `meta`
+            used.add(column)
+    else:
+        used.add(column)
+    prompt = _prompt(row, mapping, used)
+    if text is not None and turn in (0, -1):
+        return prompt, text, {}
+    return turns.split([*prompt, *spoken], turn, len(prompt))
+
+
+def _prompt(row: Mapping[str, Any], mapping: Mapping[str, str], used: set[str]) -> Turns:
+    prompt, column = row.get(mapping["prompt"]), mapping["prompt"]
+    if (messages := messages_of(prompt)) is None:
+        if not isinstance(prompt, str) or not prompt.strip():
+            what = "empty" if isinstance(prompt, str) else f"{kind(prompt)}, expected text or messages"
+            raise RowError(f"the prompt ({column!r}) is {what}")
+        messages = [{"role": "user", "content": _question(row, mapping, prompt, used)}]
+    used.add(column)
+    return messages
+
+
+def _question(row: Mapping[str, Any], mapping: Mapping[str, str], prompt: str, used: set[str]) -> str:
+    pieces = [prompt]
+    if context := prose(row.get(mapping.get("context", ""))):
+        pieces.insert(0, context)
+        used.add(mapping["context"])
+    if more := prose(row.get(mapping.get("input", ""))):
+        pieces.append(more)
+        used.add(mapping["input"])
+    if choices := options(row.get(mapping.get("choices", ""))):
+        pieces.append("\n".join(f"{label}. {text}" for label, text in choices))
+    return "\n\n".join(pieces)
+
+
+def _label(row: Mapping[str, Any], mapping: Mapping[str, str], name: str, answer: Any) -> str | None:
+    """The label of the option that an answer counts; None where it is no number or there are no options."""
+    if not {"choices", "answer"} <= set(mapping) or answer is not row.get(mapping["answer"]):
+        return None
+    return chosen(answer, options(row.get(mapping["choices"])), name.endswith(FROM_ONE))
+
+
+def _answered(
+    row: Mapping[str, Any], mapping: Mapping[str, str], name: str, completion: str, used: set[str]
+) -> str | None:
+    """The final answer: the row's own, an option's label, or what the completion ends with."""
+    value = row.get(mapping["answer"]) if "answer" in mapping else None
+    if label := _label(row, mapping, name, value):
+        return label  # the number itself stays in `meta`
+    if mapping.get("answer") == mapping.get("completion"):
+        if mapping.get("choices") and isinstance(value, str) and 0 < len(value.strip()) <= 3:
+            return value
+        value = None
+    text = canonical_json(value) if isinstance(value, list | Mapping) else scalar(value)
+    if not blank(text):
+        used.add(mapping["answer"])
+        return text
+    return gold[1] if (gold := _GOLD.search(completion[-400:])) else None
+
+
+# preferences
+
+
+def _good(value: Any, column: str) -> bool:
+    if (good := _truth(value)) is None:
+        raise RowError(f"the judgement ({column!r}) is {kind(value)}, expected true or false")
+    return good
+
+
+def _preferred(
+    row: Mapping[str, Any], mapping: Mapping[str, str], turn: int, used: set[str]
+) -> tuple[Turns, str, dict[str, Any], tuple[str, ...]]:
+    """Prompt, chosen text, what else its turns say, and the text that was rejected."""
+    prompt = (
+        _prompt(row, mapping, used) if "prompt" in mapping and not blank(row.get(mapping["prompt"])) else []
+    )
+    messages, completion, extra = _side(row, mapping["chosen"], prompt, turn)
+    used |= {mapping["chosen"], mapping["rejected"]}
+    if blank(row.get(mapping["rejected"])):
+        return messages, completion, extra, ()
+    other, worse, more = _side(row, mapping["rejected"], prompt, turn)
+    if other != messages:
+        raise RowError("the chosen and the rejected text answer different prompts")
+    for key, value in more.items():
+        keep(extra, f"rejected_{key}", value)
+    return messages, completion, extra, (worse,)
+
+
+def _side(row: Mapping[str, Any], column: str, prompt: Turns, turn: int) -> tuple[Turns, str, dict[str, Any]]:
+    """One side of a preference: a text, turns that follow the prompt, or turns that begin with it."""
+    value = row.get(column)
+    spoken = messages_of(value) or ([] if prompt else turns.marked(value))
+    if not spoken:
+        text = scalar(value)
+        if text is None or not text.strip():
+            raise RowError(
+                f"the side {column!r} is {kind(value) if text is None else 'empty'}, expected text"
+            )
+        spoken = [{"role": "assistant", "content": text}]
+    if spoken[0]["role"] == "assistant" or not prompt:
+        whole, begin = [*prompt, *spoken], len(prompt)
+    elif all(said in spoken for said in prompt):
+        whole, begin = spoken, 0
+    else:
+        raise RowError(f"the side {column!r} is a conversation without the prompt")
+    if not whole[:-1]:
+        raise RowError(f"there is no prompt: neither a column of it nor turns before {column!r}")
+    return turns.split(whole, turn, begin)
+
+
+# our own exports
 
 
 def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     out = {name: row.get(name) for name in VERSION_SCHEMA.names}
-    for name in ("messages", "meta"):
-        if out[name] is not None and not isinstance(out[name], str):
-            out[name] = canonical_json(out[name])
-    for name in ("row_id", "messages", "completion", "demonstration", "decision"):
-        if not isinstance(out[name], str):
-            raise RowError(f"{name!r} is {_kind(out[name])}, expected text")
+    for name, shape in (("messages", list), ("meta", dict)):
+        out[name] = _json(name, out[name], shape)
+    if not isinstance(out["answer"], str | None):
+        out["answer"] = scalar(out["answer"]) or canonical_json(out["answer"])
     out["target"] = out["target"] or 0
+    for field in VERSION_SCHEMA:
+        value = out[field.name]
+        if value is None and (field.nullable or field.name == "target"):
+            continue
+        if pa.types.is_string(field.type):
+            if not isinstance(value, str):
+                raise RowError(f"{field.name!r} is {kind(value)}, expected text")
+        elif pa.types.is_integer(field.type):
+            out[field.name] = _whole(field.name, value, field.type.bit_width)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 3e38:
+            raise RowError(f"{field.name!r} is {kind(value)}, expected a number")
     if unknown := {k: v for k, v in row.items() if k not in out}:
         meta = json.loads(out["meta"] or "{}")
-        out["meta"] = canonical_json({**meta, **unknown})
+        for key, value in unknown.items():
+            keep(meta, key, value)
+        out["meta"] = canonical_json(meta)
     return out
 
 
-def _turns(value: Any, turn: int) -> tuple[list[dict[str, Any]], str, dict[str, Any]]:
-    """Split a conversation at its `turn`-th assistant turn that speaks; what follows it goes to `meta`.
-
-    A turn of weight 0 is one that OpenAI's fine-tuning does not train on, and so is none of them.
-    """
-    value = _decoded(value)
-    if not isinstance(value, list) or not value:
-        found = "an empty list" if value == [] else _kind(value)
-        raise RowError(f"the conversation is {found}, expected a list of turns")
-    messages = [_message(m) for m in value]
-    at = [
-        n for n, m in enumerate(messages) if m["role"] == "assistant" and _spoken(m) and m.get("weight") != 0
-    ]
-    if not at:
-        calls = any(m.get("tool_calls") or m.get("function_call") for m in messages)
-        what = "only calls of tools" if calls else "no assistant turn with text"
-        raise RowError(f"{what}, so there is no text to learn")
+def _json(name: str, value: Any, shape: type) -> str | None:
+    """`messages` or `meta` as JSON text, which must hold a list of objects or an object."""
+    if value is None:
+        return None
     try:
-        n = at[turn]
-    except IndexError:
-        raise RowError(
-            f"turn {turn} asked for, but the assistant speaks {len(at)} time{'s' * (len(at) > 1)}"
-        ) from None
-    completion = messages[n]
-    if n == 0:
-        raise RowError("the conversation begins with the assistant, so there is no prompt")
-    extra = {k: v for k, v in completion.items() if k not in ("role", "content")}
-    rest: dict[str, Any] = {}
-    if extra:
-        rest["completion_turn"] = extra
-    if messages[n + 1 :]:
-        rest["later_turns"] = messages[n + 1 :]
-    return messages[:n], _flat(completion["content"]), rest
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError) as wrong:
+        raise RowError(f"{name!r} is text that is no JSON ({wrong})") from wrong
+    if not isinstance(found, shape) or (
+        shape is list and not all(isinstance(turn, Mapping) for turn in found)
+    ):
+        what = "a list of turns" if shape is list else "an object"
+        raise RowError(f"{name!r} is {kind(found)}, expected {what}")
+    return value if isinstance(value, str) else canonical_json(value)
 
 
-def _decoded(value: Any) -> Any:
-    """A list that a table (CSV, Parquet) holds as JSON text, decoded."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+def _whole(name: str, value: Any, bits: int) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column with a gap in it reaches us as floats
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise RowError(f"{name!r} is {value!r:.40}, expected a whole number of at most {bits} bits")
     return value
 
 
-def _message(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise RowError(f"a turn is {_kind(value)}, expected an object with role and content")
-    out = {k: v for k, v in value.items() if k not in ("from", "value", "role", "content") and v is not None}
-    role = value.get("role", value.get("from"))
-    if not isinstance(role, str):
-        raise RowError("a turn has no role")
-    if "from" in value and role not in _ROLES:
-        raise RowError(f"a turn is from {role!r}; known are {', '.join(_ROLES)}")
-    return {"role": _ROLES.get(role, role), "content": value.get("content", value.get("value")), **out}
-
-
-def _spoken(message: Mapping[str, Any]) -> bool:
-    return bool(_flat(message["content"]).strip())
-
-
-def _flat(content: Any) -> str:
-    """Text of a content that is a string or a list of parts."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return "".join(
-            p.get("text", "") for p in content if isinstance(p, Mapping) and isinstance(p.get("text"), str)
-        )
-    return ""
-
-
-def _pair(row: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
-    prompt, completion = row.get(mapping["prompt"]), row.get(mapping["completion"])
-    if isinstance(completion, list) and completion and isinstance(completion[-1], Mapping):
-        completion = _flat(completion[-1].get("content"))  # TRL conversational
-    if isinstance(completion, int | float) and not isinstance(completion, bool):
-        completion = json.dumps(completion)
-    if not isinstance(completion, str):
-        raise RowError(f"the completion ({mapping['completion']!r}) is {_kind(completion)}, expected text")
-    if not completion.strip():
-        raise RowError(f"the completion ({mapping['completion']!r}) is empty")
-    if isinstance(prompt, list) and prompt and isinstance(prompt[0], Mapping):
-        messages = [_message(m) for m in prompt]
-    elif isinstance(prompt, str) and prompt.strip():
-        messages = [{"role": "user", "content": _question(row, mapping, prompt)}]
-    else:
-        what = "empty" if isinstance(prompt, str) else f"{_kind(prompt)}, expected text or messages"
-        raise RowError(f"the prompt ({mapping['prompt']!r}) is {what}")
-    if system := _optional(row, mapping, "system"):
-        messages.insert(0, {"role": "system", "content": system})
-    return messages, completion
-
-
-def _question(row: Mapping[str, Any], mapping: Mapping[str, str], prompt: str) -> str:
-    pieces = []
-    if context := _lines(row.get(mapping.get("context", ""))):
-        pieces.append(context)
-    pieces.append(prompt)
-    if more := _lines(row.get(mapping.get("input", ""))):
-        pieces.append(more)
-    choices = row.get(mapping.get("choices", ""))
-    if isinstance(choices, list) and choices:
-        pieces.append("\n".join(f"{_letter(n)}. {c}" for n, c in enumerate(choices)))
-    return "\n\n".join(pieces)
-
-
-def _lines(value: Any) -> str:
-    if isinstance(value, list):
-        return "\n\n".join(str(v) for v in value)
-    return value if isinstance(value, str) and value.strip() else ""
-
-
-def _letter(n: int) -> str:
-    return chr(ord("A") + n) if n < 26 else str(n + 1)
-
-
-def _short(answer: Any) -> bool:
-    return isinstance(answer, str) and len(answer.strip()) <= 3
+# fields
 
 
 def _identifier(value: Any) -> str:
@@ -277,7 +424,7 @@ def _identifier(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))  # a column of whole numbers with a gap in it reaches us as floats
-    found = "empty" if value == "" else repr(value) if isinstance(value, float) else _kind(value)
+    found = "empty" if value == "" else repr(value) if isinstance(value, float) else kind(value)
     raise RowError(f"the id is {found}, expected text or a whole number")
 
 
@@ -290,23 +437,8 @@ def _content_id(messages: str, completion: str) -> str:
 def _target(row: Mapping[str, Any], mapping: Mapping[str, str]) -> int:
     value = row.get(mapping["target"], 0) if "target" in mapping else 0
     if not isinstance(value, int) or isinstance(value, bool):
-        raise RowError(f"the target is {_kind(value)}, expected a whole number")
-    return value
-
-
-def _answer(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return None
-    return value if isinstance(value, str) else canonical_json(value)
-
-
-def _optional(row: Mapping[str, Any], mapping: Mapping[str, str], name: str) -> str | None:
-    value = row.get(mapping[name]) if name in mapping else None
-    return value if isinstance(value, str) and value else None
-
-
-def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
+        raise RowError(f"the target is {kind(value)}, expected a whole number")
+    return _whole("target", value, 32)
 
 
 def _first(aliases: Sequence[str], columns: Mapping[str, str]) -> str | None:

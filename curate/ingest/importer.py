@@ -10,6 +10,7 @@ Files are streamed. Owns duplicates and the report; parsing files is `sources`, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,14 +22,18 @@ import numpy as np
 import pyarrow as pa
 
 from recast.curate.errors import DataError
+from recast.curate.fingerprint import canonical_json
 from recast.curate.ingest import files, formats
-from recast.curate.ingest.formats import RowError
-from recast.curate.schema import VERSION_SCHEMA
+from recast.curate.ingest.formats import Applied
+from recast.curate.ingest.values import RowError
+from recast.curate.records import VerdictStatus
+from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 
 _LOOK = 200  # rows that the schema is detected from
 _BATCH_ROWS = 4096
 _BATCH_CHARS = 16 << 20
 _KEPT_BAD = 1000
+_HOPELESS = 100_000  # bad rows from which on nine of ten must not be bad
 _SHOWN = 500
 _DEPTH = 200  # of JSON in a row: readers with less stack than we have must be able to decode it, too
 _STRINGS = tuple(f.name for f in VERSION_SCHEMA if f.type == pa.string())
@@ -58,14 +63,15 @@ class Report:
     num_bad: int = 0
     bad: list[BadRow] = field(default_factory=list)
     duplicates: int = 0  # dropped by dedup
+    rejected: int = 0  # completions that the data set says are not to be learnt; `candidates` yields them
     answers: int = 0
     missing_answers: int = 0
     lengths: Counter[int] = field(default_factory=Counter)  # upper bound (a power of 2, characters) -> rows
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "rows": self.rows, "bad": self.num_bad, "duplicates": self.duplicates, "answers": self.answers,
-            "missing_answers": self.missing_answers,
+            "rows": self.rows, "bad": self.num_bad, "duplicates": self.duplicates,
+            "rejected": self.rejected, "answers": self.answers, "missing_answers": self.missing_answers,
             "lengths": {str(k): v for k, v in sorted(self.lengths.items())},
             "bad_rows": [b.to_json() for b in self.bad],
         }  # fmt: skip
@@ -120,9 +126,10 @@ class Ingest:
                 break
             if raw.row is not None:
                 try:
-                    rows.append(decode_row(formats.apply(raw.row, self.mapping, self.format, self.turn)))
-                except RowError:
+                    found = self._read(raw.row)
+                except (RowError, TypeError, ValueError, RecursionError):
                     continue
+                rows += [decode_row(dict(found.row))] if found.good else []
         return rows
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -163,9 +170,13 @@ class Ingest:
         for raw in files.read(self.path, meter):
             if self.limit is not None and num_read >= self.limit:
                 break
-            row = self._row(raw)
-            if row is None:
+            found = self._applied(raw)
+            if found is None:
                 continue
+            report.rejected += len(found.rejected) + (not found.good)
+            if not found.good:
+                continue
+            row = found.row
             num_read += 1
             rows.append(row)
             places.append(files.Raw(raw.file, raw.line, None))
@@ -177,17 +188,68 @@ class Ingest:
             yield batch()
         if not report.rows:
             first = f" The first: {report.bad[0]}." if report.bad else ""
-            raise DataError(f"{self.path}: no row could be read ({report.num_bad} bad).{first}")
+            worse = f", {report.rejected} rejected by the data set itself" if report.rejected else ""
+            raise DataError(f"{self.path}: no row could be read ({report.num_bad} bad{worse}).{first}")
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the file says of completions that they are worse, as preferences do."""
+        return self.format in (formats.PREFERENCE, formats.UNPAIRED)
+
+    def candidates(self) -> Iterator[pa.RecordBatch]:
+        """Yield the completions that the data set rejects, as batches of CANDIDATE_SCHEMA.
+
+        Each stands beside the row that it loses against, or beside a row with its prompt; where there is none, `scores`
+        holds the prompt and the meta of its own row, under its own id. Reads the file once more, and an unpaired one
+        twice.
+        """
+        beside: dict[str, tuple[str, int]] = {}
+        if self.format == formats.UNPAIRED:
+            for found in self._all():
+                if found.good:
+                    row = found.row
+                    beside.setdefault(_short_hash(row["messages"]), (row["row_id"], row["target"]))
+        rows: list[dict[str, Any]] = []
+        k = 0
+        for found in self._all():
+            row = found.row
+            key, own = (row["row_id"], row["target"]), "{}"
+            texts = found.rejected
+            if not found.good:
+                texts = (row["completion"],)
+                key = beside.get(_short_hash(row["messages"]), key)
+                said = {"messages": row["messages"], "meta": row["meta"]}
+                told = {name: json.loads(text) for name, text in said.items() if text is not None}
+                told |= {name: row[name] for name in ("row_id", "answer", "task") if row[name] is not None}
+                own = canonical_json(told)
+            for text in texts:
+                rows.append(_candidate(*key, k, text, own))
+                k += 1
+            if len(rows) >= _BATCH_ROWS:
+                yield pa.RecordBatch.from_pylist(rows, CANDIDATE_SCHEMA)
+                rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, CANDIDATE_SCHEMA)
+
+    def _all(self) -> Iterator[Applied]:
+        """Every row that can be read, up to the limit, without a report."""
+        num_read = 0
+        for raw in files.read(self.path):
+            if self.limit is not None and num_read >= self.limit:
+                return
+            if raw.row is not None and not isinstance(found := self._checked(raw.row), str):
+                num_read += found.good
+                yield found
 
     def _refuse_twice(self, row: Mapping[str, Any], raw: files.Raw) -> None:
         """Raise DataError if an earlier row has the key of `row`; only hashes of keys are remembered, so look again."""
         for earlier in files.read(self.path):
             if (earlier.file, earlier.line) == (raw.file, raw.line):
                 return
-            try:
-                other = formats.apply(earlier.row or {}, self.mapping, self.format, self.turn)
-            except (RowError, TypeError, ValueError):
+            found = self._checked(earlier.row or {})
+            if isinstance(found, str) or not found.good:
                 continue
+            other = found.row
             if (other["row_id"], other["target"]) == (row["row_id"], row["target"]):
                 raise self._twice(row, raw, earlier)
 
@@ -211,34 +273,49 @@ class Ingest:
         for batch in self.batches():
             yield from map(decode_row, batch.to_pylist())
 
-    def _row(self, raw: files.Raw) -> dict[str, Any] | None:
+    def _read(self, row: Mapping[str, Any]) -> Applied:
+        return formats.apply(row, self.mapping, self.format, self.turn)
+
+    def _applied(self, raw: files.Raw) -> Applied | None:
         if raw.row is None:
             self._bad(raw, raw.reason, raw.text)
             return None
+        found = self._checked(raw.row)
+        if isinstance(found, str):
+            self._bad(raw, found, _start(raw.row))
+            return None
+        found.row["source"] = found.row["source"] or f"{raw.file}:{raw.line}"
+        return found
+
+    def _checked(self, row: Mapping[str, Any]) -> Applied | str:
+        """`row` as it can be stored, or why it cannot."""
         try:
-            row = formats.apply(raw.row, self.mapping, self.format, self.turn)
+            found = self._read(row)
             for name in _STRINGS:
-                if (value := row[name]) is not None and not value.isascii():
+                if (value := found.row[name]) is not None and not value.isascii():
                     value.encode()
-            if _deep(row["messages"]) or _deep(row["meta"]):
-                raise RowError(f"JSON nested more than {_DEPTH} deep")
+            for text in found.rejected:
+                text.encode()
+            if _deep(found.row["messages"]) or _deep(found.row["meta"]):
+                return f"JSON nested more than {_DEPTH} deep"
         except RowError as wrong:
-            self._bad(raw, str(wrong), _start(raw.row))
-            return None
+            return str(wrong)
         except UnicodeEncodeError:
-            self._bad(raw, "holds half of a surrogate pair, which is no character", _start(raw.row))
-            return None
+            return "holds half of a surrogate pair, which is no character"
         except (TypeError, ValueError, RecursionError) as wrong:
-            self._bad(raw, f"holds a value that JSON cannot ({wrong})", _start(raw.row))
-            return None
-        row["source"] = row["source"] or f"{raw.file}:{raw.line}"
-        return row
+            return f"holds a value that JSON cannot ({wrong})"
+        return found
 
     def _bad(self, raw: files.Raw, reason: str, text: str) -> None:
         bad = BadRow(raw.file, raw.line, reason, text.encode("utf-8", "replace").decode())
         self.report.num_bad += 1
         if len(self.report.bad) < _KEPT_BAD:
             self.report.bad.append(bad)
+        if self.report.num_bad >= _HOPELESS and self.report.rows * 10 < self.report.num_bad:
+            raise DataError(
+                f"{self.path}: {self.report.num_bad} rows could not be read, and hardly any could; stopped there. "
+                f"The first: {self.report.bad[0]}."
+            )
         if self.bad_file is not None:
             if self._bad_lines is None:
                 self.bad_file.parent.mkdir(parents=True, exist_ok=True)
@@ -298,6 +375,19 @@ def _start(row: Any) -> str:
         return json.dumps(row, ensure_ascii=False, default=str)[:_SHOWN]
     except (ValueError, RecursionError):  # nested too deeply to be written again
         return f"an object with {', '.join(map(repr, row))}"[:_SHOWN]
+
+
+def _short_hash(messages: str) -> str:
+    return hashlib.sha256(messages.encode()).hexdigest()[:24]
+
+
+def _candidate(row_id: str, target: int, k: int, text: str, scores: str) -> dict[str, Any]:
+    check = {"name": "data_set", "status": "fail", "reason": "rejected", "message": "", "score": None}
+    return {
+        "row_id": row_id, "target": target, "k": k, "attempt": 0, "text": text, "finish_reason": "stop",
+        "status": str(VerdictStatus.REJECTED), "reason": "rejected", "checks": canonical_json([check]),
+        "scores": scores, "chosen": False,
+    }  # fmt: skip
 
 
 def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from recast.curate.errors import DataError
 
 LINE_BYTES = 64 << 20  # a longer line is no demonstration, and would be held several times over
-EXPANDED_BYTES = 1 << 30  # from here on a compressed file must not expand more than EXPANSION times
+EXPANDED_BYTES = 1 << 28  # from here on a compressed file must not expand more than EXPANSION times
 EXPANSION = 200
 BUFFER_BYTES = 1 << 20
 
@@ -74,7 +74,10 @@ class _Expanded(io.RawIOBase):
 
 def open_stream(path: Path, meter: Meter) -> io.BufferedReader[Any]:
     """The bytes of a file, decompressed where its name says so. Raises DataError while it is read."""
-    raw: io.BufferedReader[Any] = io.BufferedReader(_Measured(path, meter), BUFFER_BYTES)
+    try:
+        raw: io.BufferedReader[Any] = io.BufferedReader(_Measured(path, meter), BUFFER_BYTES)
+    except OSError as wrong:
+        raise DataError(f"{path} cannot be read: {wrong.strerror}.") from wrong
     if path.suffix.lower() == ".gz":
         return io.BufferedReader(_Expanded(_Gzip(raw), path), BUFFER_BYTES)
     if path.suffix.lower() == ".zst":

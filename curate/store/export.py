@@ -2,7 +2,7 @@
 
 `jsonl` is everything a version holds, one object a line, and imports again as it was. `parquet` is the same
 as a table. `trl` is TRL's conversational prompt-completion format with the columns that reward functions
-ask for.
+ask for; tools and what else the assistant's turn has (thoughts, calls) need JSON lines.
 """
 
 from __future__ import annotations
@@ -79,32 +79,42 @@ def export(store: Store, ref: str, to: str, path: str | Path) -> Exported:
 
 
 def trl_rows(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    """Rows as TRL's prompt-completion examples."""
-    for row in snapshot.rows(["messages", "completion", "answer", "task", "row_id"]):
+    """Rows as TRL's prompt-completion examples, with `tools` where a row has some."""
+    for row in snapshot.rows(["messages", "completion", "demonstration", "answer", "task", "row_id", "meta"]):
+        meta = row["meta"] or {}
+        said = {"role": "assistant", "content": row["completion"]}
+        if row["completion"] == row["demonstration"] and isinstance(meta.get("completion_turn"), dict):
+            said |= {k: v for k, v in meta["completion_turn"].items() if k != "content"}  # of this text only
         yield {
             "prompt": row["messages"],
-            "completion": [{"role": "assistant", "content": row["completion"]}],
+            "completion": [said],
             "answer": row["answer"],
             "task": row["task"],
             "row_id": row["row_id"],
-        }
+        } | ({"tools": meta["tools"]} if meta.get("tools") else {})
 
 
 def _trl_batches(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
     rows: list[dict[str, Any]] = []
     for row in trl_rows(snapshot):
-        for turn in row["prompt"]:
+        if "tools" in row:
+            raise _needs_lines(row, "tools")
+        for turn in (*row["prompt"], *row["completion"]):
             if set(turn) - {"role", "content"} or not isinstance(turn.get("content"), str):
-                raise UsageError(
-                    f"row {row['row_id']!r} has a turn with {', '.join(sorted(turn))}, which a plain Parquet column "
-                    "cannot hold for all readers; export it as JSON lines (a path ending in .jsonl)."
-                )
+                raise _needs_lines(row, f"a turn with {', '.join(sorted(turn))}")
         rows.append(row)
         if len(rows) == 4096:
             yield pa.RecordBatch.from_pylist(rows, TRL_SCHEMA)
             rows = []
     if rows:
         yield pa.RecordBatch.from_pylist(rows, TRL_SCHEMA)
+
+
+def _needs_lines(row: dict[str, Any], what: str) -> UsageError:
+    return UsageError(
+        f"row {row['row_id']!r} has {what}, which a plain Parquet column cannot hold for all readers; export it as "
+        "JSON lines (a path ending in .jsonl)."
+    )
 
 
 def _target(path: Path, snapshot: Snapshot, suffix: str) -> Path:

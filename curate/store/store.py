@@ -241,6 +241,13 @@ class Store:
             (number,) = one(
                 con, "SELECT coalesce(max(number), 0) + 1 FROM versions WHERE name = ?", [name]
             ) or (1,)
+            if other := one(
+                con, "SELECT name FROM versions WHERE lower(name) = lower($1) AND name <> $1", [name]
+            ):
+                raise UsageError(
+                    f"there is {other[0]!r} already, which differs from {name!r} in capitals only; files of "
+                    "the two would be one on many disks. Choose another name."
+                )
             row = {
                 "name": name, "number": number, "branch": branch, "parents": [p.id for p in parents],
                 "created_at": datetime.now(UTC).isoformat(), "author": facts.author, "message": facts.message,

@@ -29,6 +29,7 @@ from typing import Any
 
 import yaml
 
+from recast.curate import yaml_file
 from recast.curate.errors import RecastError, UsageError
 from recast.pipelines.config import Config
 from recast.pipelines.run.arguments import bind, find
@@ -74,7 +75,7 @@ class Plan:
         """Read a stages file; `config` goes on top of the file's own. Raises UsageError."""
         path = Path(path)
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml_file.load(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UsageError(f"there is no stages file {path}.") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 REFUSED = 4
 SHOWN = 3
 FIELDS = ("answer", "decision", "reason")
+TEXTS = ("completion", "demonstration", *FIELDS)  # shown with each side
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,10 @@ def show(result: dict[str, Any], console: Any) -> None:
             _side("base", base, base, console)
         for side in ("ours", "theirs"):
             _side(side, base, row[side], console)
+        for name, (was, ours, theirs) in row["differs"].items():
+            if name not in TEXTS:
+                said = f"{name}: {_short(was)} became {_short(ours)} in ours, {_short(theirs)} in theirs"
+                console.print(Text(f"  {said}", "dim"))
     if (more := result["num_conflicts"] - len(result["conflicts"])) > 0:
         console.print(f"\nand {more:,} more")
     file = Text(
@@ -135,6 +140,10 @@ def show(result: dict[str, Any], console: Any) -> None:
     file.append('"take" to "ours" or "theirs", then\n    ').append(result["again"], "bold")
     console.print(file)
     console.print("or settle all of them with --ours or --theirs.")
+
+
+def _short(value: Any) -> str:
+    return "nothing" if value is None else line(value if isinstance(value, str) else json.dumps(value), 60)
 
 
 def _side(name: str, base: dict[str, Any], row: dict[str, Any] | None, console: Any) -> None:

@@ -361,3 +361,13 @@ def test_samples_and_drift_are_measured_and_compared_over_seeds(recast, tmp_path
     assert said.code == 2 and "--target" in said.err
     said = recast("compare", "nothing.jsonl", "a=base.jsonl")
     assert said.code == 2 and "there is no evaluation at nothing.jsonl" in said.err
+
+
+def test_a_ring_of_causes_ends_and_a_store_that_cannot_be_used_is_named(recast, tmp_path):
+    first, second = ValueError("a"), ValueError("b")
+    first.__context__, second.__context__ = second, first
+    assert cli.disk_full(first) is None and cli.no_access(first) is None
+    (tmp_path / "file").write_text("")
+    (tmp_path / "f.jsonl").write_text('{"question": "q", "solution": "s"}\n')
+    said = recast("import", tmp_path / "f.jsonl", "--as", "x", "--store", tmp_path / "file" / "home")
+    assert said.code == 2 and "cannot be used (Not a directory)" in said.err and "Traceback" not in said.err

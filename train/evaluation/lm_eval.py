@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from recast.curate import yaml_file
 from recast.curate.errors import DataError, MissingDependencyError
 from recast.train.evaluation.results import ItemResult, Outcome
 from recast.train.model.loading import default_device
@@ -91,7 +92,7 @@ def writes_answers(task: str | Path) -> bool:
 def read_task(path: Path) -> dict[str, Any]:
     """The task's configuration, data files found beside it. Raises DataError."""
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = yaml_file.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"there is no task file {path}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

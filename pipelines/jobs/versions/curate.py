@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,7 +81,7 @@ def job(
     the section `curate` of the configuration (`--set curate.max_nll=3`); `recast init` explains them.
     """
     from recast.curate.curation.decontamination import Benchmarks, texts_of
-    from recast.curate.curation.filters import COLUMNS, chosen, curate, limits_of
+    from recast.curate.curation.filters import chosen, columns_of, curate, limits_of
     from recast.curate.history.query import holds
 
     if only is not None and (against or budget or embedding or config.given.get("curate")):
@@ -97,7 +98,7 @@ def job(
         outcome = chosen(holds(store, version, only), only)
     else:
         outcome = curate(
-            snapshot.rows(COLUMNS),
+            snapshot.rows(columns_of(settings)),
             settings,
             limits=limits_of(settings, nll, rate),
             benchmarks=Benchmarks(
@@ -113,6 +114,8 @@ def job(
         "kept": kept,
         "removed": {reason: rows for reason, rows in outcome.counts.items() if reason != "kept"},
         "examples": _examples(snapshot, outcome),
+        "masked": _masked_kinds(outcome),
+        "masked_rows": len(outcome.masked),
         "difficulty": bands(rate),
         "not_applied": outcome.switched_off,
         "dry_run": dry_run,
@@ -124,7 +127,9 @@ def job(
             else "Loosen the threshold behind it (section `curate` of the configuration); `--dry-run` shows the effect."
         )
         raise RefusedError(f"nothing of {version.ref} would be left: {_said(result['removed'])}. {cure}")
-    return result if dry_run else result | _commit(store, config, run, snapshot, outcome, to, result)
+    return (
+        result if dry_run else result | _commit(store, config, run, snapshot, outcome, to, result, settings)
+    )
 
 
 def _commit(
@@ -135,6 +140,7 @@ def _commit(
     outcome: Any,
     to: str | None,
     result: dict[str, Any],
+    settings: Any,
 ) -> dict[str, Any]:
     """Seal the removed rows first, then the version without them: a crash between the two loses no row."""
     from recast.curate.store.versions import MAIN
@@ -166,19 +172,39 @@ def _commit(
         target,
         run,
         lambda run_id: store.commit(
-            [],
+            _masked_rows(snapshot, outcome, settings) if outcome.masked else [],
             target,
             parent=version,
             expect_parent=version.ref if target == own else None,
             mode="patch",
             remove=gone,
-            message=f"{version.ref} curated: {_said(result['removed']) or 'nothing removed'}",
+            message=f"{version.ref} curated: {_said(result['removed']) or 'nothing removed'}"
+            + (f"; masked: {_said(result['masked'])}" if result["masked"] else ""),
             author=config.general.author,
             run_id=run_id,
             meta={"curated": version.ref, "removed": removed and removed.ref},
         ),
     )
     return {"version": new.ref, "version_id": new.id, "removed_version": removed and removed.ref}
+
+
+def _masked_kinds(outcome: Any) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for found in outcome.masked.values():
+        counts.update(found)
+    return dict(counts.most_common())
+
+
+def _masked_rows(snapshot: Any, outcome: Any, settings: Any) -> Iterator[dict[str, Any]]:
+    """The rows that stay with something masked; how much of which kind is in their `meta`."""
+    from recast.curate.curation.filters import private_pattern
+    from recast.curate.curation.private import masked
+
+    pattern = private_pattern(settings, "mask")
+    assert pattern is not None  # else nothing would be masked
+    for i, row in enumerate(snapshot.rows()):
+        if i in outcome.masked:
+            yield masked(row, pattern)[0]
 
 
 def _removed_rows(snapshot: Any, outcome: Any) -> Iterator[Any]:
@@ -247,6 +273,8 @@ def show(result: dict[str, Any], console: Any) -> None:
     for reason, rows in result["removed"].items():
         example = result["examples"][reason]
         console.print(f"  {rows:>7} {reason:20} {example['row_id']}: {example['why']}", markup=False)
+    if result["masked"]:
+        console.print(f"  masked in {result['masked_rows']} rows: {_said(result['masked'])}", markup=False)
     if result["difficulty"]:
         parts = ", ".join(f"{band}: {rows}" for band, rows in result["difficulty"].items() if rows)
         console.print(f"  pass rate {parts}", markup=False)

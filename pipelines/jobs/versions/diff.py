@@ -134,9 +134,12 @@ def _row(row: Any, names: list[str], words: bool, unfold: bool) -> dict[str, Any
     out = {
         "row_id": row.row_id,
         "target": row.target,
+        "was": row.was,
         "op": row.op,
         "edit": row.edit,
         "columns": list(row.columns),
+        "noise": list(row.noise),
+        "look_alikes": row.look_alikes,
         "prompt": asked[-1].get("content") if asked else None,
         "decision": [before.get("decision"), after.get("decision")],
         "reason": (after or before).get("reason"),
@@ -235,6 +238,8 @@ def _show_row(row: dict[str, Any], console: Any) -> None:
 
     sign, style = SIGNS[row["op"]]
     head = Text().append(f"\n{sign} ", f"bold {style}").append(line(row["row_id"], 80), "bold")
+    if row["was"]:
+        head.append(f" (was {line(row['was'], 80)})", "dim")
     if row["target"]:
         head.append(f" (target {row['target']})", "dim")
     flip = [d for d in dict.fromkeys(row["decision"]) if d]
@@ -265,6 +270,10 @@ def _show_row(row: dict[str, Any], console: Any) -> None:
                 _show_sides(name, was, now, console)
     if row["edit"] == "other columns" and not row["values"]:
         console.print(Text(f"    the completion is the same; {', '.join(row['columns'])} changed", "dim"))
+    if row["noise"]:
+        console.print(Text(f"    {', '.join(row['noise'])}: only what floats leave behind differs", "dim"))
+    for name, told in row["look_alikes"].items():
+        console.print(Text(f"    ! {name}: {visible(told, 300)}", "bold red"))
     was, now = (visible(str(answer), 200) if answer is not None else "none" for answer in row["answers"])
     if row["answer_changed"]:
         console.print(Text(f"    ! the final answer changed: {was} \u2192 {now}", "bold red"))

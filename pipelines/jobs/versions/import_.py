@@ -102,6 +102,7 @@ def job(
                 author=config.general.author,
                 run_id=run_id,
                 expect_parent=expect_parent,
+                candidates=found.candidates() if found.rejects else None,
                 meta={"source": str(path), "format": found.format, "mapping": found.mapping},
             ),
         )
@@ -129,6 +130,7 @@ def job(
         "answers": report.answers,
         "missing_answers": report.missing_answers,
         "duplicates": report.duplicates,
+        "rejected": report.rejected,
         "lengths": {str(bound): rows for bound, rows in sorted(report.lengths.items())},
         "bad_rows": [bad.to_json() for bad in report.bad],
         "bad_rows_file": str(kept) if kept else None,
@@ -181,6 +183,11 @@ def show(result: dict[str, Any], console: Any) -> None:
     if result["duplicates"]:
         console.print(
             f"  duplicates  {counted(result['duplicates'], 'row')} whose id had occurred, left out (--dedup)"
+        )
+    if result["rejected"]:
+        said = counted(result["rejected"], "completion")
+        console.print(
+            f"  rejected    {said} that the data set says are worse, kept as candidates of their rows"
         )
     lengths = {int(bound): rows for bound, rows in result["lengths"].items()}
     for place, bar in enumerate(histogram(lengths)):

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from recast.curate import yaml_file
 from recast.pipelines.report.data import Stage
 from recast.pipelines.run.arguments import command_line
 from recast.pipelines.run.runs import RESOLVED, RESULT
@@ -44,7 +45,7 @@ def stages(store: Path, refs: Iterable[str], outputs: Iterable[str | Path]) -> t
 
 def _arguments(resolved: Path) -> dict[str, Any]:
     try:
-        asked = yaml.safe_load(resolved.read_text(encoding="utf-8"))
+        asked = yaml_file.load(resolved.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
     if not isinstance(asked, dict):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recast.curate.errors import UsageError
+from recast.curate.fingerprint import row_id
 from recast.curate.history.diff import Diff, diff
 from recast.curate.store.store import Store
 
@@ -229,3 +230,120 @@ def test_a_diff_applied_to_one_version_gives_the_other(commits: list[tuple[str, 
         for a in refs[:-1]:
             assert applied(diff(store, a, refs[-1]), held[a]) == held[refs[-1]]
         assert applied(diff(store, refs[-1], refs[1]), held[refs[-1]]) == held[refs[1]]
+
+
+# rows without ids
+
+
+def asked(question: str, answer: str, **more: Any) -> dict[str, Any]:
+    messages = [{"content": question, "role": "user"}]
+    return {"row_id": row_id(messages, answer), "messages": messages, "completion": answer, **more}
+
+
+def test_rows_without_ids_that_changed_are_changed_rows(store: Store) -> None:
+    ask = "How many apples does Ann have after she buys {} more?"
+    before = [
+        asked("2+2?", "It is 5."),  # another answer to the same prompt
+        asked(ask.format(2), "She has 3 + 2 = 5 apples."),  # another prompt with the same answer
+        asked(
+            "What is the capital of the Kingdom of Spain?", "The capital of Spain is Madrid."
+        ),  # both, a little
+        asked("Who wrote Emma?", "Jane Austen."),  # gone
+        asked("same", "same"),
+    ]
+    after = [
+        asked("2+2?", "It is 4."),
+        asked(ask.format("two"), "She has 3 + 2 = 5 apples."),
+        asked(
+            "What is the capital of the Kingdom of Spain today?", "The capital of Spain is Madrid, of course."
+        ),
+        asked("Where is Kyoto?", "In Japan."),  # new
+        asked("same", "same"),
+    ]
+    store.commit(before, "a")
+    store.commit(after, "a")
+    change = diff(store, "a@v1", "a")
+    assert change.counts == {"added": 1, "removed": 1, "changed": 3, "rescored": 0}
+    rows = list(change.rows())
+    assert [(r.op, r.was, r.row_id) for r in rows if r.op == "change"] == [
+        ("change", old["row_id"], new["row_id"]) for old, new in zip(before[:3], after[:3], strict=True)
+    ]
+    assert {(r.op, r.row_id) for r in rows if r.op != "change"} == {
+        ("remove", before[3]["row_id"]), ("add", after[3]["row_id"]),
+    }  # fmt: skip
+    first = next(r for r in rows if r.was == before[0]["row_id"])
+    assert (first.before or {})["completion"] == "It is 5." and first.columns == (
+        "completion",
+        "demonstration",
+    )
+    assert [r.was for r in change.rows(ops=["remove"])] == [None]
+    summary = change.summary
+    assert (summary.changed, summary.unchanged, summary.columns["messages"]) == (3, 1, 2)
+
+
+def test_several_answers_to_one_prompt_are_paired_by_likeness(store: Store) -> None:
+    old = ["First add three and four to get seven.", "Count the fingers of one hand and two more."]
+    store.commit([asked("3+4?", text) for text in old], "a")
+    new = ["Count the fingers of one hand, and two more.", "First add three and four, to get seven."]
+    store.commit([asked("3+4?", text) for text in new], "a")
+    found = {
+        (r.before or {})["completion"]: (r.after or {})["completion"] for r in diff(store, "a@v1", "a").rows()
+    }
+    assert found == {old[0]: new[1], old[1]: new[0]}
+
+
+def test_rows_with_ids_of_their_own_are_never_paired(store: Store) -> None:
+    store.commit([row(1, "the same words"), asked("q", "a")], "a")
+    store.commit([row(2, "the same words"), row(3, "a") | {"row_id": "0" * 32}], "a")
+    assert diff(store, "a@v1", "a").counts == {"added": 2, "removed": 2, "changed": 0, "rescored": 0}
+
+
+@pytest.mark.parametrize(
+    "before, after, told",
+    [
+        (
+            "caf\u00e9",
+            "cafe\u0301",
+            "composed otherwise (NFC, NFD): \u00e9 (U+00E9) is now e (U+0065) + U+0301",
+        ),
+        ("pay", "p\u0430y", "signs that look alike: a (U+0061) is now \u0430 (U+0430)"),
+        ("a b", "a\u00a0b", "signs that look alike: U+0020 is now U+00A0"),
+        ("ab", "a\u200bb", "signs that look alike: nothing is now U+200B"),
+        (
+            "12",
+            "\uff11\uff12",
+            "signs that look alike: 1 (U+0031) + 2 (U+0032) is now \uff11 (U+FF11) + \uff12 (U+FF12)",
+        ),
+        ("x\u00b2", "x2", None),
+        ("cat", "cut", None),
+    ],
+)
+def test_texts_that_only_look_the_same_are_told(
+    store: Store, before: str, after: str, told: str | None
+) -> None:
+    store.commit([row(1, before)], "a")
+    store.commit([row(1, after)], "a")
+    (found,) = diff(store, "a@v1", "a").rows()
+    assert found.look_alikes == ({"completion": told} if told else {})
+    assert (found.edit == "look-alikes") == (told is not None)
+
+
+@pytest.mark.parametrize(
+    "before, after, noise",
+    [
+        ({"x": 0.3, "y": [1]}, {"x": 0.1 + 0.2, "y": [1]}, True),
+        ({"x": 1}, {"x": 1.0}, True),
+        ({"x": 0.3}, {"x": 0.31}, False),
+        ({"x": 0.3}, {"x": 0.1 + 0.2, "y": 1}, False),
+        ({"x": 1}, {"x": 2}, False),
+        ({"x": 1}, {"x": True}, False),
+    ],
+)
+def test_what_floats_leave_behind_is_told_apart(
+    store: Store, before: dict[str, Any], after: dict[str, Any], noise: bool
+) -> None:
+    store.commit([row(1, "a", meta=before)], "a")
+    store.commit([row(1, "a", meta=after)], "a")
+    (found,) = diff(store, "a@v1", "a").rows()
+    assert found.columns == ("meta",) and found.noise == (("meta",) if noise else ())
+    assert found.edit == ("float noise" if noise else "other columns")

@@ -146,7 +146,7 @@ GOOD = {"id": "good", "question": "q", "solution": "s"}
             b'{"question": "q", "solution": "s", "x": ' + b"9" * 5000 + b"}\n",
             "not readable as JSON: Exceeds the limit",
         ),
-        (b'{"question": "q", "solution": "s", "x": NaN}\n', "holds a value that JSON cannot"),
+        (b'{"question": "q", "solution": NaN}\n', "the completion ('solution') is nan, expected text"),
         (b'{"question": "q", "solution": ["s"]}\n', "the completion ('solution') is a list, expected text"),
         (b'{"question": "q", "solution": " \\n"}\n', "the completion ('solution') is empty"),
         (b'"text"\n', "a JSON str, expected an object"),

@@ -410,3 +410,17 @@ def test_any_long_history_equals_a_dictionary(capsys: pytest.CaptureFixture[str]
     )
     with capsys.disabled():
         print(f"\nhistories of up to {steps} steps: {histories}")
+
+
+def test_a_conflict_says_what_differs_in_meta_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "meta")
+    one = {"row_id": "1", "messages": [], "completion": "c"}
+    store.commit([one | {"meta": {"level": 1, "seen": 1}}], "a")
+    store.branch("a", "x")
+    store.commit([one | {"meta": {"level": 2, "seen": 1}}], "a")
+    store.commit([one | {"meta": {"level": 3, "seen": 1, "by": "Ann"}}], "a/x")
+    with pytest.raises(ConflictsError) as open_:
+        merge(store, "a", "a/x")
+    (conflict,) = open_.value.conflicts
+    assert conflict.differs == {"meta.level": [1, 2, 3], "meta.by": [None, None, "Ann"]}
+    assert conflict.to_json()["differs"] == conflict.differs

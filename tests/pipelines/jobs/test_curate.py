@@ -210,3 +210,29 @@ def test_the_same_condition_over_a_version_that_moved_is_another_run(recast, dem
         few.write_text("".join(line + "\n" for line in lines[:kept]))
         recast("import", few, "--as", "few")
         assert recast(*only).json["kept"] == kept
+
+
+def test_personal_data_is_masked_in_the_version_and_secrets_go_aside(recast, tmp_path):
+    key = "AKIA" + "ABCDEFGHIJKLMNOP"
+    rows = [
+        {
+            "id": "mail",
+            "prompt": f"question {text(1)}",
+            "completion": "Write to ann.lee@corp.com about the bill.",
+        },
+        {"id": "key", "prompt": f"question {text(2)}", "completion": f"Log in with {key} and look around."},
+        {"id": "clean", "prompt": f"question {text(3)}", "completion": f"It is {text(4)}."},
+    ]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recast("import", tmp_path / "d.jsonl", "--as", "d")
+    chosen = ("--set", "curate.secrets=remove", "--set", "curate.personal=mask")
+    made = recast("curate", "d", "--as", "c", *chosen, "--json").json
+    assert (made["removed"], made["masked"], made["masked_rows"]) == ({"secret": 1}, {"email": 1}, 1)
+    found = recast("sql", "SELECT row_id, completion, meta->>'$.masked.email' AS n FROM c", "--json").json[
+        "rows"
+    ]
+    assert {row["row_id"]: (row["completion"], row["n"]) for row in found} == {
+        "mail": ("Write to [EMAIL] about the bill.", "1"), "clean": (f"It is {text(4)}.", None),
+    }  # fmt: skip
+    query = "SELECT row_id, meta->>'$.removed.because' AS why FROM \"c-removed\""
+    assert recast("sql", query, "--json").json["rows"] == [{"row_id": "key", "why": "holds 1 aws key"}]
