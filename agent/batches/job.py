@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 
@@ -42,6 +43,13 @@ class Budget:
 
 
 UNLIMITED = Budget()
+
+
+class Finished(Protocol):
+    """A dataclass that says what a job came to."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    run_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +158,9 @@ class Job:
             seconds = time.monotonic() - self._started
             total = self.parts.plan.num_rows
             self.progress({"done": self._done, "total": total, **self.work.figures(), "seconds": seconds})
+
+
+def figures(result: Finished) -> dict[str, Any]:
+    """What a finished job came to, as plain data; fields with an underscore stream its rows and are left out."""
+    shown = [f.name for f in fields(result) if not f.name.startswith("_")]
+    return {name: getattr(result, name) for name in shown} | {"run_dir": str(result.run_dir)}

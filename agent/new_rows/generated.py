@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from recast.agent.batches.gating import Gate
 from recast.agent.batches.isolation import ERROR, described
-from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Work
+from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Work, figures
 from recast.agent.batches.parts import POSITION, Batch, Parts, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -130,8 +130,7 @@ class GeneratedResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain data."""
-        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
-        return {name: getattr(self, name) for name in names} | {"run_dir": str(self.run_dir)}
+        return figures(self)
 
     def _row_batches(self) -> Iterator[pa.RecordBatch]:
         place = 0

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recast.agent.batches.job import figures
 from recast.agent.batches.parts import POSITION, Parts
 from recast.agent.batches.source import Source
 from recast.agent.rewriting.attempts import Row
@@ -96,8 +97,7 @@ class RewriteResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain data."""
-        names = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
-        return {name: getattr(self, name) for name in names} | {"run_dir": str(self.run_dir)}
+        return figures(self)
 
     def _row_batches(self) -> Iterator[pa.RecordBatch]:
         for made, source in self._parts.in_input_order(self._source, DECIDED):
