@@ -116,8 +116,12 @@ def run_many(
     programs: Iterable[str], limits: Limits | None = None, *, workers: int = 2, unsafe: bool = False
 ) -> list[Run]:
     """Run programs side by side, results in order."""
+
+    def one(program: str) -> Run:
+        return run(program, limits, unsafe=unsafe)
+
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda program: run(program, limits, unsafe=unsafe), programs))
+        return list(pool.map(one, programs))
 
 
 @lru_cache(maxsize=1)

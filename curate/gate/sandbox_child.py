@@ -6,6 +6,8 @@ tests. The candidate runs the program, in a process space of its own below that 
 read, sees no other process, and holds nothing but its end of two pipes.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -21,9 +23,27 @@ sys.path.remove(ROOT)
 
 SETUP_FAILED, GONE = 97, 96
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, TypedDict
 
-def main():
-    request = json.loads(sys.argv[1])
+    class Request(TypedDict):
+        """What `curate.gate.sandbox` hands over: the files of program, tests and verdict, what to see, and limits."""
+
+        code_fd: int
+        tests_fd: int
+        verdict_fd: int
+        visible: list[str]
+        hidden: list[str]
+        work: str
+        walls: bool
+        cpu_s: int
+        memory_bytes: int
+        file_bytes: int
+
+
+def main() -> NoReturn:
+    request: Request = json.loads(sys.argv[1])
     sys.argv = [""]
     walls.end_with_parent()
     walled = request["walls"]
@@ -43,7 +63,7 @@ def main():
     os._exit(fate(os.waitpid(first, 0)[1]))
 
 
-def first_process(request, walled):
+def first_process(request: Request, walled: bool) -> NoReturn:
     """Fork the tester and then the candidate; end with the tester, and say how whichever was killed ended."""
     walls.end_with_parent()
     questions, answers = os.pipe(), os.pipe()
@@ -82,7 +102,7 @@ def first_process(request, walled):
     os._exit(0 if status == GONE else status)
 
 
-def behind_walls(request, walled, kept):
+def behind_walls(request: Request, walled: bool, kept: list[int]) -> None:
     """Keep no file but the standard ones and `kept`, then shut the door."""
     walls.end_with_parent()
     try:
@@ -100,17 +120,17 @@ def behind_walls(request, walled, kept):
         fail("walls", error)
 
 
-def read_all(handle):
+def read_all(handle: int) -> bytes:
     size = os.fstat(handle).st_size
     return os.pread(handle, size, 0)
 
 
-def fail(where, error):
+def fail(where: str, error: OSError) -> NoReturn:
     os.write(2, f"{where}: {error}\n".encode())
     os._exit(SETUP_FAILED)
 
 
-def fate(status):
+def fate(status: int) -> int:
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 

@@ -4,50 +4,61 @@ The program shares this interpreter and can change all of it; what it can reach 
 carry what it has to say anyway. Nothing here knows the tests.
 """
 
+from __future__ import annotations
+
 import io
 import sys
 import types
 
 from recast.curate.gate.inside.values import decode, encode, receive, send
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from recast.curate.gate.inside.values import Anything, Wire
+
 
 class Tee:
     """Standard output that also remembers, for tests that look at what a call prints."""
 
-    def __init__(self, real):
-        self.real, self.said = real, []
+    def __init__(self, real: TextIO) -> None:
+        self.real = real
+        self.said: list[str] = []
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         self.said.append(text)
         return self.real.write(text)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Anything:
         return getattr(self.real, name)
 
 
-def candidate(code, inlet, outlet):
+def candidate(code: str, inlet: int, outlet: int) -> None:
     """Run the program, then answer what the tests ask of it. All that its code can reach here is itself."""
-    tee = sys.stdout = Tee(sys.stdout)
-    objects = []
+    tee = Tee(sys.stdout)
+    sys.stdout = tee  # pyright: ignore[reportAttributeAccessIssue]  # __getattr__ has what it lacks of a TextIO
+    objects: list[Anything] = []
 
-    def refer(value):
+    def refer(value: object) -> Wire:
         objects.append(value)
         return {"object": len(objects) - 1}
 
-    def told(error):
-        bases = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    def told(error: BaseException) -> dict[str, Wire]:
+        bases: list[Wire] = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
         try:
             text = str(error)[:500]
         except BaseException:
             text = ""
         try:
-            arguments = [encode(each, None) for each in error.args]
+            arguments: list[Wire] = [encode(each, None) for each in error.args]
         except BaseException:
             arguments = [text]
         return {"raised": type(error).__name__, "bases": bases, "args": arguments, "text": text}
 
-    def reply_to(message):
-        asked, name = message["op"], message.get("name")
+    def reply_to(message: dict[str, Anything]) -> dict[str, Wire]:
+        asked, name = message["op"], message["name"]
         it = objects[message["object"]]
         if "in" in message:
             sys.stdin = io.StringIO(message["in"])
@@ -61,17 +72,17 @@ def candidate(code, inlet, outlet):
                 return {"value": encode(value, refer)}
             return {"stop": True}
         if asked != "call":
-            does = {
+            does: dict[str, Callable[..., object]] = {
                 "len": len,
                 "str": str,
                 "repr": repr,
                 "iter": iter,
-                "getitem": lambda o, k: o[k],
+                "getitem": get,
                 "setitem": put,
             }
             return {"value": encode(does[asked](it, *arguments), refer)}
         value = it(*arguments, **decode(message["kwargs"], objects.__getitem__))
-        reply = {"value": encode(value, refer)}
+        reply: dict[str, Wire] = {"value": encode(value, refer)}
         if value is None:  # what changes its arguments returns None, by Python's own custom
             after = encode(arguments, refer)
             if after != message["args"]:
@@ -82,8 +93,9 @@ def candidate(code, inlet, outlet):
     sys.modules["__main__"] = main
     sys.argv = [""]
     try:
-        exec(compile(code, "<candidate>", "exec"), main.__dict__)
-        ready = {"names": names_of(main.__dict__, refer)}
+        # dont_inherit: this module's own `annotations` would turn those of the program into strings
+        exec(compile(code, "<candidate>", "exec", dont_inherit=True), main.__dict__)
+        ready: dict[str, Wire] = {"names": names_of(main.__dict__, refer)}
     except BaseException as error:
         ready = told(error)
     sys.stdout.flush()
@@ -101,13 +113,17 @@ def candidate(code, inlet, outlet):
             send(outlet, told(error))
 
 
-def put(it, key, value):
+def get(it: Anything, key: object) -> Anything:
+    return it[key]
+
+
+def put(it: Anything, key: object, value: object) -> None:
     it[key] = value
 
 
-def names_of(space, refer):
+def names_of(space: dict[str, object], refer: Callable[[Anything], Wire]) -> dict[str, Wire]:
     """What the program defines, by name: a value, a module, a class of exceptions, or an object that stays here."""
-    found = {}
+    found: dict[str, Wire] = {}
     for name, value in list(space.items()):
         if name.startswith("__"):
             continue
@@ -119,7 +135,7 @@ def names_of(space, refer):
             }
         else:
             try:
-                found[name] = {"value": encode(value, refer)}
+                found[name] = {"value": encode(value, refer)}  # pyright: ignore[reportUnknownArgumentType]  # or a class
             except RecursionError:
                 found[name] = {"value": refer(value)}
     return found

@@ -7,11 +7,26 @@ attributes; whatever would ask it about equality or truth is undecided. The code
 that catches everything.
 """
 
+from __future__ import annotations
+
 import builtins
 import sys
 import types
 
 from recast.curate.gate.inside.values import UnplainError, decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn, TypeAlias
+
+    from recast.curate.gate.inside.values import Anything, Wire
+
+    Single: TypeAlias = "bool | int | float | complex | str | bytes | bytearray | Remote | None"
+    Read: TypeAlias = (
+        "Single | list[Read] | tuple[Read, ...] | set[Read] | frozenset[Read] | dict[Read, Read]"
+    )
+    """A value of the code as the tests get it."""
 
 
 class Ended(BaseException):
@@ -25,51 +40,65 @@ class Undecided(BaseException):
 class Tester:
     """The tests' end of the pipes. `ended` and `undecided` outlive whatever the tests catch."""
 
-    def __init__(self, inlet, outlet):
+    def __init__(self, inlet: int, outlet: int) -> None:
         self.inlet, self.outlet = inlet, outlet
         self.stdout, self.stdin = sys.stdout, sys.stdin
-        self.ended = self.undecided = None
-        self.exceptions = {}
+        self.ended: str | None = None
+        self.undecided: str | None = None
+        self.exceptions: dict[str, type[Exception]] = {}
 
-    def hear(self):
+    def hear(self) -> dict[str, Wire]:
         try:
-            message = receive(self.inlet)
+            message: Wire = receive(self.inlet)
         except (UnplainError, ValueError, RecursionError, MemoryError, OSError) as error:
             self.end(f"the code's process sent no answer that can be read ({type(error).__name__})")
         if type(message) is not dict:
             self.end("the code ended its process before the tests were over")
         return message
 
-    def end(self, reason):
+    def end(self, reason: str) -> NoReturn:
         self.ended = self.ended or reason
         raise Ended(reason)
 
-    def undecide(self, reason):
+    def undecide(self, reason: str) -> NoReturn:
         self.undecided = self.undecided or reason
         raise Undecided(reason)
 
-    def refer(self, value):
+    def refer(self, value: object) -> Wire:
         if type(value) is Remote:
             return {"object": object.__getattribute__(value, "_id")}
         self.undecide(f"the tests hand the code a value of type {type(value).__name__}, which is not plain")
 
-    def resolve(self, number):
+    def resolve(self, number: Wire) -> Remote:
         if type(number) is not int:
             raise UnplainError("no object")
         return Remote(self, number)
 
-    def read(self, value):
+    def read(self, value: Wire) -> Anything:
         try:
             return decode(value, self.resolve)
         except (UnplainError, TypeError, ValueError, RecursionError, AttributeError):
             self.end("the code's process sent a value that cannot be read")
 
-    def ask(self, op, number, *args, name=None, kwargs=None):
+    def ask(
+        self,
+        op: str,
+        number: int,
+        *args: Anything,
+        name: str | None = None,
+        kwargs: dict[str, Anything] | None = None,
+    ) -> Anything:
         try:
             sent = [encode(list(args), self.refer), encode(kwargs or {}, self.refer)]
         except RecursionError:
             self.undecide("the tests hand the code a value that contains itself")
-        message = {"op": op, "object": number, "name": name, "args": sent[0], "kwargs": sent[1]}
+        message: dict[str, Wire] = {
+            "op": op,
+            "object": number,
+            "name": name,
+            "args": sent[0],
+            "kwargs": sent[1],
+        }
         if sys.stdin is not self.stdin:
             message["in"] = sys.stdin.read()
         if self.ended:
@@ -79,26 +108,27 @@ class Tester:
         except OSError:
             self.end("the code ended its process before the tests were over")
         reply = self.hear()
-        if type(reply.get("out")) is str and reply["out"] and sys.stdout is not self.stdout:
-            sys.stdout.write(reply["out"])
+        out = reply.get("out")
+        if type(out) is str and out and sys.stdout is not self.stdout:
+            sys.stdout.write(out)
         if "raised" in reply:
             self.throw(reply)
         if reply.get("stop") is True and op == "next":
             raise StopIteration
         value = self.read(reply.get("value"))
         if value is None and "args" in reply and op == "call":
-            changed = self.read(reply["args"])
+            changed: Read = self.read(reply["args"])
             if type(changed) is list and len(changed) == len(args):
                 for mine, theirs in zip(args, changed, strict=True):
                     restore(mine, theirs)
         return value
 
-    def throw(self, reply):
+    def throw(self, reply: dict[str, Wire]) -> NoReturn:
         """Raise what the code raised: the builtin of that name, the tests' own class for one of the code's."""
         name, text = str(reply["raised"]), str(reply.get("text"))
         base = self.base(reply.get("bases"))
         if base is None:
-            return self.end(f"{name}: {text}")
+            self.end(f"{name}: {text}")
         kind = self.exceptions.get(name) or (base if name == base.__name__ else an_exception(name, base))
         try:
             error = kind(*self.read(reply.get("args")))
@@ -106,7 +136,7 @@ class Tester:
             error = RuntimeError(f"{name}: {text}")
         raise error from None
 
-    def base(self, names):
+    def base(self, names: Wire) -> type[Exception] | None:
         """The builtin exception that stands first in `names`. None where it would end the tests or a loop of theirs."""
         for name in names if type(names) is list else ():
             kind = getattr(builtins, name, None) if type(name) is str else None
@@ -114,7 +144,7 @@ class Tester:
                 return RuntimeError if issubclass(kind, (StopIteration, StopAsyncIteration)) else kind
         return None
 
-    def take(self, name, said, request):
+    def take(self, name: str, said: Wire, request: dict[str, str]) -> Anything:
         """What `name` of the program is to the tests; None where the tests have better than the program's word."""
         if (
             type(said) is not dict
@@ -124,12 +154,9 @@ class Tester:
             return None
         ((kind, inner),) = said.items()
         if kind == "module":
-            real = type(inner) is str and inner.partition(".")[0] in sys.stdlib_module_names
-            return (
-                __import__(inner, fromlist=["_"])
-                if real and name in (inner, inner.rpartition(".")[2])
-                else None
-            )
+            if type(inner) is not str or inner.partition(".")[0] not in sys.stdlib_module_names:
+                return None
+            return __import__(inner, fromlist=["_"]) if name in (inner, inner.rpartition(".")[2]) else None
         if name in sys.stdlib_module_names and f"{name}." in request["tests"]:
             return None  # the tests mean the library
         if kind == "exception":
@@ -143,11 +170,14 @@ def an_exception(name: str, base: type[Exception]) -> type[Exception]:
     return type(name, (base,), {})
 
 
-def restore(mine, theirs):
+def restore(mine: Read, theirs: Read) -> None:
     """Give a mutable argument of the tests the content that the call has left in it."""
-    if type(mine) is list and type(theirs) is list:
+    if type(mine) is dict and type(theirs) is dict:
+        mine.clear()
+        mine.update(theirs)
+    elif type(mine) is list and type(theirs) is list:
         mine[:] = theirs
-    elif type(mine) in (dict, set) and type(theirs) is type(mine):
+    elif type(mine) is set and type(theirs) is set:
         mine.clear()
         mine.update(theirs)
 
@@ -157,48 +187,52 @@ class Remote:
 
     __slots__ = ("_id", "_tester")
 
-    def __init__(self, tester, number):
+    def __init__(self, tester: Tester, number: int) -> None:
+        # declared here, since in the class they would give each Remote `__annotations__`, which tests can look at
+        self._tester: Tester
+        self._id: int
         object.__setattr__(self, "_tester", tester)
         object.__setattr__(self, "_id", number)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Anything, **kwargs: Anything) -> Anything:
         return self._tester.ask("call", self._id, *args, kwargs=kwargs)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Anything:
         if name.startswith("__") and name not in ("__name__", "__doc__"):
             raise AttributeError(name)
         return self._tester.ask("get", self._id, name=name)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         self._tester.ask("set", self._id, value, name=name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._tester.ask("len", self._id)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: object) -> Anything:
         return self._tester.ask("getitem", self._id, key)
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: object, value: object) -> None:
         self._tester.ask("setitem", self._id, key, value)
 
-    def __iter__(self):
+    def __iter__(self) -> Anything:
         return self._tester.ask("iter", self._id)
 
-    def __next__(self):
+    def __next__(self) -> Anything:
         return self._tester.ask("next", self._id)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self._tester.ask("str", self._id)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self._tester.ask("repr", self._id)
 
     __hash__ = object.__hash__
 
 
-def opaque(operation):
-    def refused(self, *_):
-        self._tester.undecide(f"the tests use {operation} on a value of the code that is not plain")
+def opaque(operation: str) -> Callable[..., NoReturn]:
+    def refused(self: Remote, *_: object) -> NoReturn:
+        side: Tester = object.__getattribute__(self, "_tester")
+        side.undecide(f"the tests use {operation} on a value of the code that is not plain")
 
     return refused
 
@@ -210,7 +244,7 @@ for _name in ("eq", "ne", "lt", "le", "gt", "ge", "bool", "contains", "instancec
     setattr(Remote, f"__{_name}__", opaque(f"__{_name}__"))
 
 
-def tester(request, inlet, outlet):
+def tester(request: dict[str, str], inlet: int, outlet: int) -> tuple[str, str, bool]:
     """Run the tests. Returns how they ended (ok, failed, undecided), why, and whether the candidate ended first."""
     side = Tester(inlet, outlet)
     try:
@@ -218,8 +252,9 @@ def tester(request, inlet, outlet):
         if "raised" in ready:
             side.throw(ready)
         space = given(side, ready.get("names"), request)
-        exec(compile(request["tests"], "<tests>", "exec"), space)
-        said = ("ok", "")
+        # dont_inherit, here and below: this module's own `annotations` are not for the texts of the row
+        exec(compile(request["tests"], "<tests>", "exec", dont_inherit=True), space)
+        said: tuple[str, str] = ("ok", "")
     except BaseException as error:  # whatever the tests raise is a failure of theirs
         try:
             said = ("failed", f"{type(error).__name__}: {str(error)[:500]}")
@@ -229,20 +264,21 @@ def tester(request, inlet, outlet):
         return "failed", side.ended, True
     if side.undecided:
         return "undecided", side.undecided, False
-    return *said, False
+    return said[0], said[1], False
 
 
-def given(side, names, request):
+def given(side: Tester, names: Wire, request: dict[str, str]) -> dict[str, Anything]:
     """The tests' namespace: functions, modules and values of the row's own prompt, and of the code what these lack."""
     entry, module = request["entry_point"], types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    space, prompt = module.__dict__, {}
+    space: dict[str, Anything] = module.__dict__
+    prompt: dict[str, Anything] = {}
     for name, said in names.items() if type(names) is dict else ():
         value = side.take(name, said, request)
         if value is not None:
             space[name] = value
     try:
-        exec(compile(request["prompt"], "<prompt>", "exec"), prompt)
+        exec(compile(request["prompt"], "<prompt>", "exec", dont_inherit=True), prompt)
     except Exception:  # a prompt may end in the midst of a function
         return space
     for name, value in prompt.items():

@@ -14,18 +14,26 @@ import struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing costs a tenth of a run's start
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeAlias
+
+    Wire: TypeAlias = "bool | int | float | str | list[Wire] | dict[str, Wire] | None"
+    """JSON, the form of all that crosses."""
+    Anything: TypeAlias = Any
+    """What the code of strangers makes or asks for: nothing is known of it, and whatever is done with it may raise."""
 
 MAX_MESSAGE = 64 << 20
 """Bytes of one message that is read."""
-PLAIN: tuple[Any, ...] = (tuple, set, frozenset)
+# with the builtin names, `isinstance` would leave a type checker with a list of it knows not what
+LIST: Anything = list
+DICT: Anything = dict
+PLAIN: tuple[Anything, ...] = (tuple, set, frozenset)
 
 
 class UnplainError(Exception):
     """A value that cannot cross."""
 
 
-def encode(value: Any, refer: Callable[[Any], Any] | None) -> Any:
+def encode(value: object, refer: Callable[[Anything], Wire] | None) -> Wire:
     """`value` as JSON with types; `refer(value)` stands for what is not plain. A subclass crosses as its base."""
     if value is None or value is True or value is False:
         return value
@@ -36,13 +44,13 @@ def encode(value: Any, refer: Callable[[Any], Any] | None) -> Any:
         return float.__mul__(value, 1.0)
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, list):
-        return [encode(each, refer) for each in list.__iter__(value)]
+    if isinstance(value, LIST):
+        return [encode(each, refer) for each in LIST.__iter__(value)]
     for kind in PLAIN:
         if isinstance(value, kind):
             return {kind.__name__: [encode(each, refer) for each in kind.__iter__(value)]}
-    if isinstance(value, dict):
-        return {"dict": [[encode(k, refer), encode(v, refer)] for k, v in dict.items(value)]}
+    if isinstance(value, DICT):
+        return {"dict": [[encode(k, refer), encode(v, refer)] for k, v in DICT.items(value)]}
     if isinstance(value, (bytes, bytearray)):
         return {type(value).__name__ if type(value) is bytearray else "bytes": bytes(value).hex()}
     if isinstance(value, complex):
@@ -50,11 +58,11 @@ def encode(value: Any, refer: Callable[[Any], Any] | None) -> Any:
     return refer(value) if refer else refuse(value)
 
 
-def refuse(value: Any) -> NoReturn:
+def refuse(value: object) -> NoReturn:
     raise UnplainError(f"a value of type {type(value).__name__}")
 
 
-def decode(read: Any, resolve: Callable[[Any], Any]) -> Any:
+def decode(read: Wire, resolve: Callable[[Anything], Anything]) -> Anything:
     """The value that `encode` has written. Raises UnplainError for anything else."""
     if read is None or type(read) in (bool, int, float, str):
         return read
@@ -62,7 +70,8 @@ def decode(read: Any, resolve: Callable[[Any], Any]) -> Any:
         return [decode(each, resolve) for each in read]
     if type(read) is not dict or len(read) != 1:
         raise UnplainError("no value")
-    ((name, inner),) = read.items()
+    fields: dict[str, Anything] = read
+    ((name, inner),) = fields.items()
     if name in ("tuple", "set", "frozenset"):
         return getattr(builtins, name)([decode(each, resolve) for each in inner])
     if name == "dict":
@@ -78,14 +87,14 @@ def decode(read: Any, resolve: Callable[[Any], Any]) -> Any:
     raise UnplainError(f"no value of kind {name!r}")
 
 
-def send(pipe: int, message: Any) -> None:
+def send(pipe: int, message: Wire) -> None:
     text = json.dumps(message).encode()
     text = struct.pack(">Q", len(text)) + text
     while text:
         text = text[os.write(pipe, text) :]
 
 
-def receive(pipe: int) -> Any:
+def receive(pipe: int) -> Anything:
     """The next message, or None where the other side has ended."""
     head = read_exactly(pipe, 8)
     if head is None:

@@ -6,6 +6,8 @@ capabilities; resource limits; a seccomp filter that allows what Python needs an
 OSError with the name of the call that this machine refuses.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import resource
@@ -91,13 +93,13 @@ FCNTLS = (
 )  # duplicates, flags and locks; not leases or notices of what others do
 
 
-def call(name, *arguments):
+def call(name: str, *arguments: object) -> None:
     if getattr(LIBC, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def namespaces():
+def namespaces() -> None:
     uid, gid = os.getuid(), os.getgid()
     call("unshare", CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
     for path, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
@@ -106,12 +108,12 @@ def namespaces():
     call("sethostname", b"sandbox", 7)
 
 
-def below():
+def below() -> None:
     """Let the next child have process and mount spaces below this process's."""
     call("unshare", CLONE_NEWPID | CLONE_NEWNS)
 
 
-def new_root(root, visible, hidden, tmpfs_bytes):
+def new_root(root: str, visible: list[str], hidden: list[str], tmpfs_bytes: int) -> None:
     """Make `root` the root: a tmpfs with read-only binds of `visible`, empty where `hidden`, and WORK to write in."""
     call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     call("mount", b"tmpfs", root.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, b"size=1m,nr_inodes=1000,mode=755")
@@ -130,7 +132,7 @@ def new_root(root, visible, hidden, tmpfs_bytes):
     change_mount("/", ATTR_RDONLY, 0)
 
 
-def bind(path, place):
+def bind(path: str, place: str) -> None:
     if os.path.isdir(path):
         os.makedirs(place, exist_ok=True)
     else:
@@ -141,20 +143,20 @@ def bind(path, place):
     change_mount(place, ATTR_RDONLY | ATTR_NOSUID | (0 if device else ATTR_NODEV), AT_RECURSIVE)
 
 
-def change_mount(path, attributes, flags):
+def change_mount(path: str, attributes: int, flags: int) -> None:
     packed = struct.pack("4Q", attributes, 0, 0, 0)
     if LIBC.syscall(MOUNT_SETATTR, AT_FDCWD, path.encode(), flags, packed, len(packed)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"mount_setattr {path}: {os.strerror(number)}")
 
 
-def workplace(tmpfs_bytes):
+def workplace(tmpfs_bytes: int) -> None:
     options = f"size={tmpfs_bytes},nr_inodes=1000,mode=700".encode()
     call("mount", b"tmpfs", WORK.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, options)
     os.chdir(WORK)
 
 
-def limits(cpu_s, memory_bytes, file_bytes):
+def limits(cpu_s: int, memory_bytes: int, file_bytes: int) -> None:
     for name, value in (
         (resource.RLIMIT_CPU, cpu_s),
         (resource.RLIMIT_AS, memory_bytes),
@@ -166,12 +168,12 @@ def limits(cpu_s, memory_bytes, file_bytes):
         resource.setrlimit(name, (value, value))
 
 
-def drop_capabilities():
+def drop_capabilities() -> None:
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     call("capset", struct.pack("Ii", CAPABILITIES, 0), struct.pack("6I", *[0] * 6))
 
 
-def seccomp():
+def seccomp() -> None:
     machine = os.uname().machine
     if machine not in ALLOWED:
         raise OSError(f"no system call table for {machine}")
@@ -214,5 +216,5 @@ def seccomp():
     call("prctl", PR_SET_SECCOMP, 2, ctypes.byref(filter_), 0, 0)
 
 
-def end_with_parent():
+def end_with_parent() -> None:
     LIBC.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)

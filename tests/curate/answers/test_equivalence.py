@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recast.curate.answers import cas_worker
-from recast.curate.answers.expressions import parse, repeating
+from recast.curate.answers.expressions import Node, parse, repeating
 from recast.curate.answers.extract import equivalent, final_answer
 from recast.curate.answers.forms import intervals
 from recast.curate.answers.numeric_probe import names, proportional, same
@@ -87,15 +87,21 @@ def test_what_is_no_expression_is_none(text):
     assert parse(text) is None
 
 
+def tree(text: str) -> Node:
+    read = parse(text)
+    assert read is not None, text
+    return read
+
+
 def test_names_and_repeating_decimals():
-    assert names(parse("x_1 + \\alpha y")) == {"x_1", "alpha", "y"}
+    assert names(tree("x_1 + \\alpha y")) == {"x_1", "alpha", "y"}
     assert repeating("0.1\\overline{6}") == Fraction(1, 6)
     assert repeating("2.\\overline{09}") == Fraction(23, 11)
 
 
 def test_proportional_equations():
-    assert proportional(parse("2x+4y-6"), parse("x+2y-3")) is True
-    assert proportional(parse("2x+4y-6"), parse("x+2y-6")) is False
+    assert proportional(tree("2x+4y-6"), tree("x+2y-3")) is True
+    assert proportional(tree("2x+4y-6"), tree("x+2y-6")) is False
 
 
 @pytest.mark.parametrize(
@@ -131,11 +137,13 @@ def test_units_are_products_of_powers():
 
 
 def test_structures():
-    assert items("12, 25 and 31").parts == ("12", "25", "31")
-    assert items("x = 1 or x = 2").unordered
+    several, either = items("12, 25 and 31"), items("x = 1 or x = 2")
+    assert several is not None and several.parts == ("12", "25", "31")
+    assert either is not None and either.unordered
     assert items("1,200") is None
     assert items("We add, and then, as she said before, take it away") is None
-    assert intervals.read("(0, 1]")[0].high_closed and not intervals.read("(0, 1]")[0].low_closed
+    region = intervals.read("(0, 1]")
+    assert region is not None and region[0].high_closed and not region[0].low_closed
     assert intervals.read("x \\ge 3") == intervals.read("[3, \\infty)")
     assert matrix("\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}") == (("1", "2"), ("3", "4"))
     assert ratio("4:6") == (2, 3)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from recast.curate.answers import cas_worker
-from recast.curate.answers.extract import equivalent, final_answer, find_answer
+from recast.curate.answers.extract import Answer, equivalent, final_answer, find_answer
 
 FOUND = [
     ("The answer is blue.", "blue"),
@@ -53,11 +53,17 @@ def test_the_last_number_is_a_marked_guess_that_can_be_refused():
     assert find_answer("She has 12, then 72 clips.", False) is None
 
 
+def found(text: str) -> Answer:
+    answer = find_answer(text)
+    assert answer is not None, text
+    return answer
+
+
 def test_contradicting_answers_are_not_final_and_agreeing_ones_are():
-    assert not find_answer("The answer is 5. The answer is 6.").final
-    assert not find_answer("\\boxed{3} and \\boxed{5}").final
-    assert find_answer("\\boxed{0.5} and \\boxed{1/2}").final
-    assert find_answer("The answer is 5.\n#### 6").final, "four hashes mark the one that counts"
+    assert not found("The answer is 5. The answer is 6.").final
+    assert not found("\\boxed{3} and \\boxed{5}").final
+    assert found("\\boxed{0.5} and \\boxed{1/2}").final
+    assert found("The answer is 5.\n#### 6").final, "four hashes mark the one that counts"
 
 
 def test_an_unclosed_box_is_no_answer():
@@ -144,6 +150,7 @@ def test_four_models_solutions_are_judged_as_their_labels_say(shared_data):
     judged = 0
     for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         reference = final_answer(row["ground_truth"])
+        assert reference is not None, row
         for labelled in (v for v in row.values() if isinstance(v, dict)):
             stated = final_answer(labelled["solution"])
             right = stated is not None and equivalent(stated, reference) is True

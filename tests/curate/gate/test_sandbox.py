@@ -310,6 +310,22 @@ def test_names_and_ends_that_would_help_a_wrong_program_do_not(code, tests):
     assert judged(code, tests, entry_point="f", code_prompt=prompt).reason == "tests_failed"
 
 
+@walled
+@pytest.mark.parametrize(
+    ("code", "tests", "prompt", "reason"),
+    [
+        ("def f(x: missing): return x", "assert f(1) == 1", "", "tests_failed"),
+        ("def f(x: int): return f.__annotations__['x'](x)", "assert f(1) == 1", "", ""),
+        ("def f(x): return x", "def g(x: missing): pass", "", "tests_failed"),
+        ("def f(x): return x", "def g(x: int): pass\nassert g.__annotations__ == {'x': int}", "", ""),
+        ("def f(x): return x", "assert g.__annotations__ == {'x': int}", "def g(x: int): pass\n", ""),
+        ("def f(x): return x", "assert not hasattr(f, '__annotations__')", "", ""),
+    ],
+)
+def test_annotations_are_as_the_row_has_them_not_as_the_sandbox_has_its_own(code, tests, prompt, reason):
+    assert judged(code, tests, entry_point="f", code_prompt=prompt).reason == reason
+
+
 @pytest.fixture
 def victims(tmp_path: Path) -> Path:
     """A folder of a file, a link and a folder that a program outside could change, watch or ask about."""
@@ -323,10 +339,10 @@ def victims(tmp_path: Path) -> Path:
 
 def state_of(folder: Path) -> list[tuple[object, ...]]:
     told = [(path.name, path.lstat()) for path in [folder, *sorted(folder.rglob("*"))]]
-    names = [(str(path), os.listxattr(path, follow_symlinks=False)) for path in sorted(folder.rglob("*"))]
     return [
-        (n, s.st_mode, s.st_uid, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_nlink) for n, s in told
-    ] + names
+        *((n, s.st_mode, s.st_uid, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_nlink) for n, s in told),
+        *((str(path), os.listxattr(path, follow_symlinks=False)) for path in sorted(folder.rglob("*"))),
+    ]
 
 
 TOUCH = [
@@ -405,6 +421,8 @@ def test_the_walls_hold_for_a_user_who_is_not_root(victims, tmp_path):
     for path in (victims / "key", victims / "folder"):
         os.chown(path, 65534, 65534)
     before = state_of(victims)
+    python = other_interpreter()
+    assert python is not None
     script = (
         "import json, os, sys\nsys.path[:0] = json.loads(sys.argv[1])\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "from recast.curate.gate.sandbox import judge, missing_wall, run\n"
@@ -413,7 +431,7 @@ def test_the_walls_hold_for_a_user_who_is_not_root(victims, tmp_path):
     )
     paths = [str(ROOT), *(path for path in sys.path if path.endswith("-packages"))]
     said = subprocess.run(
-        [other_interpreter(), "-c", script, json.dumps(paths), touching(victims)],
+        [python, "-c", script, json.dumps(paths), touching(victims)],
         capture_output=True, text=True, cwd="/", env={"TMPDIR": str(tmp_path)}, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr

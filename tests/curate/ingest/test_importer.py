@@ -149,8 +149,8 @@ def test_turns_in_tables_are_read(tmp_path: Path) -> None:
 
 def test_splits_of_a_saved_dataset_are_read_in_turn_and_descriptions_are_no_data(tmp_path: Path) -> None:
     rows = [{"id": n, "question": f"q{n}", "answer": "a"} for n in range(5)]
-    splits = {"train": datasets.Dataset.from_list(rows[:3]), "test": datasets.Dataset.from_list(rows[3:])}
-    datasets.DatasetDict(splits).save_to_disk(str(tmp_path / "saved"))
+    train, test = datasets.Dataset.from_list(rows[:3]), datasets.Dataset.from_list(rows[3:])
+    datasets.DatasetDict([("train", train), ("test", test)]).save_to_disk(str(tmp_path / "saved"))
     found = list(importer.read(tmp_path / "saved").rows())
     assert [(r["row_id"], r["source"]) for r in found] == [
         ("0", "saved/train:1"), ("1", "saved/train:2"), ("2", "saved/train:3"), ("3", "saved/test:1"),

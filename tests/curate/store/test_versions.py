@@ -145,7 +145,9 @@ def test_a_conflict_is_refused_until_somebody_settles_it(store: Store, tmp_path:
     file.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]))
     with pytest.raises(ConflictsError, match="1 row was"):
         merge(store, "d", "d/x", take=read_choices(file))
-    merged = merge(store, "d", "d/x", take=read_choices(file) | {("c", 0): "theirs"})
+    chosen = read_choices(file)
+    chosen["c", 0] = "theirs"
+    merged = merge(store, "d", "d/x", take=chosen)
     assert merged.settled == 3
     assert texts(store, "d") == {"a": "theirs", "b": "ours", "c": "theirs"}
 
