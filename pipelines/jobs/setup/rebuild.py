@@ -1,0 +1,52 @@
+"""`recast rebuild`: the catalog from manifests and parts, or the manifests from the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from recast.pipelines.options import option
+from recast.pipelines.terminal.text import counted
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+
+DAMAGED = 5
+
+
+def job(
+    *,
+    dry_run: Annotated[bool, option("--dry-run", help="Say what would be made, write nothing.")] = False,
+    store: Store,
+) -> dict[str, Any]:
+    """Make the catalog again where it is lost, unreadable or an older copy, from the manifests beside the parts.
+
+    Versions, branches, tags, pins and what was said of them are as they were. Where the catalog is whole and manifests
+    are lost, damaged, or were never written (stores of before), it writes those. The old catalog stays beside the new.
+    """
+    from recast.curate.store.rebuild import rebuild
+
+    return rebuild(store, dry_run=dry_run).to_json()
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    return DAMAGED if result["missing_parts"] else 0
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    holds = (
+        f"{counted(result['versions'], 'version')}, {counted(result['refs'], 'branch or tag', 'branches and tags')}, "
+        f"{counted(result['pins'], 'pin')}"
+    )
+    if result["made"] == "nothing":
+        console.print(f"nothing to make: {result['why']} ({holds})", markup=False)
+    else:
+        made = f"{'would make' if result['dry_run'] else 'made'} the {result['made']} again ({holds})"
+        console.print(f"{made}, because {result['why']}", markup=False, soft_wrap=True)
+    if result["aside"]:
+        console.print(f"the old catalog is kept as {result['aside']}", markup=False, soft_wrap=True)
+    if lost := result["missing_parts"]:
+        console.print(
+            f"{counted(len(lost), 'part')} of its versions missing, such as {lost[0]}: restore them from a copy; "
+            "`recast verify` names the versions and rows",
+            markup=False,
+        )
