@@ -3,16 +3,17 @@
     manifests/000000000042.json      the hash of the second line; what transaction 42 put into which table
     manifests/next.json              one that is written and waits for its transaction
 
-A catalog holds the number and hash of its newest manifest, written in the transaction that the manifest tells of. Under
-the catalog's exclusive lock a writer (1) writes and fsyncs `next.json`, (2) commits, (3) renames it to its number. Killed
-before (2): the catalog says 41, `next.json` is of a commit that did not happen, and the next writer replaces it. Killed
-between (2) and (3): the catalog says 42 with the hash of `next.json`, so whoever opens the catalog next, reader or writer,
-renames it first, and nobody has seen version 42 without its manifest lying there. So a numbered manifest is always of a
-transaction that happened, and is there before anybody is told of it; rebuilding reads numbered ones only. A catalog beside
-a manifest with a higher number than its own is an older copy. Each manifest holds the hash of the one before, so one that
-is lost, cut, changed or replaced is named. A *whole* manifest holds all tables, not a change: replay begins at the newest.
-It is written where there is none before (stores made earlier) or where the one before is lost. Number 0 is empty: it marks
-a new store, whose first parts are written before there is a catalog.
+A catalog holds the number and hash of its newest manifest, written in the transaction that the manifest tells of.
+Under the catalog's exclusive lock a writer (1) writes and fsyncs `next.json`, (2) commits, (3) renames it to its
+number. Killed before (2): the catalog says 41, `next.json` is of a commit that did not happen, and the next writer
+replaces it. Killed between (2) and (3): the catalog says 42 with the hash of `next.json`, so whoever opens the
+catalog next, reader or writer, renames it first, and nobody has seen version 42 without its manifest lying there. So
+a numbered manifest is always of a transaction that happened, and is there before anybody is told of it; rebuilding
+reads numbered ones only. A catalog beside a manifest with a higher number than its own is an older copy. Each
+manifest holds the hash of the one before, so one that is lost, cut, changed or replaced is named. A *whole* manifest
+holds all tables, not a change: replay begins at the newest. It is written where there is none before (stores made
+earlier) or where the one before is lost. Number 0 is empty: it marks a new store, whose first parts are written
+before there is a catalog.
 """
 
 from __future__ import annotations

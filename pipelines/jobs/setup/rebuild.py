@@ -33,10 +33,7 @@ def exit_code(result: dict[str, Any]) -> int:
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    holds = (
-        f"{counted(result['versions'], 'version')}, {counted(result['refs'], 'branch or tag', 'branches and tags')}, "
-        f"{counted(result['pins'], 'pin')}"
-    )
+    holds = ", ".join(counted(result[key], key[:-1]) for key in ("versions", "refs", "pins"))
     if result["made"] == "nothing":
         console.print(f"nothing to make: {result['why']} ({holds})", markup=False)
     else:
