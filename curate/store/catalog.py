@@ -159,12 +159,6 @@ def tables(con: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
     return found
 
 
-def _all(con: duckdb.DuckDBPyConnection) -> dict[str, list[Row]]:
-    """What a whole manifest holds."""
-    found = tables(con)
-    return {**found, "live": manifests.differences(found["versions"], found["live"])}
-
-
 def _parents_first(versions: list[Row]) -> list[Row]:
     """Numbers grow from parent to child within a data set only; a parent may be of another."""
     by_id = {row["id"]: row for row in versions}
@@ -228,8 +222,8 @@ class Catalog:
             yield con
 
     @contextmanager
-    def writing(self, *, whole: bool = False) -> Generator[Change]:
-        """Open, begin, yield, commit; anything raised inside rolls back. `whole`: with a whole manifest.
+    def writing(self) -> Generator[Change]:
+        """Open, begin, yield, commit; anything raised inside rolls back.
 
         Raises IntegrityError for a catalog that is lost or older than its manifests.
         """
@@ -243,10 +237,12 @@ class Catalog:
                 change = Change(con)
                 yield change
                 # without the one before, a change would stand on nothing
-                whole = whole or not number or manifests.said(manifests.path(self.root, number)) != before
+                whole = not number or manifests.said(manifests.path(self.root, number)) != before
                 last, hash_ = None, ""
                 if change.rows or whole:
-                    last = Manifest(number + 1, before, whole, _all(con) if whole else change.rows)
+                    last = Manifest(number + 1, before, rows=change.rows)
+                    if whole:
+                        last = manifests.whole(number + 1, tables(con), before)
                     hash_ = manifests.announce(self.root, last)
                     con.execute("DELETE FROM manifest")
                     con.execute("INSERT INTO manifest VALUES (?, ?)", [last.number, hash_])
@@ -275,8 +271,11 @@ class Catalog:
         finally:
             con.close()
 
-    def remake(self, rows: Mapping[str, list[Row]], newest: Manifest) -> Path | None:
-        """Put a catalog with these rows in the place of the file, and return where the old one went. Call `alone`."""
+    def remake(self, rows: Mapping[str, list[Row]], newest: Manifest, *, keep: bool) -> Path | None:
+        """Put a catalog with these rows in the place of the file, while `alone`.
+
+        With `keep` the old one, where there is one, goes aside; returns where.
+        """
         import pyarrow as pa
 
         hash_ = manifests.hash_of(newest.text)
@@ -284,7 +283,7 @@ class Catalog:
         kept = [
             (p, aside.with_name(aside.name + end))
             for end in ("", ".wal")
-            if (p := self._beside(end)).exists()
+            if keep and (p := self._beside(end)).exists()
         ]
         with whole_file(self.path) as fresh:
             con = duckdb.connect(str(fresh), config=dict(_CONFIG))
@@ -303,6 +302,7 @@ class Catalog:
             for old, new in kept:
                 shutil.copyfile(old, new)
             self._beside(".wal").unlink(missing_ok=True)  # it belongs to the old file
+        manifests.settle(self.root, newest.number, hash_)
         self._note_size()
         return aside if kept else None
 

@@ -225,6 +225,10 @@ def _check_catalog(con: duckdb.DuckDBPyConnection, line: list[Version], found: V
                     (version.ref,),
                 )
             )
+        if (
+            versions.resolve(con, version.ref).id != version.id
+        ):  # by an index, which reading all does not touch
+            found.problems.append(Problem(f"{version.ref} names another version", (version.ref,)))
     for table in ("heads", "tags"):
         for name, label, id_ in con.execute(f"SELECT * FROM {table}").fetchall():
             if id_ not in by_id:

@@ -61,6 +61,11 @@ class Manifest:
         return canonical_json(asdict(self))
 
 
+def whole(number: int, rows: Mapping[str, list[Row]], before: str = "") -> Manifest:
+    """The manifest of all that a catalog holds; `rows` have `live` as the catalog has it."""
+    return Manifest(number, before, True, {**rows, "live": differences(rows["versions"], rows["live"])})
+
+
 def path(root: Path, number: int) -> Path:
     return root / "manifests" / f"{number:012d}.json"
 

@@ -1,4 +1,4 @@
-"""Making each of the two that say what a store holds, its catalog and its manifests, from the other.
+"""Making the two that say what a store holds, its catalog and its manifests, from the one that is whole.
 
 A catalog that is lost, unreadable, older than the manifests or not theirs is made again from them; manifests that are
 lost or damaged, or were never written (stores made before there were any), from the catalog. What both have lost is
@@ -24,8 +24,8 @@ from recast.curate.store.store import Store
 class Rebuilt:
     """What `rebuild` made (or would make)."""
 
-    made: Literal["catalog", "manifests", "nothing"]
-    why: str
+    made_from: Literal["manifests", "catalog"]
+    why: str  # what was wrong with the other; empty where nothing was
     versions: int
     refs: int  # branches and tags
     pins: int
@@ -39,44 +39,46 @@ class Rebuilt:
 
 
 def rebuild(store: Store, *, dry_run: bool = False) -> Rebuilt:
-    """Make the catalog from manifests and parts, or the manifests from the catalog; nothing where both are whole.
+    """Make the catalog again, from the manifests or, where those are not whole, from its own rows with new manifests.
 
-    Raises UsageError where there is no store, IntegrityError where neither gives the other.
+    It is made again in any case: a file of DuckDB has pages, of its indexes, that reading every row does not touch.
+    Raises UsageError where there is no store, IntegrityError where neither is whole.
     """
     catalog, root = store.catalog, store.root
-    if not catalog.path.exists() and not manifests.numbers(root):
+    if not catalog.path.exists() and not any(manifests.numbers(root)):
         catalog.exists()  # names parts without anything that knows them
         raise UsageError(f"no store at {root}.")
-    aside: Path | None = None
     with catalog.alone(exclusive=not dry_run):
-        held, why = _standing(store)
+        held, wrong = _standing(store)
         newest, rows = held if held else (None, None)
         found = manifests.read(root, newest)
         replayed = manifests.replay(found.line) if found.line and not found.flaws else None
-        if rows is None:
-            if replayed is None:
-                raise _both(store, why, found.flaws)
-            made, rows = "catalog", replayed
-        elif replayed is None:
-            made = "manifests"
-            why = "; ".join(found.flaws) or "there were none: the store was made before manifests were kept"
-        elif other := manifests.same(rows, replayed):
-            more = {row["id"] for row in rows["versions"]} - {row["id"] for row in replayed["versions"]}
-            # versions that only the catalog knows were written by a version of recast without manifests
-            made = "manifests" if more else "catalog"
-            why = f"they differ in {', '.join(other)}"
-            rows = rows if more else replayed
-        else:
-            made, why = "nothing", "the catalog and the manifests are whole"
-        if made == "catalog" and not dry_run:
-            aside = catalog.remake(rows, found.line[-1])
-    if made == "manifests" and not dry_run:
-        with catalog.writing(whole=True):
-            pass
-    missing = sorted(row["id"] for row in rows["parts"] if not part_path(root, row["id"]).exists())
+        if rows is None and replayed is None:
+            raise _both(store, wrong, found.flaws)
+        made_from, why = "manifests", wrong
+        if replayed is None:
+            made_from = "catalog"
+            why = (
+                "; ".join(found.flaws) or "there were no manifests: the store was made before they were kept"
+            )
+        elif rows is not None and (other := manifests.same(rows, replayed)):
+            why = f"the two differ in {', '.join(other)}"
+            if {row["id"] for row in rows["versions"]} - {row["id"] for row in replayed["versions"]}:
+                made_from = "catalog"  # a version of recast that knows no manifests has written
+        chosen = rows if made_from == "catalog" else replayed
+        assert chosen is not None
+        aside: Path | None = None
+        if not dry_run:
+            if made_from == "catalog":
+                last = manifests.whole(max([0, *manifests.numbers(root)]) + 1, chosen)
+                manifests.announce(root, last)  # the catalog that follows makes it count
+            else:
+                last = found.line[-1]
+            aside = catalog.remake(chosen, last, keep=bool(why))
+    missing = sorted(row["id"] for row in chosen["parts"] if not part_path(root, row["id"]).exists())
     return Rebuilt(
-        made, why, len(rows["versions"]), len(rows["heads"]) + len(rows["tags"]), len(rows["consumed_by"]),
-        len(found.line), tuple(missing), dry_run, str(aside) if aside else None,
+        made_from, why, len(chosen["versions"]), len(chosen["heads"]) + len(chosen["tags"]),
+        len(chosen["consumed_by"]), len(found.line), tuple(missing), dry_run, str(aside) if aside else None,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -82,8 +83,9 @@ class Snapshot:
                 "run `recast verify`."
             )
         part_of = places.column("part").combine_chunks().dictionary_encode()
-        position = places.column("pos").to_numpy()
-        code, ids = part_of.indices.to_numpy(), part_of.dictionary.to_pylist()
+        # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
+        position = np.from_dlpack(places.column("pos").combine_chunks())
+        code, ids = np.from_dlpack(part_of.indices), part_of.dictionary.to_pylist()
         gatherer = Gatherer(self.root, ids, names)
         for start in range(0, len(code), READ_ROWS):
             rows = slice(start, start + READ_ROWS)

@@ -1,4 +1,4 @@
-"""`recast rebuild`: the catalog from manifests and parts, or the manifests from the catalog."""
+"""`recast rebuild`: the catalog from manifests and parts, and the manifests where those are lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def job(
 ) -> dict[str, Any]:
     """Make the catalog again where it is lost, unreadable or an older copy, from the manifests beside the parts.
 
-    Versions, branches, tags, pins and what was said of them are as they were. Where the catalog is whole and manifests
-    are lost, damaged, or were never written (stores of before), it writes those. The old catalog stays beside the new.
+    Versions, branches, tags, pins and what was said of them are as they were. Where manifests are lost, damaged, or
+    were never written (stores of before), it writes those from the catalog. A wrong catalog is kept beside the new.
     """
     from recast.curate.store.rebuild import rebuild
 
@@ -34,11 +34,10 @@ def exit_code(result: dict[str, Any]) -> int:
 
 def show(result: dict[str, Any], console: Any) -> None:
     holds = ", ".join(counted(result[key], key[:-1]) for key in ("versions", "refs", "pins"))
-    if result["made"] == "nothing":
-        console.print(f"nothing to make: {result['why']} ({holds})", markup=False)
-    else:
-        made = f"{'would make' if result['dry_run'] else 'made'} the {result['made']} again ({holds})"
-        console.print(f"{made}, because {result['why']}", markup=False, soft_wrap=True)
+    made = f"{'would make' if result['dry_run'] else 'made'} the catalog again from "
+    made += "the manifests" if result["made_from"] == "manifests" else "its own rows, with new manifests"
+    why = f"because {result['why']}" if result["why"] else "nothing was found wrong"
+    console.print(f"{made} ({holds}); {why}", markup=False, soft_wrap=True)
     if result["aside"]:
         console.print(f"the old catalog is kept as {result['aside']}", markup=False, soft_wrap=True)
     if lost := result["missing_parts"]:

@@ -92,7 +92,7 @@ def test_a_deleted_catalog_is_made_again_the_same(tmp_path: Path, store: Store, 
     assert len(before["versions"]) > 5 and all(before.values())
     store.catalog.path.unlink()
     made = rebuild(store)
-    assert (made.made, made.versions, made.missing_parts) == ("catalog", len(before["versions"]), ())
+    assert (made.made_from, made.versions, made.missing_parts) == ("manifests", len(before["versions"]), ())
     assert held(store) == before
     assert snapshots(store) == rows
     assert maintenance.verify(store, deep=True).problems == []
@@ -136,7 +136,7 @@ def test_an_older_catalog_is_named_and_nothing_is_removed(store: Store, tmp_path
     before = held(store)
     shutil.copy(tmp_path / "old", store.catalog.path)
     everything_refused(store, "is an older copy: it knows 1 transactions")
-    assert rebuild(store, dry_run=True).made == "catalog"
+    assert "older copy" in rebuild(store, dry_run=True).why
     everything_refused(store, "is an older copy")
     made = rebuild(store)
     assert held(store) == before and texts(store, "d@ready") == {"a": "y"}
@@ -232,7 +232,7 @@ def test_a_manifest_that_is_lost_or_changed_is_named_and_written_anew(store: Sto
         assert texts(store, "d") == {"a": "z"}
         file.write_text(whole)
     file.unlink()
-    assert rebuild(store).made == "manifests"
+    assert rebuild(store).made_from == "catalog"
     assert maintenance.verify(store).problems == []
     store.catalog.path.unlink()
     rebuild(store)
@@ -282,11 +282,12 @@ def test_parts_that_neither_catalog_nor_manifest_knows_are_left_alone(store: Sto
     assert len(list((store.root / "parts").rglob("*.parquet"))) == 2
 
 
-def test_two_whole_ones_are_left_as_they_are(store: Store) -> None:
+def test_two_whole_ones_say_so_and_stay_the_same(store: Store) -> None:
     store.commit([row("a", "x")], "d")
-    before = store.catalog.path.read_bytes()
-    assert rebuild(store).made == "nothing"
-    assert store.catalog.path.read_bytes() == before
+    before = held(store)
+    made = rebuild(store)
+    assert (made.made_from, made.why, made.aside) == ("manifests", "", None)
+    assert held(store) == before
     with pytest.raises(UsageError, match="no store at"):
         rebuild(Store(store.root / "none"))
 
@@ -304,8 +305,6 @@ def test_a_version_grown_from_another_data_set_with_a_lower_number_is_made_again
         store.commit([row("a", text)], "z")
     store.commit([row("a", "z"), row("b", "w")], "a", parent="z")  # a@v1 descends from z@v3
     before = held(store)
-    with store.catalog.writing(whole=True):
-        pass
     with store.catalog.reading() as con:
         assert [v["name"] for v in catalogs.tables(con)["versions"]] == ["z", "z", "z", "a"]
     store.catalog.path.unlink()
