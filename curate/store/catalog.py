@@ -69,6 +69,7 @@ _CONFIG: dict[str, Any] = {
 
 # what DuckDB raises over a file that it cannot read or write, as opposed to a wrong statement
 _DAMAGE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+_CORRUPT = "Corrupt database file"  # of no class of its own
 
 
 class DiskFullError(RecastError):
@@ -164,7 +165,8 @@ def _parents_first(versions: list[Row]) -> list[Row]:
     by_id = {row["id"]: row for row in versions}
     found: dict[str, Row] = {}
     for row in versions:
-        line, at = [], row
+        line: list[Row] = []
+        at = row
         while at["id"] not in found:
             line.append(at)
             if not at["parents"] or at["parents"][0] not in by_id:
@@ -352,7 +354,9 @@ class Catalog:
             con = self._connect(read_only, deadline)
             try:
                 yield con
-            except _DAMAGE as error:
+            except duckdb.Error as error:
+                if not isinstance(error, _DAMAGE) and not str(error).startswith(_CORRUPT):
+                    raise
                 if "No space left" in str(error):
                     raise DiskFullError(
                         f"the disk is full: {_first_line(error)}. Nothing was changed."
@@ -403,7 +407,7 @@ class Catalog:
                 return duckdb.connect(str(self.path), read_only=read_only, config=dict(_CONFIG))
             except duckdb.Error as error:
                 text = str(error)
-                if "lock" not in text.lower():
+                if not re.search(r"\block\b", text, re.IGNORECASE):  # a damaged "block" is no lock
                     raise self._unreadable(error) from error
                 if time.monotonic() > deadline:
                     holder = re.search(

@@ -132,6 +132,17 @@ def rounds_of_damage(rounds: int, seed: int = 7) -> Counter[str]:
     return counts
 
 
+@pytest.mark.parametrize("left", [0, 100, 0.5])
+def test_a_cut_cache_is_made_again(tmp_path: Path, left: float) -> None:
+    store = Store(tmp_path / "home")
+    store.commit([row(f"r{n}", "text " * 20) for n in range(20_000)], "d")
+    read = store.open("d")
+    read.dataset()
+    (cache,) = (store.root / "cache").glob("*.arrow")
+    os.truncate(cache, int(left * cache.stat().st_size) if left < 1 else int(left))
+    assert read.dataset().num_rows == 20_000
+
+
 def test_twenty_rounds_of_one_damaged_file(capsys: pytest.CaptureFixture[str]) -> None:
     counts = rounds_of_damage(20)
     with capsys.disabled():

@@ -47,6 +47,10 @@ def snapshots(store: Store) -> dict[str, dict[str, str]]:
     return {ref: texts(store, ref) for ref in sorted(refs)}
 
 
+def collected(store: Store) -> tuple[Path, ...]:
+    return maintenance.gc(store, grace_s=0).files
+
+
 def act(store: Store, rng: random.Random, folder: Path) -> None:
     """Do one thing that a user may do; what is refused changes nothing and is part of the history too."""
     name = rng.choice(["d", "d", "e", "d/side"])
@@ -164,6 +168,25 @@ def test_an_emptied_catalog_is_not_a_new_store(store: Store) -> None:
         maintenance.gc(store, grace_s=0)
     rebuild(store)
     assert held(store) == before
+
+
+def test_a_flipped_bit_anywhere_in_the_catalog_is_refused_or_harmless(store: Store) -> None:
+    for text in "xyz":
+        store.commit([row("a", text)], "d")
+    before, rng, refused = held(store), random.Random(4), 0
+    for number in range(12):
+        whole, at = store.catalog.path.read_bytes(), number if number < 3 else rng.randrange(3 * 4096)
+        at = at if number % 2 else rng.randrange(len(whole))
+        store.catalog.path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        for asked in (held, collected):
+            try:
+                assert asked(store) in (before, ())
+            except IntegrityError as wrong:
+                assert "recast rebuild" in str(wrong)
+                refused += 1
+        assert rebuild(store).missing_parts == ()
+        assert held(store) == before
+    assert refused > 5
 
 
 def test_a_first_import_that_was_killed_before_its_transaction_is_no_lost_catalog(
