@@ -175,8 +175,8 @@ def test_a_flipped_bit_anywhere_in_the_catalog_is_refused_or_harmless(store: Sto
         store.commit([row("a", text)], "d")
     before, rng, refused = held(store), random.Random(4), 0
     for number in range(12):
-        whole, at = store.catalog.path.read_bytes(), number if number < 3 else rng.randrange(3 * 4096)
-        at = at if number % 2 else rng.randrange(len(whole))
+        whole = store.catalog.path.read_bytes()
+        at = rng.randrange(catalogs.HEADER_BYTES if number % 2 else len(whole))
         store.catalog.path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         for asked in (held, collected):
             try:
