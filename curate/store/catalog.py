@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence, Set
@@ -55,6 +56,9 @@ CREATE TABLE IF NOT EXISTS taggings (
     name VARCHAR, tag VARCHAR, version VARCHAR, tagged_at TIMESTAMPTZ, author VARCHAR, note VARCHAR);
 CREATE TABLE IF NOT EXISTS manifest (number BIGINT NOT NULL, hash VARCHAR NOT NULL);
 """
+_INDEXED = (
+    "SELECT DISTINCT table_name FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')"
+)
 REBUILD = "Run `recast rebuild`, which makes the catalog from the manifests and parts; nothing was changed."
 
 # DuckDB allows one configuration per file and process; threads of one process take turns here.
@@ -272,6 +276,30 @@ class Catalog:
             yield con
         finally:
             con.close()
+
+    def broken_index(self) -> str:
+        """What is wrong with the indexes, whose pages reading every row does not touch; empty where nothing is.
+
+        A new key beside every old one is put into a copy of the file, so call it while the file is open for reading.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / self.path.name
+            for end in ("", ".wal"):
+                if self._beside(end).exists():
+                    shutil.copyfile(self._beside(end), copy.with_name(copy.name + end))
+            try:
+                with duckdb.connect(str(copy), config=dict(_CONFIG)) as con:
+                    for (table,) in con.execute(_INDEXED).fetchall():
+                        con.execute("BEGIN")
+                        key = manifests.KEYS[table][-1]
+                        other = f"{key} || '~' AS {key}" + (
+                            ", -number AS number" if table == "versions" else ""
+                        )
+                        con.execute(f"INSERT INTO {table} SELECT * REPLACE ({other}) FROM {table}")
+                        con.execute("ROLLBACK")
+            except duckdb.Error as wrong:
+                return _first_line(wrong)
+        return ""
 
     def remake(self, rows: Mapping[str, list[Row]], newest: Manifest, *, keep: bool) -> Path | None:
         """Put a catalog with these rows in the place of the file, while `alone`.

@@ -144,6 +144,9 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
             line = versions.select(con, "true")
             _check_catalog(con, line, found)
             _check_manifests(store, con, found)
+            if wrong := store.catalog.broken_index():
+                what = f"the catalog {store.catalog.path.name} has a damaged index ({wrong}); run `recast rebuild`"
+                found.problems.append(Problem(what))
             facts = con.execute("SELECT id, kind, rows, bytes FROM parts ORDER BY id").fetchall()
             needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
             holders = _holders(line, con.execute("SELECT version, part FROM live").fetchall())
