@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -34,6 +34,9 @@ from recast.pipelines.exit_codes import (
 )
 from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
 from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
+
+if TYPE_CHECKING:
+    from recast.pipelines.config import Config
 
 COMMON: dict[str, Any] = {
     "as_json": (Annotated[bool, typer.Option("--json", help="Result as JSON on stdout.")], False),
@@ -169,7 +172,6 @@ def _perform(
     fresh: bool = False,
 ) -> int:
     """Run the verb; say its result or its error; return the exit code."""
-    from recast.pipelines.config import Config
     from recast.pipelines.run import runs
     from recast.pipelines.terminal import progress
 
@@ -185,7 +187,7 @@ def _perform(
                 verb.name,
                 args,
                 store=store_path or usual_store(),
-                config=Config.load(config_files or [], sets or []),
+                config=_settings(config_files or [], sets or []),
                 progress=report,
                 reporter=reporter,
                 fresh=fresh,
@@ -225,6 +227,14 @@ def _perform(
     if hasattr(module, "exit_code"):
         return module.exit_code(outcome.result)
     return FAILED_ROWS if outcome.result.get("failed_rows") else OK
+
+
+def _settings(files: list[Path], sets: list[str]) -> Config | None:
+    if not files and not sets:
+        return None  # the defaults, which many verbs need not even load
+    from recast.pipelines.config import Config
+
+    return Config.load(files, sets)
 
 
 def _show(module: Any, result: dict[str, Any]) -> None:

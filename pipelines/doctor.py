@@ -196,12 +196,12 @@ def disk(store: Path) -> Iterator[Finding]:
 
 
 def store_health(store: Path) -> Iterator[Finding]:
-    if not (store / "catalog.duckdb").exists():
-        yield Finding("store", "note", f"none at {store} yet", "recast import FILE --as NAME makes it")
-        return
     from recast.curate.store.store import Store
 
     try:
+        if not Store(store).catalog.exists():
+            yield Finding("store", "note", f"none at {store} yet", "recast import FILE --as NAME makes it")
+            return
         names = Store(store).names()
     except RecastError as error:
         yield Finding("store", "problem", str(error), "see above, then try again")

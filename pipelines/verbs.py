@@ -258,6 +258,12 @@ VERBS: dict[str, Verb] = {
             "recast doctor --model path/to/model",
         ),
         Verb("verify", "Prove that the store is whole.", SETUP, "recast verify --deep"),
+        Verb(
+            "rebuild",
+            "Make a lost or older catalog again from manifests and parts.",
+            SETUP,
+            "recast rebuild --dry-run",
+        ),
         Verb("gc", "Remove files that no version needs.", SETUP, "recast gc --dry-run"),
         Verb("version", "Versions of recast and what it stands on.", SETUP, "recast version"),
     )

@@ -209,14 +209,10 @@ def pin(
             {"version": v.ref, "id": v.id, "rows": v.rows, "weight": weight} for v, weight in others
         ]
     write_json(folder / LOCK, lock, indent=2)
-    with store.catalog.writing() as con:
-        con.executemany(
-            "INSERT OR REPLACE INTO consumed_by VALUES (?, ?, ?, ?)",
-            [
-                [id_, str(folder.absolute()), lock["pinned_at"], lock["author"]]
-                for id_ in {version.id, *(v.id for v, _ in others)}
-            ],
-        )
+    pinned = {"model": str(folder.absolute()), "pinned_at": lock["pinned_at"], "author": lock["author"]}
+    with store.catalog.writing() as change:
+        pins = ({"version": id_, **pinned} for id_ in sorted({version.id, *(v.id for v, _ in others)}))
+        change.put("consumed_by", *pins)
     return folder / LOCK
 
 

@@ -55,7 +55,7 @@ class Gatherer:
             return gathered
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
-        return gathered.combine_chunks().take(pa.array(back))
+        return gathered.combine_chunks().take(_indices(back))
 
     def _run(self, key: np.ndarray, position: np.ndarray, rows: np.ndarray, keep: bool = True) -> pa.Table:
         """The rows `rows`, all of one row group."""
@@ -66,7 +66,7 @@ class Gatherer:
             raise damaged(self.parts[part], f"row {offset[-1]} of {table.num_rows} asked for")
         if (np.diff(offset) == 1).all():
             return table.slice(offset[0], len(offset))
-        return table.take(pa.array(offset))
+        return table.take(_indices(offset))
 
     def _file(self, part: int) -> tuple[pq.FileMetaData, np.ndarray]:
         if part not in self._metadata:
@@ -97,6 +97,13 @@ class Gatherer:
 
     def _empty(self) -> pa.Table:
         return pa.schema([VERSION_SCHEMA.field(c) for c in self.columns]).empty_table()
+
+
+def _indices(rows: np.ndarray) -> pa.Array:
+    """`rows` (int64[rows]) as Arrow has it, without the pandas that `pa.array` imports to look at an array."""
+    return pa.Array.from_buffers(
+        pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))]
+    )
 
 
 def fetch(root: Path, part: pa.ChunkedArray, pos: pa.ChunkedArray, columns: Sequence[str]) -> pa.Table:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError, RecastError, UsageError
 from recast.curate.schema import HASH_SQL, literal
-from recast.curate.store import changes, versions
-from recast.curate.store.catalog import memory, one
+from recast.curate.store import changes, manifests, versions
+from recast.curate.store.catalog import memory, one, tables
 from recast.curate.store.parts import flaw, part_path
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
@@ -40,12 +40,14 @@ class Swept:
 def gc(store: Store, *, grace_s: float = GRACE_S, dry_run: bool = False) -> Swept:
     """Remove parts that no version names, unfinished files, and cached reads that no version has.
 
-    Holds the catalog, so that no commit can name a part while it goes. Versions are never removed.
+    Holds the catalog, so that no commit can name a part while it goes. Versions are never removed. Raises
+    IntegrityError, and removes nothing, where the catalog is lost or older than the manifests beside it.
     """
-    if not store.catalog.path.exists():
+    if not store.catalog.exists():
         raise UsageError(f"no store at {store.root}.")
     limit = time.time() - grace_s
-    with store.catalog.writing() as con:
+    with store.catalog.writing() as change:
+        con = change.con
         needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
         ids = {i for (i,) in con.execute("SELECT id FROM versions").fetchall()}
         gone: list[Path] = []
@@ -64,8 +66,6 @@ def gc(store: Store, *, grace_s: float = GRACE_S, dry_run: bool = False) -> Swep
             size += facts.st_size
             if not dry_run:
                 file.unlink(missing_ok=True)
-        if not dry_run:
-            con.execute(f"DELETE FROM parts WHERE id NOT IN ({_NEEDED})")
     return Swept(tuple(gone), size, kept, dry_run)
 
 
@@ -80,6 +80,7 @@ def _files(root: Path) -> Iterator[Path]:
     for folder in ("parts", "tmp", "cache"):
         if (root / folder).is_dir():
             yield from sorted(f for f in (root / folder).rglob("*") if f.is_file())
+    yield from sorted((root / "manifests").glob(".*.tmp"))  # of killed writers; manifests themselves stay
 
 
 def _wanted(file: Path, needed: set[str], versions_: set[str]) -> bool:
@@ -110,6 +111,7 @@ class Verified:
     versions: int = 0
     parts: int = 0
     bytes: int = 0
+    manifests: int = 0
     rows_hashed: int = 0
     problems: list[Problem] = field(default_factory=list[Problem])
 
@@ -120,7 +122,7 @@ class Verified:
     def to_json(self) -> dict[str, Any]:
         return {
             "ok": self.ok, "versions": self.versions, "parts": self.parts, "bytes": self.bytes,
-            "rows_hashed": self.rows_hashed,
+            "manifests": self.manifests, "rows_hashed": self.rows_hashed,
             "problems": [
                 {"what": p.what, "versions": list(p.versions), "rows": p.rows, "examples": list(p.examples)}
                 for p in self.problems
@@ -141,6 +143,10 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
         with store.catalog.reading() as con:
             line = versions.select(con, "true")
             _check_catalog(con, line, found)
+            _check_manifests(store, con, found)
+            if wrong := store.catalog.broken_index():
+                what = f"the catalog {store.catalog.path.name} has a damaged index ({wrong}); run `recast rebuild`"
+                found.problems.append(Problem(what))
             facts = con.execute("SELECT id, kind, rows, bytes FROM parts ORDER BY id").fetchall()
             needed = {p for (p,) in con.execute(_NEEDED).fetchall()}
             holders = _holders(line, con.execute("SELECT version, part FROM live").fetchall())
@@ -148,6 +154,7 @@ def verify(store: Store, *, deep: bool = False) -> Verified:
         found.problems.append(
             Problem(f"the catalog {store.catalog.path.name} cannot be read: {_short(broken)}")
         )
+        found.problems += [Problem(flaw) for flaw in manifests.read(store.root).flaws]
         return found
     found.versions = len(line)
     whole: set[str] = set()
@@ -221,12 +228,29 @@ def _check_catalog(con: duckdb.DuckDBPyConnection, line: list[Version], found: V
                     (version.ref,),
                 )
             )
+        if (
+            versions.resolve(con, version.ref).id != version.id
+        ):  # by an index, which reading all does not touch
+            found.problems.append(Problem(f"{version.ref} names another version", (version.ref,)))
     for table in ("heads", "tags"):
         for name, label, id_ in con.execute(f"SELECT * FROM {table}").fetchall():
             if id_ not in by_id:
                 found.problems.append(
                     Problem(f"{table[:-1]} {name}/{label} names a version that does not exist")
                 )
+
+
+def _check_manifests(store: Store, con: duckdb.DuckDBPyConnection, found: Verified) -> None:
+    """The manifests are those that the catalog's transactions wrote, and would give the same catalog again."""
+    newest = store.catalog.newest(con)
+    if newest is None:  # a store made before there were manifests: the next write adds them
+        return
+    read = manifests.read(store.root, newest)
+    again = "`recast rebuild` writes them anew from the catalog"
+    found.problems += [Problem(f"{flaw}; {again}") for flaw in read.flaws]
+    found.manifests = len(read.line)
+    if not read.flaws and (other := manifests.same(tables(con), manifests.replay(read.line))):
+        found.problems.append(Problem(f"the catalog's {', '.join(other)} are not what the manifests give"))
 
 
 def _check_part(path: Path, part: str, rows: int, size: int) -> str:

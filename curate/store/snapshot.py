@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -82,8 +84,9 @@ class Snapshot:
                 "run `recast verify`."
             )
         part_of = places.column("part").combine_chunks().dictionary_encode()
-        position = places.column("pos").to_numpy()
-        code, ids = part_of.indices.to_numpy(), part_of.dictionary.to_pylist()
+        # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
+        position = np.from_dlpack(places.column("pos").combine_chunks())
+        code, ids = np.from_dlpack(part_of.indices), part_of.dictionary.to_pylist()
         gatherer = Gatherer(self.root, ids, names)
         for start in range(0, len(code), READ_ROWS):
             rows = slice(start, start + READ_ROWS)
@@ -158,15 +161,24 @@ class Snapshot:
         version = self.version
         of_format = "" if format == "rows" else f".{format}"
         path = self.root / "cache" / f"{version.id[:32]}{of_format}.arrow"
-        if not path.exists():
-            with whole(path) as temporary:
-                self._write_arrow(temporary, format)
         info = datasets.DatasetInfo(
             dataset_name=version.name,
             config_name=version.id,
             description=f"{version.ref} ({version.id}): {version.message}",
         )
-        return datasets.Dataset.from_file(str(path), info=info)
+        for _ in range(2):
+            if not path.exists():
+                with whole(path) as temporary:
+                    self._write_arrow(temporary, format)
+            # a stream that was cut reads as a shorter one
+            with contextlib.suppress(pa.ArrowException, OSError):
+                found = datasets.Dataset.from_file(str(path), info=info)
+                if found.num_rows == version.rows:
+                    return found
+            path.unlink()
+        raise IntegrityError(
+            f"{path} cannot be read, though it was just written; look at the disk of {self.root}."
+        )
 
     def _write_arrow(self, path: Path, format: Format) -> None:
         names = DATASET_COLUMNS[format]

@@ -18,7 +18,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,7 @@ import duckdb
 from recast.curate.errors import IntegrityError, RecastError, RefusedError, UsageError
 from recast.curate.fingerprint import canonical_json, fingerprint
 from recast.curate.store import versions
-from recast.curate.store.catalog import DEADLINE_S, Catalog, one
+from recast.curate.store.catalog import DEADLINE_S, Catalog, Change, one
 from recast.curate.store.locks import TimeoutHolder, turn
 from recast.curate.store.versions import Version
 
@@ -84,7 +84,7 @@ class Store:
 
     def names(self) -> list[str]:
         """Every data set in the store; empty where there is no store yet."""
-        if not self.catalog.path.exists():
+        if not self.catalog.exists():
             return []
         with self.catalog.reading() as con:
             return versions.names(con)
@@ -105,7 +105,7 @@ class Store:
 
     def labels(self) -> list[versions.Label]:
         """Every branch and tag; empty where there is no store yet."""
-        if not self.catalog.path.exists():
+        if not self.catalog.exists():
             return []
         with self.catalog.reading() as con:
             return versions.labels(con)
@@ -114,9 +114,9 @@ class Store:
         self, ref: str, name: str, *, move: bool = False, author: str | None = None, note: str = ""
     ) -> Version:
         """Name a version `NAME@TAG`. `note` stands in the log: a risk that was accepted."""
-        with self.catalog.writing() as con:
-            version = versions.resolve(con, ref)
-            versions.set_tag(con, version, name, move, author or default_author(), note)
+        with self.catalog.writing() as change:
+            version = versions.resolve(change.con, ref)
+            versions.set_tag(change, version, name, move, author or default_author(), note)
         return version
 
     def taggings(self) -> dict[str, list[dict[str, Any]]]:
@@ -126,9 +126,9 @@ class Store:
 
     def branch(self, ref: str, name: str) -> Version:
         """Start the branch `NAME/BRANCH` at a version."""
-        with self.catalog.writing() as con:
-            version = versions.resolve(con, ref)
-            versions.set_branch(con, version, name)
+        with self.catalog.writing() as change:
+            version = versions.resolve(change.con, ref)
+            versions.set_branch(change, version, name)
         return version
 
     # writing
@@ -164,6 +164,7 @@ class Store:
         remove = list(remove)
         if remove and mode != "patch":
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
+        self.catalog.begin()
         again = not hasattr(rows, "__next__") and not hasattr(rows, "read_next_batch")
         beside = self._write_candidates(candidates)
         facts = Facts(message, author or default_author(), run_id, meta or {}, tuple(beside))
@@ -230,7 +231,8 @@ class Store:
         """The one short transaction of a commit. `implied`: nobody named the parent, so it must still be the head."""
         from recast.curate.store.parts import part_path
 
-        with self.catalog.writing() as con:
+        with self.catalog.writing() as change:
+            con = change.con
             head = versions.head(con, name, branch)
             if expect_parent is not None:
                 self._expect(con, head, expect_parent, name, branch)
@@ -260,26 +262,19 @@ class Store:
             }  # fmt: skip
             identity = versions.identity(row)
             row = {"id": identity, **row}
-            con.execute(
-                f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
-                list(row.values()),
-            )
+            change.put("versions", row)
             files = [*staged.parts, staged.log, *([staged.base] if staged.base else []), *facts.candidates]
             for part in files:
                 if not part_path(self.root, part.id).exists():  # `gc` deletes only under the lock held here
                     raise MovedError(f"`gc` removed part {part.id} before {name} could name it.")
-                con.execute(
-                    "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)",
-                    [part.id, part.kind, part.rows, part.bytes],
-                )
-            self._conserve(con, identity, parents[0] if parents else None, staged)
-            con.execute("INSERT OR REPLACE INTO heads VALUES (?, ?, ?)", [name, branch, identity])
+            change.put("parts", *{part.id: asdict(part) for part in files}.values())
+            self._conserve(change, identity, parents[0] if parents else None, staged)
+            change.put("heads", {"name": name, "branch": branch, "version": identity})
             return versions.select(con, "v.id = ?", [identity])[0]
 
-    def _conserve(
-        self, con: duckdb.DuckDBPyConnection, identity: str, parent: Version | None, staged: Staged
-    ) -> None:
+    def _conserve(self, change: Change, identity: str, parent: Version | None, staged: Staged) -> None:
         """Count live rows part by part and refuse the transaction where they do not add up."""
+        con = change.con
         con.execute("CREATE TEMP TABLE delta (part VARCHAR, rows BIGINT)")
         if staged.live:
             con.executemany("INSERT INTO delta VALUES (?, ?)", staged.live)
@@ -289,6 +284,7 @@ class Store:
             [identity, parent.id if parent else ""],
         )
         con.execute("DROP TABLE delta")
+        change.note("live", *({"version": identity, "part": part, "rows": n} for part, n in staged.live if n))
         broken = one(
             con,
             "SELECT v.rows, v.added, v.removed, coalesce(p.rows, 0), l.total, l.least FROM versions v "
@@ -308,7 +304,7 @@ class Store:
     def _parent(
         self, name: str, branch: str, parent: str | Version | None, expect_parent: str | None
     ) -> Snapshot | None:
-        if not self.catalog.path.exists():
+        if not self.catalog.exists():
             if isinstance(parent, str) or expect_parent:
                 raise UsageError(
                     f"no store at {self.root}, so {parent or expect_parent!r} cannot be a parent."

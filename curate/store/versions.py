@@ -18,7 +18,7 @@ import duckdb
 
 from recast.curate.errors import RefusedError, UsageError
 from recast.curate.fingerprint import canonical_json, fingerprint
-from recast.curate.store.catalog import one
+from recast.curate.store.catalog import Change, one
 
 MAIN = "main"
 _WORD = r"[^\W_][\w.+-]{0,119}"
@@ -308,12 +308,8 @@ def ancestors(family: Mapping[str, list[str]], id_: str) -> set[str]:
     return found
 
 
-_TAGGINGS = """CREATE TABLE IF NOT EXISTS taggings (
-    name VARCHAR, tag VARCHAR, version VARCHAR, tagged_at TIMESTAMPTZ, author VARCHAR, note VARCHAR)"""
-
-
 def set_tag(
-    con: duckdb.DuckDBPyConnection,
+    change: Change,
     version: Version,
     tag: str,
     move: bool = False,
@@ -327,16 +323,15 @@ def set_tag(
     ref = parse(f"{version.name}@{tag}")
     if ref.number is not None:
         raise UsageError(f"a tag may not look like a version number: {tag!r}.")
+    con = change.con
     found = one(con, "SELECT version FROM tags WHERE name = ? AND tag = ?", [version.name, tag])
     if found and found[0] != version.id and not move:
         other = select(con, "v.id = ?", [found[0]])[0]
         raise RefusedError(f"the tag {version.name}@{tag} already names {other.ref}; move it with --move.")
-    con.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", [version.name, tag, version.id])
-    con.execute(_TAGGINGS)  # stores made before it was kept lack it
-    con.execute(
-        "INSERT INTO taggings VALUES (?, ?, ?, ?, ?, ?)",
-        [version.name, tag, version.id, datetime.now(UTC).isoformat(), author, note],
-    )
+    named = {"name": version.name, "tag": tag, "version": version.id}
+    change.put("tags", named)
+    tagged_at = datetime.now(UTC).isoformat()
+    change.put("taggings", {**named, "tagged_at": tagged_at, "author": author, "note": note})
 
 
 def taggings(con: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
@@ -355,11 +350,11 @@ def taggings(con: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def set_branch(con: duckdb.DuckDBPyConnection, version: Version, branch: str) -> None:
+def set_branch(change: Change, version: Version, branch: str) -> None:
     """Start the branch `NAME/BRANCH` at `version`. Raises RefusedError where it exists."""
     parse(f"{version.name}/{branch}")
-    if found := head(con, version.name, branch):
+    if found := head(change.con, version.name, branch):
         raise RefusedError(
             f"the branch {version.name}/{branch} exists and is at {found.ref}; choose another name."
         )
-    con.execute("INSERT INTO heads VALUES (?, ?, ?)", [version.name, branch, version.id])
+    change.put("heads", {"name": version.name, "branch": branch, "version": version.id})

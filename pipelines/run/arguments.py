@@ -20,15 +20,16 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
 from typer.models import ArgumentInfo
 
 from recast.curate.errors import UsageError
-from recast.pipelines.config import Config, written_set
 from recast.pipelines.options import Names, usual_store
 from recast.pipelines.verbs import INJECTED, VERBS, Verb
+
+if TYPE_CHECKING:
+    from recast.pipelines.config import Config
 
 
 def find(verb: str) -> Verb:
@@ -127,7 +128,7 @@ def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
     return f"Did you mean {near[0]}?" if near else otherwise
 
 
-def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]:
+def complete(verb: Verb, args: dict[str, Any], config: Config | None) -> dict[str, Any]:
     """`args` in the types of the signature, with the configured model or gate where the job takes one.
 
     Raises UsageError for a value of the wrong type. A list may be given as its only element.
@@ -135,7 +136,9 @@ def complete(verb: Verb, args: dict[str, Any], config: Config) -> dict[str, Any]
     own = parameters(verb)
     for name, kind in (("model", Names.MODEL), ("gate", Names.GATE)):
         if name in own and names_of(own[name]) is kind and args.get(name) is None:
-            args = {**args, name: getattr(config.general, name)}
+            from recast.pipelines.config import Config
+
+            args = {**args, name: getattr((config or Config()).general, name)}
     return {name: _coerced(verb, own[name], value) for name, value in args.items()}
 
 
@@ -145,6 +148,13 @@ def _coerced(verb: Verb, parameter: inspect.Parameter, value: Any) -> Any:
     kind = parameter.annotation
     kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
     members = [k for k in (typing.get_args(kind) if _is_union(kind) else (kind,)) if k is not type(None)]
+    if type(value) in members and type(value) in (str, int, float, bool):
+        return value
+    from pydantic import (
+        TypeAdapter,
+        ValidationError,
+    )  # not needed for what a command line has converted already
+
     if any(typing.get_origin(k) is list for k in members) and not isinstance(value, list | tuple):
         value = [value]
     try:
@@ -171,6 +181,8 @@ def command_line(
     be forgotten here. `settings` (as `Config.settings` lists them) follow as `--set`, but for those that an option
     says; `store` where it is not the one that a command uses by itself. Raises UsageError for an unknown verb.
     """
+    from recast.pipelines.config import written_set
+
     entry = find(verb)
     own = parameters(entry)
     positional, options = [], []

@@ -26,19 +26,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import RecastError, UsageError
 from recast.curate.files import write_json, write_text
 from recast.curate.fingerprint import fingerprint
-from recast.pipelines.config import Config
 from recast.pipelines.options import Names
 from recast.pipelines.run import identity
 from recast.pipelines.run.arguments import bind, complete, find, gathered, names_of, parameters
 from recast.pipelines.terminal.progress import Progress, Reporter
 from recast.pipelines.verbs import INJECTED, Verb
+
+if TYPE_CHECKING:
+    from recast.pipelines.config import Config
 
 DISTRIBUTION = "recast-sft"  # `recast` on the package index is another project's
 DIGITS = 12
@@ -112,12 +112,17 @@ def execute(
     Raises what the job raises; UsageError for an unknown verb or argument.
     """
     entry = find(verb)
-    config = config or Config()
+
+    def settings() -> Config:
+        from recast.pipelines.config import Config  # pydantic: a third of the time that `recast log` may take
+
+        return config or Config()
+
     args = complete(entry, bind(entry, args), config)
     job = entry.job
     injected = {
         "store": lambda: open_store(store),
-        "config": lambda: config,
+        "config": settings,
         "progress": lambda: progress,
         "reporter": lambda: reporter,
         "run": lambda: None,
@@ -129,7 +134,7 @@ def execute(
         result = job(**asked_for, **{name: injected[name]() for name in wanted})
         return Outcome(result, time.monotonic() - started, found=False, run=None)
 
-    asked = identity_of(entry, args, config, Path(store))
+    asked = identity_of(entry, args, settings(), Path(store))
     identified = fingerprint(asked)
     folder = Path(store) / "runs" / f"{verb.replace(' ', '-')}-{identified[:DIGITS]}"
     run = Run(folder, identified, fresh, args)
@@ -140,6 +145,8 @@ def execute(
             return Outcome(found["result"], found["seconds"], found=True, run=run)
         if fresh:
             forget(run.folder)
+        import yaml
+
         said = {**asked, "given": {name: _plain(value) for name, value in args.items() if value is not None}}
         write_text(run.folder / RESOLVED, yaml.safe_dump(said, sort_keys=False, allow_unicode=True))
         injected["run"] = lambda: run

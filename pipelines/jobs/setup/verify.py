@@ -18,7 +18,7 @@ def job(
     deep: Annotated[bool, option("--deep", help="Hash every row again, not only every file.")] = False,
     store: Store,
 ) -> dict[str, Any]:
-    """Hash every part again and check the catalog against itself. Damage is named with the versions it touches."""
+    """Hash every part again and check the catalog against its manifests. Damage is named with what it touches."""
     from recast.curate.store.maintenance import verify
 
     return verify(store, deep=deep).to_json()
@@ -34,6 +34,10 @@ def show(result: dict[str, Any], console: Any) -> None:
     if result["rows_hashed"]:
         words += f", {counted(result['rows_hashed'], 'row')} hashed"
     console.print(f"{words}: {'whole' if result['ok'] else 'DAMAGED'}")
+    if result["ok"] and result["versions"] and not result["manifests"]:
+        console.print(
+            "no manifests yet (a store of before): the next write adds them, as does `recast rebuild`"
+        )
     for problem in result["problems"]:
         touched = f"; touches {', '.join(problem['versions'])}" if problem["versions"] else ""
         if problem["rows"]:

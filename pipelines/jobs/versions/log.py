@@ -28,7 +28,7 @@ def job(
     from recast.curate.gate import gate_files
     from recast.curate.store import versions
 
-    if not store.catalog.path.exists() and name is None:
+    if name is None and not store.catalog.exists():
         return {"versions": [], "graph": graph}
     with store.catalog.reading() as con:  # opened once: that is most of what this verb costs
         names = [name] if name else versions.names(con)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from recast.curate.errors import RecastError
 from recast.curate.history.merge import merge
 from recast.curate.store import maintenance
 from recast.curate.store.store import Store
@@ -62,6 +63,12 @@ def work(root: str, acks: str, seed: int) -> None:
                 say(path, ref=done.ref, rows=None)
         else:
             maintenance.gc(store, grace_s=0)
+
+
+def work_until_refused(root: str, acks: str, seed: int) -> None:
+    """`work`, until the store refuses (a file of it is damaged meanwhile)."""
+    with contextlib.suppress(RecastError, OSError):
+        work(root, acks, seed)
 
 
 def committer(root: str, who: int, commits: int) -> None:

@@ -284,8 +284,8 @@ def test_one_flipped_bit_is_found_and_named(store: Store, kind: str) -> None:
 
 def test_changed_content_under_a_changed_name_is_found_by_a_deep_verify(store: Store) -> None:
     store.commit([row("a", "true")], "d")
-    with Catalog(store.catalog.path).writing() as con:
-        con.execute("UPDATE versions SET author = 'somebody else'")
+    with Catalog(store.catalog.path).writing() as change:
+        change.con.execute("UPDATE versions SET author = 'somebody else'")
     assert "do not give its id" in maintenance.verify(store).problems[0].what
 
 

@@ -418,3 +418,23 @@ def test_a_bomb_is_refused_and_leaves_nothing(recast: Recast, tmp_path: Path, mo
     assert said.code == 2
     assert "refused as a decompression bomb. Decompress it yourself if it is real." in said.err
     assert not (tmp_path / ".recast" / "catalog.duckdb").exists()
+
+
+def test_rebuild_brings_a_deleted_catalog_back_and_import_is_refused_until_then(
+    recast: Recast, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "1+1?", "solution": "It is 2."}\n')
+    assert recast("import", "a.jsonl", "--as", "sums").code == 0
+    assert recast("tag", "sums", "ready").code == 0
+    before = recast("log", "sums", "--json").json
+    (tmp_path / ".recast" / "catalog.duckdb").unlink()
+    for words in (("import", "a.jsonl", "--as", "other"), ("gc", "--grace", "0"), ("log",), ("log", "sums")):
+        said = recast(*words)
+        assert said.code == 5 and "recast rebuild" in said.err, words
+    assert recast("verify").code == 5
+    tried = recast("rebuild", "--dry-run")
+    assert "would make the catalog again from the manifests (1 version, 2 refs, 0 pins)" in tried.out
+    assert "the catalog is lost" in tried.out and recast("log").code == 5
+    assert recast("rebuild", "--json").json["missing_parts"] == []
+    assert recast("log", "sums", "--json").json == before
+    assert recast("verify", "--deep").code == 0

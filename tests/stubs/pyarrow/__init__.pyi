@@ -59,7 +59,9 @@ class _Values:  # what Array and ChunkedArray share
     def equals(self, other: object) -> bool: ...
     def __getattr__(self, name: str) -> Any: ...  # of lists, structs, dictionaries, buffers
 
-class Array(_Values): ...
+class Array(_Values):
+    @staticmethod
+    def from_buffers(type: DataType, length: int, buffers: Sequence[Any | None]) -> Array: ...
 
 class ChunkedArray(_Values):
     num_chunks: int
