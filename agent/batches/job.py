@@ -49,7 +49,9 @@ class Finished(Protocol):
     """A dataclass that says what a job came to."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-    run_dir: Path
+
+    @property
+    def run_dir(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def export(store: Store, ref: str, to: str, path: str | Path) -> Exported:
 def trl_rows(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
     """Rows as TRL's prompt-completion examples, with `tools` where a row has some."""
     for row in snapshot.rows(["messages", "completion", "demonstration", "answer", "task", "row_id", "meta"]):
-        meta = row["meta"] or {}
-        said = {"role": "assistant", "content": row["completion"]}
+        meta: dict[str, Any] = row["meta"] or {}
+        said: dict[str, Any] = {"role": "assistant", "content": row["completion"]}
         if row["completion"] == row["demonstration"] and isinstance(meta.get("completion_turn"), dict):
             said |= {k: v for k, v in meta["completion_turn"].items() if k != "content"}  # of this text only
         yield {

@@ -185,7 +185,11 @@ def leaves(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # its metaclass hides its members
+)
 @given(files())
 def test_every_value_is_kept_or_its_row_is_named(
     made: tuple[str, dict[str, Any], dict[str, Any], str],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pytest
@@ -59,7 +59,8 @@ def act(store: Store, rng: random.Random, folder: Path) -> None:
         if what == "commit":
             rows = [row(key, f"{rng.random()} é\n") for key in rng.sample(KEYS, 3)]
             beside = schema.CANDIDATE_SCHEMA.empty_table() if rng.random() < 0.3 else None
-            mode = rng.choice(["patch", "replace"])
+            modes: tuple[Literal["patch", "replace"], ...] = ("patch", "replace")
+            mode = rng.choice(modes)
             store.commit(
                 rows, name, mode=mode, candidates=beside, message=rng.choice(["", "a 'quoted' one", "ü"]),
                 run_id=rng.choice([None, "rewrite-12"]), meta={"n": rng.random(), "of": None},
