@@ -255,6 +255,8 @@ def _child(
         said = f"{type(error).__name__}\n{error}"
     except (duckdb.OutOfMemoryException, MemoryError):
         said = f"UsageError\n{_TOO_MUCH}"
+    except OSError as wrong:  # how a stream ends whose strings do not fit into one Arrow buffer of 2 GiB
+        said = f"UsageError\n{_TOO_MUCH} ({wrong})"
     except (duckdb.Error, RecursionError, pa.ArrowException) as wrong:
         said = f"UsageError\n{wrong}"
     except BaseException as broken:  # a forked process has nobody above it to raise to

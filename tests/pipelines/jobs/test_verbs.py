@@ -371,10 +371,11 @@ def test_a_stranger_compares_two_solutions_of_one_problem_set(recast: Recast, sh
     assert (second["added"], second["changed"], second["removed"]) == (53, 3023, 20)
     said = recast("diff", "mwp@v1", "mwp@v2", "--words", "-n", "1").out
     assert "3,023 changed   53 added   20 removed" in said
-    assert "! the final answer differs in 8 rows (--answers shows only these)" in said
+    # 8 rows round otherwise (0.165 and 0.17); 6 say 6% for 6.0, which is undecided without the question
+    assert "! the final answer differs in 14 rows (--answers shows only these)" in said
     assert "- [-def solution():" in said and "Therefore, the answer is <203>.+}" in said
     shown = recast("diff", "mwp@v1", "mwp@v2", "--answers", "-n", "99", "--json").json["rows"]
-    assert len(shown) == 8 and all(row["answer_changed"] for row in shown)
+    assert len(shown) == 14 and all(row["answer_changed"] for row in shown)
 
 
 @pytest.mark.parametrize(
