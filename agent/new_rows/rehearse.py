@@ -30,8 +30,8 @@ from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
 from recast.agent.prompts import templates
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import prompt_hash, seed_of
-from recast.curate.gate.checks.format import FormatCheck
-from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.format import FormatCheck
+from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.records import Messages, Verdict
 

@@ -28,7 +28,7 @@ from recast.curate.curation.decontamination import Benchmarks
 from recast.curate.curation.dedup import DuplicateFinder, semantic_duplicates
 from recast.curate.gate.checks.answer import AnswerCheck
 from recast.curate.gate.checks.case import Case
-from recast.curate.gate.checks.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.records import CheckStatus
 from recast.curate.texts import words
 

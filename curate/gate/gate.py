@@ -24,18 +24,18 @@ from recast.curate import yaml_file
 from recast.curate.errors import UsageError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.checks.code import CodeCheck
-from recast.curate.gate.checks.copying import CopyCheck
-from recast.curate.gate.checks.entailment import EntailmentCheck
-from recast.curate.gate.checks.format import FormatCheck
-from recast.curate.gate.checks.judge import JudgeCheck
-from recast.curate.gate.checks.names import NamesCheck
-from recast.curate.gate.checks.numbers import NumbersCheck
-from recast.curate.gate.checks.repetition import RepetitionCheck
-from recast.curate.gate.checks.similarity import SimilarityCheck
-from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.gate.checks.models.entailment import EntailmentCheck
+from recast.curate.gate.checks.models.judge import JudgeCheck
+from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.format import FormatCheck
+from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 

@@ -62,7 +62,7 @@ def rows(split: str, num: int, seed: int) -> list[dict[str, Any]]:
 
 
 def gate() -> Any:
-    from recast.curate.gate.checks.format import FormatCheck
+    from recast.curate.gate.checks.words.format import FormatCheck
     from recast.curate.gate.gate import MATH, GateConfig, load_gate
 
     wide = [FormatCheck(max_ratio=10.0) if check.name == "format" else check for check in MATH]

@@ -6,18 +6,18 @@ import pytest
 
 from recast.agent.prompts import templates
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.case import Case
-from recast.curate.gate.checks.copying import CopyCheck
-from recast.curate.gate.checks.entailment import EntailmentCheck
-from recast.curate.gate.checks.format import FormatCheck
-from recast.curate.gate.checks.judge import JudgeCheck
-from recast.curate.gate.checks.names import NamesCheck
-from recast.curate.gate.checks.numbers import NumbersCheck
-from recast.curate.gate.checks.repetition import RepetitionCheck
-from recast.curate.gate.checks.similarity import SimilarityCheck
-from recast.curate.gate.checks.steps import StepsCheck
-from recast.curate.gate.language import language
+from recast.curate.gate.checks.models.entailment import EntailmentCheck
+from recast.curate.gate.checks.models.judge import JudgeCheck
+from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.format import FormatCheck
+from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.language.identify import language
 from recast.curate.records import CheckStatus
 
 GERMAN = "Die Frau hat 12 Stifte und sie hat nicht mit dem Mann von der Schule geteilt, also 17."

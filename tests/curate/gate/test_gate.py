@@ -6,9 +6,9 @@ import pytest
 
 from recast.curate.errors import UsageError
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.copying import CopyCheck
-from recast.curate.gate.checks.format import FormatCheck
-from recast.curate.gate.checks.similarity import SimilarityCheck
+from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.records import CheckStatus, VerdictStatus
 

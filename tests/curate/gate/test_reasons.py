@@ -11,18 +11,18 @@ import pytest
 
 from recast.curate.errors import MissingDependencyError
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.case import CheckConfig
 from recast.curate.gate.checks.code import CodeCheck
-from recast.curate.gate.checks.copying import CopyCheck
-from recast.curate.gate.checks.entailment import EntailmentCheck
-from recast.curate.gate.checks.format import FormatCheck
-from recast.curate.gate.checks.judge import JudgeCheck
-from recast.curate.gate.checks.names import NamesCheck
-from recast.curate.gate.checks.numbers import NumbersCheck
-from recast.curate.gate.checks.repetition import RepetitionCheck
-from recast.curate.gate.checks.similarity import SimilarityCheck
-from recast.curate.gate.checks.steps import StepsCheck
+from recast.curate.gate.checks.models.entailment import EntailmentCheck
+from recast.curate.gate.checks.models.judge import JudgeCheck
+from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
+from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.format import FormatCheck
+from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.gate.sandbox import Limits
 
@@ -129,7 +129,7 @@ def test_a_text_that_deserves_the_reason_gets_it(reason, monkeypatch):
 def test_every_reason_that_the_code_can_give_is_given_here():
     declared = {
         reason
-        for path in [*CURATE.glob("gate/checks/*.py"), CURATE / "gate" / "gate.py"]
+        for path in [*CURATE.glob("gate/checks/**/*.py"), CURATE / "gate" / "gate.py"]
         for reason in reasons_of(path)
     }
     assert declared - set(CASES) == set(), "a reason without a text that deserves it"
@@ -157,5 +157,7 @@ def reasons_of(path: Path) -> Iterator[str]:
             yield ast.literal_eval(said)
         else:
             assert said in tables, f"{path}:{node.lineno} hides its reason"
-            module = importlib.import_module(f"recast.curate.gate.checks.{path.stem}")
+            module = importlib.import_module(
+                "recast.curate." + ".".join(path.relative_to(CURATE).with_suffix("").parts)
+            )
             yield from (row[0] for row in getattr(module, tables[said]))

@@ -10,8 +10,8 @@ import pytest
 from recast.curate.errors import DataError, RefusedError, UsageError
 from recast.curate.gate.calibration import calibrate
 from recast.curate.gate.checks.answer import AnswerCheck
-from recast.curate.gate.checks.copying import CopyCheck
-from recast.curate.gate.checks.judge import JudgeCheck
+from recast.curate.gate.checks.models.judge import JudgeCheck
+from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.gate.labels import Labelled, read
 from recast.curate.gate.perturbation import RIGHT, WRONG, perturb, retold

@@ -99,7 +99,7 @@ def test_a_share_below_the_one_asked_for_is_exit_code_4_and_the_verdicts_stay(re
 
 def test_a_check_that_breaks_makes_a_failed_row_and_exit_code_3(recast, tmp_path, monkeypatch):
     rewritten(tmp_path)
-    from recast.curate.gate.checks.names import NamesCheck
+    from recast.curate.gate.checks.words.names import NamesCheck
 
     def breaks(self, case):
         raise RuntimeError("no names today")

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.gate.language import language
+from recast.curate.language.identify import language
 from recast.curate.records import Check
 from recast.curate.texts import words
 

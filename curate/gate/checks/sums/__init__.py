@@ -1,0 +1,1 @@
+"""What a completion computes: its equalities, its steps, its numbers."""
