@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recast.agent.reward import drift
 from recast.agent.reward.formula import GroupReward
 from recast.curate.records import CheckStatus, Verdict
 
@@ -157,6 +158,7 @@ def alarms(steps: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> 
         last = mean(now, name)
         if last is not None and last > limit:
             found[name] = words.format(last, limit)
+    found |= drift.warnings(mean(now, "nll_gain"), mean(now, "word_drift"))
     changes = (
         ("repetition", lambda a, b: b > a + ALARM_REPETITION_RISE, "repeated 4-grams rose"),
         ("mean_tokens", lambda a, b: b < a * ALARM_LENGTH_FALL, "rewrites became shorter"),

@@ -29,6 +29,7 @@ from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import LENGTH, STOP, Engine, Inspectable
 from recast.agent.prompts import templates
 from recast.agent.reward.alignment import AnchorCache, Anchors
+from recast.agent.reward.drift import word_drift
 from recast.agent.reward.formula import GroupReward, MeasuredGroup, Weights, group_reward
 from recast.agent.reward.ledger import (
     gate_share,
@@ -61,6 +62,10 @@ class ScoredGroup:
     nll: np.ndarray
     terms: GroupReward
     pair_distance: float  # mean (1 - cos)/2 over pairs of feasible candidates, NaN below two
+    nll_gain: (
+        float  # mean NLL of the accepted less the demonstration's, nats a token; NaN where none is accepted
+    )
+    drift: np.ndarray  # see `agent.reward.drift`; NaN where not accepted
 
     @property
     def accepted(self) -> list[bool]:
@@ -174,7 +179,20 @@ class Scorer:
         rewards = tuple(None if u else float(r) for u, r in zip(unscored, terms.reward, strict=True))
         kept = embeddings[feasible & passed]
         distance = float(mean_distances_K(kept).mean()) if len(kept) > 1 else math.nan
-        return ScoredGroup(tuple(texts), tuple(verdicts), rewards, nll, terms, distance)
+        gained = nll[passed & np.isfinite(nll)] - anchors.nll_demonstration
+        drift = [
+            word_drift(t, row["demonstration"]) if p else math.nan for t, p in zip(texts, passed, strict=True)
+        ]
+        return ScoredGroup(
+            texts=tuple(texts),
+            verdicts=tuple(verdicts),
+            rewards=rewards,
+            nll=nll,
+            terms=terms,
+            pair_distance=distance,
+            nll_gain=float(gained.mean()) if len(gained) else math.nan,
+            drift=np.array(drift),
+        )
 
     def figures(self, scored: Sequence[ScoredGroup]) -> dict[str, float | None]:
         """Means over candidates and the ledger of one step; None where nothing was measured."""
@@ -191,6 +209,8 @@ class Scorer:
             "unverifiable_frac": mean_or_none([v.status is VerdictStatus.UNVERIFIABLE for v in verdicts]),
             "judge_disagreement": judge_disagreement(verdicts),
             "nll": mean_or_none(np.concatenate([g.nll for g in scored])),
+            "nll_gain": mean_or_none([g.nll_gain for g in scored]),
+            "word_drift": mean_or_none(np.concatenate([g.drift for g in scored])),
             "alignment": over_passed("alignment"),
             "diversity": over_passed("diversity"),
             "copy": over_passed("copy"),

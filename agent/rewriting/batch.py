@@ -20,6 +20,7 @@ from recast.agent.batches.isolation import each, sample_each, scoring_canary
 from recast.agent.batches.pipeline import Steps
 from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, STOP, Engine, Inspectable, Sample, Score
+from recast.agent.reward.drift import word_drift
 from recast.agent.rewriting.attempts import Attempt, Method, Row
 from recast.agent.rewriting.choice import (
     TOO_LONG_TO_SCORE,
@@ -170,7 +171,7 @@ class Worker:
             # an engine scores what is longer than its model as NaN
             row.demonstration_score = None if math.isnan(scores[0].nll) else scores[0]
             by_text = {text: s for text, s in zip(row_texts, scores, strict=True) if not math.isnan(s.nll)}
-            row.candidates = [_with_score(c, by_text.get(c.text)) for c in row.candidates]
+            row.candidates = [_with_score(c, by_text.get(c.text), row.demonstration) for c in row.candidates]
             if vectors is not None:
                 row.states = dict(zip(row_texts, vectors, strict=True))
             if row.accepted and all(c.nll is None for c in row.accepted):
@@ -238,9 +239,10 @@ class Worker:
             self.seconds[stage] += monotonic() - started
 
 
-def _with_score(candidate: Candidate, score: Score | None) -> Candidate:
+def _with_score(candidate: Candidate, score: Score | None, demonstration: str) -> Candidate:
     if score is None or not candidate.verdict.accepted:
         return candidate
     scores = {"entropy": score.entropy, "excess": score.excess, "num_tokens": float(score.num_tokens)}
+    scores["drift"] = word_drift(candidate.text, demonstration)
     told = {name: value for name, value in scores.items() if not math.isnan(value)}
     return replace(candidate, nll=score.nll, scores={**candidate.scores, **told})

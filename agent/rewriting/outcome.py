@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from recast.agent.batches.job import figures
 from recast.agent.batches.parts import POSITION, Parts
 from recast.agent.batches.source import Source
+from recast.agent.reward.drift import MIN_ROWS, warnings
 from recast.agent.rewriting.attempts import Row
 from recast.agent.rewriting.triage import Triage
 from recast.curate import schema
@@ -27,6 +28,7 @@ from recast.curate.records import Decision, DecisionKind, VerdictStatus
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA
 
 KINDS = (DecisionKind.REWRITE, DecisionKind.REPAIR, DecisionKind.FALLBACK)
+REWRITTEN = (DecisionKind.REWRITE.value, DecisionKind.REPAIR.value)
 # What a job decides about a row. The other columns of a version are the input's, or the same for all rows.
 DECIDED = (
     "target",
@@ -80,6 +82,9 @@ class RewriteResult:
     nll_demonstration: float | None  # means over rows, nats per token
     nll_completion: float | None  # of what the new version reads, fallbacks included
     nll_self: float | None
+    nll_gain: float | None  # of the rewritten rows, their NLL less that of their demonstrations
+    word_drift: float | None  # of the rewritten rows, see agent.reward.drift
+    warnings: dict[str, str]  # what these two give cause to say, by name
     part_bytes: int
     num_found: int  # rows that earlier calls had finished
     seconds: dict[str, float]  # of this call, by stage; `gate` and `write` run beside the others
@@ -126,6 +131,7 @@ class Tally:
         self.triage = Triage()
         self.errors: dict[str, str] = {}
         self.nll = {name: [0.0, 0] for name in NLL}  # sum and number
+        self.gain, self.drift = (0.0, 0), (0.0, 0)  # of rewritten rows, likewise
 
     def add(self, part: pa.Table) -> None:
         self.num_targets += part.num_rows
@@ -142,20 +148,27 @@ class Tally:
         for name, total in self.nll.items():
             total[0] += pc.sum(part[name].cast(pa.float64())).as_py() or 0.0
             total[1] += part.num_rows - part[name].null_count
+        rewritten = part.filter(pc.is_in(part["decision"], pa.array(REWRITTEN)))
+        gains = pc.subtract(rewritten["nll_completion"], rewritten["nll_demonstration"]).drop_null()
+        self.gain = (self.gain[0] + (pc.sum(gains).as_py() or 0.0), self.gain[1] + len(gains))
         candidates = pc.list_flatten(part["candidates"].combine_chunks())
         self.num_candidates += len(candidates)
         self.num_tokens += pc.sum(pc.struct_field(candidates, "num_tokens")).as_py() or 0
         accepted = pc.equal(pc.struct_field(candidates, "status"), VerdictStatus.ACCEPTED.value)
         num_accepted = pc.sum(accepted).as_py() or 0
         self.num_accepted += num_accepted
-        by_gate = [json.loads(s).get("gate") for s in pc.struct_field(candidates, "scores").to_pylist()]
-        other_rule = [g for g in by_gate if g is not None]
+        scores = [json.loads(s) for s in pc.struct_field(candidates, "scores").to_pylist()]
+        chosen = pc.struct_field(candidates, "chosen").to_pylist()
+        drifts = [s["drift"] for s, kept in zip(scores, chosen, strict=True) if kept and "drift" in s]
+        self.drift = (self.drift[0] + sum(drifts), self.drift[1] + len(drifts))
+        other_rule = [s["gate"] for s in scores if "gate" in s]
         self.num_gate_accepted += int(sum(other_rule)) if other_rule else num_accepted
 
     def progress(self) -> dict[str, int]:
         return {kind.value: self.counts[kind] for kind in KINDS}
 
     def figures(self) -> dict[str, Any]:
+        gain, drift = (total / num if num >= MIN_ROWS else None for total, num in (self.gain, self.drift))
         return {
             "num_rows": self.num_rows,
             "num_targets": self.num_targets,
@@ -169,6 +182,9 @@ class Tally:
             "num_gate_accepted": self.num_gate_accepted,
             "num_tokens": self.num_tokens,
             **{name: total / num if num else None for name, (total, num) in self.nll.items()},
+            "nll_gain": gain,
+            "word_drift": drift,
+            "warnings": warnings(gain, drift),
         }
 
 

@@ -41,3 +41,21 @@ class LetterGate:
         finish_reasons: Sequence[str] | None = None,
     ) -> list[Verdict]:
         return [Verdict(VerdictStatus.ACCEPTED if "e" in c else VerdictStatus.REJECTED) for c in completions]
+
+
+class LetterVerdictGate:
+    """Accepts what begins with a, is undecided about u, refuses the rest and what was cut."""
+
+    id = "0" * 16
+
+    def verify_many(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        completions: Sequence[str],
+        finish_reasons: Sequence[str] | None = None,
+    ) -> list[Verdict]:
+        status = {"a": VerdictStatus.ACCEPTED, "u": VerdictStatus.UNVERIFIABLE}
+        return [
+            Verdict(status.get(c[0], VerdictStatus.REJECTED) if r == "stop" else VerdictStatus.REJECTED)
+            for c, r in zip(completions, finish_reasons or [], strict=True)
+        ]

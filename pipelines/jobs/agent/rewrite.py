@@ -186,6 +186,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             f"  mean NLL {result['nll_demonstration']:.3f} -> {result['nll_completion']:.3f} nats per token"
         )
+    for name, words in result["warnings"].items():
+        console.print(f"  warning {name}: {words}", markup=False)
     for line in result["predicted"] or ():
         words, shown = FIGURES[line["figure"]]
         outside = "" if line["inside"] else ", outside"

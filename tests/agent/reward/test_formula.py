@@ -267,6 +267,11 @@ WEIGHTS = {"alignment": 0.35, "diversity": 0.15, "copy": -0.1}
         ({"kl": None}, set()),  # beta 0: not measured
         ({"judge_disagreement": 0.25}, {"judge_disagreement"}),
         ({"judge_disagreement": None}, set()),
+        ({"nll_gain": 0.06}, {"less_likely"}),
+        ({"nll_gain": 0.04}, set()),
+        ({"word_drift": 0.55}, {"word_drift"}),
+        ({"word_drift": 0.45}, set()),
+        ({"nll_gain": None, "word_drift": None}, set()),  # nothing was accepted
         ({"share_copy": 0.0}, set()),  # a copy term that never acts is what one hopes for
         ({"share_alignment": 0.0, "share_diversity": 0.0}, set()),  # nothing varies: no term is the weak one
     ],

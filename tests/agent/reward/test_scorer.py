@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 from recast.agent.engines.protocol import Score
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import Scorer, Weights
-from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
+from recast.curate.records import Check, CheckStatus, Verdict
 from tests.fakes.engines import TOKENIZER, LengthEngine
+from tests.fakes.gates import LetterVerdictGate
 from tests.fakes.rows import question as row
 
 ROWS = [row("q", "0123456789"), row("r", "0123456789")]  # demonstration 1.0 nats, own samples 1.0
@@ -38,28 +39,13 @@ class Engine(LengthEngine):
         return scores, states
 
 
-class WordGate:
-    """Accepts what begins with a, is undecided about u, refuses the rest and what was cut."""
-
-    id = "0" * 16
-
-    def verify_many(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        completions: Sequence[str],
-        finish_reasons: Sequence[str] | None = None,
-    ) -> list[Verdict]:
-        status = {"a": VerdictStatus.ACCEPTED, "u": VerdictStatus.UNVERIFIABLE}
-        return [
-            Verdict(status.get(c[0], VerdictStatus.REJECTED) if r == "stop" else VerdictStatus.REJECTED)
-            for c, r in zip(completions, finish_reasons or [], strict=True)
-        ]
-
-
 def scorer(**options: Any) -> Scorer:
     engine = Engine()
     return Scorer(
-        engine, WordGate(), AnchorCache(engine, TOKENIZER), Weights.of(**{"mode": "anchored", **options})
+        engine,
+        LetterVerdictGate(),
+        AnchorCache(engine, TOKENIZER),
+        Weights.of(**{"mode": "anchored", **options}),
     )
 
 
@@ -78,7 +64,7 @@ def test_a_truncated_candidate_fails() -> None:
 def test_a_soft_gate_pays_outside_the_gate() -> None:
     """For ablation: the answer alone is worth half, and the shaping is paid whatever the gate says."""
 
-    class AnswerGate(WordGate):
+    class AnswerGate(LetterVerdictGate):
         def verify_many(self, *args: Any, **kwargs: Any) -> list[Verdict]:
             right = (Check("answer", CheckStatus.PASS), Check("arithmetic", CheckStatus.FAIL))
             return [
@@ -173,3 +159,17 @@ def test_weights_follow_the_mode_unless_they_are_given() -> None:
     assert [w.lambda_div for w in found.values()] == [0.5, 0.15, 0.15]
     given = Weights.of("typical", 0.2, 0.0)
     assert (given.lambda_dist, given.lambda_div) == (0.2, 0.0)
+
+
+def test_figures_tell_what_accepted_candidates_cost_beside_their_demonstration_and_whether_their_words_are_its() -> (
+    None
+):
+    rows = [row("q", "apples and pears")]  # 16 letters: 1.6 nats
+    subject = scorer(mode="paper")
+    group = subject.score(rows, [["apples and a long story", "and", "no"]], [["stop"] * 3])
+    figures = subject.figures(group)
+    assert figures["nll_gain"] == pytest.approx((2.3 + 0.3) / 2 - 1.6)
+    # stems: apple and | a long story -> 1 - 2*2/8; and -> 1 - 2*1/4
+    assert figures["word_drift"] == pytest.approx((0.5 + 0.5) / 2)
+    none = subject.figures(subject.score(rows, [["no"]], [["stop"]]))
+    assert none["nll_gain"] is None and none["word_drift"] is None

@@ -85,6 +85,19 @@ def test_the_likeliest_accepted_candidate_is_kept(tmp_path):
         assert r["nll_completion"] == min(by_row[r["row_id"]])
 
 
+def test_rewrites_that_cost_more_than_their_demonstrations_raise_a_warning(tmp_path):
+    """The fake scores a text by its length: `good 123` costs a letter's price less than `expert 12`, or more."""
+    cheap = rewrite(rows(40), FakeEngine(("good",)), FakeGate(), config(), tmp_path / "cheap")
+    gains = [r["nll_completion"] - r["nll_demonstration"] for r in table(cheap)]
+    assert cheap.nll_gain == pytest.approx(np.mean(gains)) and cheap.counts["rewrite"] == 40
+    assert cheap.word_drift == 1.0, "no word in common with its demonstration"
+    assert list(cheap.warnings) == ["word_drift"]
+    dear = rewrite(rows(40), FakeEngine(("good and long",)), FakeGate(), config(), tmp_path / "dear")
+    assert dear.nll_gain is not None and dear.nll_gain > 0.05 and "less_likely" in dear.warnings
+    few = rewrite(rows(9), FakeEngine(("good",)), FakeGate(), config(), tmp_path / "few")
+    assert few.nll_gain is None and few.warnings == {}, "a mean of few rows says nothing"
+
+
 def test_without_an_adapter_the_backbone_samples_and_scoring_never_uses_one(tmp_path):
     plain, tuned = FakeEngine(), FakeEngine(has_adapter=True)
     rewrite(rows(2), plain, FakeGate(), config(), tmp_path / "a")
@@ -433,7 +446,7 @@ def test_figures_that_an_engine_cannot_tell_are_left_out(tmp_path):
 
     result = rewrite(rows(4), Blunt(words=("good",)), FakeGate(), config(), tmp_path)
     found = result.candidates().read_all().to_pylist()
-    assert {tuple(json.loads(c["scores"])) for c in found} == {("num_tokens",)}
+    assert {tuple(json.loads(c["scores"])) for c in found} == {("num_tokens", "drift")}
     assert result.nll_completion is not None
 
 
