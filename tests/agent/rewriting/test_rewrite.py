@@ -446,7 +446,7 @@ def test_figures_that_an_engine_cannot_tell_are_left_out(tmp_path):
 
     result = rewrite(rows(4), Blunt(words=("good",)), FakeGate(), config(), tmp_path)
     found = result.candidates().read_all().to_pylist()
-    assert {tuple(json.loads(c["scores"])) for c in found} == {("num_tokens", "drift")}
+    assert {tuple(json.loads(c["scores"])) for c in found} == {("drift", "num_tokens")}
     assert result.nll_completion is not None
 
 
