@@ -78,6 +78,12 @@ def windows(source: Source, plan: Plan) -> Iterator[Window]:
         yield Window(number * plan.window_rows, rows, plan.batches(number, lengths(rows).tolist()))
 
 
+def begun(folder: Path) -> str | None:
+    """Fingerprint of the job that a folder holds, finished or not; None where it holds none."""
+    stored = folder / PLAN
+    return json.loads(stored.read_text())["fingerprint"] if stored.exists() else None
+
+
 class Parts:
     """The folder of one job. Raises UsageError where it holds another job's plan."""
 
@@ -134,7 +140,10 @@ class Parts:
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Windows of the finished job: the parts' rows in input order, and for each the input's row."""
         for window in windows(source, self.plan):
-            made = pa.concat_tables([self.read(batch, columns) for batch in window.batches])
+            read = [self.read(batch, columns) for batch in window.batches]
+            made = pa.concat_tables(
+                read, promote_options="permissive"
+            )  # older parts may lack a nested column
             order = np.argsort(made[POSITION].to_numpy(), kind="stable")
             made = made.take(order)
             yield made, window.rows.take(made[POSITION].to_numpy() - window.start)
