@@ -71,7 +71,7 @@ class RewritingOptions:
 
 
 PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1, "clean": False}
-"""The published rewriting step: greedy, one try, judged as it was sampled, then the demonstration (arXiv 2602.11220, its
+"""The published rewriting step: greedy, one try, judged as sampled, then the demonstration (arXiv 2602.11220, its
 released script)."""
 
 
