@@ -183,7 +183,8 @@ class Tally:
 def _candidates(part: pa.Table) -> pa.RecordBatch:
     """The candidates of a part (CANDIDATE_SCHEMA), null in a column that is younger than the part."""
     structs = pc.list_flatten(part["candidates"].combine_chunks())
-    return schema.conform(pa.RecordBatch.from_struct_array(structs), CANDIDATE_SCHEMA)
+    loose = pa.RecordBatch.from_arrays(structs.flatten(), names=[f.name for f in structs.type])
+    return schema.conform(loose, CANDIDATE_SCHEMA)
 
 
 def part_table(

@@ -98,7 +98,8 @@ def test_a_repair_prompt_is_known_by_what_it_says_itself_and_not_by_the_failure(
 
 PIECES = st.sampled_from([
     *INSTRUCTION.split(". "), INSTRUCTION, QUESTION, *QUESTION.split(". "), "Sure!", "Here is the solution:",
-    "Solution:", "48/2 = 24.", "So she sold 72 clips.", "#### 72", "#### 71", "The answer is 72.", "\\boxed{72}", "\\boxed{", "```",
+    "Solution:", "48/2 = 24.", "So she sold 72 clips.", "#### 72", "#### 71", "The answer is 72.", "\\boxed{72}",
+    "\\boxed{", "```",
     "User:", "Question 2: How many?", "<|im_end|>", "I hope this helps!", "Let me know.", "Mr. Ray has 3.5 kg.", "x",
     "他有三个。", "\u202e", "<think>", "</think>", "e.g. 5", "1.", "...", "٣ = 3",
 ])  # fmt: skip

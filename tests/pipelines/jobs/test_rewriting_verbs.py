@@ -166,11 +166,11 @@ def test_options_without_effect_and_options_that_exclude_each_other_are_refused(
     assert "rehearse.max_prompt_tokens, rehearse.oversample would have no effect" in said
 
 
-@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none"])
+@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none", "clean=false"])
 @pytest.mark.parametrize(
     "by", [("--paper",), *(("--method", name) for name, without in FIXED.items() if "candidates" in without)]
 )
-def test_what_chooses_among_candidates_is_refused_where_the_first_one_is_kept(by, key):
+def test_what_a_published_method_does_not_have_is_refused(by, key):
     paper, method = by == ("--paper",), by[-1] if len(by) > 1 else None
     name = key.partition("=")[0]
     with pytest.raises(UsageError, match=rf"with {' '.join(by)}, rewrite\.{name} would have no effect"):
