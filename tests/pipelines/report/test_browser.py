@@ -152,7 +152,8 @@ def test_hostile_text_is_inert_wherever_it_stands(opened):
     sample = Sample(
         row_id=EVIL, before=EVIL, after=EVIL + "!", decision="rewrite", prompt=((EVIL, EVIL),), task=EVIL,
         answer=EVIL, reason=EVIL, checks=(SampleCheck(EVIL, EVIL, EVIL, EVIL),),
-        candidates=(SampleCandidate(EVIL, EVIL, EVIL, cut=SampleCut(EVIL, EVIL, (EVIL,))),), nll_before=1.0, nll_after=0.5,
+        candidates=(SampleCandidate(EVIL, EVIL, EVIL, cut=SampleCut(EVIL, EVIL, (EVIL,))),),
+        nll_before=1.0, nll_after=0.5,
     )  # fmt: skip
     evil_arms = tuple(
         Arm(a.key + EVIL, EVIL, a.role, a.downstream, a.general, a.forgetting, suites={EVIL: 50.0})
@@ -166,7 +167,7 @@ def test_hostile_text_is_inert_wherever_it_stands(opened):
     seen = opened(data)
     for _ in range(2):
         seen.page.keyboard.press("s")
-    seen.page.locator("#row-view summary").click()
+    seen.page.locator("#row-view .others > summary").click()
     seen.page.locator(".plane .role-target .mark").hover()
     assert seen.page.evaluate("window.hit") is None
     assert seen.page.locator("img").count() == 0
