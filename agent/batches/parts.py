@@ -52,6 +52,11 @@ class Plan:
         identity = {**identity, "batching": [BATCHING, batch_rows, window_rows]}
         return cls(fingerprint(identity)[:16], identity, num_rows, batch_rows, window_rows)
 
+    def without(self, key: str) -> Plan:
+        """The plan of a job whose identity lacks `key`: as it was before there was the key."""
+        left = {name: value for name, value in self.identity.items() if name != key}
+        return Plan.of(left, self.num_rows, self.batch_rows, self.window_rows)
+
     def batches(self, window: int, sizes: Sequence[int]) -> list[Batch]:
         """Batches of the rows of one window, whose lengths are `sizes`: like lengths together, longest first.
 

@@ -132,13 +132,9 @@ def rewrite(
     agent_id = agent_id if engine.has_adapter else None
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id)
-    if method.clean:
-        as_sampled = replace(method, clean=False)
-        uncleaned = _plan(source, engine, gate, config, as_sampled, agent_id)
-        if (
-            begun(Path(run_dir)) == uncleaned.fingerprint
-        ):  # before there was cleaning: it goes on as it was begun
-            method, plan = as_sampled, uncleaned
+    as_sampled = plan.without("cleaning")
+    if begun(Path(run_dir)) == as_sampled.fingerprint:  # it goes on as it was begun
+        method, plan = replace(method, clean=False), as_sampled
     parts = Parts(Path(run_dir), plan)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)

@@ -18,6 +18,7 @@ from recast.agent.prompts import templates
 from recast.agent.rewriting import cleaning
 from recast.agent.rewriting.attempts import rewriting
 from recast.agent.rewriting.cleaning import clean
+from recast.agent.rewriting.forecast import predict
 from recast.agent.rewriting.methods import FIXED, method
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
@@ -210,6 +211,13 @@ def test_the_kept_text_is_judged_scored_and_stored_and_what_was_cut_is_kept(tmp_
         if r["decision"] == "rewrite":
             assert r["completion"].startswith("good") and r["completion"].endswith("of it.")
             assert r["num_tokens"] == len(r["completion"])
+
+
+def test_a_forecast_cleans_as_the_job_does(tmp_path):
+    said = predict(rows(9), Echo(words=("good",)), Whole(), config(), tmp_path)
+    assert said.accepted_rows.value == 1
+    # a token a character of what FakeEngine says, "good 0" to "good 999", four times a row
+    assert 9 * 4 * 6 <= said.tokens.value <= 9 * 4 * 8
 
 
 def test_where_nothing_is_scored_nobody_knows_the_tokens_of_a_text_that_was_cut(tmp_path):

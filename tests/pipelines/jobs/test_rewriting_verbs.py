@@ -188,6 +188,17 @@ def test_paper_samples_one_greedy_rewrite(recast, imported):
     assert said.json["num_candidates"] == 8
 
 
+def test_the_summary_says_how_many_candidates_were_cut_and_by_which_rule(recast, imported, capsys):
+    from rich.console import Console
+
+    from recast.pipelines.jobs.agent.rewrite import show
+
+    said = recast("rewrite", "sums", *imported, "--set", "rewrite.max_tokens=8", "--as", "x", "--json").json
+    assert said["num_cut"] >= max(said["cut"].values(), default=0)
+    show({**said, "num_cut": 13, "cut": {"request": 12, "opening": 3}}, Console(width=200))
+    assert "  13 candidates were cut ahead of the gate: 12 request, 3 opening" in capsys.readouterr().out
+
+
 def test_rehearsal_of_prompts_from_a_file(recast, imported, tmp_path):
     path = tmp_path / "prompts.jsonl"
     path.write_text(
