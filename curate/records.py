@@ -75,22 +75,32 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """What was cut from a sampled text before its gate: `before + text + after` is what was sampled."""
+
+    before: str
+    after: str
+    rules: tuple[str, ...]  # names of the rules that it fell under, in the order of the cuts
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """One sampled rewrite with its verdict and scores, chosen or not."""
+    """One sampled rewrite with its verdict and scores, chosen or not. Verdict and scores are those of `text`."""
 
     row_id: str
     target: int
     k: int  # position in the group of K candidates
     attempt: int  # 0 for the rewrite prompt, 1.. for repairs
     text: str
-    num_tokens: int
-    finish_reason: str  # "stop" or "length"
+    num_tokens: int  # sampled, what was cut included
+    finish_reason: str  # "stop" or "length"; a text whose end was cut did not end at the limit
     seed: int
     verdict: Verdict
     nll: float | None = None  # nats per token under the QA prompt, end of turn included
     scores: dict[str, float] = field(
         default_factory=dict[str, float]
     )  # reward terms and whatever was measured
+    cut: Cut | None = None  # None where the text is the sample
 
 
 @dataclass(frozen=True, slots=True)

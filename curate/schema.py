@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -84,6 +85,7 @@ CANDIDATE_SCHEMA = pa.schema(
         pa.field("nll", pa.float32()),
         pa.field("scores", pa.string()),  # JSON object
         pa.field("chosen", pa.bool_()),
+        pa.field("cut", pa.string()),  # JSON of records.Cut; null: the text is the sample. Old parts lack it
     ]
 )
 
@@ -197,6 +199,7 @@ def candidate_table(
             ]),
             "nll": c.nll, "scores": canonical_json(dict(c.scores)),
             "chosen": (c.row_id, c.target, c.k, c.attempt) in winners,
+            "cut": canonical_json(asdict(c.cut)) if c.cut else None,
         }
         for c in candidates
     ]  # fmt: skip

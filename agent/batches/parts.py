@@ -52,6 +52,11 @@ class Plan:
         identity = {**identity, "batching": [BATCHING, batch_rows, window_rows]}
         return cls(fingerprint(identity)[:16], identity, num_rows, batch_rows, window_rows)
 
+    def without(self, key: str) -> Plan:
+        """The plan of a job whose identity lacks `key`: as it was before there was the key."""
+        left = {name: value for name, value in self.identity.items() if name != key}
+        return Plan.of(left, self.num_rows, self.batch_rows, self.window_rows)
+
     def batches(self, window: int, sizes: Sequence[int]) -> list[Batch]:
         """Batches of the rows of one window, whose lengths are `sizes`: like lengths together, longest first.
 
@@ -76,6 +81,12 @@ def windows(source: Source, plan: Plan) -> Iterator[Window]:
     """The windows of a source, in order. One is held at a time."""
     for number, rows in enumerate(source.windows(plan.window_rows)):
         yield Window(number * plan.window_rows, rows, plan.batches(number, lengths(rows).tolist()))
+
+
+def begun(folder: Path) -> str | None:
+    """Fingerprint of the job that a folder holds, finished or not; None where it holds none."""
+    stored = folder / PLAN
+    return json.loads(stored.read_text())["fingerprint"] if stored.exists() else None
 
 
 class Parts:
@@ -134,7 +145,10 @@ class Parts:
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Windows of the finished job: the parts' rows in input order, and for each the input's row."""
         for window in windows(source, self.plan):
-            made = pa.concat_tables([self.read(batch, columns) for batch in window.batches])
+            read = [self.read(batch, columns) for batch in window.batches]
+            made = pa.concat_tables(
+                read, promote_options="permissive"
+            )  # older parts may lack a nested column
             order = np.argsort(made[POSITION].to_numpy(), kind="stable")
             made = made.take(order)
             yield made, window.rows.take(made[POSITION].to_numpy() - window.start)

@@ -22,7 +22,11 @@ COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
 
 
 class LearnConfig(BaseModel):
-    """How an agent learns. Defaults are those of the published method (arXiv 2602.11220) or say why not."""
+    """How an agent learns. Defaults are those of the published method (arXiv 2602.11220) or say why not.
+
+    Reward and held-out figures are of texts as they were sampled. `rewrite.clean` has no part in it: an agent whose
+    junk were cut for it would never learn to leave it out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -30,7 +30,7 @@ from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Engine
 from recast.agent.new_rows.config import AugmentConfig
 from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
-from recast.agent.new_rows.questions import Worker, last_user_text
+from recast.agent.new_rows.questions import Worker
 from recast.agent.prompts import templates
 from recast.curate.errors import DataError
 from recast.curate.gate import gate as gates
@@ -111,7 +111,7 @@ def questions(source: Source) -> Iterator[str]:
     """The last user text of every row."""
     for window in source.windows(32_768):
         for text in window["messages"].to_pylist():
-            yield last_user_text(json.loads(text))
+            yield templates.last_user_text(json.loads(text))
 
 
 def _without_copying(checks: Any) -> Any:

@@ -141,7 +141,7 @@ class Worker:
             for _, row in rows
         ]
         messages = [json.loads(row["messages"]) for _, row in rows]
-        texts = [last_user_text(m) for m in messages]
+        texts = [templates.last_user_text(m) for m in messages]
         beginnings = [_beginning(text, config.beginning) for text in texts]
         turn = self.turn
         drawn = sample_each(
@@ -223,9 +223,3 @@ def _judge(proposal: Proposal, drawn: list[Sample], verdicts: list[Verdict]) -> 
 def _beginning(text: str, share: float) -> str:
     words = text.split(" ")
     return " ".join(words[: int(len(words) * share)])
-
-
-def last_user_text(messages: Messages) -> str:
-    found = (m.get("content") for m in reversed(messages) if m.get("role") == "user")
-    content = next(found, None)
-    return content if isinstance(content, str) else ""

@@ -23,6 +23,19 @@ REWRITE_INSTRUCTION = (
     "Keep every result and the final answer."
 )
 
+INSTRUCTIONS = {
+    REWRITE_ID: REWRITE_INSTRUCTION,
+    REPAIR_ID: f"{REWRITE_INSTRUCTION} An earlier attempt failed:",
+}
+"""What a prompt that asks for a rewrite says besides the row's own texts and what a check said, by its id."""
+
+
+def last_user_text(messages: Messages) -> str:
+    """The last user turn; the empty string where there is none, or none of plain text."""
+    found = (m.get("content") for m in reversed(messages) if m.get("role") == "user")
+    content = next(found, None)
+    return content if isinstance(content, str) else ""
+
 
 def with_suffix(messages: Messages, suffix: str) -> Messages:
     """Return the conversation with `suffix` added to its last user turn."""
@@ -35,7 +48,7 @@ def with_suffix(messages: Messages, suffix: str) -> Messages:
 
 def rewrite(messages: Messages, demonstration: str) -> Messages:
     """The rewriting prompt: the question, the expert's solution, and the request."""
-    return with_suffix(messages, f"Solution:\n{demonstration}\n\n{REWRITE_INSTRUCTION}")
+    return with_suffix(messages, f"Solution:\n{demonstration}\n\n{INSTRUCTIONS[REWRITE_ID]}")
 
 
 def question(completion: str) -> Messages:
@@ -52,7 +65,7 @@ def repair(messages: Messages, demonstration: str, failure: str) -> Messages:
     """The rewriting prompt again, with the sentence of the check that the last attempt failed."""
     return with_suffix(
         messages,
-        f"Solution:\n{demonstration}\n\n{REWRITE_INSTRUCTION} An earlier attempt failed: {failure}",
+        f"Solution:\n{demonstration}\n\n{INSTRUCTIONS[REPAIR_ID]} {failure}",
     )
 
 

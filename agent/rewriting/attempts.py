@@ -86,6 +86,9 @@ class Method:
     accept: Accept | None = None
     first_wins: bool = False  # keep the first accepted candidate, not the best aligned
     repairs_from: int = 1  # attempts from this one on are repairs
+    clean: bool = (
+        False  # cut what is not the rewrite from samples, ahead of the gate (`agent.rewriting.cleaning`)
+    )
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -98,7 +101,7 @@ class Method:
         return sum(a.k for a in self.attempts if a.given is None)
 
 
-def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool) -> Method:
+def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool, clean: bool) -> Method:
     """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
 
     def repair(row: Row) -> Messages:
@@ -108,4 +111,5 @@ def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool) -> Met
         return templates.rewrite(row.messages, row.demonstration)
 
     first = Attempt(templates.REWRITE_ID, rewrite, k, sampling, adapter)
-    return Method("agent", (first, *[Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)] * repairs))
+    again = Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)
+    return Method("agent", (first, *[again] * repairs), clean=clean)

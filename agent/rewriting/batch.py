@@ -1,4 +1,4 @@
-"""One batch of a rewriting job, from prompts to decisions: sample, verify, repair, score, choose.
+"""One batch of a rewriting job, from prompts to decisions: sample, clean, verify, repair, score, choose.
 
 What is sampled, how often, and what counts as accepted is the method's (`agent.rewriting.attempts`). A row that raises
 is data (`agent.batches.isolation`). Knows no files (`agent.batches.parts`) and no selection rule
@@ -20,6 +20,7 @@ from recast.agent.batches.isolation import each, sample_each, scoring_canary
 from recast.agent.batches.pipeline import Steps
 from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, STOP, Engine, Inspectable, Sample, Score
+from recast.agent.prompts import templates
 from recast.agent.reward.drift import word_drift
 from recast.agent.rewriting.attempts import Attempt, Method, Row
 from recast.agent.rewriting.choice import (
@@ -30,9 +31,10 @@ from recast.agent.rewriting.choice import (
     fallback_reason,
     spread,
 )
+from recast.agent.rewriting.cleaning import clean
 from recast.agent.rewriting.triage import cause_of
 from recast.curate.fingerprint import seed_of
-from recast.curate.records import Candidate, Decision, DecisionKind, Verdict
+from recast.curate.records import Candidate, Cut, Decision, DecisionKind, Verdict
 
 STAGES = ("generate", "score", "choose")
 
@@ -102,7 +104,7 @@ class Worker:
                     seeds,
                     adapter=attempt.adapter,
                 )
-        drawn: list[tuple[Row, int, Sample, int]] = []
+        drawn: list[tuple[Row, int, Sample, int, Cut | None]] = []
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
             if isinstance(group, Exception):
                 row.fail(group)
@@ -110,18 +112,19 @@ class Worker:
                 if not row.candidates:  # a repair prompt is longer than the first one
                     row.fault = PROMPT_TOO_LONG
             else:
-                drawn.extend((row, j, s, group_seeds[j]) for j, s in enumerate(group))
+                kept = [_cleaned(s, row, attempt) if self.method.clean else (s, None) for s in group]
+                drawn.extend((row, j, s, group_seeds[j], cut) for j, (s, cut) in enumerate(kept))
         verdicts: list[Verdict] = yield GateJob(
             [row.for_gate() for row, *_ in drawn],
-            [sample.text for _, _, sample, _ in drawn],
-            [sample.finish_reason for _, _, sample, _ in drawn],
+            [sample.text for _, _, sample, *_ in drawn],
+            [sample.finish_reason for _, _, sample, *_ in drawn],
         )
         judged = verdicts
         if self.method.accept is not None and drawn:
             with self.timed("score"):
-                triples = [(row, s, v) for (row, _, s, _), v in zip(drawn, verdicts, strict=True)]
+                triples = [(row, s, v) for (row, _, s, *_), v in zip(drawn, verdicts, strict=True)]
                 judged = self.method.accept(self.engine, triples)
-        for (row, j, sample, seed), gated, verdict in zip(drawn, verdicts, judged, strict=True):
+        for (row, j, sample, seed, cut), gated, verdict in zip(drawn, verdicts, judged, strict=True):
             row.candidates.append(
                 Candidate(
                     row_id=row.row_id,
@@ -135,6 +138,7 @@ class Worker:
                     verdict=verdict,
                     # the gate's own word, where the method has another rule: methods are compared by it
                     scores={} if judged is verdicts else {"gate": float(gated.accepted)},
+                    cut=cut,
                 )
             )
 
@@ -237,6 +241,21 @@ class Worker:
             yield
         finally:
             self.seconds[stage] += monotonic() - started
+
+
+def _cleaned(sample: Sample, row: Row, attempt: Attempt) -> tuple[Sample, Cut | None]:
+    """What of a sample is the rewrite, and what is not. Tokens and their number stay those that were sampled."""
+    found = clean(
+        sample.text,
+        instruction=templates.INSTRUCTIONS[attempt.template],
+        question=templates.last_user_text(row.messages),
+    )
+    if not found.rules:
+        return sample, None
+    # the limit fell into what was cut: the kept text came to its end before
+    reason = STOP if found.after.strip() else sample.finish_reason
+    cut = Cut(found.before, found.after, found.rules)
+    return replace(sample, text=found.text, finish_reason=reason), cut
 
 
 def _with_score(candidate: Candidate, score: Score | None, demonstration: str) -> Candidate:

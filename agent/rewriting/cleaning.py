@@ -30,7 +30,9 @@ REVISION = 1
 """Goes up when another text would be kept for the same input; part of a run's identity."""
 
 _OPENING = re.compile(
-    r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)\b[^.:\n]{0,60}[!.,:]?"
+    # no fact may pass for an opening: "Great Britain has 5 ships.", "Okay, so each has an apple."
+    r"(?:(?:sure|certainly|of course|okay|ok|absolutely|great)"
+    r"(?:,?\s+(?:thing|question|job|idea|here|I|I'(?:m|ll|d)|let|happy|glad)\b[^.:\n\d]{0,60})?[!.,:]?"
     r"|(?:sure[,!]?\s+)?here(?:'s| is| are)\b[^.\n]{0,120}:"
     r"|(?:re-?written|rephrased|revised|reworded)\s+(?:solution|answer|version|text|response)\s*:"
     r"|(?:the\s+)?(?:solution|rewrite)\s*:)\Z",
@@ -129,7 +131,8 @@ def _is_request(sentence: str, instruction: str) -> bool:
     if said[:2] == asked[:2]:
         return True
     ours, theirs = set(grams(said, 3)), set(grams(asked, 3))
-    return len(ours & theirs) >= MIN_SHARED * len(ours)
+    # "And the final answer is 12." has words of the request, and an answer
+    return len(ours & theirs) >= MIN_SHARED * len(ours) and find_answer(sentence, False) is None
 
 
 def _asked_again(said: list[str], question: str) -> int:

@@ -1,9 +1,10 @@
 """Published ways to close the gap between demonstrations and the model, as methods of the rewriting job.
 
 Engine, gate, store and provenance are those of this project's own method, so that methods are compared on equal
-terms. Every candidate carries both the method's verdict (which decides) and the gate's (`scores["gate"]`);
-`rewrite.accept=gate` lets the gate decide. All sample from the bare backbone. Prompts are written anew from the
-published descriptions; none is theirs word for word. Further deviations are named at each method.
+terms. Samples of a published method are judged as they were sampled: `rewrite.clean` is this project's own and concerns
+`agent` and `prompt` alone. Every candidate carries both the method's verdict (which decides) and the gate's
+(`scores["gate"]`); `rewrite.accept=gate` lets the gate decide. All sample from the bare backbone. Prompts are written
+anew from the published descriptions; none is theirs word for word. Further deviations are named at each method.
 
     rewrite(rows, engine, gate, config, "runs/2", method=method("sdft", config))
 """
@@ -28,10 +29,10 @@ CHOICE = ("alignment", "tie_nats", "embedding")
 """The settings of RewriteConfig that choose among accepted candidates: of no effect where the first one is kept."""
 FIXED: dict[str, tuple[str, ...]] = {
     "prompt": ("accept",),  # its own rule is the gate's
-    "copy": ("candidates", "temperature", "top_p", "max_tokens", "repairs", "targets", *CHOICE),
-    "sdft": ("candidates", "repairs", "targets", *CHOICE),
-    "mind-the-gap": ("candidates", "temperature", "top_p", "repairs", "targets", *CHOICE),
-    "self-rehearsal": ("candidates", "temperature", "top_p", "repairs", "targets", *CHOICE),
+    "copy": ("candidates", "temperature", "top_p", "max_tokens", "repairs", "targets", "clean", *CHOICE),
+    "sdft": ("candidates", "repairs", "targets", "clean", *CHOICE),
+    "mind-the-gap": ("candidates", "temperature", "top_p", "repairs", "targets", "clean", *CHOICE),
+    "self-rehearsal": ("candidates", "temperature", "top_p", "repairs", "targets", "clean", *CHOICE),
 }
 """Methods, and the settings of RewriteConfig that have no effect on a method."""
 
@@ -53,7 +54,9 @@ def method(name: str, config: RewriteConfig) -> Method:
 
 def prompt_only(config: RewriteConfig) -> Method:
     """The rewriting prompt without an agent, under the same gate and choice: what learning is compared with."""
-    made = rewriting(config.candidates, config.sampling, repairs=config.repairs, adapter=False)
+    made = rewriting(
+        config.candidates, config.sampling, repairs=config.repairs, adapter=False, clean=config.clean
+    )
     return replace(made, name="prompt")
 
 

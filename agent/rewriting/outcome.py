@@ -79,6 +79,8 @@ class RewriteResult:
     num_accepted: int
     num_gate_accepted: int  # by the gate, where the method accepts by a rule of its own
     num_tokens: int  # sampled for candidates
+    num_cut: int  # candidates of which something was cut ahead of the gate
+    cut: dict[str, int]  # rule -> candidates that it cut, commonest first; several may have cut one
     nll_demonstration: float | None  # means over rows, nats per token
     nll_completion: float | None  # of what the new version reads, fallbacks included
     nll_self: float | None
@@ -116,8 +118,7 @@ class RewriteResult:
 
     def _candidate_batches(self) -> Iterator[pa.RecordBatch]:
         for made, _ in self._parts.in_input_order(self._source, ["candidates"]):
-            structs = pc.list_flatten(made["candidates"].combine_chunks())
-            yield pa.RecordBatch.from_arrays(structs.flatten(), schema=CANDIDATE_SCHEMA)
+            yield _candidates(made)
 
 
 class Tally:
@@ -126,6 +127,8 @@ class Tally:
     def __init__(self) -> None:
         self.num_rows = self.num_targets = self.num_errors = 0
         self.num_candidates = self.num_accepted = self.num_gate_accepted = self.num_tokens = 0
+        self.num_cut = 0
+        self.cut: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.triage = Triage()
@@ -151,14 +154,17 @@ class Tally:
         rewritten = part.filter(pc.is_in(part["decision"], pa.array(REWRITTEN)))
         gains = pc.subtract(rewritten["nll_completion"], rewritten["nll_demonstration"]).drop_null()
         self.gain = (self.gain[0] + (pc.sum(gains).as_py() or 0.0), self.gain[1] + len(gains))
-        candidates = pc.list_flatten(part["candidates"].combine_chunks())
-        self.num_candidates += len(candidates)
-        self.num_tokens += pc.sum(pc.struct_field(candidates, "num_tokens")).as_py() or 0
-        accepted = pc.equal(pc.struct_field(candidates, "status"), VerdictStatus.ACCEPTED.value)
+        candidates = _candidates(part)
+        self.num_candidates += candidates.num_rows
+        self.num_tokens += pc.sum(candidates["num_tokens"]).as_py() or 0
+        for cut in candidates["cut"].drop_null().to_pylist():
+            self.num_cut += 1
+            self.cut.update(json.loads(cut)["rules"])
+        accepted = pc.equal(candidates["status"], VerdictStatus.ACCEPTED.value)
         num_accepted = pc.sum(accepted).as_py() or 0
         self.num_accepted += num_accepted
-        scores = [json.loads(s) for s in pc.struct_field(candidates, "scores").to_pylist()]
-        chosen = pc.struct_field(candidates, "chosen").to_pylist()
+        scores = [json.loads(s) for s in candidates["scores"].to_pylist()]
+        chosen = candidates["chosen"].to_pylist()
         drifts = [s["drift"] for s, kept in zip(scores, chosen, strict=True) if kept and "drift" in s]
         self.drift = (self.drift[0] + sum(drifts), self.drift[1] + len(drifts))
         other_rule = [s["gate"] for s in scores if "gate" in s]
@@ -181,11 +187,20 @@ class Tally:
             "num_accepted": self.num_accepted,
             "num_gate_accepted": self.num_gate_accepted,
             "num_tokens": self.num_tokens,
+            "num_cut": self.num_cut,
+            "cut": dict(self.cut.most_common()),
             **{name: total / num if num else None for name, (total, num) in self.nll.items()},
             "nll_gain": gain,
             "word_drift": drift,
             "warnings": warnings(gain, drift),
         }
+
+
+def _candidates(part: pa.Table) -> pa.RecordBatch:
+    """The candidates of a part (CANDIDATE_SCHEMA), null in a column that is younger than the part."""
+    structs = pc.list_flatten(part["candidates"].combine_chunks())
+    loose = pa.RecordBatch.from_arrays(structs.flatten(), names=[f.name for f in structs.type])
+    return schema.conform(loose, CANDIDATE_SCHEMA)
 
 
 def part_table(
@@ -218,7 +233,9 @@ def _record(row: Row, decision: Decision, prompts: Sequence[str]) -> dict[str, A
     if kept is None:
         nll, num_tokens = (expert.nll, expert.num_tokens) if expert else (None, None)
     else:
-        nll, num_tokens = kept.nll, int(kept.scores.get("num_tokens", kept.num_tokens))
+        # nothing but scoring counts the tokens of a text that was cut
+        counted = kept.scores.get("num_tokens", None if kept.cut else kept.num_tokens)
+        nll, num_tokens = kept.nll, None if counted is None else int(counted)
     return {
         POSITION: row.position,
         "row_id": row.row_id,

@@ -1,4 +1,4 @@
-"""The rewriting job: generate K candidates, verify, repair, choose by alignment, else keep the expert.
+"""The rewriting job: generate K candidates, clean, verify, repair, choose by alignment, else keep the expert.
 
     candidates ~ agent(. | rewriting prompt)  ->  gate  ->  scores under the QA prompt, adapter off  ->  choice
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,12 +26,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recast.agent.batches.gating import Gate
 from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
-from recast.agent.batches.parts import Batch, Parts, Plan, Window
+from recast.agent.batches.parts import Batch, Parts, Plan, Window, begun
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
 from recast.agent.engines.embedding import Embed, backbone_embedder, sentence_embedder
 from recast.agent.engines.protocol import Engine, Inspectable, Sampling
 from recast.agent.prompts import templates
+from recast.agent.rewriting import cleaning
 from recast.agent.rewriting.attempts import Method, Row, rewriting
 from recast.agent.rewriting.batch import Worker
 from recast.agent.rewriting.choice import Alignment
@@ -43,6 +45,11 @@ READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 
 NOT_IDENTITY: dict[str, str] = {}
 """Every setting decides what comes out."""
+
+LATER: dict[str, str] = {
+    "clean": "the same command finds the folder of a job that was begun before; its plan says whether it cleans",
+}
+"""Settings that came later: with their default they do not change which run a command finds."""
 
 
 class RewriteConfig(BaseModel):
@@ -58,6 +65,11 @@ class RewriteConfig(BaseModel):
     """Nucleus of the sampling distribution."""
     max_tokens: int = Field(default=512, ge=1)
     """Longest candidate in tokens; one that is cut there is rejected by the gate."""
+    clean: bool = True
+    """Cut from both ends of a sample, by listed rules and ahead of the gate, what is not the rewrite: the request said
+    again, "Here is ...", a further turn, closing words, repeated sentences (`agent.rewriting.cleaning`). The kept text
+    is judged, scored and stored; what was cut is kept beside it. Published methods and `--paper` stay as published, and
+    `learn` sees every text as it was sampled."""
     repairs: int = Field(default=0, ge=0)
     """Further attempts for a row that has no accepted candidate, each told which check failed (R)."""
     targets: int = Field(default=1, ge=1)
@@ -120,6 +132,9 @@ def rewrite(
     agent_id = agent_id if engine.has_adapter else None
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id)
+    as_sampled = plan.without("cleaning")
+    if begun(Path(run_dir)) == as_sampled.fingerprint:  # it goes on as it was begun
+        method, plan = replace(method, clean=False), as_sampled
     parts = Parts(Path(run_dir), plan)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
@@ -179,7 +194,11 @@ def _method(engine: Engine, config: RewriteConfig, method: Method | None, agent_
         raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
     if method is None:
         return rewriting(
-            config.candidates, config.sampling, repairs=config.repairs, adapter=engine.has_adapter
+            config.candidates,
+            config.sampling,
+            repairs=config.repairs,
+            adapter=engine.has_adapter,
+            clean=config.clean,
         )
     if engine.has_adapter:
         raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
@@ -269,7 +288,9 @@ def _plan(
         )
     identity = {
         "rows": survey.digest,
-        "config": config.model_dump(mode="json"),
+        # a job whose identity has no `cleaning` judges texts as they were sampled: so did all before there was any
+        "config": config.model_dump(mode="json", exclude={"clean"}),
+        **({"cleaning": cleaning.REVISION} if method.clean else {}),
         "method": method.name,
         "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *method.prompts],
         "engine": engine.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from recast.curate.store import versions
 from recast.curate.store.catalog import memory
 from recast.curate.store.gather import fetch
 from recast.curate.store.parts import verified
+from recast.curate.store.snapshot import candidates_sql
 from recast.curate.store.store import Store, default_author
 from recast.curate.store.versions import Version
 
 LOCK = "dataset.lock"
+SHOWN_CHARS = 120  # of a span that was cut; `recast sql` shows all of it
 _TEXT = (
     "completion", "answer", "decision", "reason", "source", "agent_id", "template_id", "gate_id", "engine", "seed",
     "run_id", "nll_demonstration", "nll_completion",
@@ -167,16 +170,33 @@ def _tried(store: Store, version: Version, row_id: str, target: int) -> str:
     """What became of the row's candidates, as a clause."""
     if not version.candidates_parts:
         return ""
-    listed = ", ".join(literal(str(verified(store.root, part))) for part in version.candidates_parts)
     with memory() as con:
         found = con.execute(
-            f"SELECT status, reason FROM read_parquet([{listed}]) WHERE row_id = ? AND target = ?",
+            f"SELECT status, reason, chosen, cut FROM ({candidates_sql(store.root, version.candidates_parts)}) "
+            "WHERE row_id = ? AND target = ?",
             [row_id, target],
         ).fetchall()
     if not found:
         return ""
-    fates = Counter(reason or status for status, reason in found)
-    return f"; of {len(found)} candidates: " + ", ".join(f"{n} {fate}" for fate, n in fates.most_common())
+    fates = Counter(reason or status for status, reason, *_ in found)
+    told = f"; of {len(found)} candidates: " + ", ".join(f"{n} {fate}" for fate, n in fates.most_common())
+    cuts = [(chosen, json.loads(cut)) for *_, chosen, cut in found if cut]
+    if kept := next((cut for chosen, cut in cuts if chosen), None):
+        spans = [
+            f"{where} it {_excerpt(kept[where])}" for where in ("before", "after") if kept[where].strip()
+        ]
+        told += f"; cut from its sample ahead of the gate ({', '.join(kept['rules'])}): {' and '.join(spans)}"
+    elif cuts:
+        rules = Counter(rule for _, cut in cuts for rule in cut["rules"])
+        by = ", ".join(f"{n} {rule}" for rule, n in rules.most_common())
+        told += f"; {len(cuts)} of them were cut ahead of the gate ({by})"
+    return told
+
+
+def _excerpt(text: str) -> str:
+    """The beginning of a span on one line, quoted."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= SHOWN_CHARS else line[:SHOWN_CHARS] + "…")
 
 
 # models

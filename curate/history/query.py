@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from recast.curate.errors import UsageError
 from recast.curate.gate import gate_files
 from recast.curate.history.user_sql import SECONDS, one_expression, select
-from recast.curate.schema import CANDIDATE_SCHEMA, literal
+from recast.curate.schema import literal
 from recast.curate.store import changes, versions
 from recast.curate.store.catalog import memory
 from recast.curate.store.parts import verified
+from recast.curate.store.snapshot import candidates_sql
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 
@@ -131,11 +132,13 @@ def _tables(
             "(SELECT x.ref FROM versions x WHERE x.id = version) FROM pins"
         )
     if "changes" in named:
-        _view(con, "changes", _per_version(store, [(v, [v.log]) for v in line], changes.nothing()))
+        logs = [
+            (v.ref, f"SELECT * FROM read_parquet({literal(str(verified(store.root, v.log)))})") for v in line
+        ]
+        _view(con, "changes", _per_version(logs, changes.nothing()))
     if "candidates" in named:
-        held = [(v, list(v.candidates_parts)) for v in line if v.candidates_parts]
-        con.register("no_candidates", pa.Table.from_batches([], CANDIDATE_SCHEMA))
-        _view(con, "candidates", _per_version(store, held, "FROM no_candidates"))
+        held = [(v.ref, candidates_sql(store.root, v.candidates_parts)) for v in line if v.candidates_parts]
+        _view(con, "candidates", _per_version(held, candidates_sql(store.root, [])))
     if "verdicts" in named:
         _view(con, "verdicts", _verdicts(store))
     return named
@@ -154,9 +157,7 @@ def _verdicts(store: Store) -> str:
     return " UNION ALL BY NAME ".join(pieces) or f"SELECT {nothing} WHERE false"
 
 
-def _per_version(store: Store, held: list[tuple[Version, list[str]]], empty: str) -> str:
-    pieces = []
-    for version, parts in held:
-        listed = ", ".join(literal(str(verified(store.root, part))) for part in parts)
-        pieces.append(f"SELECT {literal(version.ref)} AS version, * FROM read_parquet([{listed}])")
-    return " UNION ALL BY NAME ".join(pieces) or f"SELECT '' AS version, * FROM ({empty})"
+def _per_version(pieces: list[tuple[str, str]], empty: str) -> str:
+    """The rows of each (ref, SQL) with their ref as `version`."""
+    labelled = [f"SELECT {literal(ref)} AS version, * FROM ({sql})" for ref, sql in pieces]
+    return " UNION ALL BY NAME ".join(labelled) or f"SELECT '' AS version, * FROM ({empty})"

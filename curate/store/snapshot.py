@@ -118,7 +118,7 @@ class Snapshot:
         con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT part, pos FROM ({self.live_sql()})")
         found = con.execute(f"SELECT part, count(*) FROM {name} GROUP BY part ORDER BY part").fetchall()
         if not found:
-            return f"SELECT {_typed_nulls()} WHERE false"
+            return f"SELECT {_typed_nulls(VERSION_SCHEMA)} WHERE false"
         whole: list[tuple[str, Path]] = []
         partial: list[tuple[str, Path]] = []
         for part, rows in found:
@@ -139,7 +139,7 @@ class Snapshot:
     def candidates(self) -> pa.Table:
         """Every candidate kept beside this version, chosen or not; empty where there was no rewriting."""
         tables = [pq.read_table(verified(self.root, part)) for part in self.version.candidates_parts]
-        return pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables])
+        return pa.concat_tables([CANDIDATE_SCHEMA.empty_table(), *tables], promote_options="default")
 
     def dataset(self, format: Format = "rows") -> datasets.Dataset:
         """A memory-mapped `datasets.Dataset` of the rows, in order.
@@ -211,6 +211,16 @@ class Snapshot:
             members += sorted(unknown)
 
 
+def candidates_sql(root: Path, parts: Sequence[str]) -> str:
+    """SQL of candidates in `parts`: all columns of CANDIDATE_SCHEMA, null where a part was written before there was
+    the column."""
+    pieces = [f"SELECT {_typed_nulls(CANDIDATE_SCHEMA)} WHERE false"]
+    if parts:
+        listed = ", ".join(literal(str(verified(root, part))) for part in parts)
+        pieces.append(f"SELECT * FROM read_parquet([{listed}], union_by_name = true)")
+    return " UNION ALL BY NAME ".join(pieces)
+
+
 def _turns(format: Format, prompts: list[Messages], completions: pa.Array) -> dict[str, list[Messages]]:
     """The columns of a format that hold turns."""
     if format == "rows":
@@ -236,6 +246,9 @@ def _known(columns: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _typed_nulls() -> str:
-    types = {pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float32(): "FLOAT"}
-    return ", ".join(f'NULL::{types[f.type]} AS "{f.name}"' for f in VERSION_SCHEMA)
+def _typed_nulls(schema: pa.Schema) -> str:
+    types = {
+        pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float32(): "FLOAT",
+        pa.bool_(): "BOOLEAN",
+    }  # fmt: skip
+    return ", ".join(f'NULL::{types[f.type]} AS "{f.name}"' for f in schema)

@@ -105,6 +105,15 @@ class SampleCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleCut:
+    """What was cut from a candidate before the gate."""
+
+    before: str
+    after: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SampleCandidate:
     text: str
     status: str  # accepted, rejected or unverifiable
@@ -112,6 +121,7 @@ class SampleCandidate:
     nll: float | None = None
     attempt: int = 0
     chosen: bool = False
+    cut: SampleCut | None = None
 
 
 @dataclass(frozen=True, slots=True)

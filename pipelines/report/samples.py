@@ -68,6 +68,7 @@ def payload(samples: Sequence[Sample]) -> list[dict[str, Any]]:
                         "nll": finite(c.nll),
                         "attempt": c.attempt,
                         "chosen": c.chosen,
+                        "cut": c.cut and [clip(c.cut.before), clip(c.cut.after), list(c.cut.rules)],
                     }
                     for c in sample.candidates
                 ],

@@ -182,6 +182,9 @@ def show(result: dict[str, Any], console: Any) -> None:
     if result["num_gate_accepted"] != result["num_accepted"]:
         of_gate = result["num_gate_accepted"] / max(1, result["num_candidates"])
         console.print(f"  {of_gate:.0%} of them pass the gate", markup=False)
+    if result["cut"]:
+        rules = ", ".join(f"{n} {rule}" for rule, n in result["cut"].items())
+        console.print(f"  {result['num_cut']} candidates were cut ahead of the gate: {rules}", markup=False)
     if result["nll_demonstration"] is not None and result["nll_completion"] is not None:
         console.print(
             f"  mean NLL {result['nll_demonstration']:.3f} -> {result['nll_completion']:.3f} nats per token"

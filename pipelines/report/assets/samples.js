@@ -59,8 +59,24 @@
         candidate.nll === null ? "" : `NLL ${fixed(candidate.nll)}`].filter(Boolean).join(", ");
       box.append(el("p", `candidate-head ${css}`, el("b", "", candidate.status), facts ? ` \u00b7 ${facts}` : ""),
         el("pre", "text", candidate.text));
+      if (candidate.cut) box.append(cut(candidate));
     }
     return box;
+  };
+
+  // what was cut from a sample before the gate, on both sides of what was kept
+  const cut = (candidate) => {
+    const [before, after, rules] = candidate.cut;
+    const box = el("details", "cut", el("summary", "", `Cut from the sample before the gate: ${rules.map(words).join(", ")}`));
+    for (const [where, span] of [["before it", before], ["after it", after]]) {
+      if (span.trim()) box.append(el("p", "candidate-head", where), el("pre", "text", span));
+    }
+    return box;
+  };
+
+  const chosenCut = (sample) => {
+    const candidate = sample.candidates.find((one) => one.chosen && one.cut);
+    return candidate ? cut(candidate) : null;
   };
 
   const panes = (sample, sideBySide) => {
@@ -90,6 +106,6 @@
     oneText: kept,
     facts: (sample) => [sample.reason, sample.task].filter(Boolean).map((fact) => el("span", "", words(fact))),
     panes,
-    details: (sample) => [answer(sample), checks(sample), nllBars(sample), candidates(sample)],
+    details: (sample) => [answer(sample), checks(sample), nllBars(sample), chosenCut(sample), candidates(sample)],
   });
 })();

@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 import duckdb
 
-from recast.curate.schema import CANDIDATE_SCHEMA, decode_row, literal
+from recast.curate.schema import CANDIDATE_SCHEMA, decode_row
 from recast.curate.store.catalog import memory
-from recast.curate.store.parts import require
-from recast.curate.store.snapshot import Snapshot
+from recast.curate.store.snapshot import Snapshot, candidates_sql
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.report.data import (
@@ -26,6 +25,7 @@ from recast.pipelines.report.data import (
     Sample,
     SampleCandidate,
     SampleCheck,
+    SampleCut,
     VersionNote,
     finite,
 )
@@ -94,10 +94,10 @@ def notes(store: Store, versions: Sequence[Version]) -> tuple[VersionNote, ...]:
 
 
 def _candidates(con: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> bool:
-    paths = [literal(str(require(snapshot.root, part))) for part in snapshot.version.candidates_parts]
-    if paths:
-        con.execute(f"CREATE TEMP VIEW candidates AS SELECT * FROM read_parquet([{', '.join(paths)}])")
-    return bool(paths)
+    parts = snapshot.version.candidates_parts
+    if parts:
+        con.execute(f"CREATE TEMP VIEW candidates AS {candidates_sql(snapshot.root, parts)}")
+    return bool(parts)
 
 
 def _fates(con: duckdb.DuckDBPyConnection) -> tuple[Fate, ...]:
@@ -189,6 +189,7 @@ def _sample(row: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]]) -> 
                 nll=finite(c["nll"]),
                 attempt=c["attempt"] or 0,
                 chosen=bool(c["chosen"]),
+                cut=_cut(c["cut"]),
             )
             for c in candidates
         ),
@@ -208,6 +209,13 @@ def _checks(text: str | None) -> tuple[SampleCheck, ...]:
         SampleCheck(c["name"], c["status"], c.get("reason") or "", c.get("message") or "", c.get("score"))
         for c in json.loads(text or "[]")
     )
+
+
+def _cut(text: str | None) -> SampleCut | None:
+    if text is None:
+        return None
+    said = json.loads(text)
+    return SampleCut(said["before"], said["after"], tuple(said["rules"]))
 
 
 def _content(content: Any) -> str:

@@ -166,11 +166,11 @@ def test_options_without_effect_and_options_that_exclude_each_other_are_refused(
     assert "rehearse.max_prompt_tokens, rehearse.oversample would have no effect" in said
 
 
-@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none"])
+@pytest.mark.parametrize("key", ["alignment=nll", "tie_nats=0.1", "embedding=none", "clean=false"])
 @pytest.mark.parametrize(
     "by", [("--paper",), *(("--method", name) for name, without in FIXED.items() if "candidates" in without)]
 )
-def test_what_chooses_among_candidates_is_refused_where_the_first_one_is_kept(by, key):
+def test_what_a_published_method_does_not_have_is_refused(by, key):
     paper, method = by == ("--paper",), by[-1] if len(by) > 1 else None
     name = key.partition("=")[0]
     with pytest.raises(UsageError, match=rf"with {' '.join(by)}, rewrite\.{name} would have no effect"):
@@ -186,6 +186,17 @@ def test_paper_samples_one_greedy_rewrite(recast, imported):
     )
     assert said.code == 0, said.out
     assert said.json["num_candidates"] == 8
+
+
+def test_the_summary_says_how_many_candidates_were_cut_and_by_which_rule(recast, imported, capsys):
+    from rich.console import Console
+
+    from recast.pipelines.jobs.agent.rewrite import show
+
+    said = recast("rewrite", "sums", *imported, "--set", "rewrite.max_tokens=8", "--as", "x", "--json").json
+    assert said["num_cut"] >= max(said["cut"].values(), default=0)
+    show({**said, "num_cut": 13, "cut": {"request": 12, "opening": 3}}, Console(width=200))
+    assert "  13 candidates were cut ahead of the gate: 12 request, 3 opening" in capsys.readouterr().out
 
 
 def test_rehearsal_of_prompts_from_a_file(recast, imported, tmp_path):

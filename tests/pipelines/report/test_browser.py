@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 
 from recast.pipelines.report import build
-from recast.pipelines.report.data import Arm, Fate, ReportData, Sample, SampleCandidate, SampleCheck, Stage
+from recast.pipelines.report.data import (
+    Arm,
+    Fate,
+    ReportData,
+    Sample,
+    SampleCandidate,
+    SampleCheck,
+    SampleCut,
+    Stage,
+)
 from recast.pipelines.report.page import SECTIONS
 from tests.fakes.report_example import example
 
@@ -117,6 +126,20 @@ def test_diff_panes_show_both_texts_whole(opened):
     assert panes.nth(1).text_content() == data.samples[0].after
 
 
+def test_what_was_cut_from_a_candidate_is_shown_with_it(opened):
+    cut = SampleCut("Sure!\n", "\n\nRewrite it.", ("opening", "request"))
+    kept = SampleCandidate("It is 7.", "accepted", chosen=True, cut=cut)
+    other = SampleCandidate("It is 8.", "rejected", "wrong_answer", cut=replace(cut, before=""))
+    sample = Sample("r", "7", "It is 7.", "rewrite", candidates=(kept, other))
+    page = opened(replace(example(), samples=(sample,))).page
+    boxes = page.locator("#row-view details.cut")
+    assert boxes.count() == 2
+    said = boxes.nth(0).text_content()
+    assert "Cut from the sample before the gate: opening, request" in said
+    assert "Sure!" in said and "Rewrite it." in said
+    assert boxes.nth(1).locator("pre").count() == 1, "nothing stood before it"
+
+
 def test_hovering_shows_the_value(opened):
     page = opened(example()).page
     page.locator(".plane .role-target .mark").hover()
@@ -129,7 +152,8 @@ def test_hostile_text_is_inert_wherever_it_stands(opened):
     sample = Sample(
         row_id=EVIL, before=EVIL, after=EVIL + "!", decision="rewrite", prompt=((EVIL, EVIL),), task=EVIL,
         answer=EVIL, reason=EVIL, checks=(SampleCheck(EVIL, EVIL, EVIL, EVIL),),
-        candidates=(SampleCandidate(EVIL, EVIL, EVIL),), nll_before=1.0, nll_after=0.5,
+        candidates=(SampleCandidate(EVIL, EVIL, EVIL, cut=SampleCut(EVIL, EVIL, (EVIL,))),),
+        nll_before=1.0, nll_after=0.5,
     )  # fmt: skip
     evil_arms = tuple(
         Arm(a.key + EVIL, EVIL, a.role, a.downstream, a.general, a.forgetting, suites={EVIL: 50.0})
@@ -143,7 +167,7 @@ def test_hostile_text_is_inert_wherever_it_stands(opened):
     seen = opened(data)
     for _ in range(2):
         seen.page.keyboard.press("s")
-    seen.page.locator("#row-view summary").click()
+    seen.page.locator("#row-view .others > summary").click()
     seen.page.locator(".plane .role-target .mark").hover()
     assert seen.page.evaluate("window.hit") is None
     assert seen.page.locator("img").count() == 0

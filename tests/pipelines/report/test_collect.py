@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recast.curate.errors import DataError, UsageError
-from recast.curate.records import Candidate, Check, CheckStatus, Verdict, VerdictStatus
+from recast.curate.records import Candidate, Check, CheckStatus, Cut, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table
 from recast.curate.store.store import Store
 from recast.pipelines.report import build, collect
+from recast.pipelines.report.data import SampleCut
+from recast.pipelines.report.samples import payload
 from recast.pipelines.report.sources.evaluations import arms
 from recast.pipelines.report.sources.learning import learned
 from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
@@ -72,6 +75,7 @@ def store(tmp_path_factory) -> Path:
             [(f"It is {i}.", refused if kind == "fallback" else accepted), ("It is 99.", refused)]
         )
     ]
+    candidates[-1] = replace(candidates[-1], cut=Cut("Sure!\n", "\n\nRewrite it.", ("opening", "request")))
     winners = [(f"{i:032x}", 0, 0, 0) for i, kind in enumerate(decisions) if kind != "fallback"]
     store.commit(
         rewritten, "craft-rewrites", parent=first, law="rewrite", message="by the agent",
@@ -97,6 +101,10 @@ def test_rows_of_a_version_become_fates_likelihoods_and_samples(store):
     kept = next(s for s in data.samples if s.decision == "fallback")
     assert kept.before == kept.after and len(kept.candidates) == 2
     assert kept.checks[0].message == "found 99"
+    cut = [c.cut for s in data.samples for c in s.candidates if c.cut]
+    assert cut == [SampleCut("Sure!\n", "\n\nRewrite it.", ("opening", "request"))]
+    (shown,) = [c["cut"] for s in payload(data.samples) for c in s["candidates"] if c["cut"]]
+    assert shown == ["Sure!\n", "\n\nRewrite it.", ["opening", "request"]]
     assert [v.ref for v in data.versions] == ["craft@v1", "craft-rewrites@v1"]
     assert data.title == "craft-rewrites@v1 against craft@v1"
     assert ("gate", "a" * 16) in data.facts
