@@ -1,0 +1,152 @@
+"""Does a language have this word? Word lists of twelve languages, and what is built from their words by rule.
+
+The lists are those of `pyspellchecker`, which are counted in subtitles; English has in addition the inflected forms of
+`simplemma`, whose lists hold names with their capital only, so that `natalie` is no word. Short words must stand in
+both: a list long enough for every term holds `ther`, `fet` and `weer` too, and those are what misspellings look like.
+A list is read when its language is first met (half a second) and the last two are kept (English: 45 MiB).
+
+>>> english = vocabulary("English")
+>>> [word for word in ("jellybeans", "they'll", "undervalued", "freind", "zorblax") if word not in english]
+['freind', 'zorblax']
+>>> english.misspelt("freind"), english.misspelt("zorblax")
+(True, False)
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property, lru_cache
+
+CODES = {
+    "English": "en", "German": "de", "Spanish": "es", "French": "fr", "Italian": "it", "Portuguese": "pt",
+    "Dutch": "nl", "Russian": "ru", "Arabic": "ar", "Latvian": "lv", "Basque": "eu", "Persian": "fa",
+}  # fmt: skip
+"""The languages that have a list, by the names that `curate.language.identify` gives them."""
+
+# what holds an English sentence together: no content of its own
+ENGLISH_FUNCTION_WORDS = frozenset(
+    (
+        "a an the and or but nor so if then than that this these those there here when while where which who whom whose "
+        "what how why of in on at by to for from with without into onto over under after before between during through "
+        "per about as is are was were be been being am do does did has have had having will would can could shall should "
+        "may might must not no he she it they we you i him her them us me his hers its their theirs our ours your yours my "
+        "mine all both each every any some many much more most less few fewer other another such same only also too very "
+        "just because since until although though out up down off again however therefore thus hence let"
+    ).split()
+)
+_SHORT = 5  # letters up to which an English word must stand in both lists
+_CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|re|m|t|em|clock)|s'|n't)\Z")
+_NOT = frozenset("don doesn didn isn aren wasn weren hasn haven hadn won wouldn couldn shouldn can mustn ain shan".split())
+_ELIDED = re.compile(
+    r"\A(?:l|d|qu|n|s|j|m|t|c|un|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|quell|quest|com|dov)'(?=.)"
+)
+_PREFIXES = tuple(
+    "un re non pre post over under inter intra anti hyper hypo multi semi super sub trans extra mis de dis bio micro macro "
+    "neuro cardio electro photo thermo hydro immuno radio psycho socio geo astro cyber auto co counter ex fore in im infra "
+    "iso mega mid mini mono nano omni out para peri poly pro proto pseudo quasi retro self step tele tri ultra uni up".split()
+)
+_COMPOUNDING = frozenset({"German", "Dutch"})
+_LINKS = ("", "s", "n", "en", "es", "er", "e")
+_ABBREVIATED = frozenset(
+    "etc vs approx eq eqn ie eg lhs rhs gcd lcm hcf lcd avg max min sqrt log lim sin cos tan cot sec csc exp mod det dim "
+    "qty tbsp tsp tbs ppl pts pcs rpm wpm mph kph mpg kmh hrs hr mins min secs lbs lb oz ft sq cu km cm mm kg mg ml gal qt pt "
+    "doz dz usd eur gbp am pm ok okay abc xyz abcd bcd iff wlog qed nth ith jth kth 1st st nd rd th mon tue wed thu fri sat "
+    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol dept hw yr yrs wk wks sec".split()
+)
+_GRAM = 4
+_TERM = 8  # letters from which an unlisted word that looks like the list's may be a term
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+
+
+class Vocabulary:
+    """The words of one language: `word in vocabulary` for a word in lower case."""
+
+    def __init__(self, language: str, listed: frozenset[str]) -> None:
+        self.language = language
+        self.listed = listed
+        self.whole = language == "English"
+        """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.listed or word in _ABBREVIATED or self._built(word)
+
+    def _built(self, word: str) -> bool:
+        """Whether a rule of the language makes `word` of listed ones."""
+        word = word.replace("’", "'")
+        if "'" in word:
+            if _ELIDED.match(word) and self.language != "English":
+                return _ELIDED.sub("", word) in self
+            bare = _CONTRACTED.sub("", word)
+            return bare != word and (bare in _NOT or bare in self or f"{bare}s" in self.listed)
+        if self.whole:
+            return (
+                any(word.startswith(p) and len(word) - len(p) >= 4 and word[len(p):] in self.listed for p in _PREFIXES)
+                or self._compound(word, ("",))
+                or self._term(word)
+            )  # fmt: skip
+        return self.language in _COMPOUNDING and self._compound(word, _LINKS)
+
+    def _compound(self, word: str, links: tuple[str, ...]) -> bool:
+        """Two listed words in one, neither of them short nor a function word: `jellybean`, not `ofthe`."""
+        for cut in range(4, len(word) - 3):
+            tail = word[cut:]
+            if tail not in self.listed or tail in ENGLISH_FUNCTION_WORDS:
+                continue
+            for link in links:
+                head = word[: cut - len(link)] if word[:cut].endswith(link) else ""
+                if len(head) >= 4 and head in self.listed and head not in ENGLISH_FUNCTION_WORDS:
+                    return True
+        return False
+
+    def _term(self, word: str) -> bool:
+        """A long word whose every four letters occur in listed ones, and that is no slip of the pen in one of them."""
+        if len(word) < _TERM or not word.isalpha():
+            return False
+        grams = {word[i : i + _GRAM] for i in range(len(word) - _GRAM + 1)}
+        return grams <= self._grams and not self.misspelt(word)
+
+    @cached_property
+    def _grams(self) -> frozenset[str]:
+        long = (word for word in self.listed if len(word) > _SHORT)
+        return frozenset(word[i : i + _GRAM] for word in long for i in range(len(word) - _GRAM + 1))
+
+    def misspelt(self, word: str, among: frozenset[str] | None = None) -> bool:
+        """Whether one letter put in, left out, changed, or swapped with its neighbour makes a word of the list.
+
+        `among`: the words to compare with, in place of the list.
+        """
+        listed = self.listed if among is None else among
+        return any(other in listed for other in _one_edit(word))
+
+
+def _one_edit(word: str):  # noqa: ANN202
+    for i in range(len(word) + 1):
+        head, tail = word[:i], word[i:]
+        if tail:
+            yield head + tail[1:]
+            for letter in _ALPHABET:
+                yield head + letter + tail[1:]
+        if len(tail) > 1:
+            yield head + tail[1] + tail[0] + tail[2:]
+        for letter in _ALPHABET:
+            yield head + letter + tail
+
+
+@lru_cache(maxsize=2)
+def vocabulary(language: str | None) -> Vocabulary | None:
+    """The words of a language, None where it has no list; reads the list, and keeps the last two."""
+    if language not in CODES:
+        return None
+    from spellchecker import SpellChecker
+
+    counted = SpellChecker(language=CODES[language]).word_frequency.dictionary
+    if language != "English":
+        return Vocabulary(language, frozenset(counted))
+    from simplemma.strategies import DefaultDictionaryFactory
+
+    inflected = DefaultDictionaryFactory().get_dictionary("en")
+    return Vocabulary(
+        language,
+        frozenset(word for word in inflected if word.islower() and (len(word) > _SHORT or word in counted))
+        | ENGLISH_FUNCTION_WORDS,
+    )
