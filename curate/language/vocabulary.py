@@ -36,7 +36,9 @@ ENGLISH_FUNCTION_WORDS = frozenset(
 )
 _SHORT = 5  # letters up to which an English word must stand in both lists
 _CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|re|m|t|em|clock)|s'|n't)\Z")
-_NOT = frozenset("don doesn didn isn aren wasn weren hasn haven hadn won wouldn couldn shouldn can mustn ain shan".split())
+_NOT = frozenset(
+    "don doesn didn isn aren wasn weren hasn haven hadn won wouldn couldn shouldn can mustn ain shan".split()
+)
 _ELIDED = re.compile(
     r"\A(?:l|d|qu|n|s|j|m|t|c|un|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|quell|quest|com|dov)'(?=.)"
 )

@@ -1,0 +1,264 @@
+"""Are these the words of the row's language, put together as that language does?
+
+Catches: misspelt and made-up words, gibberish, another language in whole or in one sentence, words run into numbers,
+a new name that begins a sentence, and in English the text whose function words were dropped or whose words were
+shuffled. A word is known that the question, the demonstration or the language's list has, or that a rule makes of such
+words. Cannot catch: a misspelling that is another word (`form` for `from`), a wrong word of the right language; nor
+anything but its script (`characters`, `format`) in a language without a list, where the check passes and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import ceil
+from typing import ClassVar, Literal
+
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.identify import FUNCTION_WORDS, language
+from recast.curate.language.prose import holds_code, prose
+from recast.curate.language.sentences import sentences
+from recast.curate.language.vocabulary import ENGLISH_FUNCTION_WORDS, Vocabulary, vocabulary
+from recast.curate.maths.units import MULTIPLIERS, dimensions
+from recast.curate.records import Check
+
+_LETTERS = r"[^\W\d_]+(?:['’][^\W\d_]+)*"
+_ANY = re.compile(_LETTERS)
+_WORD = re.compile(rf"(?<![\w\\'’]){_LETTERS}(?![\w])")
+_BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"'(\[“‘*#>-]*\Z")
+_GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
+_MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
+_PIECE = re.compile(rf"{_LETTERS}|[^\s]")
+_DOUBLED = frozenset("the a an of to in and is for with are he she it was by from at or as".split())
+_SHORT = 2  # letters up to which a word may be a variable, a unit, an initial
+_GAPS = 3  # unknown words of the row from which its own share of them is allowed
+_TELEGRAPH = 0.22
+_SALAD = 0.34
+_RUN = 6
+
+
+@dataclass(frozen=True)
+class Source:
+    """What question and demonstration say, as far as a completion's words are compared with it."""
+
+    prompt: str
+    demonstration: str
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(_ANY.findall(f"{self.prompt}\n{self.demonstration}".lower()))
+
+    @cached_property
+    def language(self) -> str | None:
+        """By function words, else English where four of five words are English ones."""
+        spoken = language(self.demonstration) or language(f"{self.prompt}\n{self.demonstration}")
+        if spoken is None:
+            long = [word for word in self.words if len(word) > _SHORT]
+            english = vocabulary("English")
+            if english and len(long) >= 3 and sum(word in english.listed for word in long) >= 0.8 * len(long):
+                return "English"
+        return spoken
+
+    @cached_property
+    def gaps(self) -> float:
+        """The share of its words in lower case that its language's list lacks, 0.0 where they are too few to tell."""
+        known = vocabulary(self.language)
+        text = prose(f"{self.prompt}\n{self.demonstration}", self.code)
+        told = {word for word in _WORD.findall(text) if len(word) > _SHORT and word.islower()}
+        strange = sum(known is not None and word not in known for word in told)
+        return strange / len(told) if strange >= _GAPS else 0.0
+
+    @cached_property
+    def code(self) -> bool:
+        return holds_code(self.demonstration) or holds_code(self.prompt)
+
+    @cached_property
+    def neighbours(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+        """Pairs of content words that stand side by side, and pairs with function words between them."""
+        beside: set[tuple[str, str]] = set()
+        apart: set[tuple[str, str]] = set()
+        last, between = "", False
+        for piece in _PIECE.findall(f"{self.prompt}\n{self.demonstration}".lower()):
+            if not piece[0].isalpha():
+                last, between = "", False
+            elif piece in ENGLISH_FUNCTION_WORDS:
+                between = True
+            else:
+                if last:
+                    (apart if between else beside).add((last, piece))
+                last, between = piece, False
+        return frozenset(beside), frozenset(apart)
+
+
+@lru_cache(maxsize=512)
+def source(prompt: str, demonstration: str) -> Source:
+    return Source(prompt, demonstration)
+
+
+class VocabularyCheck(CheckConfig):
+    """Every word is the row's or its language's, and every sentence is in that language."""
+
+    type: Literal["vocabulary"] = "vocabulary"
+    new_names: bool = False
+    """Whether an unknown capitalised word may begin a sentence; elsewhere `names` looks at them."""
+    grammar: bool = True
+    """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
+
+    name: ClassVar[str] = "vocabulary"
+    packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
+
+    def run(self, case: Case) -> Check:
+        row = source(case.prompt, case.demonstration)
+        if row.language is None:
+            return self.passed(message="No language was recognised in the row: its words are not judged.")
+        known = vocabulary(row.language)
+        if known is None:
+            return self._foreign(case, row) or self.passed(
+                message=f"There is no list of {row.language} words: only the language of sentences is judged."
+            )
+        text = prose(case.completion, row.code)
+        new = {
+            word
+            for word in set(_WORD.findall(text))
+            if len(word) > _SHORT and (low := word.lower()) not in row.words and low not in known.listed
+        }
+        strange = [
+            word for word in _in_order(new, text) if not _known(word, text, known, row, self.new_names)
+        ]
+        if strange and (found := self._judged(strange, text, known, row)):
+            return found
+        if known.language != "English":
+            return self._foreign(case, row) or self.passed()
+        for glued in _GLUED.finditer(text):
+            if glued[1] in ENGLISH_FUNCTION_WORDS and glued[0] not in case.demonstration:
+                return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
+        return (self._grammar(text, row) if self.grammar and not row.code else None) or self.passed()
+
+    def _judged(self, strange: list[str], text: str, known: Vocabulary, row: Source) -> Check | None:
+        """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
+        for sentence in sentences(text):
+            told = [word for word in _WORD.findall(sentence) if word.lower() not in row.words]
+            lacking = [word for word in told if word in strange]
+            if len(lacking) >= 3 and len(lacking) >= 0.5 * len(told) or _speaks(sentence, known.language):
+                return self.failed("language_changed", f"{shown(sentence)!r} is not {known.language}.")
+        mistakes = [
+            word for word in strange
+            if not row.gaps or (known.whole and (known.misspelt(word.lower()) or known.misspelt(word.lower(), row.words)))
+        ]  # fmt: skip
+        allowed = ceil(row.gaps * len(set(_WORD.findall(text)))) if row.gaps else 0
+        if not mistakes and len(strange) <= allowed:
+            return None
+        named = ", ".join(repr(word) for word in (mistakes or strange)[:3])
+        return self.failed("unknown_word", f"{named}: no word of the row and none of {known.language}.")
+
+    def _foreign(self, case: Case, row: Source) -> Check | None:
+        """The first sentence in another language than the row's."""
+        for sentence in sentences(case.completion):
+            if not _MARKED.search(sentence) and _speaks(sentence, row.language or ""):
+                if sentence in row.prompt or sentence in row.demonstration:
+                    continue
+                return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
+        return None
+
+    def _grammar(self, text: str, row: Source) -> Check | None:
+        """English words that do not make English sentences."""
+        pieces = _PIECE.findall(text.lower())
+        for one, two in zip(pieces, pieces[1:], strict=False):
+            if (
+                one == two
+                and one in _DOUBLED
+                and f"{one} {one}" not in f"{row.prompt} {row.demonstration}".lower()
+            ):
+                return self.failed("noise", f"{f'{one} {one}'!r}: a word stands twice.")
+        told = [piece for piece in pieces if piece[0].isalpha() and len(piece) > 1]
+        share = sum(word in ENGLISH_FUNCTION_WORDS for word in told) / max(1, len(told))
+        if len(told) < 6 or share > _SALAD:
+            return None
+        beside, apart = row.neighbours
+        run: list[str] = []
+        dropped: list[str] = []
+        longest: list[str] = []
+        for piece in [*pieces, "."]:
+            if not piece[0].isalpha() or piece in ENGLISH_FUNCTION_WORDS:
+                longest = max(longest, run, key=len)
+                run = []
+                continue
+            if run and (pair := (run[-1], piece)) in apart and pair not in beside:
+                dropped.append(" ".join(pair))
+            run.append(piece)
+        if share < _TELEGRAPH and len(set(dropped)) >= 2:
+            return self.failed(
+                "words_dropped", f"Words are missing between {dropped[0]!r} and {dropped[1]!r}.", share
+            )
+        if len(longest) >= _RUN and not all(
+            pair in beside for pair in zip(longest, longest[1:], strict=False)
+        ):
+            return self.failed("noise", f"{shown(' '.join(longest))!r} is no sentence.", share)
+        return None
+
+
+def _in_order(words: set[str], text: str) -> list[str]:
+    return sorted(words, key=text.find)
+
+
+def _known(word: str, text: str, known: Vocabulary, row: Source, new_names: bool) -> bool:
+    """Whether a word that neither the row nor the list holds as it stands is all right by its shape."""
+    low = word.lower().replace("’", "'")
+    if (
+        low in row.words
+        or low in known
+        or _relative(low, row.words)
+        or dimensions(word)
+        or low in MULTIPLIERS
+    ):
+        return True
+    if word.isupper():
+        return len(word) <= 6 or not word.isascii()
+    if any(letter.isupper() for letter in word[1:]):
+        return True  # a brand, a formula: mRNA, JavaScript
+    if known.whole and not word.isascii() and not any("a" <= letter <= "z" for letter in low):
+        return True  # of another script: `characters` looks at it
+    places = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
+    if any(
+        text[max(0, at - 1) : at] == "-" or text[at + len(word) : at + len(word) + 1] == "-" for at in places
+    ):
+        if low in _BOUND or any(part in known.listed for part in (low + "s", low + "e")):
+            return True
+    if word[0].isupper():
+        if new_names or any(not _BEGINS.search(text[max(0, at - 12) : at]) for at in places):
+            # a name, as far as this check can tell, unless it is one of the row's with a slip in it
+            return len(word) < 5 or not known.misspelt(low, row.words)
+        return False
+    return False
+
+
+_BOUND = frozenset(
+    "non pre post semi multi anti self sub inter intra co ex mid pro bi tri quasi pseudo meta".split()
+)
+
+
+def _relative(word: str, words: frozenset[str]) -> bool:
+    """Whether the row has the word in another form: its plural, its genitive, with -ed or -ing."""
+    if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "d", "ing")):
+        return True
+    return any(
+        word.endswith(end) and word.removesuffix(end) in words
+        for end in ("'s", "s'", "es", "s", "ed", "d", "ing")
+    )
+
+
+def _speaks(sentence: str, expected: str) -> bool:
+    """Whether a sentence has three function words, or twice as many as its own, of one language that is not expected."""
+    low = set(_ANY.findall(sentence.lower()))
+    if len(low) < 3:
+        return False
+    own = FUNCTION_WORDS.get(expected, frozenset()) | (
+        ENGLISH_FUNCTION_WORDS if expected == "English" else frozenset()
+    )
+    ours = len(low & own)
+    return any(
+        len(theirs) >= 2 and len(theirs) > 2 * ours and len(theirs) >= 0.25 * len(low)
+        for other, words in FUNCTION_WORDS.items()
+        if other != expected and (theirs := (low & words) - own)
+    )

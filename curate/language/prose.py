@@ -1,0 +1,57 @@
+"""What of a text is prose: everything but code, formulas in LaTeX, links and calculator annotations.
+
+>>> prose("So $\\\\frac{48}{2} = 24$ clips.<<48/2=24>>")
+'So   clips. '
+>>> holds_code("total = price * 3\\nreturn total"), holds_code("Total = 5 + 3 = 8")
+(True, False)
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
+_FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`", re.DOTALL)
+_LINK = re.compile(r"https?://\S+|\bwww\.\S+|\S+@\S+\.\w+")
+_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mbox)\s?\{([^{}]{0,200})\}")
+_FORMULA = re.compile(
+    r"\$[^$\n]{0,300}?\\[a-zA-Z][^$\n]{0,300}\$|\\\[.{0,1000}?\\\]|\\\(.{0,1000}?\\\)", re.DOTALL
+)
+_COMMAND = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\[a-zA-Z]+")
+_CODE_LINE = re.compile(
+    r"^[ \t]*(?:[^\n]*[;{}][ \t]*$"
+    r"|(?:def|class|for|if|while|elif|with|function|func|fn|public|private|static)\b[^\n]*[:{(][ \t]*$|(?:else|try|finally):[ \t]*$"
+    r"|(?:import|from|package|using|return|const|let|var|print|echo|export|raise|throw|yield|assert|except|case|end)\b[^\n]*$"
+    r"|(?:#|//|/\*|\*|--|<|@|\"\"\"|''')[^\n]*$"
+    r"|[A-Za-z_][\w.\[\]'\"]*[ \t]*(?:[+\-*/%|&]|:|<)?=[ \t]*[^\n]*$"
+    r"|[A-Za-z_][\w.]*\([^\n]*\)?[ \t]*[,;)]*$|(?:SELECT|FROM|WHERE|JOIN|CREATE|INSERT|UPDATE|ORDER|GROUP)\b[^\n]*$"
+    r"|[)\]}'\",]+[^\n]*$)",
+    re.MULTILINE,
+)
+# what prose about sums does not hold, so that a line such as `Total = 5 + 3` alone is no program
+_PROGRAM = re.compile(
+    r"```|^[ \t]*(?:def|class|import|from|return|function|func|fn|public|private|static|const|let|var|using|package)\b"
+    r"[^\n.]{0,120}[\w)\]:;{}'\"][ \t]*$|#include|</\w+>|;[ \t]*$|\{[ \t]*$|^[ \t]*(?:#!/|<[!?\w])|\w\(\w*[^()\n]{0,80}\)[;:]"
+    r"|^[ \t]*(?:SELECT|INSERT|CREATE|UPDATE)\b|^[ \t]*\w+_\w+[ \t]*=|\w\.\w+\(|\becho\b|\bprint\(",
+    re.MULTILINE,
+)
+
+
+@lru_cache(maxsize=1024)
+def holds_code(text: str) -> bool:
+    """Whether a text is a program, or holds one."""
+    return _PROGRAM.search(text) is not None
+
+
+def prose(text: str, code: bool = False) -> str:
+    """`text` with a space in place of all that is no prose; with `code`, lines of a program are left out, too."""
+    if "<<" in text:
+        text = _ANNOTATION.sub(" ", text)
+    if "`" in text:
+        text = _FENCED.sub(" ", text)
+    if "\\" in text:
+        text = _COMMAND.sub(" ", _FORMULA.sub(" ", _TEXT.sub(r" \1 ", text)))
+    if "http" in text or "@" in text or "www." in text:
+        text = _LINK.sub(" ", text)
+    return _CODE_LINE.sub(" ", text) if code else text
