@@ -79,7 +79,7 @@ CHOICE: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     CharactersCheck(),
-    VocabularyCheck(new_names=True),
+    VocabularyCheck(open=True),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -88,7 +88,7 @@ TEXT: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     CharactersCheck(),
-    VocabularyCheck(new_names=True),
+    VocabularyCheck(open=True),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck(), CharactersCheck())
 

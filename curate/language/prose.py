@@ -36,6 +36,24 @@ _PROGRAM = re.compile(
     r"|^[ \t]*(?:SELECT|INSERT|CREATE|UPDATE)\b|^[ \t]*\w+_\w+[ \t]*=|\w\.\w+\(|\becho\b|\bprint\(",
     re.MULTILINE,
 )
+_LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+# every byte that is no letter and no apostrophe becomes a space, every capital small
+_SMALL = bytes(
+    byte | 32 if 65 <= byte <= 90 else byte if 97 <= byte <= 122 or byte == 39 else 32 for byte in range(256)
+)
+
+
+def bare_letters(text: str) -> list[str]:
+    """The words of letters of `text` in lower case and in order, with apostrophes inside them.
+
+    >>> bare_letters("Ann's 3kg x_1 'twas")
+    ["ann's", 'kg', 'x', 'twas']
+    """
+    if text.isascii():  # ten times as fast as the expression
+        small = text.encode("ascii").translate(_SMALL).decode("ascii")
+        words = small.split()
+        return [word.strip("'") for word in words if word != "'"] if "'" in small else words
+    return _LETTERS.findall(text.lower())
 
 
 @lru_cache(maxsize=1024)

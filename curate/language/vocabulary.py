@@ -15,6 +15,7 @@ A list is read when its language is first met (half a second) and the last two a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 
 CODES = {
@@ -34,6 +35,7 @@ ENGLISH_FUNCTION_WORDS = frozenset(
         "just because since until although though out up down off again however therefore thus hence let"
     ).split()
 )
+COMMON = 1500  # times that subtitles have a common word
 _SHORT = 5  # letters up to which an English word must stand in both lists
 _CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|re|m|t|em|clock)|s'|n't)\Z")
 _NOT = frozenset(
@@ -53,8 +55,9 @@ _ABBREVIATED = frozenset(
     "etc vs approx eq eqn ie eg lhs rhs gcd lcm hcf lcd avg max min sqrt log lim sin cos tan cot sec csc exp mod det dim "
     "qty tbsp tsp tbs ppl pts pcs rpm wpm mph kph mpg kmh hrs hr mins min secs lbs lb oz ft sq cu km cm mm kg mg ml gal qt pt "
     "doz dz usd eur gbp am pm ok okay abc xyz abcd bcd iff wlog qed nth ith jth kth 1st st nd rd th mon tue wed thu fri sat "
-    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol dept hw yr yrs wk wks sec".split()
+    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol gonna app apps kwh vice versa per annum vitro vivo situ utero fide facto quo  dept hw yr yrs wk wks sec".split()
 )
+_TAILS = ("er", "ers", "est", "ness", "ly", "able", "less", "ish", "ings", "like", "wise")
 _GRAM = 4
 _TERM = 8  # letters from which an unlisted word that looks like the list's may be a term
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -63,9 +66,15 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 class Vocabulary:
     """The words of one language: `word in vocabulary` for a word in lower case."""
 
-    def __init__(self, language: str, listed: frozenset[str]) -> None:
+    def __init__(
+        self, language: str, listed: frozenset[str], counted: Mapping[str, int], names: frozenset[str]
+    ) -> None:
         self.language = language
         self.listed = listed
+        self.names = names
+        """Proper names in lower case, where the lists tell them apart: places, months, nations."""
+        self.common = frozenset(word for word, count in counted.items() if count >= COMMON)
+        """The words that everybody uses; what is one slip away from them and rare is more likely that slip."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
 
@@ -80,13 +89,20 @@ class Vocabulary:
                 return _ELIDED.sub("", word) in self
             bare = _CONTRACTED.sub("", word)
             return bare != word and (bare in _NOT or bare in self or f"{bare}s" in self.listed)
-        if self.whole:
-            return (
-                any(word.startswith(p) and len(word) - len(p) >= 4 and word[len(p):] in self.listed for p in _PREFIXES)
-                or self._compound(word, ("",))
-                or self._term(word)
-            )  # fmt: skip
-        return self.language in _COMPOUNDING and self._compound(word, _LINKS)
+        if not self.whole:
+            return self.language in _COMPOUNDING and self._compound(word, _LINKS)
+        return (self._derived(word) and not self.misspelt(word, self.common)) or self._term(word)
+
+    def _derived(self, word: str) -> bool:
+        """An English word with a prefix or an ending, or of two words."""
+        return (
+            any(word.startswith(head) and self._base(word[len(head) :]) for head in _PREFIXES)
+            or any(word.endswith(tail) and self._base(word[: -len(tail)]) for tail in _TAILS)
+            or self._compound(word, ("",))
+        )
+
+    def _base(self, word: str) -> bool:
+        return len(word) >= 4 and word in self.listed
 
     def _compound(self, word: str, links: tuple[str, ...]) -> bool:
         """Two listed words in one, neither of them short nor a function word: `jellybean`, not `ofthe`."""
@@ -121,7 +137,26 @@ class Vocabulary:
         return any(other in listed for other in _one_edit(word))
 
 
-def _one_edit(word: str):  # noqa: ANN202
+def one_edit_apart(one: str, two: str) -> bool:
+    """Whether one letter put in, left out, changed, or swapped with its neighbour makes `two` of `one`.
+
+    >>> one_edit_apart("freind", "friend"), one_edit_apart("clip", "chips")
+    (True, False)
+    """
+    if one == two or abs(len(one) - len(two)) > 1:
+        return False
+    at = 0
+    while at < min(len(one), len(two)) and one[at] == two[at]:
+        at += 1
+    if len(one) != len(two):
+        short, long = sorted((one, two), key=len)
+        return short[at:] == long[at + 1 :]
+    return one[at + 1 :] == two[at + 1 :] or (
+        one[at : at + 2] == two[at : at + 2][::-1] and one[at + 2 :] == two[at + 2 :]
+    )
+
+
+def _one_edit(word: str) -> Iterator[str]:
     for i in range(len(word) + 1):
         head, tail = word[:i], word[i:]
         if tail:
@@ -143,12 +178,10 @@ def vocabulary(language: str | None) -> Vocabulary | None:
 
     counted = SpellChecker(language=CODES[language]).word_frequency.dictionary
     if language != "English":
-        return Vocabulary(language, frozenset(counted))
+        return Vocabulary(language, frozenset(counted), counted, frozenset())
     from simplemma.strategies import DefaultDictionaryFactory
 
-    inflected = DefaultDictionaryFactory().get_dictionary("en")
-    return Vocabulary(
-        language,
-        frozenset(word for word in inflected if word.islower() and (len(word) > _SHORT or word in counted))
-        | ENGLISH_FUNCTION_WORDS,
-    )
+    inflected = list(DefaultDictionaryFactory().get_dictionary("en"))
+    words = {word for word in inflected if word.islower() and (len(word) > _SHORT or word in counted)}
+    names = frozenset(word.lower() for word in inflected if word.istitle())
+    return Vocabulary(language, ENGLISH_FUNCTION_WORDS | words, counted, names)

@@ -28,7 +28,7 @@ from recast.curate.records import CheckStatus
 Row = tuple[str, str]
 """A question and its demonstration."""
 MATH = (CharactersCheck(), VocabularyCheck())
-TEXT = (CharactersCheck(), VocabularyCheck(new_names=True))
+TEXT = (CharactersCheck(), VocabularyCheck(open=True))
 PROSE = ("gsm8k", "mwp", "mmlu", "pubmedqa")
 
 FOREIGN = {
@@ -103,7 +103,9 @@ def case(completion: str, row: Row, *, withheld: bool = False) -> Case:
     return Case(completion, demonstration, {"messages": [{"role": "user", "content": question}]})
 
 
-def flagged(made: Case, checks: Iterable[CharactersCheck | VocabularyCheck | FormatCheck]) -> tuple[str, str] | None:
+def flagged(
+    made: Case, checks: Iterable[CharactersCheck | VocabularyCheck | FormatCheck]
+) -> tuple[str, str] | None:
     for check in checks:
         outcome = check.run(made)
         if outcome.status is CheckStatus.FAIL:
@@ -132,13 +134,14 @@ def misspelt(sets: dict[str, list[Row]], show: int) -> None:
         seen, missed = 0, []
         rows = rng.sample(sets[name], min(1000, len(sets[name])))
         for question, demonstration in rows:
-            text = prose(demonstration, holds_code(demonstration))
-            words = [m for m in re.finditer(r"(?<![\w'’-])[a-z]{4,}(?![\w'’-])", demonstration) if m.group() in text]
+            words = list(re.finditer(r"(?<![\w'’-])[a-z]{4,}(?![\w'’-])", demonstration))
             if not words:
                 continue
             at = rng.choice(words)
             wrong = slip(at.group(), rng)
             completion = demonstration[: at.start()] + wrong + demonstration[at.end() :]
+            if wrong not in re.findall(r"\w+", prose(completion, holds_code(demonstration))):
+                continue  # a name in a program
             found = flagged(case(completion, (question, demonstration)), MATH)
             seen += found is not None
             if found is None:
@@ -162,10 +165,14 @@ def foreign(sets: dict[str, list[Row]], show: int) -> None:
 
 def noises(rng: Random) -> dict[str, str]:
     """One text of each kind of noise."""
+
     def pick(alphabet: str, n: int) -> str:
         return "".join(rng.choice(alphabet) for _ in range(n))
 
-    made_up = ["".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.randint(2, 4))) for _ in range(9)]
+    made_up = [
+        "".join(rng.choice("bdfgklmnprstvz") + rng.choice("aeiou") for _ in range(rng.randint(2, 4)))
+        for _ in range(9)
+    ]
     return {
         "one letter": "a" * 5000,
         "newlines": "\n" * 500,
@@ -193,7 +200,10 @@ def noise(sets: dict[str, list[Row]], show: int) -> None:
         question, demonstration = rng.choice(sets["gsm8k"])
         for kind, text in noises(rng).items():
             completion = f"{demonstration}\n{text}"
-            seen[kind] += flagged(case(completion, (question, demonstration)), (*MATH, FormatCheck(max_ratio=1e9))) is not None
+            seen[kind] += (
+                flagged(case(completion, (question, demonstration)), (*MATH, FormatCheck(max_ratio=1e9)))
+                is not None
+            )
     print("noise, seen of 50:", dict(seen))
 
 
@@ -206,7 +216,10 @@ def withheld(sets: dict[str, list[Row]], show: int) -> None:
                 reasons[found[0]] += 1
                 shown.append(found[1])
         share = sum(reasons.values()) / len(rows)
-        print(f"withheld {name}: {sum(reasons.values())}/{len(rows)} = {share:.2%} flagged (bound 2 %)", dict(reasons))
+        print(
+            f"withheld {name}: {sum(reasons.values())}/{len(rows)} = {share:.2%} flagged (bound 2 %)",
+            dict(reasons),
+        )
         print(*("    " + said for said in Random(1).sample(shown, min(show, len(shown)))), sep="\n")
 
 
@@ -246,8 +259,12 @@ def speed(sets: dict[str, list[Row]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=["misspelt", "foreign", "noise", "withheld", "real", "speed"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", default=["misspelt", "foreign", "noise", "withheld", "real", "speed"]
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--show", type=int, default=0)
     args = parser.parse_args()
@@ -258,7 +275,9 @@ def main() -> None:
         elif part == "speed":
             speed(sets)
         else:
-            {"misspelt": misspelt, "foreign": foreign, "noise": noise, "withheld": withheld}[part](sets, args.show)
+            {"misspelt": misspelt, "foreign": foreign, "noise": noise, "withheld": withheld}[part](
+                sets, args.show
+            )
 
 
 if __name__ == "__main__":

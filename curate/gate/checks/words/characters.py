@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import zlib
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -22,7 +21,7 @@ from recast.curate.records import Check
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # without ink, though Unicode counts them as letters, marks or symbols
-_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u2028\u2029\u034f")
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f")
 _JOINERS = frozenset("\u200c\u200d")  # needed within Arabic and Indic words, and between emoji
 _SELECTORS = frozenset("\ufe0e\ufe0f")  # how an emoji is shown
 _MARKS = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]")
@@ -51,11 +50,11 @@ _SCRIPTS = {
 _STYLED = re.compile(
     r"[\U0001d400-\U0001d7cb\uff21-\uff3a\uff41-\uff5a\u24b6-\u24e9\U0001f130-\U0001f189\u1d00-\u1d25]{3,}"
 )
-_GAP = re.compile(r"(?:[ \t\r]*\n){6,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
+_GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
 _AGAIN = re.compile(r"(\S.{0,39}?)\1{3,}", re.DOTALL)
+_CHUNK, _PERIOD = 12, 40
 _STRING = re.compile(r"[A-Za-z0-9]{16,}")
 _SWITCH = re.compile(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])")
-_SHORT = 48  # characters below which nothing is measured
 
 
 class CharactersCheck(CheckConfig):
@@ -117,28 +116,41 @@ class CharactersCheck(CheckConfig):
 
     def _noise(self, case: Case) -> Check | None:
         text = case.completion
-        gap = _GAP.search(text)
-        if gap and not _GAP.search(case.demonstration):
-            return self.failed("noise", f"{len(gap.group())} characters of white space stand in a row.")
-        if len(text) >= _SHORT and _squeezes(text) and (again := self._again(text, case.demonstration)):
-            unit, count = again
-            return self.failed("noise", f"{shown(unit, 40)!r} stands {count} times in a row.", 1.0 / count)
-        for match in _STRING.finditer(text):
-            string = match.group()
-            if (
-                len(_SWITCH.findall(string)) >= 4
-                and string not in case.demonstration
-                and string not in case.prompt
-            ):
-                return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
+        if "\n\n" in text or "\n " in text or "        " in text or "\t\t" in text or not text.isascii():
+            gap = _GAP.search(text)
+            if gap and not _GAP.search(case.demonstration):
+                return self.failed("noise", f"{len(gap.group())} characters of white space stand in a row.")
+        if again := self._again(text, case.demonstration):
+            return self.failed(
+                "noise", f"{shown(again[0], 40)!r} stands {again[1]} times in a row.", 1.0 / again[1]
+            )
+        if max(map(len, text.split()), default=0) >= 16:
+            for string in _STRING.findall(text):
+                if (
+                    len(_SWITCH.findall(string)) >= 4
+                    and string not in case.demonstration
+                    and string not in case.prompt
+                ):
+                    return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
         return None
 
     def _again(self, text: str, demonstration: str) -> tuple[str, int] | None:
-        """What stands in a row too often, and how often; a rule or a table that the demonstration has, too, may."""
-        for match in _AGAIN.finditer(text):
-            unit = match.group(1)
-            if len(match.group()) >= self.min_again and unit * 4 not in demonstration and not _drawn(unit):
-                return unit, len(match.group()) // len(unit)
+        """What stands in a row too often, and how often; a rule or a table that the demonstration has, too, may.
+
+        Where a piece of at most 40 characters stands in a row, every stretch of it comes again within 40 characters:
+        a fast necessary condition.
+        """
+        for at in range(0, len(text) - _CHUNK, _CHUNK):
+            if text.find(text[at : at + _CHUNK], at + 1, at + _CHUNK + _PERIOD) < 0:
+                continue
+            for match in _AGAIN.finditer(text[max(0, at - _PERIOD) : at + 5 * _PERIOD]):
+                unit, count = match.group(1), len(match.group()) // len(match.group(1))
+                if (
+                    len(match.group()) >= self.min_again
+                    and unit * 4 not in demonstration
+                    and not _drawn(unit)
+                ):
+                    return unit, count
         return None
 
 
@@ -175,12 +187,8 @@ def _disguised(word: str, words: frozenset[str]) -> bool:
     )
 
 
-def _squeezes(text: str) -> bool:
-    """Whether the text is so much shorter when compressed that something may stand in it again and again."""
-    raw = text.encode("utf-8", "surrogatepass")
-    return len(zlib.compress(raw, 1)) < 0.62 * len(raw)
-
-
 def _drawn(unit: str) -> bool:
-    """A line that is drawn: dashes, dots, stars, equals signs; and the zeros of a number."""
-    return not unit.strip("-_=.*~+#|─━═│┃· \n\t0")
+    """A line that is drawn, of dashes, dots or stars; the zeros of a number; `1 - ` of a sum of equal numbers."""
+    return not unit.strip("-_=.*~+#|─━═│┃· \n\t0") or (
+        not unit.strip("0123456789+-*/×÷−= ") and unit.strip("0123456789 ") != ""
+    )

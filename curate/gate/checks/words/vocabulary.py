@@ -17,9 +17,9 @@ from typing import ClassVar, Literal
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.identify import FUNCTION_WORDS, language
-from recast.curate.language.prose import holds_code, prose
+from recast.curate.language.prose import bare_letters, holds_code, prose
 from recast.curate.language.sentences import sentences
-from recast.curate.language.vocabulary import ENGLISH_FUNCTION_WORDS, Vocabulary, vocabulary
+from recast.curate.language.vocabulary import ENGLISH_FUNCTION_WORDS, Vocabulary, one_edit_apart, vocabulary
 from recast.curate.maths.units import MULTIPLIERS, dimensions
 from recast.curate.records import Check
 
@@ -31,11 +31,15 @@ _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
 _MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
 _PIECE = re.compile(rf"{_LETTERS}|[^\s]")
 _DOUBLED = frozenset("the a an of to in and is for with are he she it was by from at or as".split())
+_DIGIT_AFTER = re.compile(r"[a-z]\d")
+_OTHER = frozenset[str]().union(*FUNCTION_WORDS.values()) - FUNCTION_WORDS["English"] - ENGLISH_FUNCTION_WORDS
+_TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 _SHORT = 2  # letters up to which a word may be a variable, a unit, an initial
+_TELLING = 3  # English words from which a row is English
 _GAPS = 3  # unknown words of the row from which its own share of them is allowed
 _TELEGRAPH = 0.22
 _SALAD = 0.34
-_RUN = 6
+_SALAD_PAIRS = 5
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,18 @@ class Source:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        return frozenset(_ANY.findall(f"{self.prompt}\n{self.demonstration}".lower()))
+        return frozenset(bare_letters(f"{self.prompt}\n{self.demonstration}"))
 
     @cached_property
     def language(self) -> str | None:
         """By function words, else English where four of five words are English ones."""
+        if 2 * len(self.words & _OTHER) < len(self.words & ENGLISH_FUNCTION_WORDS) >= _TELLING:
+            return "English"  # in a tenth of the time, and of shorter texts
         spoken = language(self.demonstration) or language(f"{self.prompt}\n{self.demonstration}")
         if spoken is None:
             long = [word for word in self.words if len(word) > _SHORT]
             english = vocabulary("English")
-            if english and len(long) >= 3 and sum(word in english.listed for word in long) >= 0.8 * len(long):
+            if english and len(long) >= _TELLING and sum(word in english.listed for word in long) >= 0.8 * len(long):
                 return "English"
         return spoken
 
@@ -76,19 +82,11 @@ class Source:
     @cached_property
     def neighbours(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
         """Pairs of content words that stand side by side, and pairs with function words between them."""
-        beside: set[tuple[str, str]] = set()
-        apart: set[tuple[str, str]] = set()
-        last, between = "", False
-        for piece in _PIECE.findall(f"{self.prompt}\n{self.demonstration}".lower()):
-            if not piece[0].isalpha():
-                last, between = "", False
-            elif piece in ENGLISH_FUNCTION_WORDS:
-                between = True
-            else:
-                if last:
-                    (apart if between else beside).add((last, piece))
-                last, between = piece, False
-        return frozenset(beside), frozenset(apart)
+        pairs = _pairs(f"{self.prompt}\n{self.demonstration}")
+        return (
+            frozenset(pair for pair, between in pairs if not between),
+            frozenset(pair for pair, between in pairs if between),
+        )
 
 
 @lru_cache(maxsize=512)
@@ -100,8 +98,9 @@ class VocabularyCheck(CheckConfig):
     """Every word is the row's or its language's, and every sentence is in that language."""
 
     type: Literal["vocabulary"] = "vocabulary"
-    new_names: bool = False
-    """Whether an unknown capitalised word may begin a sentence; elsewhere `names` looks at them."""
+    open: bool = False
+    """Whether an answer may bring names and now and then a term that neither the row nor the list has, as texts about
+    the world do, and sums do not."""
     grammar: bool = True
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
@@ -118,35 +117,44 @@ class VocabularyCheck(CheckConfig):
                 message=f"There is no list of {row.language} words: only the language of sentences is judged."
             )
         text = prose(case.completion, row.code)
-        new = {
-            word
-            for word in set(_WORD.findall(text))
-            if len(word) > _SHORT and (low := word.lower()) not in row.words and low not in known.listed
-        }
-        strange = [
-            word for word in _in_order(new, text) if not _known(word, text, known, row, self.new_names)
-        ]
-        if strange and (found := self._judged(strange, text, known, row)):
+        told = bare_letters(text)
+        new = {low for low in set(told) - row.words if len(low) > _SHORT}
+        lacking = {low for low in new if low not in known.listed}
+        if lacking and (found := self._judged(lacking, text, known, row)):
             return found
         if known.language != "English":
             return self._foreign(case, row) or self.passed()
-        for glued in _GLUED.finditer(text):
-            if glued[1] in ENGLISH_FUNCTION_WORDS and glued[0] not in case.demonstration:
-                return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
-        return (self._grammar(text, row) if self.grammar and not row.code else None) or self.passed()
+        for low in new - lacking - known.common:
+            if meant := _slip(low, row.words):
+                return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
+        if _DIGIT_AFTER.search(text):
+            for glued in _GLUED.finditer(text):
+                if glued[1] in ENGLISH_FUNCTION_WORDS and glued[0] not in case.demonstration:
+                    return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
+        return (self._grammar(text, told, row) if self.grammar and not row.code else None) or self.passed()
 
-    def _judged(self, strange: list[str], text: str, known: Vocabulary, row: Source) -> Check | None:
+    def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
         """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
+        strange = [
+            word for word in dict.fromkeys(_WORD.findall(text))
+            if word.lower() in lacking and not _known(word, text, known, row, self.open)
+        ]  # fmt: skip
+        if not strange:
+            return None
         for sentence in sentences(text):
             told = [word for word in _WORD.findall(sentence) if word.lower() not in row.words]
-            lacking = [word for word in told if word in strange]
-            if len(lacking) >= 3 and len(lacking) >= 0.5 * len(told) or _speaks(sentence, known.language):
+            alien = [word for word in told if word in strange]
+            if len(alien) >= 3 and len(alien) >= 0.5 * len(told) or _speaks(sentence, known.language):
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {known.language}.")
-        mistakes = [
-            word for word in strange
-            if not row.gaps or (known.whole and (known.misspelt(word.lower()) or known.misspelt(word.lower(), row.words)))
-        ]  # fmt: skip
-        allowed = ceil(row.gaps * len(set(_WORD.findall(text)))) if row.gaps else 0
+        allowed = ceil(row.gaps * len(set(_WORD.findall(text))))
+        if self.open or not known.whole:
+            allowed = max(allowed, 1 + len(text) // _TEXT_PER_TERM)
+        near = (
+            word
+            for word in strange
+            if known.misspelt(word.lower()) or known.misspelt(word.lower(), row.words)
+        )
+        mistakes = list(near) if known.whole and allowed else []
         if not mistakes and len(strange) <= allowed:
             return None
         named = ", ".join(repr(word) for word in (mistakes or strange)[:3])
@@ -161,48 +169,47 @@ class VocabularyCheck(CheckConfig):
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
         return None
 
-    def _grammar(self, text: str, row: Source) -> Check | None:
+    def _grammar(self, text: str, told: list[str], row: Source) -> Check | None:
         """English words that do not make English sentences."""
-        pieces = _PIECE.findall(text.lower())
-        for one, two in zip(pieces, pieces[1:], strict=False):
-            if (
-                one == two
-                and one in _DOUBLED
-                and f"{one} {one}" not in f"{row.prompt} {row.demonstration}".lower()
-            ):
-                return self.failed("noise", f"{f'{one} {one}'!r}: a word stands twice.")
-        told = [piece for piece in pieces if piece[0].isalpha() and len(piece) > 1]
-        share = sum(word in ENGLISH_FUNCTION_WORDS for word in told) / max(1, len(told))
-        if len(told) < 6 or share > _SALAD:
+        twice = {one for one, two in zip(told, told[1:], strict=False) if one == two and one in _DOUBLED}
+        for word in twice:
+            found = re.search(rf"\b{word}\s+{word}\b", text, re.IGNORECASE)
+            if found and found.group().lower() not in f"{row.prompt} {row.demonstration}".lower():
+                return self.failed("noise", f"{found.group()!r}: a word stands twice.")
+        long = [word for word in told if len(word) > 1]
+        share = sum(word in ENGLISH_FUNCTION_WORDS for word in long) / max(1, len(long))
+        if len(long) < 6 or share > _SALAD:
             return None
         beside, apart = row.neighbours
-        run: list[str] = []
-        dropped: list[str] = []
-        longest: list[str] = []
-        for piece in [*pieces, "."]:
-            if not piece[0].isalpha() or piece in ENGLISH_FUNCTION_WORDS:
-                longest = max(longest, run, key=len)
-                run = []
-                continue
-            if run and (pair := (run[-1], piece)) in apart and pair not in beside:
-                dropped.append(" ".join(pair))
-            run.append(piece)
-        if share < _TELEGRAPH and len(set(dropped)) >= 2:
-            return self.failed(
-                "words_dropped", f"Words are missing between {dropped[0]!r} and {dropped[1]!r}.", share
-            )
-        if len(longest) >= _RUN and not all(
-            pair in beside for pair in zip(longest, longest[1:], strict=False)
-        ):
-            return self.failed("noise", f"{shown(' '.join(longest))!r} is no sentence.", share)
+        pairs = _pairs(text)
+        dropped = sorted({pair for pair, between in pairs if not between and pair in apart - beside})
+        if share < _TELEGRAPH and len(dropped) >= 2:
+            one, two = (" ".join(pair) for pair in dropped[:2])
+            return self.failed("words_dropped", f"Words are missing in {one!r} and {two!r}.", share)
+        theirs = [pair for pair, between in pairs if not between and row.words.issuperset(pair)]
+        if len(theirs) >= _SALAD_PAIRS and sum(pair in beside or pair in apart for pair in theirs) <= len(theirs) // 5:
+            return self.failed("noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share)
         return None
 
 
-def _in_order(words: set[str], text: str) -> list[str]:
-    return sorted(words, key=text.find)
+def _pairs(text: str) -> list[tuple[tuple[str, str], bool]]:
+    """Content words of English that follow each other without a sign between, and whether function words are."""
+    found: list[tuple[tuple[str, str], bool]] = []
+    last, between = "", False
+    for piece in _PIECE.findall(text):
+        low = piece.lower()
+        if not piece[0].isalpha():
+            last, between = "", False
+        elif low in ENGLISH_FUNCTION_WORDS and piece not in ("May", "Will"):  # a month, a man
+            between = True
+        else:
+            if last:
+                found.append(((last, low), between))
+            last, between = low, False
+    return found
 
 
-def _known(word: str, text: str, known: Vocabulary, row: Source, new_names: bool) -> bool:
+def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) -> bool:
     """Whether a word that neither the row nor the list holds as it stands is all right by its shape."""
     low = word.lower().replace("’", "'")
     if (
@@ -226,7 +233,9 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, new_names: bool
         if low in _BOUND or any(part in known.listed for part in (low + "s", low + "e")):
             return True
     if word[0].isupper():
-        if new_names or any(not _BEGINS.search(text[max(0, at - 12) : at]) for at in places):
+        if low in known.names or low.removesuffix("'s") in known.names:
+            return True
+        if open_ or any(not _BEGINS.search(text[max(0, at - 12) : at]) for at in places):
             # a name, as far as this check can tell, unless it is one of the row's with a slip in it
             return len(word) < 5 or not known.misspelt(low, row.words)
         return False
@@ -240,12 +249,29 @@ _BOUND = frozenset(
 
 def _relative(word: str, words: frozenset[str]) -> bool:
     """Whether the row has the word in another form: its plural, its genitive, with -ed or -ing."""
-    if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "d", "ing")):
+    if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "ing")):
         return True
-    return any(
-        word.endswith(end) and word.removesuffix(end) in words
-        for end in ("'s", "s'", "es", "s", "ed", "d", "ing")
-    )
+    return any(word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing"))
+
+
+def _slip(word: str, words: frozenset[str]) -> str:
+    """The word of the row that `word` is one letter away from and no form of; empty where there is none."""
+    if len(word) < 4:
+        return ""
+    for other in words:
+        if (
+            -2 < len(other) - len(word) < 2 and len(other) > 3
+            and (other[0] == word[0] or other[-1] == word[-1])
+            and one_edit_apart(word, other) and not _forms(word, other)
+        ):  # fmt: skip
+            return other
+    return ""
+
+
+def _forms(one: str, two: str) -> bool:
+    """Whether two words differ in an ending only: `sale` and `sales`, `marbled` and `marbles`."""
+    short, long = sorted((one, two), key=len)
+    return long.startswith(short) or (one[:-1] == two[:-1] and one[-1] in "sdrgye" and two[-1] in "sdrgye")
 
 
 def _speaks(sentence: str, expected: str) -> bool:
