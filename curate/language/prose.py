@@ -26,14 +26,16 @@ _CODE_LINE = re.compile(
     r"|(?:#|//|/\*|\*|--|<|@|\"\"\"|''')[^\n]*$"
     r"|[A-Za-z_][\w.\[\]'\"]*[ \t]*(?:[+\-*/%|&]|:|<)?=[ \t]*[^\n]*$"
     r"|[A-Za-z_][\w.]*\([^\n]*\)?[ \t]*[,;)]*$|(?:SELECT|FROM|WHERE|JOIN|CREATE|INSERT|UPDATE|ORDER|GROUP)\b[^\n]*$"
-    r"|[)\]}'\",]+[^\n]*$)",
+    r"|[)\]}'\",]+[^\n]*$|[^\n]*[{}()\[\]<>|=&$_\\;][^\n]*[{}()\[\]<>|=&$_\\;][^\n]*$|[^\n]*\s--?[a-z][^\n]*$)",
     re.MULTILINE,
 )
 # what prose about sums does not hold, so that a line such as `Total = 5 + 3` alone is no program
 _PROGRAM = re.compile(
     r"```|^[ \t]*(?:def|class|import|from|return|function|func|fn|public|private|static|const|let|var|using|package)\b"
     r"[^\n.]{0,120}[\w)\]:;{}'\"][ \t]*$|#include|</\w+>|;[ \t]*$|\{[ \t]*$|^[ \t]*(?:#!/|<[!?\w])|\w\(\w*[^()\n]{0,80}\)[;:]"
-    r"|^[ \t]*(?:SELECT|INSERT|CREATE|UPDATE)\b|^[ \t]*\w+_\w+[ \t]*=|\w\.\w+\(|\becho\b|\bprint\(",
+    r"|^[ \t]*(?:SELECT|INSERT|CREATE|UPDATE)\b|^[ \t]*\w+_\w+[ \t]*=|\w\.\w+\(|\becho\b|\bprint\("
+    r"|^[ \t]*(?:sudo[ ]+)?(?:ls|cd|grep|find|awk|sed|cat|tar|chmod|mkdir|ssh|git|curl|wget|npm|pip|docker|sort|ps|du|kill)[ ]"
+    r"|\s--?[a-z]\w*[ ]\S|\w\[\w+\]|=>|->|\blambda\b|::|:=",
     re.MULTILINE,
 )
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

@@ -75,6 +75,8 @@ class Vocabulary:
         """Proper names in lower case, where the lists tell them apart: places, months, nations."""
         self.common = frozenset(word for word, count in counted.items() if count >= COMMON)
         """The words that everybody uses; what is one slip away from them and rare is more likely that slip."""
+        self.spoken = frozenset(word for word in counted if len(word) > _SHORT) - listed
+        """Longer words of the count that the list lacks: words where a text has them small, names where not."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
 
@@ -134,7 +136,7 @@ class Vocabulary:
         `among`: the words to compare with, in place of the list.
         """
         listed = self.listed if among is None else among
-        return any(other in listed for other in _one_edit(word))
+        return any(other in listed and other != word for other in _one_edit(word))
 
 
 def one_edit_apart(one: str, two: str) -> bool:
@@ -181,7 +183,9 @@ def vocabulary(language: str | None) -> Vocabulary | None:
         return Vocabulary(language, frozenset(counted), counted, frozenset())
     from simplemma.strategies import DefaultDictionaryFactory
 
-    inflected = list(DefaultDictionaryFactory().get_dictionary("en"))
-    words = {word for word in inflected if word.islower() and (len(word) > _SHORT or word in counted)}
-    names = frozenset(word.lower() for word in inflected if word.istitle())
-    return Vocabulary(language, ENGLISH_FUNCTION_WORDS | words, counted, names)
+    lemmas = dict(DefaultDictionaryFactory().get_dictionary("en"))
+    words = {word for word in lemmas if word.islower() and (len(word) > _SHORT or word in counted)}
+    names = frozenset(word.lower() for word in lemmas if word.istitle())
+    # `bakes` is as common as `bake`
+    usual = {word: COMMON for word in words if counted.get(lemmas[word], 0) >= COMMON}
+    return Vocabulary(language, ENGLISH_FUNCTION_WORDS | words, {**counted, **usual}, names)

@@ -83,8 +83,12 @@ def read(data: Path) -> dict[str, list[Row]]:
         "mwp programs": [
             (d["question"], d["answer_cot"]) for d in lines(data / "mwp" / "svamp_python_sdp.jsonl")
         ],
-        # a question as the demonstration of its choices: what a well-read person writes in short
-        "mmlu": [("\n".join(d["choices"]), d["question"]) for d in lines(data / "mmlu" / "val.jsonl")],
+        # the question with its right choice, of which only the other choices are known
+        "mmlu": [
+            ("\n".join(c for i, c in enumerate(d["choices"]) if i != "ABCD".index(d["answer"])),
+             f"{d['question']} {d['choices']['ABCD'.index(d['answer'])]}")
+            for d in lines(data / "mmlu" / "val.jsonl")
+        ],
         "gpteacher": [
             (f"{d['instruction']}\n{d['input']}", d["response"]) for d in lines(data / "gpteacher" / "codegen.jsonl")
         ],
@@ -111,6 +115,10 @@ def flagged(
         if outcome.status is CheckStatus.FAIL:
             return outcome.reason, outcome.message
     return None
+
+
+def checks_of(name: str) -> tuple[CharactersCheck, VocabularyCheck]:
+    return MATH if name in ("gsm8k", "mwp", "mwp programs") else TEXT
 
 
 def slip(word: str, rng: Random) -> str:
@@ -142,7 +150,7 @@ def misspelt(sets: dict[str, list[Row]], show: int) -> None:
             completion = demonstration[: at.start()] + wrong + demonstration[at.end() :]
             if wrong not in re.findall(r"\w+", prose(completion, holds_code(demonstration))):
                 continue  # a name in a program
-            found = flagged(case(completion, (question, demonstration)), MATH)
+            found = flagged(case(completion, (question, demonstration)), checks_of(name))
             seen += found is not None
             if found is None:
                 missed.append(f"{at.group()}>{wrong}")
@@ -209,7 +217,7 @@ def noise(sets: dict[str, list[Row]], show: int) -> None:
 
 def withheld(sets: dict[str, list[Row]], show: int) -> None:
     for name, rows in sets.items():
-        checks = MATH if name in ("gsm8k", "mwp") else TEXT
+        checks = checks_of(name)
         reasons, shown = Counter(), []
         for row in rows:
             if found := flagged(case(row[1], row, withheld=True), checks):
@@ -227,7 +235,7 @@ def solutions(data: Path) -> Iterator[tuple[str, Row]]:
     """Right solutions of GSM8K's test questions that models wrote, with question and demonstration."""
     for d in lines(data / "gsm8k" / "example_model_solutions.jsonl"):
         row = (d["question"], d["ground_truth"])
-        for key, told in d.items():
+        for told in d.values():
             if isinstance(told, dict) and told.get("is_correct"):
                 yield told["solution"], row
 

@@ -30,16 +30,30 @@ _BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
 _MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
 _PIECE = re.compile(rf"{_LETTERS}|[^\s]")
-_DOUBLED = frozenset("the a an of to in and is for with are he she it was by from at or as".split())
+_DOUBLED = frozenset(
+    "the a an of to in and is for with are he she it was by from at or as how what which this these my your his her their "
+    "they we you has".split()
+)
+# no clause goes on, or ends, like this
+_DETERMINERS = frozenset("the an my your their our its every".split())
+_NEVER_AFTER = frozenset(
+    "the a an my your their our its and or of is are was were in on at to for from with by he she it they we has have had "
+    "so because if than per into".split()
+)
+_NEVER_LAST = tuple(f" {word}{sign}" for word in sorted(_DETERMINERS | {"than"}) for sign in ".,;!")
+_CUT = _DETERMINERS | frozenset(
+    "a and or but of than because if with into from at by per is are was were".split()
+)
 _DIGIT_AFTER = re.compile(r"[a-z]\d")
 _OTHER = frozenset[str]().union(*FUNCTION_WORDS.values()) - FUNCTION_WORDS["English"] - ENGLISH_FUNCTION_WORDS
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 _SHORT = 2  # letters up to which a word may be a variable, a unit, an initial
 _TELLING = 3  # English words from which a row is English
 _GAPS = 3  # unknown words of the row from which its own share of them is allowed
-_TELEGRAPH = 0.22
-_SALAD = 0.34
-_SALAD_PAIRS = 5
+_TELEGRAPH = 0.28
+_SALAD = 0.42
+_TERSE = 0.34
+_SALAD_PAIRS = 6
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,11 @@ class Source:
         if spoken is None:
             long = [word for word in self.words if len(word) > _SHORT]
             english = vocabulary("English")
-            if english and len(long) >= _TELLING and sum(word in english.listed for word in long) >= 0.8 * len(long):
+            if (
+                english
+                and len(long) >= _TELLING
+                and sum(word in english.listed for word in long) >= 0.8 * len(long)
+            ):
                 return "English"
         return spoken
 
@@ -116,7 +134,7 @@ class VocabularyCheck(CheckConfig):
             return self._foreign(case, row) or self.passed(
                 message=f"There is no list of {row.language} words: only the language of sentences is judged."
             )
-        text = prose(case.completion, row.code)
+        text = prose(case.completion, row.code).rstrip()
         told = bare_letters(text)
         new = {low for low in set(told) - row.words if len(low) > _SHORT}
         lacking = {low for low in new if low not in known.listed}
@@ -131,7 +149,11 @@ class VocabularyCheck(CheckConfig):
             for glued in _GLUED.finditer(text):
                 if glued[1] in ENGLISH_FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
-        return (self._grammar(text, told, row) if self.grammar and not row.code else None) or self.passed()
+        return (
+            self._grammar(text, told, case.completion.rstrip()[-40:], row)
+            if self.grammar and not row.code
+            else None
+        ) or self.passed()
 
     def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
         """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
@@ -169,26 +191,45 @@ class VocabularyCheck(CheckConfig):
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
         return None
 
-    def _grammar(self, text: str, told: list[str], row: Source) -> Check | None:
+    def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
         """English words that do not make English sentences."""
-        twice = {one for one, two in zip(told, told[1:], strict=False) if one == two and one in _DOUBLED}
-        for word in twice:
-            found = re.search(rf"\b{word}\s+{word}\b", text, re.IGNORECASE)
+        odd = [
+            (one, two) for one, two in zip(told, told[1:], strict=False)
+            if one == two and one in _DOUBLED or one in _DETERMINERS and two in _NEVER_AFTER
+        ]  # fmt: skip
+        for one, two in odd:
+            found = re.search(rf"(?<![\w-]){one}\s+{two}(?![\w-])", text, re.IGNORECASE)
             if found and found.group().lower() not in f"{row.prompt} {row.demonstration}".lower():
-                return self.failed("noise", f"{found.group()!r}: a word stands twice.")
+                return self.failed("noise", f"No sentence goes {found.group()!r}.")
+        for last in _NEVER_LAST:
+            if last in text and last not in row.prompt and last not in row.demonstration:
+                return self.failed("noise", f"No clause ends in {last.strip()!r}.")
+        if (
+            told
+            and told[-1] in _CUT
+            and ends.lower().endswith(f" {told[-1]}")
+            and not row.demonstration.endswith(ends[-9:])
+        ):
+            return self.failed("cut_off", f"It ends in the middle of a sentence: {shown(ends)!r}.")
         long = [word for word in told if len(word) > 1]
-        share = sum(word in ENGLISH_FUNCTION_WORDS for word in long) / max(1, len(long))
+        share = sum(map(ENGLISH_FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
         if len(long) < 6 or share > _SALAD:
             return None
         beside, apart = row.neighbours
         pairs = _pairs(text)
         dropped = sorted({pair for pair, between in pairs if not between and pair in apart - beside})
-        if share < _TELEGRAPH and len(dropped) >= 2:
+        if share < _TERSE and len(dropped) >= (2 if share < _TELEGRAPH else 3):
             one, two = (" ".join(pair) for pair in dropped[:2])
             return self.failed("words_dropped", f"Words are missing in {one!r} and {two!r}.", share)
         theirs = [pair for pair, between in pairs if not between and row.words.issuperset(pair)]
-        if len(theirs) >= _SALAD_PAIRS and sum(pair in beside or pair in apart for pair in theirs) <= len(theirs) // 5:
-            return self.failed("noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share)
+        told_so = sum(pair in beside or pair in apart for pair in theirs)
+        if (
+            len(theirs) >= (_SALAD_PAIRS if share < _TERSE else _SALAD_PAIRS + 2)
+            and told_so <= len(theirs) // 7
+        ):
+            return self.failed(
+                "noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share
+            )
         return None
 
 
@@ -219,6 +260,8 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
         or dimensions(word)
         or low in MULTIPLIERS
     ):
+        return True
+    if word.islower() and low in known.spoken and not known.misspelt(low, known.common):
         return True
     if word.isupper():
         return len(word) <= 6 or not word.isascii()
@@ -251,7 +294,9 @@ def _relative(word: str, words: frozenset[str]) -> bool:
     """Whether the row has the word in another form: its plural, its genitive, with -ed or -ing."""
     if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "ing")):
         return True
-    return any(word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing"))
+    return any(
+        word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing")
+    )
 
 
 def _slip(word: str, words: frozenset[str]) -> str:
@@ -269,9 +314,24 @@ def _slip(word: str, words: frozenset[str]) -> str:
 
 
 def _forms(one: str, two: str) -> bool:
-    """Whether two words differ in an ending only: `sale` and `sales`, `marbled` and `marbles`."""
+    """Whether two words are one in two forms or spellings: `sale` and `sales`, `diagnosis` and `diagnoses`, `metre`."""
     short, long = sorted((one, two), key=len)
-    return long.startswith(short) or (one[:-1] == two[:-1] and one[-1] in "sdrgye" and two[-1] in "sdrgye")
+    same = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return same >= max(3, len(long) - 2) or _american(one) == _american(two)
+
+
+def _american(word: str) -> str:
+    for theirs, ours in (
+        ("our", "or"),
+        ("tre", "ter"),
+        ("ae", "e"),
+        ("oe", "e"),
+        ("is", "iz"),
+        ("ll", "l"),
+        ("able", "ible"),
+    ):
+        word = word.replace(theirs, ours)
+    return word
 
 
 def _speaks(sentence: str, expected: str) -> bool:
