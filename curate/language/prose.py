@@ -38,6 +38,12 @@ _PROGRAM = re.compile(
     r"|\s--?[a-z]\w*[ ]\S|\w\[\w+\]|=>|->|\blambda\b|::|:=",
     re.MULTILINE,
 )
+# one of which stands in every program that `_PROGRAM` finds: sums in words hold none of them
+_HINTS = (
+    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "(", "[", " --", "echo ", "SELECT", "INSERT",
+    "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ", "function", "using ", "package ",
+    "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ", "docker ", "lambda",
+)  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 # every byte that is no letter and no apostrophe becomes a space, every capital small
 _SMALL = bytes(
@@ -61,7 +67,7 @@ def bare_letters(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    return _PROGRAM.search(text) is not None
+    return any(hint in text for hint in _HINTS) and _PROGRAM.search(text) is not None
 
 
 def prose(text: str, code: bool = False) -> str:

@@ -18,23 +18,14 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 
+from recast.curate.language.english import FUNCTION_WORDS
+
 CODES = {
     "English": "en", "German": "de", "Spanish": "es", "French": "fr", "Italian": "it", "Portuguese": "pt",
     "Dutch": "nl", "Russian": "ru", "Arabic": "ar", "Latvian": "lv", "Basque": "eu", "Persian": "fa",
 }  # fmt: skip
 """The languages that have a list, by the names that `curate.language.identify` gives them."""
 
-# what holds an English sentence together: no content of its own
-ENGLISH_FUNCTION_WORDS = frozenset(
-    (
-        "a an the and or but nor so if then than that this these those there here when while where which who whom whose "
-        "what how why of in on at by to for from with without into onto over under after before between during through "
-        "per about as is are was were be been being am do does did has have had having will would can could shall should "
-        "may might must not no he she it they we you i him her them us me his hers its their theirs our ours your yours my "
-        "mine all both each every any some many much more most less few fewer other another such same only also too very "
-        "just because since until although though out up down off again however therefore thus hence let"
-    ).split()
-)
 COMMON = 1500  # times that subtitles have a common word
 _SHORT = 5  # letters up to which an English word must stand in both lists
 _CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|re|m|t|em|clock)|s'|n't)\Z")
@@ -110,11 +101,11 @@ class Vocabulary:
         """Two listed words in one, neither of them short nor a function word: `jellybean`, not `ofthe`."""
         for cut in range(4, len(word) - 3):
             tail = word[cut:]
-            if tail not in self.listed or tail in ENGLISH_FUNCTION_WORDS:
+            if tail not in self.listed or tail in FUNCTION_WORDS:
                 continue
             for link in links:
                 head = word[: cut - len(link)] if word[:cut].endswith(link) else ""
-                if len(head) >= 4 and head in self.listed and head not in ENGLISH_FUNCTION_WORDS:
+                if len(head) >= 4 and head in self.listed and head not in FUNCTION_WORDS:
                     return True
         return False
 
@@ -188,4 +179,4 @@ def vocabulary(language: str | None) -> Vocabulary | None:
     names = frozenset(word.lower() for word in lemmas if word.istitle())
     # `bakes` is as common as `bake`
     usual = {word: COMMON for word in words if counted.get(lemmas[word], 0) >= COMMON}
-    return Vocabulary(language, ENGLISH_FUNCTION_WORDS | words, {**counted, **usual}, names)
+    return Vocabulary(language, FUNCTION_WORDS | words, {**counted, **usual}, names)

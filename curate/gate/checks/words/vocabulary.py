@@ -16,10 +16,18 @@ from math import ceil
 from typing import ClassVar, Literal
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.identify import FUNCTION_WORDS, language
+from recast.curate.language.english import (
+    FUNCTION_WORDS,
+    IMPOSSIBLE,
+    NEVER_LAST,
+    NEVER_THE_END,
+    content_pairs,
+)
+from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
+from recast.curate.language.identify import language
 from recast.curate.language.prose import bare_letters, holds_code, prose
 from recast.curate.language.sentences import sentences
-from recast.curate.language.vocabulary import ENGLISH_FUNCTION_WORDS, Vocabulary, one_edit_apart, vocabulary
+from recast.curate.language.vocabulary import Vocabulary, one_edit_apart, vocabulary
 from recast.curate.maths.units import MULTIPLIERS, dimensions
 from recast.curate.records import Check
 
@@ -29,23 +37,8 @@ _WORD = re.compile(rf"(?<![\w\\'’]){_LETTERS}(?![\w])")
 _BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"'(\[“‘*#>-]*\Z")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
 _MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
-_PIECE = re.compile(rf"{_LETTERS}|[^\s]")
-_DOUBLED = frozenset(
-    "the a an of to in and is for with are he she it was by from at or as how what which this these my your his her their "
-    "they we you has".split()
-)
-# no clause goes on, or ends, like this
-_DETERMINERS = frozenset("the an my your their our its every".split())
-_NEVER_AFTER = frozenset(
-    "the a an my your their our its and or of is are was were in on at to for from with by he she it they we has have had "
-    "so because if than per into".split()
-)
-_NEVER_LAST = tuple(f" {word}{sign}" for word in sorted(_DETERMINERS | {"than"}) for sign in ".,;!")
-_CUT = _DETERMINERS | frozenset(
-    "a and or but of than because if with into from at by per is are was were".split()
-)
 _DIGIT_AFTER = re.compile(r"[a-z]\d")
-_OTHER = frozenset[str]().union(*FUNCTION_WORDS.values()) - FUNCTION_WORDS["English"] - ENGLISH_FUNCTION_WORDS
+_OTHER = frozenset[str]().union(*OF_LANGUAGES.values()) - OF_LANGUAGES["English"] - FUNCTION_WORDS
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 _SHORT = 2  # letters up to which a word may be a variable, a unit, an initial
 _TELLING = 3  # English words from which a row is English
@@ -70,7 +63,7 @@ class Source:
     @cached_property
     def language(self) -> str | None:
         """By function words, else English where four of five words are English ones."""
-        if 2 * len(self.words & _OTHER) < len(self.words & ENGLISH_FUNCTION_WORDS) >= _TELLING:
+        if 2 * len(self.words & _OTHER) < len(self.words & FUNCTION_WORDS) >= _TELLING:
             return "English"  # in a tenth of the time, and of shorter texts
         spoken = language(self.demonstration) or language(f"{self.prompt}\n{self.demonstration}")
         if spoken is None:
@@ -100,7 +93,7 @@ class Source:
     @cached_property
     def neighbours(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
         """Pairs of content words that stand side by side, and pairs with function words between them."""
-        pairs = _pairs(f"{self.prompt}\n{self.demonstration}")
+        pairs = content_pairs(f"{self.prompt}\n{self.demonstration}".split())
         return (
             frozenset(pair for pair, between in pairs if not between),
             frozenset(pair for pair, between in pairs if between),
@@ -147,7 +140,7 @@ class VocabularyCheck(CheckConfig):
                 return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
         if _DIGIT_AFTER.search(text):
             for glued in _GLUED.finditer(text):
-                if glued[1] in ENGLISH_FUNCTION_WORDS and glued[0] not in case.demonstration:
+                if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
         return (
             self._grammar(text, told, case.completion.rstrip()[-40:], row)
@@ -193,30 +186,24 @@ class VocabularyCheck(CheckConfig):
 
     def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
         """English words that do not make English sentences."""
-        odd = [
-            (one, two) for one, two in zip(told, told[1:], strict=False)
-            if one == two and one in _DOUBLED or one in _DETERMINERS and two in _NEVER_AFTER
-        ]  # fmt: skip
-        for one, two in odd:
+        source = f"{row.prompt}\n{row.demonstration}"
+        for one, two in IMPOSSIBLE.intersection(zip(told, told[1:], strict=False)):
             found = re.search(rf"(?<![\w-]){one}\s+{two}(?![\w-])", text, re.IGNORECASE)
-            if found and found.group().lower() not in f"{row.prompt} {row.demonstration}".lower():
+            if found and found.group().lower() not in source.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
-        for last in _NEVER_LAST:
-            if last in text and last not in row.prompt and last not in row.demonstration:
-                return self.failed("noise", f"No clause ends in {last.strip()!r}.")
-        if (
-            told
-            and told[-1] in _CUT
-            and ends.lower().endswith(f" {told[-1]}")
-            and not row.demonstration.endswith(ends[-9:])
-        ):
+        pieces = text.split()
+        for last in NEVER_LAST.intersection(piece for piece in pieces if piece[-1] in ".,;!"):
+            if last not in source:
+                return self.failed("noise", f"No clause ends in {last!r}.")
+        last = told[-1] if told else ""
+        if last in NEVER_THE_END and ends.lower().endswith(f" {last}") and not source.endswith(ends[-9:]):
             return self.failed("cut_off", f"It ends in the middle of a sentence: {shown(ends)!r}.")
         long = [word for word in told if len(word) > 1]
-        share = sum(map(ENGLISH_FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
+        share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
         if len(long) < 6 or share > _SALAD:
             return None
         beside, apart = row.neighbours
-        pairs = _pairs(text)
+        pairs = content_pairs(pieces)
         dropped = sorted({pair for pair, between in pairs if not between and pair in apart - beside})
         if share < _TERSE and len(dropped) >= (2 if share < _TELEGRAPH else 3):
             one, two = (" ".join(pair) for pair in dropped[:2])
@@ -231,23 +218,6 @@ class VocabularyCheck(CheckConfig):
                 "noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share
             )
         return None
-
-
-def _pairs(text: str) -> list[tuple[tuple[str, str], bool]]:
-    """Content words of English that follow each other without a sign between, and whether function words are."""
-    found: list[tuple[tuple[str, str], bool]] = []
-    last, between = "", False
-    for piece in _PIECE.findall(text):
-        low = piece.lower()
-        if not piece[0].isalpha():
-            last, between = "", False
-        elif low in ENGLISH_FUNCTION_WORDS and piece not in ("May", "Will"):  # a month, a man
-            between = True
-        else:
-            if last:
-                found.append(((last, low), between))
-            last, between = low, False
-    return found
 
 
 def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) -> bool:
@@ -339,12 +309,10 @@ def _speaks(sentence: str, expected: str) -> bool:
     low = set(_ANY.findall(sentence.lower()))
     if len(low) < 3:
         return False
-    own = FUNCTION_WORDS.get(expected, frozenset()) | (
-        ENGLISH_FUNCTION_WORDS if expected == "English" else frozenset()
-    )
+    own = OF_LANGUAGES.get(expected, frozenset()) | (FUNCTION_WORDS if expected == "English" else frozenset())
     ours = len(low & own)
     return any(
         len(theirs) >= 2 and len(theirs) > 2 * ours and len(theirs) >= 0.25 * len(low)
-        for other, words in FUNCTION_WORDS.items()
+        for other, words in OF_LANGUAGES.items()
         if other != expected and (theirs := (low & words) - own)
     )
