@@ -45,6 +45,7 @@ _HINTS = (
     "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ", "docker ", "lambda",
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")
 # every byte that is no letter and no apostrophe becomes a space, every capital small
 _SMALL = bytes(
     byte | 32 if 65 <= byte <= 90 else byte if 97 <= byte <= 122 or byte == 39 else 32 for byte in range(256)
@@ -62,6 +63,15 @@ def bare_letters(text: str) -> list[str]:
         words = small.split()
         return [word.strip("'") for word in words if word != "'"] if "'" in small else words
     return _LETTERS.findall(text.lower())
+
+
+def spaced_words(text: str) -> list[str]:
+    """The words of `text` as they stand and in order, without those that are part of a number or an identifier.
+
+    >>> spaced_words("Ann's 3kg of x_1")
+    ["Ann's", 'of']
+    """
+    return _SPACED.findall(text)
 
 
 @lru_cache(maxsize=1024)

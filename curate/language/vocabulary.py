@@ -46,7 +46,7 @@ _ABBREVIATED = frozenset(
     "etc vs approx eq eqn ie eg lhs rhs gcd lcm hcf lcd avg max min sqrt log lim sin cos tan cot sec csc exp mod det dim "
     "qty tbsp tsp tbs ppl pts pcs rpm wpm mph kph mpg kmh hrs hr mins min secs lbs lb oz ft sq cu km cm mm kg mg ml gal qt pt "
     "doz dz usd eur gbp am pm ok okay abc xyz abcd bcd iff wlog qed nth ith jth kth 1st st nd rd th mon tue wed thu fri sat "
-    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol gonna app apps kwh vice versa per annum vitro vivo situ utero fide facto quo  dept hw yr yrs wk wks sec".split()
+    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol gonna app apps kwh vice versa per annum vitro vivo situ utero fide facto quo hoc von mol esq bono res faire laissez  dept hw yr yrs wk wks sec".split()
 )
 _TAILS = ("er", "ers", "est", "ness", "ly", "able", "less", "ish", "ings", "like", "wise")
 _GRAM = 4
@@ -66,8 +66,8 @@ class Vocabulary:
         """Proper names in lower case, where the lists tell them apart: places, months, nations."""
         self.common = frozenset(word for word, count in counted.items() if count >= COMMON)
         """The words that everybody uses; what is one slip away from them and rare is more likely that slip."""
-        self.spoken = frozenset(word for word in counted if len(word) > _SHORT) - listed
-        """Longer words of the count that the list lacks: words where a text has them small, names where not."""
+        self.spoken = frozenset(counted) - listed
+        """Words of the count that the list lacks: words where a text has them small, names where not."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
 

@@ -10,12 +10,12 @@ anything but its script (`characters`, `format`) in a language without a list, w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+import unicodedata
 from math import ceil
 from typing import ClassVar, Literal
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.words.source import SHORT, Source, source
 from recast.curate.language.english import (
     FUNCTION_WORDS,
     IMPOSSIBLE,
@@ -24,85 +24,21 @@ from recast.curate.language.english import (
     content_pairs,
 )
 from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
-from recast.curate.language.identify import language
-from recast.curate.language.prose import bare_letters, holds_code, prose
+from recast.curate.language.prose import bare_letters, prose, spaced_words
 from recast.curate.language.sentences import sentences
 from recast.curate.language.vocabulary import Vocabulary, one_edit_apart, vocabulary
 from recast.curate.maths.units import MULTIPLIERS, dimensions
 from recast.curate.records import Check
 
-_LETTERS = r"[^\W\d_]+(?:['’][^\W\d_]+)*"
-_ANY = re.compile(_LETTERS)
-_WORD = re.compile(rf"(?<![\w\\'’]){_LETTERS}(?![\w])")
 _BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"'(\[“‘*#>-]*\Z")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
 _MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
 _DIGIT_AFTER = re.compile(r"[a-z]\d")
-_OTHER = frozenset[str]().union(*OF_LANGUAGES.values()) - OF_LANGUAGES["English"] - FUNCTION_WORDS
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
-_SHORT = 2  # letters up to which a word may be a variable, a unit, an initial
-_TELLING = 3  # English words from which a row is English
-_GAPS = 3  # unknown words of the row from which its own share of them is allowed
 _TELEGRAPH = 0.28
 _SALAD = 0.42
 _TERSE = 0.34
 _SALAD_PAIRS = 6
-
-
-@dataclass(frozen=True)
-class Source:
-    """What question and demonstration say, as far as a completion's words are compared with it."""
-
-    prompt: str
-    demonstration: str
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        return frozenset(bare_letters(f"{self.prompt}\n{self.demonstration}"))
-
-    @cached_property
-    def language(self) -> str | None:
-        """By function words, else English where four of five words are English ones."""
-        if 2 * len(self.words & _OTHER) < len(self.words & FUNCTION_WORDS) >= _TELLING:
-            return "English"  # in a tenth of the time, and of shorter texts
-        spoken = language(self.demonstration) or language(f"{self.prompt}\n{self.demonstration}")
-        if spoken is None:
-            long = [word for word in self.words if len(word) > _SHORT]
-            english = vocabulary("English")
-            if (
-                english
-                and len(long) >= _TELLING
-                and sum(word in english.listed for word in long) >= 0.8 * len(long)
-            ):
-                return "English"
-        return spoken
-
-    @cached_property
-    def gaps(self) -> float:
-        """The share of its words in lower case that its language's list lacks, 0.0 where they are too few to tell."""
-        known = vocabulary(self.language)
-        text = prose(f"{self.prompt}\n{self.demonstration}", self.code)
-        told = {word for word in _WORD.findall(text) if len(word) > _SHORT and word.islower()}
-        strange = sum(known is not None and word not in known for word in told)
-        return strange / len(told) if strange >= _GAPS else 0.0
-
-    @cached_property
-    def code(self) -> bool:
-        return holds_code(self.demonstration) or holds_code(self.prompt)
-
-    @cached_property
-    def neighbours(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
-        """Pairs of content words that stand side by side, and pairs with function words between them."""
-        pairs = content_pairs(f"{self.prompt}\n{self.demonstration}".split())
-        return (
-            frozenset(pair for pair, between in pairs if not between),
-            frozenset(pair for pair, between in pairs if between),
-        )
-
-
-@lru_cache(maxsize=512)
-def source(prompt: str, demonstration: str) -> Source:
-    return Source(prompt, demonstration)
 
 
 class VocabularyCheck(CheckConfig):
@@ -129,7 +65,7 @@ class VocabularyCheck(CheckConfig):
             )
         text = prose(case.completion, row.code).rstrip()
         told = bare_letters(text)
-        new = {low for low in set(told) - row.words if len(low) > _SHORT}
+        new = {low for low in set(told) - row.words if len(low) > SHORT}
         lacking = {low for low in new if low not in known.listed}
         if lacking and (found := self._judged(lacking, text, known, row)):
             return found
@@ -151,17 +87,17 @@ class VocabularyCheck(CheckConfig):
     def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
         """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
         strange = [
-            word for word in dict.fromkeys(_WORD.findall(text))
+            word for word in dict.fromkeys(spaced_words(text))
             if word.lower() in lacking and not _known(word, text, known, row, self.open)
         ]  # fmt: skip
         if not strange:
             return None
         for sentence in sentences(text):
-            told = [word for word in _WORD.findall(sentence) if word.lower() not in row.words]
+            told = [word for word in spaced_words(sentence) if word.lower() not in row.words]
             alien = [word for word in told if word in strange]
             if len(alien) >= 3 and len(alien) >= 0.5 * len(told) or _speaks(sentence, known.language):
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {known.language}.")
-        allowed = ceil(row.gaps * len(set(_WORD.findall(text))))
+        allowed = ceil(row.gaps * len(set(spaced_words(text))))
         if self.open or not known.whole:
             allowed = max(allowed, 1 + len(text) // _TEXT_PER_TERM)
         near = (
@@ -186,29 +122,36 @@ class VocabularyCheck(CheckConfig):
 
     def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
         """English words that do not make English sentences."""
-        source = f"{row.prompt}\n{row.demonstration}"
+        told_before = f"{row.prompt}\n{row.demonstration}"
         for one, two in IMPOSSIBLE.intersection(zip(told, told[1:], strict=False)):
             found = re.search(rf"(?<![\w-]){one}\s+{two}(?![\w-])", text, re.IGNORECASE)
-            if found and found.group().lower() not in source.lower():
+            if found and found.group().lower() not in told_before.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
         pieces = text.split()
         for last in NEVER_LAST.intersection(piece for piece in pieces if piece[-1] in ".,;!"):
-            if last not in source:
+            if last not in told_before:
                 return self.failed("noise", f"No clause ends in {last!r}.")
         last = told[-1] if told else ""
-        if last in NEVER_THE_END and ends.lower().endswith(f" {last}") and not source.endswith(ends[-9:]):
+        if (
+            last in NEVER_THE_END
+            and ends.lower().endswith(f" {last}")
+            and not told_before.endswith(ends[-9:])
+        ):
             return self.failed("cut_off", f"It ends in the middle of a sentence: {shown(ends)!r}.")
         long = [word for word in told if len(word) > 1]
         share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
         if len(long) < 6 or share > _SALAD:
             return None
+        theirs = [
+            pair for pair, between in content_pairs(pieces) if not between and row.words.issuperset(pair)
+        ]
+        if len(theirs) < 2:
+            return None
         beside, apart = row.neighbours
-        pairs = content_pairs(pieces)
-        dropped = sorted({pair for pair, between in pairs if not between and pair in apart - beside})
+        dropped = sorted({pair for pair in theirs if pair in apart and pair not in beside})
         if share < _TERSE and len(dropped) >= (2 if share < _TELEGRAPH else 3):
             one, two = (" ".join(pair) for pair in dropped[:2])
             return self.failed("words_dropped", f"Words are missing in {one!r} and {two!r}.", share)
-        theirs = [pair for pair, between in pairs if not between and row.words.issuperset(pair)]
         told_so = sum(pair in beside or pair in apart for pair in theirs)
         if (
             len(theirs) >= (_SALAD_PAIRS if share < _TERSE else _SALAD_PAIRS + 2)
@@ -222,16 +165,21 @@ class VocabularyCheck(CheckConfig):
 
 def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) -> bool:
     """Whether a word that neither the row nor the list holds as it stands is all right by its shape."""
-    low = word.lower().replace("’", "'")
+    low = unicodedata.normalize("NFKC", word).lower().replace("’", "'")
     if (
-        low in row.words
+        low in known.listed
+        or low in row.words
         or low in known
         or _relative(low, row.words)
         or dimensions(word)
         or low in MULTIPLIERS
     ):
         return True
-    if word.islower() and low in known.spoken and not known.misspelt(low, known.common):
+    if (
+        word.islower()
+        and low in known.spoken
+        and (open_ or len(low) > 5 and not known.misspelt(low, known.common))
+    ):
         return True
     if word.isupper():
         return len(word) <= 6 or not word.isascii()
@@ -306,7 +254,7 @@ def _american(word: str) -> str:
 
 def _speaks(sentence: str, expected: str) -> bool:
     """Whether a sentence has three function words, or twice as many as its own, of one language that is not expected."""
-    low = set(_ANY.findall(sentence.lower()))
+    low = set(bare_letters(sentence))
     if len(low) < 3:
         return False
     own = OF_LANGUAGES.get(expected, frozenset()) | (FUNCTION_WORDS if expected == "English" else frozenset())
