@@ -9,22 +9,23 @@ from collections.abc import Iterable
 
 FUNCTION_WORDS = frozenset(
     (
-        "a an the and or but nor so if then than that this these those there here when while where which who whom whose "
-        "what how why of in on at by to for from with without into onto over under after before between during through "
-        "per about as is are was were be been being am do does did has have had having will would can could shall should "
-        "may might must not no he she it they we you i him her them us me his hers its their theirs our ours your yours my "
-        "mine all both each every any some many much more most less few fewer other another such same only also too very "
-        "just because since until although though out up down off again however therefore thus hence let"
+        "a an the and or but nor so if then than that this these those there here when while where which "
+        "who whom whose what how why of in on at by to for from with without into onto over under after "
+        "before between during through per about as is are was were be been being am do does did has have "
+        "had having will would can could shall should may might must not no he she it they we you i him "
+        "her them us me his hers its their theirs our ours your yours my mine all both each every any "
+        "some many much more most less few fewer other another such same only also too very just because "
+        "since until although though out up down off again however therefore thus hence let"
     ).split()
 )
 _DOUBLED = frozenset(
-    "the a an of to in and is for with are he she it was by from at or as how what which this these my your his her their "
-    "they we you has".split()
+    "the a an of to in and for with are he she it was by from at or as how what which this these my "
+    "your his her their they we you has".split()
 )
 _DETERMINERS = frozenset("the an my your their our its every".split())
 _NEVER_AFTER = frozenset(
-    "the a an my your their our its and or of is are was were in on at to for from with by he she it they we has have had "
-    "so because if than per into".split()
+    "the an my your their our its and or of is are was were in on at to for from with by he she it they "
+    "we has have had so because if than per into".split()
 )
 IMPOSSIBLE = frozenset((word, word) for word in _DOUBLED) | {
     (a, b) for a in _DETERMINERS for b in _NEVER_AFTER

@@ -18,7 +18,7 @@ from functools import lru_cache
 _WORDS = {
     "English": "the and of are was that with for his her they each from how many has have will then this which",
     "French": "le la les des une est dans pour qui sur avec elle il sont donc combien et du au ce cette nous",
-    "German": "der die das und ist ein eine nicht mit auf für sie wir von zu den dem hat insgesamt wie viele",
+    "German": "der die das und ist ein eine nicht mit auf für sie wir von zu den dem hat insgesamt wie viele es im sind",
     "Spanish": "el la los las una es por con para que del su son cuántos tiene hay y se cada más",
     "Italian": "il gli una è di che per con non sono della nel quindi ha del ogni più alla",
     "Portuguese": "os um uma é em por com para que não são do da tem cada mais ao quantos",

@@ -21,7 +21,8 @@ _FORMULA = re.compile(
 _COMMAND = re.compile(r"\\(?:begin|end)\{\w+\*?\}|\\[a-zA-Z]+")
 _CODE_LINE = re.compile(
     r"^[ \t]*(?:[^\n]*[;{}][ \t]*$"
-    r"|(?:def|class|for|if|while|elif|with|function|func|fn|public|private|static)\b[^\n]*[:{(][ \t]*$|(?:else|try|finally):[ \t]*$"
+    r"|(?:def|class|for|if|while|elif|with|function|func|fn|public|private|static)\b[^\n]*[:{(][ \t]*$"
+    r"|(?:else|try|finally):[ \t]*$"
     r"|(?:import|from|package|using|return|const|let|var|print|echo|export|raise|throw|yield|assert|except|case|end)\b[^\n]*$"
     r"|(?:#|//|/\*|\*|--|<|@|\"\"\"|''')[^\n]*$"
     r"|[A-Za-z_][\w.\[\]'\"]*[ \t]*(?:[+\-*/%|&]|:|<)?=[ \t]*[^\n]*$"
@@ -32,16 +33,18 @@ _CODE_LINE = re.compile(
 # what prose about sums does not hold, so that a line such as `Total = 5 + 3` alone is no program
 _PROGRAM = re.compile(
     r"```|^[ \t]*(?:def|class|import|from|return|function|func|fn|public|private|static|const|let|var|using|package)\b"
-    r"[^\n.]{0,120}[\w)\]:;{}'\"][ \t]*$|#include|</\w+>|;[ \t]*$|\{[ \t]*$|^[ \t]*(?:#!/|<[!?\w])|\w\(\w*[^()\n]{0,80}\)[;:]"
+    r"[^\n.]{0,120}[\w)\]:;{}'\"][ \t]*$|#include|</\w+>|;[ \t]*$|\{[ \t]*$|^[ \t]*(?:#!/|<[!?\w])"
+    r"|\w\(\w*[^()\n]{0,80}\)[;:]"
     r"|^[ \t]*(?:SELECT|INSERT|CREATE|UPDATE)\b|^[ \t]*\w+_\w+[ \t]*=|\w\.\w+\(|\becho\b|\bprint\("
-    r"|^[ \t]*(?:sudo[ ]+)?(?:ls|cd|grep|find|awk|sed|cat|tar|chmod|mkdir|ssh|git|curl|wget|npm|pip|docker|sort|ps|du|kill)[ ]"
+    r"|^[ \t]*(?:sudo[ ]+)?(?:ls|cd|grep|find|awk|sed|cat|tar|chmod|mkdir|ssh|git|curl|wget|npm|pip|docker|sort|ps)[ ]"
     r"|\s--?[a-z]\w*[ ]\S|\w\[\w+\]|=>|->|\blambda\b|::|:=",
     re.MULTILINE,
 )
 # one of which stands in every program that `_PROGRAM` finds: sums in words hold none of them
 _HINTS = (
-    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "(", "[", " --", "echo ", "SELECT", "INSERT",
-    "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ", "function", "using ", "package ",
+    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "(", "[", " --", " | ", "echo ", "SELECT",
+    "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ", "function", "using ",
+    "package ",
     "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ", "docker ", "lambda",
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

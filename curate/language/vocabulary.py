@@ -36,17 +36,20 @@ _ELIDED = re.compile(
     r"\A(?:l|d|qu|n|s|j|m|t|c|un|jusqu|lorsqu|puisqu|dell|all|nell|sull|dall|quell|quest|com|dov)'(?=.)"
 )
 _PREFIXES = tuple(
-    "un re non pre post over under inter intra anti hyper hypo multi semi super sub trans extra mis de dis bio micro macro "
-    "neuro cardio electro photo thermo hydro immuno radio psycho socio geo astro cyber auto co counter ex fore in im infra "
-    "iso mega mid mini mono nano omni out para peri poly pro proto pseudo quasi retro self step tele tri ultra uni up".split()
+    "un re non pre post over under inter intra anti hyper hypo multi semi super sub trans extra mis de "
+    "dis bio micro macro neuro cardio electro photo thermo hydro immuno radio psycho socio geo astro "
+    "cyber auto co counter ex fore in im infra iso mega mid mini mono nano omni out para peri poly pro "
+    "proto pseudo quasi retro self step tele tri ultra uni up".split()
 )
 _COMPOUNDING = frozenset({"German", "Dutch"})
 _LINKS = ("", "s", "n", "en", "es", "er", "e")
 _ABBREVIATED = frozenset(
-    "etc vs approx eq eqn ie eg lhs rhs gcd lcm hcf lcd avg max min sqrt log lim sin cos tan cot sec csc exp mod det dim "
-    "qty tbsp tsp tbs ppl pts pcs rpm wpm mph kph mpg kmh hrs hr mins min secs lbs lb oz ft sq cu km cm mm kg mg ml gal qt pt "
-    "doz dz usd eur gbp am pm ok okay abc xyz abcd bcd iff wlog qed nth ith jth kth 1st st nd rd th mon tue wed thu fri sat "
-    "sun jan feb mar apr jun jul aug sep sept oct nov dec no nos fig figs vol gonna app apps kwh vice versa per annum vitro vivo situ utero fide facto quo hoc von mol esq bono res faire laissez  dept hw yr yrs wk wks sec".split()
+    "etc vs approx eq eqn ie eg lhs rhs gcd lcm hcf lcd avg max min sqrt log lim sin cos tan cot sec csc "
+    "exp mod det dim qty tbsp tsp tbs ppl pts pcs rpm wpm mph kph mpg kmh hrs hr mins min secs lbs lb oz "
+    "ft sq cu km cm mm kg mg ml gal qt pt doz dz usd eur gbp am pm ok okay abc xyz abcd bcd iff wlog qed "
+    "nth ith jth kth 1st st nd rd th mon tue wed thu fri sat sun jan feb mar apr jun jul aug sep sept oct "
+    "nov dec no nos fig figs vol gonna app apps kwh vice versa per annum vitro vivo situ utero fide facto "
+    "quo hoc von mol esq bono res faire laissez  dept hw yr yrs wk wks sec".split()
 )
 _TAILS = ("er", "ers", "est", "ness", "ly", "able", "less", "ish", "ings", "like", "wise")
 _GRAM = 4
@@ -162,6 +165,11 @@ def _one_edit(word: str) -> Iterator[str]:
             yield head + letter + tail
 
 
+def _slip_of(word: str, lemma: str) -> bool:
+    """Whether an entry such as `becuse` for `because` records a misspelling, not a form."""
+    return word[:-2] != lemma[: len(word) - 2] and one_edit_apart(word, lemma)
+
+
 @lru_cache(maxsize=2)
 def vocabulary(language: str | None) -> Vocabulary | None:
     """The words of a language, None where it has no list; reads the list, and keeps the last two."""
@@ -175,7 +183,10 @@ def vocabulary(language: str | None) -> Vocabulary | None:
     from simplemma.strategies import DefaultDictionaryFactory
 
     lemmas = dict(DefaultDictionaryFactory().get_dictionary("en"))
-    words = {word for word in lemmas if word.islower() and (len(word) > _SHORT or word in counted)}
+    words = {
+        word for word, lemma in lemmas.items()
+        if word.islower() and (word in counted or (len(word) > _SHORT and not _slip_of(word, lemma)))
+    }  # fmt: skip
     names = frozenset(word.lower() for word in lemmas if word.istitle())
     # `bakes` is as common as `bake`
     usual = {word: COMMON for word in words if counted.get(lemmas[word], 0) >= COMMON}

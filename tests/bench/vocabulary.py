@@ -1,9 +1,11 @@
-"""Figures of the checks of characters and words: `python -m tests.bench.vocabulary --data FOLDER [--show N] [PART ...]`.
+"""Figures of the checks of characters and words.
 
-FOLDER holds the real data sets (gsm8k, mwp, mmlu, gpteacher, pubmedqa); parts are misspelt, foreign, noise, withheld, real
-and speed, all without names. `withheld` asks of each demonstration whether it passes as a completion of its own row when
-only the question is known; `real` asks the same of right solutions that models wrote, with the demonstration known.
-Prints each figure with its bound and asserts nothing; processor microseconds of one process.
+    python -m tests.bench.vocabulary --data FOLDER [--show N] [misspelt|foreign|noise|withheld|real|speed ...]
+
+FOLDER holds the real data sets (gsm8k, mwp, mmlu, gpteacher, pubmedqa); without names all parts run. `withheld` asks of
+each demonstration whether it passes as a completion of its own row when only the question is known; `real` asks the
+same of right solutions that models wrote, with the demonstration known. Prints each figure with its bound and asserts
+nothing; processor microseconds of one process.
 """
 
 from __future__ import annotations
@@ -33,12 +35,14 @@ PROSE = ("gsm8k", "mwp", "mmlu", "pubmedqa")
 
 FOREIGN = {
     "French": (
-        "Au total il reste vingt-quatre billes.", "Chaque boîte contient huit crayons.", "On ajoute ensuite les deux nombres.",
+        "Au total il reste vingt-quatre billes.", "Chaque boîte contient huit crayons.",
+        "On ajoute ensuite les deux nombres.",
         "Nous devons diviser le prix par trois.", "Elle a donc gagné dix euros de plus.", "Le résultat est juste.",
         "Pour finir, on soustrait la remise.", "Voici la dernière étape du calcul.",
     ),
     "German": (
-        "Insgesamt bleiben ihr noch zwölf Äpfel.", "Jede Schachtel enthält acht Stifte.", "Dann addieren wir beide Zahlen.",
+        "Insgesamt bleiben ihr noch zwölf Äpfel.", "Jede Schachtel enthält acht Stifte.",
+        "Dann addieren wir beide Zahlen.",
         "Der Preis wird durch drei geteilt.", "Also hat er zehn Euro mehr verdient.", "Das Ergebnis stimmt.",
         "Zum Schluss ziehen wir den Rabatt ab.", "Damit ist die Aufgabe gelöst.",
     ),
@@ -54,19 +58,23 @@ FOREIGN = {
     ),
     "Polish": (
         "Razem zostaje dwanaście jabłek.", "Każde pudełko zawiera osiem ołówków.", "Potem dodajemy obie liczby.",
-        "Cenę dzielimy przez trzy.", "Zarobił więc dziesięć złotych więcej.", "Wynik jest poprawny.", "Na końcu odejmujemy rabat.",
+        "Cenę dzielimy przez trzy.", "Zarobił więc dziesięć złotych więcej.",
+        "Wynik jest poprawny.", "Na końcu odejmujemy rabat.",
     ),
     "Turkish": (
         "Toplam on iki elma kalır.", "Her kutuda sekiz kalem var.", "Sonra iki sayıyı toplarız.", "Fiyat üçe bölünür.",
         "Demek ki on lira daha kazandı.", "Sonuç doğrudur.", "En sonunda indirimi çıkarırız.",
     ),
     "Indonesian": (
-        "Jadi tersisa dua belas apel.", "Setiap kotak berisi delapan pensil.", "Kemudian kita jumlahkan kedua bilangan.",
-        "Harganya dibagi tiga.", "Maka dia mendapat sepuluh lagi.", "Hasilnya sudah benar.", "Akhirnya kita kurangi potongannya.",
+        "Jadi tersisa dua belas apel.", "Setiap kotak berisi delapan pensil.",
+        "Kemudian kita jumlahkan kedua bilangan.",
+        "Harganya dibagi tiga.", "Maka dia mendapat sepuluh lagi.",
+        "Hasilnya sudah benar.", "Akhirnya kita kurangi potongannya.",
     ),
     "Latin": (
         "Ergo duodecim poma supersunt.", "Quaeque arca octo stilos continet.", "Deinde ambos numeros addimus.",
-        "Pretium per tres dividitur.", "Itaque decem nummos plus accepit.", "Summa recta est.", "Postremo partem detrahimus.",
+        "Pretium per tres dividitur.", "Itaque decem nummos plus accepit.",
+        "Summa recta est.", "Postremo partem detrahimus.",
     ),
 }  # fmt: skip
 

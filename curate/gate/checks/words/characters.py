@@ -163,10 +163,11 @@ def _characters(text: str) -> frozenset[str]:
 
 def _joins(text: str, joiner: str) -> bool:
     """Whether every joiner stands between letters that need it, or between emoji."""
-    for before, after in re.findall(f"(.?){joiner}(.?)", text, re.DOTALL):
-        if not (before and after) or before < "\u0590" or after < "\u0590":
-            return False
-    return True
+    return all(
+        0 < at < len(text) - 1 and min(text[at - 1], text[at + 1]) >= "\u0590"
+        for at, char in enumerate(text)
+        if char == joiner
+    )
 
 
 def _heap(text: str) -> str:

@@ -1,8 +1,9 @@
 """Is the completion a whole, plain answer to the question, and nothing else?
 
 Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, pieces of the
-rewriting prompt, chat markers and tool calls, markup, an open code fence, refusals, another script or language than the question's and the
-demonstration's. Cannot catch: anything about its content; nor the language of a text of few words.
+rewriting prompt, chat markers and tool calls, markup that the row does not expect, an open code fence, refusals,
+another script or language than the question's and the demonstration's. Cannot catch: anything about its content; nor
+the language of a text of few words.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Do the names of the completion occur in the question or the demonstration?
 
 Catches: Natalia who became Natalie, a person who was not there before. A name is a capitalised word that does not
-begin a sentence; in German, where nouns are capitalised, one that the language's list does not hold. Whoever a theorem is
-called after is nobody new. Cannot catch: a name that was left out, names swapped with each other, a German name that is
-in the list, anything in languages that capitalise nothing.
+begin a sentence; in German, where nouns are capitalised, one that the language's list does not hold. Whoever a
+theorem is called after is nobody new. Cannot catch: a name that was left out, names swapped with each other, a
+German name that is in the list, anything in languages that capitalise nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ _EPONYMS = (
 )
 _CREDITED = re.compile(
     rf"\b(?:by|from|using|with|of|to|per) (?:{_EPONYMS})\b"
-    r"|\b[A-Z][a-z]+(?:['’]s?)?(?:[- ][A-Z][a-z]+(?:['’]s?)?)? (?:theorem|formula|law|rule|inequality|identity|lemma|method"
-    r"|equation|principle|algorithm|triangle|sequence|numbers?|diagram|notation|coordinates?|series)\b",
+    r"|\b[A-Z][a-z]+(?:['’]s?)?(?:[- ][A-Z][a-z]+(?:['’]s?)?)? (?:theorem|formula|law|rule|inequality|identity|lemma"
+    r"|method|equation|principle|algorithm|triangle|sequence|numbers?|diagram"
+    r"|notation|coordinates?|series)\b",
     re.IGNORECASE,
 )
 

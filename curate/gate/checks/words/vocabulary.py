@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 from math import ceil
 from typing import ClassVar, Literal
 
@@ -32,7 +33,8 @@ from recast.curate.records import Check
 
 _BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"'(\[“‘*#>-]*\Z")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
-_MARKED = re.compile(r"^\W*(?:(?:the|my) )?(?:final )?answer\b|^\W*####", re.IGNORECASE)
+# what marks an answer in rows of any language
+_MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
 _DIGIT_AFTER = re.compile(r"[a-z]\d")
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 _TELEGRAPH = 0.28
@@ -59,18 +61,20 @@ class VocabularyCheck(CheckConfig):
         if row.language is None:
             return self.passed(message="No language was recognised in the row: its words are not judged.")
         known = vocabulary(row.language)
+        text = prose(case.completion, row.code).rstrip()
+        if row.language != "English":
+            text = _MARK.sub(" ", text)
         if known is None:
-            return self._foreign(case, row) or self.passed(
+            return self._foreign(text, row) or self.passed(
                 message=f"There is no list of {row.language} words: only the language of sentences is judged."
             )
-        text = prose(case.completion, row.code).rstrip()
         told = bare_letters(text)
         new = {low for low in set(told) - row.words if len(low) > SHORT}
         lacking = {low for low in new if low not in known.listed}
         if lacking and (found := self._judged(lacking, text, known, row)):
             return found
         if known.language != "English":
-            return self._foreign(case, row) or self.passed()
+            return self._foreign(text, row) or self.passed()
         for low in new - lacking - known.common:
             if meant := _slip(low, row.words):
                 return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
@@ -78,11 +82,9 @@ class VocabularyCheck(CheckConfig):
             for glued in _GLUED.finditer(text):
                 if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
-        return (
-            self._grammar(text, told, case.completion.rstrip()[-40:], row)
-            if self.grammar and not row.code
-            else None
-        ) or self.passed()
+        if self.grammar and not row.code:
+            return self._grammar(text, told, case.completion.rstrip()[-40:], row) or self.passed()
+        return self.passed()
 
     def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
         """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
@@ -94,37 +96,36 @@ class VocabularyCheck(CheckConfig):
             return None
         for sentence in sentences(text):
             told = [word for word in spaced_words(sentence) if word.lower() not in row.words]
-            alien = [word for word in told if word in strange]
-            if len(alien) >= 3 and len(alien) >= 0.5 * len(told) or _speaks(sentence, known.language):
+            alien = sum(word in strange for word in told)
+            if (len(told) >= 3 and alien >= max(2, 0.5 * len(told))) or _speaks(sentence, known.language):
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {known.language}.")
         allowed = ceil(row.gaps * len(set(spaced_words(text))))
         if self.open or not known.whole:
             allowed = max(allowed, 1 + len(text) // _TEXT_PER_TERM)
-        near = (
-            word
-            for word in strange
-            if known.misspelt(word.lower()) or known.misspelt(word.lower(), row.words)
-        )
-        mistakes = list(near) if known.whole and allowed else []
+        mistakes: list[str] = []
+        if known.whole and allowed:
+            # a term of an open answer is often a letter away from another term
+            listed = known.common if self.open else known.listed
+            mistakes = [
+                w for w in strange if known.misspelt(w.lower(), listed) or _slip(w.lower(), row.words)
+            ]
         if not mistakes and len(strange) <= allowed:
             return None
         named = ", ".join(repr(word) for word in (mistakes or strange)[:3])
         return self.failed("unknown_word", f"{named}: no word of the row and none of {known.language}.")
 
-    def _foreign(self, case: Case, row: Source) -> Check | None:
+    def _foreign(self, text: str, row: Source) -> Check | None:
         """The first sentence in another language than the row's."""
-        for sentence in sentences(case.completion):
-            if not _MARKED.search(sentence) and _speaks(sentence, row.language or ""):
-                if sentence in row.prompt or sentence in row.demonstration:
-                    continue
+        for sentence in sentences(text):
+            if _speaks(sentence, row.language or "") and sentence not in f"{row.prompt}\n{row.demonstration}":
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
         return None
 
     def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
         """English words that do not make English sentences."""
         told_before = f"{row.prompt}\n{row.demonstration}"
-        for one, two in IMPOSSIBLE.intersection(zip(told, told[1:], strict=False)):
-            found = re.search(rf"(?<![\w-]){one}\s+{two}(?![\w-])", text, re.IGNORECASE)
+        for one, two in IMPOSSIBLE.intersection(pairwise(told)):
+            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})\s+{two}(?![\w-])", text)
             if found and found.group().lower() not in told_before.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
         pieces = text.split()
@@ -178,7 +179,7 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     if (
         word.islower()
         and low in known.spoken
-        and (open_ or len(low) > 5 and not known.misspelt(low, known.common))
+        and (open_ or (len(low) > 5 and not known.misspelt(low, known.common)))
     ):
         return True
     if word.isupper():
@@ -190,9 +191,8 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     places = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
     if any(
         text[max(0, at - 1) : at] == "-" or text[at + len(word) : at + len(word) + 1] == "-" for at in places
-    ):
-        if low in _BOUND or any(part in known.listed for part in (low + "s", low + "e")):
-            return True
+    ) and (low in _BOUND or any(part in known.listed for part in (low + "s", low + "e"))):
+        return True
     if word[0].isupper():
         if low in known.names or low.removesuffix("'s") in known.names:
             return True
@@ -253,7 +253,7 @@ def _american(word: str) -> str:
 
 
 def _speaks(sentence: str, expected: str) -> bool:
-    """Whether a sentence has three function words, or twice as many as its own, of one language that is not expected."""
+    """Whether a sentence has far more function words of another language than of the expected one."""
     low = set(bare_letters(sentence))
     if len(low) < 3:
         return False
