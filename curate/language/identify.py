@@ -18,8 +18,8 @@ from functools import lru_cache
 _WORDS = {
     "English": "the and of are was that with for his her they each from how many has have will then this which",
     "French": "le la les des une est dans pour qui sur avec elle il sont donc combien et du au ce cette nous",
-    "German": "der die das und ist ein eine nicht mit auf für sie wir von zu den dem hat insgesamt wie viele es im sind",
-    "Spanish": "el la los las una es por con para que del su son cuántos tiene hay y se cada más",
+    "German": "der die das und ist ein eine nicht mit auf für sie wir von zu den dem hat insgesamt wie viele es sind",
+    "Spanish": "el la los las una es por con para que del su son cuántos cuántas tiene hay y se cada más le cuál",
     "Italian": "il gli una è di che per con non sono della nel quindi ha del ogni più alla",
     "Portuguese": "os um uma é em por com para que não são do da tem cada mais ao quantos",
     "Dutch": "het een van dat met voor niet zijn op heeft dus elke hoeveel wordt naar en de",
@@ -51,8 +51,8 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @lru_cache(maxsize=1024)
-def language(text: str, min_words: int = MIN_WORDS) -> str | None:
-    """The language of which `text` has at least `min_words` different function words, and twice as many as of others.
+def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) -> str | None:
+    """The language of most function words: at least `min_words` different ones, `min_lead` times as many as of others.
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
@@ -60,4 +60,4 @@ def language(text: str, min_words: int = MIN_WORDS) -> str | None:
         language for word in set(_LETTERS.findall(text.lower())) for language in _LANGUAGES.get(word, ())
     )
     (first, most), (_, next_most) = [*hits.most_common(2), ("", 0), ("", 0)][:2]
-    return first if most >= min_words and most >= MIN_LEAD * next_most else None
+    return first if most >= min_words and most >= min_lead * next_most else None

@@ -1,9 +1,9 @@
-"""Does a language have this word? Word lists of twelve languages, and what is built from their words by rule.
+"""Does a language have this word? Word lists of seven languages, and what is built from their words by rule.
 
 The lists are those of `pyspellchecker`, which are counted in subtitles; English has in addition the inflected forms of
 `simplemma`, whose lists hold names with their capital only, so that `natalie` is no word. Short words must stand in
 both: a list long enough for every term holds `ther`, `fet` and `weer` too, and those are what misspellings look like.
-A list is read when its language is first met (half a second) and the last two are kept (English: 45 MiB).
+A list is read when its language is first met (half a second) and the last four are kept (English: 45 MiB).
 
 >>> english = vocabulary("English")
 >>> [word for word in ("jellybeans", "they'll", "undervalued", "freind", "zorblax") if word not in english]
@@ -21,11 +21,17 @@ from functools import cached_property, lru_cache
 from recast.curate.language.english import FUNCTION_WORDS
 
 CODES = {
-    "English": "en", "German": "de", "Spanish": "es", "French": "fr", "Italian": "it", "Portuguese": "pt",
-    "Dutch": "nl", "Russian": "ru", "Arabic": "ar", "Latvian": "lv", "Basque": "eu", "Persian": "fa",
-}  # fmt: skip
-"""The languages that have a list, by the names that `curate.language.identify` gives them."""
-
+    "English": "en",
+    "German": "de",
+    "Spanish": "es",
+    "French": "fr",
+    "Italian": "it",
+    "Portuguese": "pt",
+    "Dutch": "nl",
+}
+"""The languages that have a list, by the names that `curate.language.identify` gives them. The library has others,
+which are too short, or whose words carry others (Russian, Persian, Arabic)."""
+_RICH = 100_000  # words from which a list tells a mistake from a gap: all but that of Spanish
 COMMON = 1500  # times that subtitles have a common word
 _SHORT = 5  # letters up to which an English word must stand in both lists
 _CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|re|m|t|em|clock)|s'|n't)\Z")
@@ -73,6 +79,7 @@ class Vocabulary:
         """Words of the count that the list lacks: words where a text has them small, names where not."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
+        self.rich = len(listed) >= _RICH
 
     def __contains__(self, word: str) -> bool:
         return word in self.listed or word in _ABBREVIATED or self._built(word)
@@ -170,7 +177,7 @@ def _slip_of(word: str, lemma: str) -> bool:
     return word[:-2] != lemma[: len(word) - 2] and one_edit_apart(word, lemma)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def vocabulary(language: str | None) -> Vocabulary | None:
     """The words of a language, None where it has no list; reads the list, and keeps the last two."""
     if language not in CODES:

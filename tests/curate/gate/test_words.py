@@ -108,7 +108,7 @@ def test_what_the_row_writes_itself_is_allowed():
         ("She baked a totl of 48.", "unknown_word"),
         ("She baked a total of48 rolls.", "unknown_word"),
         ("Alors on calcule donc 36 / 3 = 12 avec elle. The answer is 48.", "language_changed"),
-        ("Also sind es 36 / 3 = 12 Brötchen. The answer is 48.", "language_changed"),
+        ("Also sind es 36 / 3 = 12 Brötchen für alle. The answer is 48.", "language_changed"),
         ("Deinde numerus invenitur: 36 + 12 = 48. The answer is 48.", "language_changed"),
         (f"{TOLD} snorf morv zeed plink flimp wibble grunk.", "language_changed"),
         (

@@ -61,13 +61,14 @@ class NamesCheck(CheckConfig):
             }
         )
         if invented:
+            language = source(case.prompt, case.demonstration).language
             credited = " ".join(match.group() for match in _CREDITED.finditer(case.completion))
-            nouns = (
-                vocabulary("German") if source(case.prompt, case.demonstration).language == "German" else None
-            )
+            nouns = vocabulary("German") if language == "German" else None
             invented = [
                 name for name in invented
-                if name not in credited and not (nouns and all(part in nouns for part in name.lower().split("-")))
+                if name not in credited
+                and (language in ("English", None) or name.lower()[: max(3, len(name) - 2)] not in told)
+                and not (nouns and all(part in nouns for part in name.lower().split("-")))
             ]  # fmt: skip
         if len(invented) > self.max_invented:
             return self.failed(

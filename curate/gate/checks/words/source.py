@@ -31,20 +31,24 @@ class Source:
 
     @cached_property
     def language(self) -> str | None:
-        """By function words, else English where four of five words are English ones."""
+        """By function words; where they are few, most words of the row must be in the language's list."""
         if 2 * len(self.words & _OTHER) < len(self.words & FUNCTION_WORDS) >= _TELLING:
             return "English"  # in a tenth of the time, and of shorter texts
-        spoken = language(self.demonstration) or language(f"{self.prompt}\n{self.demonstration}")
+        text = f"{self.prompt}\n{self.demonstration}"
+        spoken = language(self.demonstration) or language(text) or language(text, 4)
         if spoken is None:
-            long = [word for word in self.words if len(word) > SHORT]
-            english = vocabulary("English")
-            if (
-                english
-                and len(long) >= _TELLING
-                and sum(word in english.listed for word in long) >= 0.8 * len(long)
-            ):
-                return "English"
+            guessed = language(text, 2, 1.01)
+            least = ((guessed, 0.6), ("English", 0.8))
+            spoken = next((name for name, share in least if self._covered(name) >= share), None)
         return spoken
+
+    def _covered(self, name: str | None) -> float:
+        """The share of the row's words that a language's list has; 0.0 where there is no list, or hardly a word."""
+        known = vocabulary(name)
+        long = [word for word in self.words if len(word) > SHORT]
+        return (
+            sum(word in known.listed for word in long) / len(long) if known and len(long) >= _TELLING else 0.0
+        )
 
     @cached_property
     def gaps(self) -> float:

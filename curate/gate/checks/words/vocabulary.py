@@ -103,9 +103,9 @@ class VocabularyCheck(CheckConfig):
         if self.open or not known.whole:
             allowed = max(allowed, 1 + len(text) // _TEXT_PER_TERM)
         mistakes: list[str] = []
-        if known.whole and allowed:
-            # a term of an open answer is often a letter away from another term
-            listed = known.common if self.open else known.listed
+        if allowed and known.rich:
+            # a term of an open answer is often a letter away from another term, as is a form from another form
+            listed = known.listed if known.whole and not self.open else known.common
             mistakes = [
                 w for w in strange if known.misspelt(w.lower(), listed) or _slip(w.lower(), row.words)
             ]
@@ -257,7 +257,9 @@ def _speaks(sentence: str, expected: str) -> bool:
     low = set(bare_letters(sentence))
     if len(low) < 3:
         return False
-    own = OF_LANGUAGES.get(expected, frozenset()) | (FUNCTION_WORDS if expected == "English" else frozenset())
+    own = OF_LANGUAGES.get(expected, frozenset[str]()) | (
+        FUNCTION_WORDS if expected == "English" else frozenset[str]()
+    )
     ours = len(low & own)
     return any(
         len(theirs) >= 2 and len(theirs) > 2 * ours and len(theirs) >= 0.25 * len(low)
