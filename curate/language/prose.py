@@ -42,10 +42,10 @@ _PROGRAM = re.compile(
 )
 # one of which stands in every program that `_PROGRAM` finds: sums in words hold none of them
 _HINTS = (
-    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "(", "[", " --", " | ", "echo ", "SELECT",
-    "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ", "function", "using ",
-    "package ",
-    "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ", "docker ", "lambda",
+    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "()", "):", "print(", "log(", "[", " --",
+    " | ", "echo ", "SELECT", "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ",
+    "function", "using ", "package ", "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ",
+    "docker ", "lambda",
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")

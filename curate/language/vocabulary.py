@@ -15,7 +15,7 @@ A list is read when its language is first met (half a second) and the last four 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 
 from recast.curate.language.english import FUNCTION_WORDS
@@ -67,16 +67,21 @@ class Vocabulary:
     """The words of one language: `word in vocabulary` for a word in lower case."""
 
     def __init__(
-        self, language: str, listed: frozenset[str], counted: Mapping[str, int], names: frozenset[str]
+        self,
+        language: str,
+        listed: frozenset[str],
+        common: frozenset[str] = frozenset(),
+        spoken: frozenset[str] = frozenset(),
+        names: frozenset[str] = frozenset(),
     ) -> None:
         self.language = language
         self.listed = listed
-        self.names = names
-        """Proper names in lower case, where the lists tell them apart: places, months, nations."""
-        self.common = frozenset(word for word, count in counted.items() if count >= COMMON)
+        self.common = common
         """The words that everybody uses; what is one slip away from them and rare is more likely that slip."""
-        self.spoken = frozenset(counted) - listed
-        """Words of the count that the list lacks: words where a text has them small, names where not."""
+        self.spoken = spoken
+        """Words of subtitles that the list lacks: words where a text has them small, names where not."""
+        self.names = names
+        """Proper names in lower case, where the list tells them apart: places, months, nations."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
         self.rich = len(listed) >= _RICH
@@ -185,16 +190,19 @@ def vocabulary(language: str | None) -> Vocabulary | None:
     from spellchecker import SpellChecker
 
     counted = SpellChecker(language=CODES[language]).word_frequency.dictionary
+    common = {word for word, count in counted.items() if count >= COMMON}
     if language != "English":
-        return Vocabulary(language, frozenset(counted), counted, frozenset())
+        return Vocabulary(language, frozenset(counted), frozenset(common))
     from simplemma.strategies import DefaultDictionaryFactory
 
-    lemmas = dict(DefaultDictionaryFactory().get_dictionary("en"))
-    words = {
-        word for word, lemma in lemmas.items()
-        if word.islower() and (word in counted or (len(word) > _SHORT and not _slip_of(word, lemma)))
-    }  # fmt: skip
-    names = frozenset(word.lower() for word in lemmas if word.istitle())
-    # `bakes` is as common as `bake`
-    usual = {word: COMMON for word in words if counted.get(lemmas[word], 0) >= COMMON}
-    return Vocabulary(language, FUNCTION_WORDS | words, {**counted, **usual}, names)
+    listed, names = set(FUNCTION_WORDS), set[str]()
+    for word, lemma in DefaultDictionaryFactory().get_dictionary("en").items():
+        if not word.islower():
+            names.add(word.lower())
+        elif word in counted or (len(word) > _SHORT and not _slip_of(word, lemma)):
+            listed.add(word)
+            if lemma in common:
+                common.add(word)  # `bakes` is as common as `bake`
+    return Vocabulary(
+        language, frozenset(listed), frozenset(common), frozenset(counted.keys() - listed), frozenset(names)
+    )

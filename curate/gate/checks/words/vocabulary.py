@@ -146,7 +146,7 @@ class VocabularyCheck(CheckConfig):
         theirs = [
             pair for pair, between in content_pairs(pieces) if not between and row.words.issuperset(pair)
         ]
-        if len(theirs) < 2:
+        if len(theirs) < (2 if share < _TERSE else _SALAD_PAIRS + 2):
             return None
         beside, apart = row.neighbours
         dropped = sorted({pair for pair in theirs if pair in apart and pair not in beside})
