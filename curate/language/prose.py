@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from recast.curate.language.english import FUNCTION_WORDS
+
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
 _FENCED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`", re.DOTALL)
 _LINK = re.compile(r"https?://\S+|\bwww\.\S+|\S+@\S+\.\w+")
@@ -43,9 +45,9 @@ _PROGRAM = re.compile(
 # one of which stands in every program that `_PROGRAM` finds: sums in words hold none of them
 _HINTS = (
     "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "()", "):", "print(", "log(", "[", " --",
-    " | ", "echo ", "SELECT", "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ", "var ",
-    "function", "using ", "package ", "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ", "pip ",
-    "docker ", "lambda",
+    " | ", "echo ", "SELECT", "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ",
+    "var ", "function", "using ", "package ", "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ",
+    "pip ", "docker ", "lambda",
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")
@@ -93,4 +95,10 @@ def prose(text: str, code: bool = False) -> str:
         text = _COMMAND.sub(" ", _FORMULA.sub(" ", _TEXT.sub(r" \1 ", text)))
     if "http" in text or "@" in text or "www." in text:
         text = _LINK.sub(" ", text)
-    return _CODE_LINE.sub(" ", text) if code else text
+    return _CODE_LINE.sub(_unless_told, text) if code else text
+
+
+def _unless_told(line: re.Match[str]) -> str:
+    """A space for a line of a program; a sentence that has signs of one stays."""
+    told = sum(word in FUNCTION_WORDS for word in bare_letters(line.group()))
+    return line.group() if told >= 4 and line.group().rstrip()[-1:] in (".", "?", "!") else " "
