@@ -31,6 +31,8 @@ IMPOSSIBLE = frozenset((word, word) for word in _DOUBLED) | {
     (a, b) for a in _DETERMINERS for b in _NEVER_AFTER
 }
 """Words that never follow each other."""
+TWICE = frozenset("very that had is really much far so no bye ha knock".split())
+"""Words that may stand twice in a row."""
 NEVER_LAST = frozenset(f"{word}{sign}" for word in _DETERMINERS | {"than"} for sign in ".,;!")
 """Words that no clause ends in, with the sign after them."""
 NEVER_THE_END = _DETERMINERS | frozenset(

@@ -54,6 +54,7 @@ _GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
 _AGAIN = re.compile(r"(\S.{0,39}?)\1{3,}", re.DOTALL)
 _CHUNK, _PERIOD = 12, 40
 _STRING = re.compile(r"[A-Za-z0-9]{16,}")
+_SPELT = re.compile(r"(?<!\S)(?:[A-Za-z] ){5,}[A-Za-z](?!\S)")
 _SWITCH = re.compile(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])")
 
 
@@ -125,6 +126,8 @@ class CharactersCheck(CheckConfig):
             return self.failed(
                 "noise", f"{shown(again[0], 40)!r} stands {again[1]} times in a row.", 1.0 / again[1]
             )
+        if (letters := _SPELT.search(text)) and letters.group() not in f"{case.prompt}\n{case.demonstration}":
+            return self.failed("noise", f"{shown(letters.group(), 40)!r} is spelt letter by letter.")
         if max(map(len, text.split()), default=0) >= 16:
             for string in _STRING.findall(text):
                 if (

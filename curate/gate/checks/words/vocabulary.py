@@ -22,6 +22,7 @@ from recast.curate.language.english import (
     IMPOSSIBLE,
     NEVER_LAST,
     NEVER_THE_END,
+    TWICE,
     content_pairs,
 )
 from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
@@ -35,7 +36,10 @@ _BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
 # what marks an answer in rows of any language
 _MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
-_DIGIT_AFTER = re.compile(r"[a-z]\d")
+# a figure in place of a letter
+_CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
+_FIGURES = str.maketrans("0134578", "oleastb")
+_DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 _TELEGRAPH = 0.28
 _SALAD = 0.42
@@ -79,6 +83,11 @@ class VocabularyCheck(CheckConfig):
             if meant := _slip(low, row.words):
                 return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
         if _DIGIT_AFTER.search(text):
+            for coded in _CODED.findall(text):
+                if coded.lstrip("0123456789") in known:
+                    continue  # `5ounces`
+                if (meant := coded.translate(_FIGURES)) in known.common or meant in row.words:
+                    return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
             for glued in _GLUED.finditer(text):
                 if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
@@ -124,7 +133,10 @@ class VocabularyCheck(CheckConfig):
     def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
         """English words that do not make English sentences."""
         told_before = f"{row.prompt}\n{row.demonstration}"
-        for one, two in IMPOSSIBLE.intersection(pairwise(told)):
+        twice = {
+            (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
+        }
+        for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
             found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})\s+{two}(?![\w-])", text)
             if found and found.group().lower() not in told_before.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
@@ -183,7 +195,7 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     ):
         return True
     if word.isupper():
-        return len(word) <= 6 or not word.isascii()
+        return (len(word) <= 6 or not word.isascii()) and not _shouts(text)
     if any(letter.isupper() for letter in word[1:]):
         return True  # a brand, a formula: mRNA, JavaScript
     if known.whole and not word.isascii() and not any("a" <= letter <= "z" for letter in low):
@@ -206,6 +218,12 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
 _BOUND = frozenset(
     "non pre post semi multi anti self sub inter intra co ex mid pro bi tri quasi pseudo meta".split()
 )
+
+
+def _shouts(text: str) -> bool:
+    """Whether a text is in capitals, so that a word in capitals is no short form."""
+    letters = [char for char in text if char.isalpha()]
+    return sum(char.isupper() for char in letters) > 0.6 * len(letters)
 
 
 def _relative(word: str, words: frozenset[str]) -> bool:
