@@ -32,10 +32,12 @@ from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
@@ -48,6 +50,8 @@ AnyCheck = Annotated[
     | NamesCheck
     | CopyCheck
     | RepetitionCheck
+    | CharactersCheck
+    | VocabularyCheck
     | CodeCheck
     | SimilarityCheck
     | EntailmentCheck
@@ -64,6 +68,8 @@ MATH: Checks = (
     NamesCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    CharactersCheck(),
+    VocabularyCheck(),
 )
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
@@ -72,6 +78,8 @@ CHOICE: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    CharactersCheck(),
+    VocabularyCheck(open=True),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -79,8 +87,10 @@ TEXT: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    CharactersCheck(),
+    VocabularyCheck(open=True),
 )
-CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
+CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck(), CharactersCheck())
 
 CHUNK_ROWS = 500
 """Rows that a worker process takes at once."""

@@ -65,8 +65,9 @@ class CheckConfig(BaseModel):
     def run(self, case: Case) -> Check:
         raise NotImplementedError
 
-    def passed(self, score: float | None = None) -> Check:
-        return Check(self.name, CheckStatus.PASS, score=score)
+    def passed(self, score: float | None = None, message: str = "") -> Check:
+        """A pass; `message` says what could not be looked at."""
+        return Check(self.name, CheckStatus.PASS, "", message, score)
 
     def failed(self, reason: str, message: str, score: float | None = None) -> Check:
         return Check(self.name, CheckStatus.FAIL, reason, message, score)

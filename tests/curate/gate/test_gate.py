@@ -37,6 +37,8 @@ def test_a_true_rewrite_is_accepted():
         "names",
         "copy",
         "repetition",
+        "characters",
+        "vocabulary",
     ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 

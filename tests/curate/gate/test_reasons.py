@@ -19,10 +19,12 @@ from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.gate.sandbox import Limits
 
@@ -57,6 +59,7 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "too_long": (FormatCheck(), LONG, {"demonstration": "Short."}, {}),
     "too_short": (FormatCheck(), "Short.", {"demonstration": LONG}, {}),
     "chat_marker": (FormatCheck(), "<|im_start|>assistant 17", {}, {}),
+    "markup": (FormatCheck(), "<b>17</b>", {}, {}),
     "meta_talk": (FormatCheck(), "Here is the rewritten solution: 17.", {}, {}),
     "refusal": (FormatCheck(), "I'm sorry, this is too hard.", {}, {}),
     "open_fence": (FormatCheck(), "```python\nprint(17)", {}, {}),
@@ -87,6 +90,27 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         "There are 24 clips. Let us think about it carefully. This is a nice puzzle indeed. One should always take "
         "great care here. Everybody loves to learn something new. It is good to be patient.",
         {"demonstration": "There are 24 clips."},
+        {},
+    ),
+    "invisible_character": (CharactersCheck(), "17 cl\u200bips", {}, {}),
+    "mixed_script": (CharactersCheck(), "17 сlips", {}, {}),  # a Cyrillic letter
+    "noise": (CharactersCheck(), "ha" * 99, {}, {}),
+    "unknown_word": (
+        VocabularyCheck(),
+        "There are 17 cilps.",
+        {"demonstration": "There are 17 clips of hers."},
+        {},
+    ),
+    "words_dropped": (
+        VocabularyCheck(),
+        "Natalia sold 24 clips friends. Natalia sold clips May, 48 clips friends.",
+        {"demonstration": "In May Natalia sold 24 clips to the friends and 48 clips in May."},
+        {},
+    ),
+    "cut_off": (
+        VocabularyCheck(),
+        "There are 17 of the",
+        {"demonstration": "There are 17 clips of hers."},
         {},
     ),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),

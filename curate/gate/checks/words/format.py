@@ -1,8 +1,9 @@
 """Is the completion a whole, plain answer to the question, and nothing else?
 
 Catches: empty and cut-off text, a length far from the demonstration's, talk about the rewriting itself, pieces of the
-rewriting prompt, chat markers, an open code fence, refusals, another script or language than the question's and the
-demonstration's. Cannot catch: anything about its content; nor the language of a text of few words.
+rewriting prompt, chat markers and tool calls, markup that the row does not expect, an open code fence, refusals,
+another script or language than the question's and the demonstration's. Cannot catch: anything about its content; nor
+the language of a text of few words.
 """
 
 from __future__ import annotations
@@ -16,13 +17,28 @@ from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.identify import language
+from recast.curate.language.prose import holds_code
 from recast.curate.records import Check
 from recast.curate.texts import words
 
 _MARKERS = re.compile(
-    r"<\|[a-z_]{1,40}\|>|</?(?:s|think|tool_call|eos|bos|pad|unk)>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"<[|｜][^<>\s|｜]{1,40}[|｜]?>|<[^<>\s|｜]{1,40}[|｜]>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|text|image)>"
+    r"|</?(?:s|eos|bos|pad|unk|endoftext|think(?:ing)?|thought|reason(?:ing)?|reflection|scratchpad|analysis|solution"
+    r"|tool|tools|tool_?(?:calls?|response|result|use)|function|function_?calls?|invoke|parameter|observation|python"
+    r"|system|user|assistant|human|instructions?|prompt|response|output|context)(?:\s[^<>\n]{0,80}|=[^<>\n]{0,40})?>"
     r"|^\s{0,8}(?:### )?(?:user|assistant|system|human|instruction|response)\s{0,4}:\s",
     re.IGNORECASE | re.MULTILINE,
+)
+# what a page is written in; a letter alone must be closed, since mathematics writes <a> for what a generates
+_MARKUP = re.compile(
+    r"<!--|-->|</[a-z][a-z0-9]{0,11}>|<(?:script|style|div|span|html|head|body|table|tr|td|th|ul|ol|li|br|hr|h[1-6]|img"
+    r"|iframe|input|form|button|font|center|strong|em|pre|code|svg|link|meta|video|audio)\b[^<>\n]{0,200}>"
+    r"|<a\s+href|<\?(?:xml|php)|&(?:nbsp|lt|gt|amp|quot|#\d{2,6});|https?://\S+|\bwww\.\w+\.\w+"
+    r"|!\[[^\]\n]{0,80}\]\([^)\n]{1,200}\)|\A\s*(?:```json\s*)?\{\s*\"[^\"\n]{1,60}\"\s*:",
+    re.IGNORECASE,
+)
+_PAGE = re.compile(
+    r"\b(?:html|xml|json|markdown|url|links?|web|css|tags?|program|code|script)\b", re.IGNORECASE
 )
 _META = re.compile(
     r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
@@ -50,6 +66,7 @@ _REFUSAL = re.compile(
 _PHRASES = (
     ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
      "It holds the chat marker"),
+    ("markup", ("<!--", "-->", "</", "<", "&", "http", "www.", "](", '":', '" :'), _MARKUP, "It holds markup,"),
     ("meta_talk", ("writ", "phras", "word", "own way", "the solution", "this solution", "every result", "attempt",
                    "teacher", "yes or no", "response",  "demonstration", "reference", "provided", "given",
                    "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
@@ -71,7 +88,7 @@ class FormatCheck(CheckConfig):
     """Longest completion in characters, whatever its demonstration."""
 
     name: ClassVar[str] = "format"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -92,6 +109,8 @@ class FormatCheck(CheckConfig):
         lower = text.lower()
         for reason, hints, pattern, said in _PHRASES:
             match = pattern.search(text) if any(hint in lower for hint in hints) else None
+            if match and pattern is _MARKUP and _expects_markup(case):
+                continue
             if match and match.group().lower() not in case.demonstration.lower():
                 return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)
         if text.count("```") % 2:
@@ -106,6 +125,12 @@ class FormatCheck(CheckConfig):
         if spoken and expected and spoken not in (expected, language(case.prompt)):
             return self.failed("language_changed", f"It is {spoken}, the demonstration {expected}.", ratio)
         return self.passed(ratio)
+
+
+def _expects_markup(case: Case) -> bool:
+    """Whether the row speaks of pages, holds markup itself, or is a program, which may write any."""
+    asked = f"{case.prompt}\n{case.demonstration}"
+    return _MARKUP.search(asked) is not None or _PAGE.search(asked) is not None or holds_code(asked)
 
 
 def scripts(text: str) -> set[str]:

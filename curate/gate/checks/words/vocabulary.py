@@ -1,0 +1,286 @@
+"""Are these the words of the row's language, put together as that language does?
+
+Catches: misspelt and made-up words, gibberish, another language in whole or in one sentence, words run into numbers,
+a new name that begins a sentence, and in English the text whose function words were dropped or whose words were
+shuffled. A word is known that the question, the demonstration or the language's list has, or that a rule makes of such
+words. Cannot catch: a misspelling that is another word (`form` for `from`), a wrong word of the right language; nor
+anything but its script (`characters`, `format`) in a language without a list, where the check passes and says so.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+from math import ceil
+from typing import ClassVar, Literal
+
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.words.source import SHORT, Source, source
+from recast.curate.language.english import (
+    FUNCTION_WORDS,
+    IMPOSSIBLE,
+    NEVER_LAST,
+    NEVER_THE_END,
+    TWICE,
+    content_pairs,
+)
+from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
+from recast.curate.language.prose import bare_letters, prose, spaced_words
+from recast.curate.language.sentences import sentences
+from recast.curate.language.vocabulary import Vocabulary, one_edit_apart, vocabulary
+from recast.curate.maths.units import MULTIPLIERS, dimensions
+from recast.curate.records import Check
+
+_BEGINS = re.compile(r"(?:\A|[.!?:;…。！？\n)\]•*>#|=\"“-]|\d[.)])[\s\"'(\[“‘*#>-]*\Z")
+_GLUED = re.compile(r"(?<![\w\\{$#/.(-])([a-z]{2,})(\d+)(?![\w.]*[\w(])")
+# what marks an answer in rows of any language
+_MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
+# a figure in place of a letter
+_CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
+_FIGURES = str.maketrans("0134578", "oleastb")
+_DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
+_TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
+_TELEGRAPH = 0.28
+_SALAD = 0.42
+_TERSE = 0.34
+_SALAD_PAIRS = 6
+
+
+class VocabularyCheck(CheckConfig):
+    """Every word is the row's or its language's, and every sentence is in that language."""
+
+    type: Literal["vocabulary"] = "vocabulary"
+    open: bool = False
+    """Whether an answer may bring names and now and then a term that neither the row nor the list has, as texts about
+    the world do, and sums do not."""
+    grammar: bool = True
+    """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
+
+    name: ClassVar[str] = "vocabulary"
+    packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
+
+    def run(self, case: Case) -> Check:
+        row = source(case.prompt, case.demonstration)
+        if row.language is None:
+            return self.passed(message="No language was recognised in the row: its words are not judged.")
+        known = vocabulary(row.language)
+        text = prose(case.completion, row.code).rstrip()
+        if row.language != "English":
+            text = _MARK.sub(" ", text)
+        if known is None:
+            return self._foreign(text, row) or self.passed(
+                message=f"There is no list of {row.language} words: only the language of sentences is judged."
+            )
+        told = bare_letters(text)
+        new = {low for low in set(told) - row.words if len(low) > SHORT}
+        lacking = {low for low in new if low not in known.listed}
+        if lacking and (found := self._judged(lacking, text, known, row)):
+            return found
+        if known.language != "English":
+            return self._foreign(text, row) or self.passed()
+        for low in new - lacking - known.common:
+            if meant := _slip(low, row.words):
+                return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
+        if _DIGIT_AFTER.search(text):
+            for coded in _CODED.findall(text):
+                if coded.lstrip("0123456789") in known:
+                    continue  # `5ounces`
+                if (meant := coded.translate(_FIGURES)) in known.common or meant in row.words:
+                    return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
+            for glued in _GLUED.finditer(text):
+                if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
+                    return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
+        if self.grammar and not row.code:
+            return self._grammar(text, told, case.completion.rstrip()[-40:], row) or self.passed()
+        return self.passed()
+
+    def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
+        """What unknown words mean: another language, mistakes, or no more than the row's own gaps in the list."""
+        strange = [
+            word for word in dict.fromkeys(spaced_words(text))
+            if word.lower() in lacking and not _known(word, text, known, row, self.open)
+        ]  # fmt: skip
+        if not strange:
+            return None
+        for sentence in sentences(text):
+            told = [word for word in spaced_words(sentence) if word.lower() not in row.words]
+            alien = sum(word in strange for word in told)
+            if (len(told) >= 3 and alien >= max(2, 0.5 * len(told))) or _speaks(sentence, known.language):
+                return self.failed("language_changed", f"{shown(sentence)!r} is not {known.language}.")
+        allowed = ceil(row.gaps * len(set(spaced_words(text))))
+        if self.open or not known.whole:
+            allowed = max(allowed, 1 + len(text) // _TEXT_PER_TERM)
+        mistakes: list[str] = []
+        if allowed and known.rich:
+            # a term of an open answer is often a letter away from another term, as is a form from another form
+            listed = known.listed if known.whole and not self.open else known.common
+            mistakes = [
+                w for w in strange if known.misspelt(w.lower(), listed) or _slip(w.lower(), row.words)
+            ]
+        if not mistakes and len(strange) <= allowed:
+            return None
+        named = ", ".join(repr(word) for word in (mistakes or strange)[:3])
+        return self.failed("unknown_word", f"{named}: no word of the row and none of {known.language}.")
+
+    def _foreign(self, text: str, row: Source) -> Check | None:
+        """The first sentence in another language than the row's."""
+        for sentence in sentences(text):
+            if _speaks(sentence, row.language or "") and sentence not in f"{row.prompt}\n{row.demonstration}":
+                return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
+        return None
+
+    def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
+        """English words that do not make English sentences."""
+        told_before = f"{row.prompt}\n{row.demonstration}"
+        twice = {
+            (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
+        }
+        for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
+            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})\s+{two}(?![\w-])", text)
+            if found and found.group().lower() not in told_before.lower():
+                return self.failed("noise", f"No sentence goes {found.group()!r}.")
+        pieces = text.split()
+        for last in NEVER_LAST.intersection(piece for piece in pieces if piece[-1] in ".,;!"):
+            if last not in told_before:
+                return self.failed("noise", f"No clause ends in {last!r}.")
+        last = told[-1] if told else ""
+        if (
+            last in NEVER_THE_END
+            and ends.lower().endswith(f" {last}")
+            and not told_before.endswith(ends[-9:])
+        ):
+            return self.failed("cut_off", f"It ends in the middle of a sentence: {shown(ends)!r}.")
+        long = [word for word in told if len(word) > 1]
+        share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
+        if len(long) < 6 or share > _SALAD:
+            return None
+        theirs = [
+            pair for pair, between in content_pairs(pieces) if not between and row.words.issuperset(pair)
+        ]
+        if len(theirs) < (2 if share < _TERSE else _SALAD_PAIRS + 2):
+            return None
+        beside, apart = row.neighbours
+        dropped = sorted({pair for pair in theirs if pair in apart and pair not in beside})
+        if share < _TERSE and len(dropped) >= (2 if share < _TELEGRAPH else 3):
+            one, two = (" ".join(pair) for pair in dropped[:2])
+            return self.failed("words_dropped", f"Words are missing in {one!r} and {two!r}.", share)
+        told_so = sum(pair in beside or pair in apart for pair in theirs)
+        if (
+            len(theirs) >= (_SALAD_PAIRS if share < _TERSE else _SALAD_PAIRS + 2)
+            and told_so <= len(theirs) // 7
+        ):
+            return self.failed(
+                "noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share
+            )
+        return None
+
+
+def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) -> bool:
+    """Whether a word that neither the row nor the list holds as it stands is all right by its shape."""
+    low = unicodedata.normalize("NFKC", word).lower().replace("’", "'")
+    if (
+        low in known.listed
+        or low in row.words
+        or low in known
+        or _relative(low, row.words)
+        or dimensions(word)
+        or low in MULTIPLIERS
+    ):
+        return True
+    if (
+        word.islower()
+        and low in known.spoken
+        and (open_ or (len(low) > 5 and not known.misspelt(low, known.common)))
+    ):
+        return True
+    if word.isupper():
+        return (len(word) <= 6 or not word.isascii()) and not _shouts(text)
+    if any(letter.isupper() for letter in word[1:]):
+        return True  # a brand, a formula: mRNA, JavaScript
+    if known.whole and not word.isascii() and not any("a" <= letter <= "z" for letter in low):
+        return True  # of another script: `characters` looks at it
+    places = [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
+    if any(
+        text[max(0, at - 1) : at] == "-" or text[at + len(word) : at + len(word) + 1] == "-" for at in places
+    ) and (low in _BOUND or any(part in known.listed for part in (low + "s", low + "e"))):
+        return True
+    if word[0].isupper():
+        if low in known.names or low.removesuffix("'s") in known.names:
+            return True
+        if open_ or any(not _BEGINS.search(text[max(0, at - 12) : at]) for at in places):
+            # a name, as far as this check can tell, unless it is one of the row's with a slip in it
+            return len(word) < 5 or not known.misspelt(low, row.words)
+        return False
+    return False
+
+
+_BOUND = frozenset(
+    "non pre post semi multi anti self sub inter intra co ex mid pro bi tri quasi pseudo meta".split()
+)
+
+
+def _shouts(text: str) -> bool:
+    """Whether a text is in capitals, so that a word in capitals is no short form."""
+    letters = [char for char in text if char.isalpha()]
+    return sum(char.isupper() for char in letters) > 0.6 * len(letters)
+
+
+def _relative(word: str, words: frozenset[str]) -> bool:
+    """Whether the row has the word in another form: its plural, its genitive, with -ed or -ing."""
+    if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "ing")):
+        return True
+    return any(
+        word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing")
+    )
+
+
+def _slip(word: str, words: frozenset[str]) -> str:
+    """The word of the row that `word` is one letter away from and no form of; empty where there is none."""
+    if len(word) < 4:
+        return ""
+    for other in words:
+        if (
+            -2 < len(other) - len(word) < 2 and len(other) > 3
+            and (other[0] == word[0] or other[-1] == word[-1])
+            and one_edit_apart(word, other) and not _forms(word, other)
+        ):  # fmt: skip
+            return other
+    return ""
+
+
+def _forms(one: str, two: str) -> bool:
+    """Whether two words are one in two forms or spellings: `sale` and `sales`, `diagnosis` and `diagnoses`, `metre`."""
+    short, long = sorted((one, two), key=len)
+    same = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return same >= max(3, len(long) - 2) or _american(one) == _american(two)
+
+
+def _american(word: str) -> str:
+    for theirs, ours in (
+        ("our", "or"),
+        ("tre", "ter"),
+        ("ae", "e"),
+        ("oe", "e"),
+        ("is", "iz"),
+        ("ll", "l"),
+        ("able", "ible"),
+    ):
+        word = word.replace(theirs, ours)
+    return word
+
+
+def _speaks(sentence: str, expected: str) -> bool:
+    """Whether a sentence has far more function words of another language than of the expected one."""
+    low = set(bare_letters(sentence))
+    if len(low) < 3:
+        return False
+    own = OF_LANGUAGES.get(expected, frozenset[str]()) | (
+        FUNCTION_WORDS if expected == "English" else frozenset[str]()
+    )
+    ours = len(low & own)
+    return any(
+        len(theirs) >= 2 and len(theirs) > 2 * ours and len(theirs) >= 0.25 * len(low)
+        for other, words in OF_LANGUAGES.items()
+        if other != expected and (theirs := (low & words) - own)
+    )
