@@ -13,9 +13,8 @@ for its model is not cut: the callable says None, and the check is undecided.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +31,16 @@ if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
 
-ASKED = {"similarity": "similarity", "entailment": "entails", "judge": "judge"}
+ASKED = {"similarity": "similarity", "topic": "sentences", "entailment": "entails", "judge": "judge"}
 """Check to the name under which it asks."""
+ALONE = ("topic",)
+"""Checks that decide without a model where they name none."""
 MIN_MASS = 1e-3
 """Smallest P(YES) + P(NO), ends of turn included, of a judge that has understood what it is asked."""
-REMEMBERED = 4096
+REMEMBERED = 65_536
+"""Texts whose embeddings are kept: a chunk of rows has some ten thousand sentences."""
+BATCH = 64
+"""Texts or pairs that a model sees at once."""
 
 
 def open_gate(
@@ -72,7 +76,7 @@ def models_of(
     """A callable for every kind of model that the gate's checks ask."""
     names: dict[str, str] = {}
     for check in _checks(config):
-        if check.name not in ASKED or (scored and not check.model):
+        if check.name not in ASKED or (not check.model and (scored or check.name in ALONE)):
             continue
         if not check.model:
             raise UsageError(
@@ -86,6 +90,7 @@ def models_of(
             )
     makers: dict[str, Callable[[str], Callable[..., Any]]] = {
         "similarity": Similarity,
+        "topic": Sentences,
         "entailment": Entailment,
         "judge": lambda name: Judge(name, engine),
     }
@@ -124,34 +129,68 @@ class _Named:
         raise NotImplementedError
 
 
-class Similarity(_Named):
-    """Cosine of two texts' embeddings by a sentence-transformers model; None where one is too long for it."""
+class _Embedder(_Named):
+    """Unit vectors of texts by a sentence-transformers model, many at once; what was embedded is remembered."""
 
-    def load(self) -> Callable[[str], np.ndarray | None]:
+    def load(self) -> Callable[[Iterable[str]], dict[str, np.ndarray | None]]:
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise MissingDependencyError(
-                f"the check `similarity` asks {self.name}, which needs sentence-transformers: pip install "
-                "'recast-sft[embedded]', or take the check out of the gate."
+                f"a check asks {self.name}, which needs sentence-transformers: pip install 'recast-sft[embedded]', "
+                "or take the check, or the model that it names, out of the gate."
             ) from error
         try:
             model = SentenceTransformer(self.name, model_kwargs={"use_safetensors": True})
         except (OSError, ValueError) as error:
             raise ModelError(f"{self.name!r} is no sentence-transformers model: {error}") from error
+        vectors: dict[str, np.ndarray | None] = {}
 
-        @lru_cache(maxsize=REMEMBERED)  # the demonstration of K candidates is embedded once
-        def embed(text: str) -> np.ndarray | None:
-            limit = model.max_seq_length
-            if limit is not None and len(model.tokenizer(text)["input_ids"]) > limit:
-                return None
-            return model.encode([text], normalize_embeddings=True, show_progress_bar=False)[0]
+        def embed(texts: Iterable[str]) -> dict[str, np.ndarray | None]:
+            new = [text for text in dict.fromkeys(texts) if text not in vectors]
+            if new:
+                if len(vectors) + len(new) > REMEMBERED:
+                    vectors.clear()
+                    new = list(dict.fromkeys(texts))
+                limit = model.max_seq_length
+                lengths = [len(ids) for ids in model.tokenizer(new)["input_ids"]] if limit else [0] * len(new)
+                fitting = [text for text, n in zip(new, lengths, strict=True) if not limit or n <= limit]
+                vectors.update(dict.fromkeys(new))
+                made = model.encode(fitting, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+                vectors.update(zip(fitting, made, strict=True))
+            return vectors
 
         return embed
 
+
+class Similarity(_Embedder):
+    """Cosine of two texts' embeddings; None where one is too long for the model."""
+
+    def prepare(self, asked: Sequence[tuple[str, str]]) -> None:
+        self.loaded()([text for pair in asked for text in pair])
+
     def __call__(self, a: str, b: str) -> float | None:
-        one, two = self.loaded()(a), self.loaded()(b)
+        vectors = self.loaded()((a, b))
+        one, two = vectors[a], vectors[b]
         return None if one is None or two is None else float(one @ two)
+
+
+class Sentences(_Embedder):
+    """For each text its cosine to the nearest of the sources; None where one of the texts is too long for the model.
+
+    A source that is too long is near to nothing.
+    """
+
+    def prepare(self, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
+        self.loaded()([text for texts, sources in asked for text in (*texts, *sources)])
+
+    def __call__(self, texts: Sequence[str], sources: Sequence[str]) -> list[float] | None:
+        vectors = self.loaded()([*texts, *sources])
+        ours = [vectors[text] for text in texts]
+        theirs = [vector for source in sources if (vector := vectors[source]) is not None]
+        if not theirs or any(vector is None for vector in ours):
+            return None
+        return np.max(np.stack(ours) @ np.stack(theirs).T, axis=1).tolist()
 
 
 class Entailment(_Named):

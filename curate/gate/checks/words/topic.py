@@ -1,0 +1,114 @@
+"""Does every sentence of the completion speak of what the question and the demonstration speak of?
+
+Catches: sentences about something else, spam, instructions to whoever reads, filler, another problem with the same
+numbers. Cannot catch: a sentence about the right things that says something false of them.
+
+Without a model, words stand in for meaning: a sentence is off topic where `min_new` different words and more than a share
+of `1 - min_share` are neither in question nor demonstration nor common to all solutions. It sees about half of the
+foreign sentences of other word problems, since the other half is nothing but sums and common words, nearly all
+advertisement, filler and foreign instructions of some length, and no short ones ("I hate you."). In a text of another
+language than English, whose common words are not known here, only sentences without any known word count.
+
+With `model`, a sentence embedder, the least similar sentence decides too. The check asks `sentences(texts, sources)`: for
+each text its cosine to the nearest source, or None where one is too long for the model. The threshold belongs to a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.answers.statements.marks import PROGRAM
+from recast.curate.gate.checks.case import Asked, Case, CheckConfig, shown
+from recast.curate.language.sentences import sentences
+from recast.curate.language.topic import Shared, is_english, shared, stems
+from recast.curate.records import Check
+
+FOREIGN_NEW = 5
+"""New words from which a sentence in another language than English is off topic, if it has no known one."""
+
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_MAYBE_PROGRAM = ("def ", "print(", "import ", "return")
+
+
+class TopicCheck(CheckConfig):
+    """No sentence is about something else."""
+
+    type: Literal["topic"] = "topic"
+    min_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
+    min_new: int = Field(default=2, ge=1)
+    """Different new words from which a sentence is judged by its words."""
+    model: str = ""
+    """A sentence embedder that is asked beside the words; part of the gate's id."""
+    min_cosine: float = Field(default=0.49, ge=-1.0, le=1.0)
+    """Smallest cosine of a sentence to the nearest sentence of question or demonstration (all-MiniLM-L6-v2)."""
+
+    name: ClassVar[str] = "topic"
+
+    def run(self, case: Case) -> Check:
+        told = _told(case)
+        if not told:
+            return self.passed()
+        sources = (stems(case.prompt), stems(case.demonstration))
+        english = is_english(case.prompt) or is_english(case.demonstration)
+        known, new = 0, dict[str, None]()
+        for sentence in told:
+            found = shared(sentence, sources)
+            if self._off_topic(found, english):
+                return self.failed(
+                    "off_topic", f"Neither question nor demonstration speak of it: {shown(sentence)!r}.", 0.0
+                )
+            known += found.known
+            new.update(dict.fromkeys(found.new))
+        if self._off_topic(Shared(known, tuple(new)), english):
+            said = ", ".join(tuple(new)[:4])
+            return self.failed("off_topic", f"Its words are not those of the question: {said}.", 0.0)
+        return self._asked(case, told) if self.model else self.passed()
+
+    def asks(self, case: Case) -> Iterator[Asked]:
+        if self.model and (told := _told(case)):
+            yield "sentences", (_compared(told), _sources(case))
+
+    def _off_topic(self, found: Shared, english: bool) -> bool:
+        count = len(found.new)
+        if not english:
+            return count >= max(FOREIGN_NEW, self.min_new) and not found.known
+        return count >= self.min_new and found.known < self.min_share * (count + found.known)
+
+    def _asked(self, case: Case, told: Sequence[str]) -> Check:
+        ask: Any = case.models.get("sentences")
+        if ask is None:
+            return self.undecided("no_sentence_model", "No model of sentences was given to the gate.")
+        compared, sources = _compared(told), _sources(case)
+        if not compared or not sources:
+            return self.passed()
+        cosines = ask(compared, sources)
+        if cosines is None or any(not -1.01 <= cosine <= 1.01 for cosine in cosines):
+            return self.undecided("unreadable_sentences", "The model cannot compare the sentences.")
+        least, sentence = min(zip(cosines, compared, strict=True))
+        if least < self.min_cosine:
+            return self.failed("unlike_topic", f"Cosine {least:.2f} at most: {shown(sentence)!r}.", least)
+        return self.passed(least)
+
+
+def _told(case: Case) -> tuple[str, ...]:
+    """The sentences of the completion's prose; none of a program."""
+    text = case.completion
+    if "```" in text:
+        text = _FENCED.sub("\n", text)
+    if any(hint in text for hint in _MAYBE_PROGRAM) and PROGRAM.search(text):
+        return ()
+    return sentences(text)
+
+
+def _compared(told: Sequence[str]) -> tuple[str, ...]:
+    """Sentences that a model can place: those with a word that is not common to all solutions."""
+    return tuple(sentence for sentence in told if shared(sentence, ()).new)
+
+
+def _sources(case: Case) -> tuple[str, ...]:
+    return (*sentences(case.prompt), *sentences(case.demonstration))
