@@ -33,7 +33,9 @@ from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
@@ -52,6 +54,8 @@ AnyCheck = Annotated[
     | RepetitionCheck
     | CodeCheck
     | TopicCheck
+    | ConsistencyCheck
+    | EndingCheck
     | SimilarityCheck
     | EntailmentCheck
     | JudgeCheck,
@@ -68,6 +72,8 @@ MATH: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     TopicCheck(),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
@@ -77,6 +83,8 @@ CHOICE: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     TopicCheck(min_share=0.2, min_new=3),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -85,6 +93,8 @@ TEXT: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     TopicCheck(min_share=0.2, min_new=3),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
 

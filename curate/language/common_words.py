@@ -25,7 +25,8 @@ FUNCTION = frozenset(
     there's that's it's he's she's they're we're i'm you're let's they'll he'll she'll we'll it'll who's what's here's
     there here now already still yet also too very just quite even ever never always again once more most less least few
     fewer many much several enough almost nearly exactly however therefore thus hence moreover otherwise instead
-    etc well else rather
+    etc well else rather everything everyone everybody something someone somebody anything anyone anybody nothing nobody
+    everywhere somewhere anywhere somehow whatever whichever whoever
     """.split()
 )
 SOLUTION = frozenset(
@@ -67,6 +68,15 @@ SOLUTION = frozenset(
     eat use consume remove add give buy
     """.split()
 )  # fmt: skip
+TELLING = frozenset("he him his she her hers they them their theirs who whom whose".split())
+"""Function words that speak of somebody."""
+EMPTY = (FUNCTION - TELLING) | frozenset(
+    """
+    answer solution result conclusion step number total sum first second third fourth fifth sixth next last finally firstly
+    secondly lastly get got gets have make makes give gives equal equals plus minus times compute calculate solve find final
+    """.split()
+)
+"""Words of a text that puts sums and its answer in a row and says no more."""
 _COMMON = FUNCTION | SOLUTION | {stem(word) for word in SOLUTION}
 
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from recast.curate.language.common_words import FUNCTION, is_common
+from recast.curate.language.common_words import EMPTY, FUNCTION, is_common
 from recast.curate.language.stems import stem
 
 ENGLISH_SHARE = 0.15
@@ -60,14 +60,20 @@ def shared(sentence: str, sources: Sequence[frozenset[str]]) -> Shared:
     known: set[str] = set()
     new: dict[str, str] = {}
     for word in words_of(sentence):
-        topical = _topical(word)
-        if not topical:
+        key = _topical(word)
+        if not key:
             continue
-        if any(topical in source for source in sources):
-            known.add(topical)
+        if any(key in source for source in sources):
+            known.add(key)
         else:
-            new.setdefault(topical, word)
+            new.setdefault(key, word)
     return Shared(len(known), tuple(new.values()))
+
+
+@lru_cache(maxsize=2048)
+def telling(text: str) -> frozenset[str]:
+    """The words of `text` that are more than the frame of sums and an answer."""
+    return frozenset(w for w in words_of(text) if w not in EMPTY and (len(w) > 1 or not w.isascii()))
 
 
 @lru_cache(maxsize=65_536)

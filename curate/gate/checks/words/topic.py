@@ -1,7 +1,7 @@
 """Does every sentence of the completion speak of what the question and the demonstration speak of?
 
 Catches: sentences about something else, spam, instructions to whoever reads, filler, another problem with the same
-numbers. Cannot catch: a sentence about the right things that says something false of them.
+numbers, bare sums where the demonstration says what its numbers are. Cannot catch: a sentence about the right things that says something false of them.
 
 Without a model, words stand in for meaning: a sentence is off topic where `min_new` different words and more than a share
 of `1 - min_share` are neither in question nor demonstration nor common to all solutions. It sees about half of the
@@ -24,11 +24,13 @@ from pydantic import Field
 from recast.curate.answers.statements.marks import PROGRAM
 from recast.curate.gate.checks.case import Asked, Case, CheckConfig, shown
 from recast.curate.language.sentences import sentences
-from recast.curate.language.topic import Shared, is_english, shared, stems
+from recast.curate.language.topic import Shared, is_english, shared, stems, telling
 from recast.curate.records import Check
 
 FOREIGN_NEW = 5
 """New words from which a sentence in another language than English is off topic, if it has no known one."""
+SPEAKS = 3
+"""Different words of a demonstration, those of sums and answers left out, from which its completion must have some, too."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _MAYBE_PROGRAM = ("def ", "print(", "import ", "return")
@@ -41,7 +43,7 @@ class TopicCheck(CheckConfig):
     min_share: float = Field(default=0.3, ge=0.0, le=1.0)
     """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
     min_new: int = Field(default=2, ge=1)
-    """Different new words from which a sentence is judged by its words."""
+    """Different new words from which a sentence is judged by its words; a whole text is from twice as many."""
     model: str = ""
     """A sentence embedder that is asked beside the words; part of the gate's id."""
     min_cosine: float = Field(default=0.49, ge=-1.0, le=1.0)
@@ -54,30 +56,32 @@ class TopicCheck(CheckConfig):
         if not told:
             return self.passed()
         sources = (stems(case.prompt), stems(case.demonstration))
-        english = is_english(case.prompt) or is_english(case.demonstration)
+        english = is_english(f"{case.prompt}\n{case.demonstration}")
         known, new = 0, dict[str, None]()
         for sentence in told:
             found = shared(sentence, sources)
-            if self._off_topic(found, english):
+            if self._off_topic(found, english, self.min_new):
                 return self.failed(
                     "off_topic", f"Neither question nor demonstration speak of it: {shown(sentence)!r}.", 0.0
                 )
             known += found.known
             new.update(dict.fromkeys(found.new))
-        if self._off_topic(Shared(known, tuple(new)), english):
+        if self._off_topic(Shared(known, tuple(new)), english, 2 * self.min_new):
             said = ", ".join(tuple(new)[:4])
             return self.failed("off_topic", f"Its words are not those of the question: {said}.", 0.0)
+        if not (known or new or telling(case.completion)) and _speaks(case.demonstration):
+            return self.failed("no_words", "It says nothing of what its numbers are.", 0.0)
         return self._asked(case, told) if self.model else self.passed()
 
     def asks(self, case: Case) -> Iterator[Asked]:
         if self.model and (told := _told(case)):
             yield "sentences", (_compared(told), _sources(case))
 
-    def _off_topic(self, found: Shared, english: bool) -> bool:
+    def _off_topic(self, found: Shared, english: bool, least: int) -> bool:
         count = len(found.new)
         if not english:
-            return count >= max(FOREIGN_NEW, self.min_new) and not found.known
-        return count >= self.min_new and found.known < self.min_share * (count + found.known)
+            return count >= max(FOREIGN_NEW, least) and not found.known
+        return count >= least and found.known < self.min_share * (count + found.known)
 
     def _asked(self, case: Case, told: Sequence[str]) -> Check:
         ask: Any = case.models.get("sentences")
@@ -103,6 +107,11 @@ def _told(case: Case) -> tuple[str, ...]:
     if any(hint in text for hint in _MAYBE_PROGRAM) and PROGRAM.search(text):
         return ()
     return sentences(text)
+
+
+def _speaks(demonstration: str) -> bool:
+    """Whether the demonstration says what its numbers are."""
+    return len(telling(demonstration)) >= SPEAKS and not PROGRAM.search(demonstration)
 
 
 def _compared(told: Sequence[str]) -> tuple[str, ...]:

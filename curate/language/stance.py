@@ -1,0 +1,119 @@
+"""What a text says of its own statements: that one is denied, withdrawn, or no more than guessed, asked or supposed.
+
+English only. Each pattern names the kind of words that it stands for; a denial speaks of `this`, `that`, `it` or of a result, not
+of something in the story (`Tom got 5 wrong`, `it is wrong to steal`).
+
+>>> denial("48 / 2 = 24, which is not correct."), denial("She was not at home."), retraction("No wait, it is 36.")
+('which is not correct', '', 'No wait')
+>>> unsettled("The answer could be 72."), unsettled("Is the answer 72?"), unsettled("The answer is 72.")
+('hedged', 'asked', '')
+"""
+
+from __future__ import annotations
+
+import re
+
+_SAID = (
+    r"(?:th(?:is|at|ese|ose)|it|which|both|all of (?:this|that|it)|everything"
+    r"|(?:the|this|that|my|our|these|those|such an?) (?:\w+ )?"
+    r"(?:results?|answers?|sums?|totals?|numbers?|values?|calculations?|computations?|equations?|equalit(?:y|ies)|steps?"
+    r"|statements?|claims?|solutions?|reasoning|conclusions?|above))"
+)
+_BE = r"(?:\s+(?:is|are|was|were|seems?(?: to be)?|looks?|must be|may be|might be|could be)|['’]s)"
+_BAD = r"(?:wrong|incorrect|false|untrue|mistaken|inaccurate|invalid|nonsense|an? (?:mistake|error|lie|falsehood))"
+_GOOD = r"(?:right|correct|true|accurate|valid|the (?:\w+ )?(?:answers?|results?|totals?|sums?|solutions?|case))"
+_NOT_BE = (
+    r"(?:\s+(?:is|are|was|were|does|do|seems?|looks?)\s*(?:not|n['’]t|never|hardly|far from|anything but)"
+    r"|['’]s not|\s+(?:can|could|must|may)\s*(?:not|n['’]t|never)|\s+cannot|\s+fails? to)"
+)
+_ADVERB = r"(?:\s+(?:all|just|simply|clearly|obviously|completely|quite|actually|really|entirely|totally|in fact|even|at all|very|be|seem|look))*"
+_DENIAL = re.compile(
+    rf"\b{_SAID}(?:{_BE}{_ADVERB}\s+{_BAD}|{_NOT_BE}{_ADVERB}\s+{_GOOD})\b(?!\s+(?:to|if|that|when|for|of|on|side)\b)"
+    r"|\bit is (?:not true|untrue|false|wrong|incorrect) that\b",
+    re.IGNORECASE,
+)
+_RETRACTION = re.compile(
+    r"\b(?:oops|scratch that|on second thoughts?|no,? wait|wait,? no|correction:|i take (?:that|it|this) back"
+    r"|i (?:was|am|have been) (?:wrong|mistaken)|i(?:['’]ve| have)? ma(?:d|k)e an? (?:mistake|error)"
+    r"|let me (?:re-?do|try (?:that |this )?again|start (?:over|again)|correct (?:that|this|myself|it))"
+    r"|forget (?:that|what i|the above)|ignore (?:that|what i|the above)|(?:that|this|it) should (?:rather )?have been)\b",
+    re.IGNORECASE,
+)
+_NOUN = r"(?:answers?|solutions?|results?|total)"
+_HEDGED = re.compile(
+    rf"\b{_NOUN}\b(?:\s+(?:to|for|of)\s+(?:the|this)\s+\w+)?\s+(?:(?:could|might|may|can)(?:\s+\w+)?\s+be\b"
+    r"|(?:is|are|would be|will be)\s+(?:probably|possibly|perhaps|maybe|likely|presumably|supposedly|unlikely|hopefully)\b)"
+    rf"|\b(?:maybe|perhaps|possibly|probably|not sure|unsure|uncertain|no idea|guess|wonder|doubt)\b[^.;!?]{{0,30}}\b{_NOUN}\b"
+    rf"|\b{_NOUN}\s+(?:is|are|:)[^.;!?]{{1,30}},?\s+(?:maybe|perhaps|possibly|i guess|i suppose|or so|or something"
+    r"|(?:but )?i(?:['’]m| am) not sure|give or take)\b",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    rf"\b(?:if|suppose|supposing|assum(?:e|ing)|unless|whether|imagine|pretend|let us say|provided)\s+(?:that\s+)?"
+    rf"(?:the|our|my|your)\s+(?:\w+\s+)?{_NOUN}\s+(?:is|are|was|were|be)\b",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    rf"\b{_NOUN}\s+(?:is|are|was|can|could|will|would|does|do)\s*(?:not|n['’]t|never|hardly)\b(?![^.;!?]*\bbut\b)"
+    rf"|\b{_NOUN}\s+cannot\b"
+    rf"|(?:\b(?:not|never|hardly|nobody|untrue|false|wrong|incorrect|deny|denies|mistaken)|n['’]t)\b[^,.;!?]{{0,25}}"
+    rf"\b(?:that|say|says|think|believe|if)\s+(?:the|our|my)\s+(?:\w+\s+)?{_NOUN}\s+(?:is|are|was)\b",
+    re.IGNORECASE,
+)
+_LISTED = re.compile(
+    rf"\b{_NOUN}\s+(?:is|are|:)\s+(?:either\b|[^.;!?\d]{{0,8}}\d[\d,.]*%?(?:\s+\w+)?,?\s+or\s+(?:\w+\s+)?[$€£]?\d)",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(rf"\b{_NOUN}\b.*\d.*\?\W*\Z|\d.*\b{_NOUN}\b.*\?\W*\Z", re.IGNORECASE | re.DOTALL)
+_NUMBER_DENIED = re.compile(
+    r"\b(?:is|are|was|were|be|has|have|had|makes?|gives?|gets?|equals?|do|does|did)\s*(?:n['’]t|not|never)\s+"
+    r"(?:(?:exactly|actually|really|equal to|be|have|get|make|give|equal)\s+)*[$€£]?(\d[\d,]*(?:\.\d+)?)(?![^.;]*\bbut\b)"
+    r"|(\d[\d,]*(?:\.\d+)?)\s+(?:\w+\s+)?(?:is|are|was|were)\s+"
+    r"(?:wrong|incorrect|false|(?:not|never)\s+(?:the\s+)?(?:\w+\s+)?(?:right|correct|true|answer|result|total|sum)\b)",
+    re.IGNORECASE,
+)
+_NOUNS = ("answer", "solution", "result", "total")
+_HINTS = (
+    "wrong", "correct", "false", "true", "mistak", "accurate", "valid", "nonsense", "error", "lie", "false", "right",
+    "not the", "n't the", "n’t the", "'s not", "’s not",
+)  # fmt: skip
+_RETRACTS = (
+    "oops", "scratch", "thought", "wait", "correction:", "back", "i was", "i am", "i have", "i made", "i've made",
+    "let me", "forget", "ignore", "should",
+)  # fmt: skip
+
+
+def denial(text: str) -> str:
+    """The words that call a statement of the text wrong; empty where none do."""
+    lower = text.lower()
+    match = _DENIAL.search(text) if any(hint in lower for hint in _HINTS) else None
+    return match.group() if match else ""
+
+
+def denied_numbers(text: str) -> list[str]:
+    """Numbers, as written, that the text says are not there or are wrong: `there are not 24 of them`."""
+    lower = text.lower()
+    if not any(hint in lower for hint in ("not", "n't", "n’t", "never", "wrong", "incorrect", "false")):
+        return []
+    return [one or other for one, other in _NUMBER_DENIED.findall(text)]
+
+
+def retraction(text: str) -> str:
+    """The words that take back what was said; empty where none do."""
+    lower = text.lower()
+    match = _RETRACTION.search(text) if any(hint in lower for hint in _RETRACTS) else None
+    return match.group() if match else ""
+
+
+def unsettled(sentence: str) -> str:
+    """Why a sentence about the answer states none: `denied`, `hedged`, `supposed`, `listed` or `asked`; empty else."""
+    lower = sentence.lower()
+    if not any(noun in lower for noun in _NOUNS):
+        return ""
+    for kind, pattern in _KINDS:
+        if pattern.search(sentence):
+            return kind
+    return "asked" if "?" in sentence and _ASKED.search(sentence) else ""
+
+
+_KINDS = (("denied", _DENIED), ("supposed", _SUPPOSED), ("hedged", _HEDGED), ("listed", _LISTED))
