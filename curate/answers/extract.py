@@ -22,8 +22,8 @@ from recast.curate.answers.equivalence import equivalent
 from recast.curate.answers.normalise import normal
 from recast.curate.answers.statements.last_expression import last_expression
 from recast.curate.answers.statements.marks import (
-    PROGRAM,
     Answer,
+    is_program,
     marks,
     unclosed_box,
     withdrawn_until,
@@ -63,7 +63,7 @@ def find_answer(text: str, fallback: bool = True) -> Answer | None:
         return Answer(last.text, last.marker, last.start, True)
     if (
         not fallback
-        or PROGRAM.search(text)
+        or is_program(text)
         or _DANGLING.search(text, max(0, len(text) - 60))
         or unclosed_box(text)
     ):

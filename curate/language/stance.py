@@ -73,35 +73,46 @@ _NUMBER_DENIED = re.compile(
     re.IGNORECASE,
 )
 _NOUNS = ("answer", "solution", "result", "total")
-_HINTS = (
-    "wrong", "correct", "false", "true", "mistak", "accurate", "valid", "nonsense", "error", "lie", "false", "right",
-    "not the", "n't the", "n’t the", "'s not", "’s not",
+_KINDS = (("denied", _DENIED), ("supposed", _SUPPOSED), ("hedged", _HEDGED), ("listed", _LISTED))
+# Below, what must occur in a text in lower case before it is worth reading sentence by sentence: most texts hold none.
+_NEGATIONS = ("not", "n't", "n’t", "never", "hardly", "wrong", "false", "incorrect", "untrue")
+_DOUBTS = (
+    *_NEGATIONS, "cannot", "nobody", "deny", "denies", "mistak", "could", "might", " may ", "can be", "probably",
+    "possibl", "perhaps", "maybe", "likely", "presum", "suppos", "hopeful", "unsure", "uncertain", "no idea", "guess",
+    "wonder", "doubt", " or ", "give or take", "if ", "assum", "unless", "whether", "imagine", "pretend", "let us say",
+    "provided", "?", "either",
+)  # fmt: skip
+_DENIALS = (
+    *_NEGATIONS, "mistak", "inaccurate", "invalid", "nonsense", "error", "lie", "falsehood", "far from", "anything but",
+    "fails to", "fail to",
 )  # fmt: skip
 _RETRACTS = (
-    "oops", "scratch", "thought", "wait", "correction:", "back", "i was", "i am", "i have", "i made", "i've made",
-    "let me", "forget", "ignore", "should",
+    "oops", "scratch that", "second thought", "wait", "correction:", "take that back", "take it back", "take this back",
+    "i was", "i am", "i have", "i made", "i've made", "i’ve made", "i make", "let me", "forget", "ignore", "should",
 )  # fmt: skip
+_HINTS = tuple(dict.fromkeys((*_DOUBTS, *_DENIALS, *_RETRACTS)))
+
+
+def may_waver(text: str) -> bool:
+    """Whether any of what this module finds can be in `text`; a fast test that is never wrong when it says no."""
+    lower = text.lower()
+    return any(hint in lower for hint in _HINTS)
 
 
 def denial(text: str) -> str:
     """The words that call a statement of the text wrong; empty where none do."""
-    lower = text.lower()
-    match = _DENIAL.search(text) if any(hint in lower for hint in _HINTS) else None
+    match = _DENIAL.search(text)
     return match.group() if match else ""
 
 
 def denied_numbers(text: str) -> list[str]:
     """Numbers, as written, that the text says are not there or are wrong: `there are not 24 of them`."""
-    lower = text.lower()
-    if not any(hint in lower for hint in ("not", "n't", "n’t", "never", "wrong", "incorrect", "false")):
-        return []
     return [one or other for one, other in _NUMBER_DENIED.findall(text)]
 
 
 def retraction(text: str) -> str:
     """The words that take back what was said; empty where none do."""
-    lower = text.lower()
-    match = _RETRACTION.search(text) if any(hint in lower for hint in _RETRACTS) else None
+    match = _RETRACTION.search(text)
     return match.group() if match else ""
 
 
@@ -114,6 +125,3 @@ def unsettled(sentence: str) -> str:
         if pattern.search(sentence):
             return kind
     return "asked" if "?" in sentence and _ASKED.search(sentence) else ""
-
-
-_KINDS = (("denied", _DENIED), ("supposed", _SUPPOSED), ("hedged", _HEDGED), ("listed", _LISTED))

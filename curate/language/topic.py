@@ -3,17 +3,16 @@
 Words are compared by their stems. Function words and the words of any solution (`curate.language.common_words`) count
 for neither side. In scripts without spaces between words every character is one.
 
->>> known = stems("Natalia sold clips to 48 of her friends in April.")
->>> shared("First we add the clips that she sells.", (known,))
-Shared(known=2, new=())
->>> shared("Buy cheap watches at our shop!", (known,))
-Shared(known=0, new=('cheap', 'watches', 'shop'))
+>>> question = "Natalia sold clips to 48 of her friends in April."
+>>> sorted(shared("First we add the clips that she sells.", question).known)
+['clip', 'sell']
+>>> sorted(shared("Buy cheap watches at our shop!", question).new)
+['cheap', 'shop', 'watch']
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,27 +24,34 @@ ENGLISH_SHARE = 0.15
 
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_IDEOGRAPH}]|[^\W\d_{_IDEOGRAPH}]+(?:['’][^\W\d_{_IDEOGRAPH}]+)*")
-_NO_WORDS = re.compile(r"<<[^<>\n]*>>|\\[A-Za-z]+")  # calculator annotations, commands of LaTeX
+_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_COMMAND = re.compile(r"\\[A-Za-z]+")  # of LaTeX
 
 
 class Shared(NamedTuple):
-    """The different words of a sentence, common ones left out."""
+    """The different words of a text, common ones left out, by their stems."""
 
-    known: int
-    new: tuple[str, ...]
+    known: frozenset[str]
+    new: frozenset[str]
 
 
 def words_of(text: str) -> list[str]:
     """The words of `text` in lower case, in order, numbers and signs left out."""
-    if "<<" in text or "\\" in text:
-        text = _NO_WORDS.sub(" ", text)
-    return _WORD.findall(text.lower())
+    if "\\" in text:
+        text = _COMMAND.sub(" ", text)
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text.lower())
+
+
+@lru_cache(maxsize=2048)
+def vocabulary(text: str) -> frozenset[str]:
+    """The different words of `text`."""
+    return frozenset(words_of(text))
 
 
 @lru_cache(maxsize=2048)
 def stems(text: str) -> frozenset[str]:
     """The stems of all words of `text`."""
-    return frozenset(map(stem, words_of(text)))
+    return frozenset(map(stem, vocabulary(text)))
 
 
 @lru_cache(maxsize=2048)
@@ -55,25 +61,25 @@ def is_english(text: str) -> bool:
     return sum(word in FUNCTION for word in words) >= ENGLISH_SHARE * len(words)
 
 
-def shared(sentence: str, sources: Sequence[frozenset[str]]) -> Shared:
-    """How many words of `sentence` one of the sources knows, and which are new to all."""
-    known: set[str] = set()
-    new: dict[str, str] = {}
-    for word in words_of(sentence):
-        key = _topical(word)
-        if not key:
-            continue
-        if any(key in source for source in sources):
-            known.add(key)
-        else:
-            new.setdefault(key, word)
-    return Shared(len(known), tuple(new.values()))
+def shared(text: str, *sources: str) -> Shared:
+    """Which words of `text` one of the sources holds, and which none of them."""
+    every = new = frozenset(map(_topical, vocabulary(text))) - {""}
+    for source in sources:
+        if new:  # a source that nothing is asked of is not read
+            new = new - stems(source)
+    return Shared(every - new, new)
+
+
+def most_new(text: str, *sources: str) -> int:
+    """An upper bound, soon found, of the words of `text` that are new: as written, before stems are compared."""
+    left = vocabulary(text).difference(*map(vocabulary, sources))
+    return sum(_topical(word) != "" for word in left)
 
 
 @lru_cache(maxsize=2048)
 def telling(text: str) -> frozenset[str]:
     """The words of `text` that are more than the frame of sums and an answer."""
-    return frozenset(w for w in words_of(text) if w not in EMPTY and (len(w) > 1 or not w.isascii()))
+    return frozenset(w for w in vocabulary(text) if w not in EMPTY and (len(w) > 1 or not w.isascii()))
 
 
 @lru_cache(maxsize=65_536)

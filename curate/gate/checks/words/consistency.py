@@ -15,11 +15,11 @@ from typing import ClassVar, Literal
 from recast.curate.answers.extract import Answer, equivalent, stated_answers
 from recast.curate.answers.normalise import normal
 from recast.curate.answers.quantities import quantity
-from recast.curate.answers.statements.marks import PROGRAM
+from recast.curate.answers.statements.marks import is_program
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.sentences import sentences
-from recast.curate.language.stance import denial, denied_numbers, retraction, unsettled
+from recast.curate.language.stance import denial, denied_numbers, may_waver, retraction, unsettled
 from recast.curate.language.stems import stem
 from recast.curate.language.topic import stems, words_of
 from recast.curate.maths.numbers import numbers, spoken
@@ -45,19 +45,20 @@ class ConsistencyCheck(CheckConfig):
 
     def run(self, case: Case) -> Check:
         text = case.completion
-        if PROGRAM.search(text):
+        if is_program(text):
             return self.passed()
-        told = sentences(text)
         stated = stated_answers(text)
         if other := _another_answer(stated, case):
             said = f"It answers {shown(other)!r}, and {shown(stated[-1].text)!r} in the end."
             return self.failed("answers_differ", said, 0.0)
-        if doubtful := _unsettled_answer(text, told, stated):
-            said = f"Nothing states the answer after {shown(doubtful)!r}."
-            return self.failed("answer_not_stated", said, 0.0)
-        if denied := _denied(told, case):
-            return self.failed("result_denied", f"It denies what it says: {shown(denied)!r}.", 0.0)
-        if _only_restated(told, stated, case):
+        if may_waver(text):
+            told = sentences(text)
+            if doubtful := _unsettled_answer(text, told, stated):
+                said = f"Nothing states the answer after {shown(doubtful)!r}."
+                return self.failed("answer_not_stated", said, 0.0)
+            if denied := _denied(told, case):
+                return self.failed("result_denied", f"It denies what it says: {shown(denied)!r}.", 0.0)
+        if _only_restated(stated, case):
             return self.failed("only_restated", "It says what the question says, and then the answer.", 0.0)
         return self.passed()
 
@@ -114,16 +115,16 @@ def _denied(told: tuple[str, ...], case: Case) -> str:
     return ""
 
 
-def _only_restated(told: tuple[str, ...], stated: tuple[Answer, ...], case: Case) -> bool:
+def _only_restated(stated: tuple[Answer, ...], case: Case) -> bool:
     """Whether no sentence reasons, though the demonstration computes: no sum, no number beside those given and the
     answer, no operation in words, no answer said together with what it follows from."""
-    if not step_results(case.demonstration) or equalities(case.completion):
+    if equalities(case.completion) or not step_results(case.demonstration):
         return False
     given = numbers(case.prompt) | spoken(case.prompt)
     answer = numbers(case.reference or "")
     asked = stems(case.prompt)
     marked = {sentence_of(case.completion, a) for a in stated}
-    for sentence in told:
+    for sentence in sentences(case.completion):
         words = words_of(sentence)
         if sentence in marked or not words:
             continue

@@ -16,10 +16,10 @@ from pydantic import Field
 
 from recast.curate.answers.extract import Answer, stated_answers
 from recast.curate.answers.statements.clauses import sentence_end
-from recast.curate.answers.statements.marks import PROGRAM
+from recast.curate.answers.statements.marks import is_program
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.sentences import sentences
-from recast.curate.language.topic import shared, stems, words_of
+from recast.curate.language.topic import shared, words_of
 from recast.curate.maths.numbers import numbers, spoken
 from recast.curate.records import Check
 
@@ -50,7 +50,7 @@ class EndingCheck(CheckConfig):
 
     def run(self, case: Case) -> Check:
         text = case.completion
-        if PROGRAM.search(text):
+        if is_program(text):
             return self.passed()
         stated = stated_answers(text)
         if stated and (new := self._after(text, stated[-1], case)):
@@ -76,12 +76,11 @@ class EndingCheck(CheckConfig):
         if len(words) > self.max_closing_words or _SUM.search(rest):
             return rest
         known = numbers(before) | numbers(case.prompt) | spoken(case.prompt) | answer
-        sources = (stems(case.prompt), stems(case.demonstration))
         for sentence in sentences(rest):
             said = numbers(sentence)
             if sentence.endswith(("?", "？")) or said - known or (said and answer and not said & answer):
                 return sentence
-            found = shared(sentence, sources)
+            found = shared(sentence, case.prompt, case.demonstration)
             if found.new and not (said & answer) and not found.known:
                 return sentence
         return ""

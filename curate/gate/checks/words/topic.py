@@ -16,15 +16,15 @@ each text its cosine to the nearest source, or None where one is too long for th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.answers.statements.marks import PROGRAM
+from recast.curate.answers.statements.marks import is_program
 from recast.curate.gate.checks.case import Asked, Case, CheckConfig, shown
 from recast.curate.language.sentences import sentences
-from recast.curate.language.topic import Shared, is_english, shared, stems, telling
+from recast.curate.language.topic import Shared, is_english, most_new, shared, telling
 from recast.curate.records import Check
 
 FOREIGN_NEW = 5
@@ -33,7 +33,6 @@ SPEAKS = 3
 """Different words of a demonstration, those of sums and answers left out, from which its completion must have some, too."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_MAYBE_PROGRAM = ("def ", "print(", "import ", "return")
 
 
 class TopicCheck(CheckConfig):
@@ -52,71 +51,72 @@ class TopicCheck(CheckConfig):
     name: ClassVar[str] = "topic"
 
     def run(self, case: Case) -> Check:
-        told = _told(case)
-        if not told:
-            return self.passed()
-        sources = (stems(case.prompt), stems(case.demonstration))
+        text = _prose(case.completion)
+        # a sentence has no more new words than the text
+        if most_new(text, case.prompt, case.demonstration) >= self.min_new and (
+            wrong := self._by_words(text, case)
+        ):
+            return wrong
+        if not telling(case.completion) and _speaks(case.demonstration):
+            return self.failed("no_words", "It says nothing of what its numbers are.", 0.0)
+        return self._by_model(case, text) if self.model else self.passed()
+
+    def _by_words(self, text: str, case: Case) -> Check | None:
+        whole = shared(text, case.prompt, case.demonstration)
+        if len(whole.new) < self.min_new:
+            return None
         english = is_english(f"{case.prompt}\n{case.demonstration}")
-        known, new = 0, dict[str, None]()
-        for sentence in told:
-            found = shared(sentence, sources)
-            if self._off_topic(found, english, self.min_new):
+        for sentence in sentences(text):
+            if self._off_topic(shared(sentence, case.prompt, case.demonstration), english, self.min_new):
                 return self.failed(
                     "off_topic", f"Neither question nor demonstration speak of it: {shown(sentence)!r}.", 0.0
                 )
-            known += found.known
-            new.update(dict.fromkeys(found.new))
-        if self._off_topic(Shared(known, tuple(new)), english, 2 * self.min_new):
-            said = ", ".join(tuple(new)[:4])
+        if self._off_topic(whole, english, 2 * self.min_new):
+            said = ", ".join(sorted(whole.new)[:4])
             return self.failed("off_topic", f"Its words are not those of the question: {said}.", 0.0)
-        if not (known or new or telling(case.completion)) and _speaks(case.demonstration):
-            return self.failed("no_words", "It says nothing of what its numbers are.", 0.0)
-        return self._asked(case, told) if self.model else self.passed()
+        return None
 
     def asks(self, case: Case) -> Iterator[Asked]:
-        if self.model and (told := _told(case)):
-            yield "sentences", (_compared(told), _sources(case))
+        if self.model:
+            yield "sentences", (_placed(_prose(case.completion)), _sources(case))
 
     def _off_topic(self, found: Shared, english: bool, least: int) -> bool:
-        count = len(found.new)
+        known, new = len(found.known), len(found.new)
         if not english:
-            return count >= max(FOREIGN_NEW, least) and not found.known
-        return count >= least and found.known < self.min_share * (count + found.known)
+            return new >= max(FOREIGN_NEW, least) and not known
+        return new >= least and known < self.min_share * (known + new)
 
-    def _asked(self, case: Case, told: Sequence[str]) -> Check:
-        ask: Any = case.models.get("sentences")
+    def _by_model(self, case: Case, text: str) -> Check:
+        ask = case.models.get("sentences")
         if ask is None:
             return self.undecided("no_sentence_model", "No model of sentences was given to the gate.")
-        compared, sources = _compared(told), _sources(case)
-        if not compared or not sources:
+        placed, sources = _placed(text), _sources(case)
+        if not placed or not sources:
             return self.passed()
-        cosines = ask(compared, sources)
+        cosines = ask(placed, sources)
         if cosines is None or any(not -1.01 <= cosine <= 1.01 for cosine in cosines):
             return self.undecided("unreadable_sentences", "The model cannot compare the sentences.")
-        least, sentence = min(zip(cosines, compared, strict=True))
+        least, sentence = min(zip(cosines, placed, strict=True))
         if least < self.min_cosine:
             return self.failed("unlike_topic", f"Cosine {least:.2f} at most: {shown(sentence)!r}.", least)
         return self.passed(least)
 
 
-def _told(case: Case) -> tuple[str, ...]:
-    """The sentences of the completion's prose; none of a program."""
-    text = case.completion
+def _prose(text: str) -> str:
+    """`text` without fenced code; empty where it is a program."""
     if "```" in text:
         text = _FENCED.sub("\n", text)
-    if any(hint in text for hint in _MAYBE_PROGRAM) and PROGRAM.search(text):
-        return ()
-    return sentences(text)
+    return "" if is_program(text) else text
 
 
 def _speaks(demonstration: str) -> bool:
     """Whether the demonstration says what its numbers are."""
-    return len(telling(demonstration)) >= SPEAKS and not PROGRAM.search(demonstration)
+    return len(telling(demonstration)) >= SPEAKS and not is_program(demonstration)
 
 
-def _compared(told: Sequence[str]) -> tuple[str, ...]:
+def _placed(text: str) -> tuple[str, ...]:
     """Sentences that a model can place: those with a word that is not common to all solutions."""
-    return tuple(sentence for sentence in told if shared(sentence, ()).new)
+    return tuple(sentence for sentence in sentences(text) if shared(sentence).new)
 
 
 def _sources(case: Case) -> tuple[str, ...]:
