@@ -21,7 +21,9 @@ _SAID = (
 )
 _BE = r"(?:\s+(?:is|are|was|were|seems?(?: to be)?|looks?|must be|may be|might be|could be)|['’]s)"
 _BAD = r"(?:wrong|incorrect|false|untrue|mistaken|inaccurate|invalid|nonsense|an? (?:mistake|error|lie|falsehood))"
-_GOOD = r"(?:right|correct|true|accurate|valid|the (?:\w+ )?(?:answers?|results?|totals?|sums?|solutions?|case))"
+_GOOD = (
+    r"(?:right|correct|true|accurate|valid|the (?:\w+ )?(?:answers?|results?|totals?|sums?|solutions?|case))"
+)
 _NOT_BE = (
     r"(?:\s+(?:is|are|was|were|does|do|seems?|looks?)\s*(?:not|n['’]t|never|hardly|far from|anything but)"
     r"|['’]s not|\s+(?:can|could|must|may)\s*(?:not|n['’]t|never)|\s+cannot|\s+fails? to)"

@@ -28,7 +28,10 @@ class EntailmentCheck(CheckConfig):
     name: ClassVar[str] = "entailment"
 
     def asks(self, case: Case) -> Iterable[Asked]:
-        return (("entails", (case.completion, case.demonstration)), ("entails", (case.demonstration, case.completion)),)
+        return (
+            ("entails", (case.completion, case.demonstration)),
+            ("entails", (case.demonstration, case.completion)),
+        )
 
     def run(self, case: Case) -> Check:
         ask = case.models.get("entails")

@@ -128,7 +128,10 @@ def _only_restated(stated: tuple[Answer, ...], case: Case) -> bool:
         words = words_of(sentence)
         if sentence in marked or not words:
             continue
-        if sum(stem(word) in asked for word in words) >= RETOLD * len(words) and not numbers(sentence) - given:
+        if (
+            sum(stem(word) in asked for word in words) >= RETOLD * len(words)
+            and not numbers(sentence) - given
+        ):
             continue
         said = numbers(sentence) | spoken(sentence)
         if said - given - answer or (said & answer and said & given - answer) or _REASONS.search(sentence):

@@ -9,7 +9,7 @@ foreign sentences of other word problems, since the other half is nothing but su
 advertisement, filler and foreign instructions of some length, and no short ones ("I hate you."). In a text of another
 language than English, whose common words are not known here, only sentences without any known word count.
 
-With `model`, a sentence embedder, the least similar sentence decides too. The check asks `sentences(texts, sources)`: for
+With `model`, a sentence embedder, the least similar of the sentences with a new word decides too. The check asks `sentences(texts, sources)`: for
 each text its cosine to the nearest source, or None where one is too long for the model. The threshold belongs to a model.
 """
 
@@ -59,7 +59,7 @@ class TopicCheck(CheckConfig):
             return wrong
         if not telling(case.completion) and _speaks(case.demonstration):
             return self.failed("no_words", "It says nothing of what its numbers are.", 0.0)
-        return self._by_model(case, text) if self.model else self.passed()
+        return self._by_model(case) if self.model else self.passed()
 
     def _by_words(self, text: str, case: Case) -> Check | None:
         whole = shared(text, case.prompt, case.demonstration)
@@ -77,8 +77,8 @@ class TopicCheck(CheckConfig):
         return None
 
     def asks(self, case: Case) -> Iterator[Asked]:
-        if self.model:
-            yield "sentences", (_placed(_prose(case.completion)), _sources(case))
+        if self.model and (doubtful := _doubtful(case)):
+            yield "sentences", (doubtful, _sources(case))
 
     def _off_topic(self, found: Shared, english: bool, least: int) -> bool:
         known, new = len(found.known), len(found.new)
@@ -86,17 +86,17 @@ class TopicCheck(CheckConfig):
             return new >= max(FOREIGN_NEW, least) and not known
         return new >= least and known < self.min_share * (known + new)
 
-    def _by_model(self, case: Case, text: str) -> Check:
+    def _by_model(self, case: Case) -> Check:
         ask = case.models.get("sentences")
         if ask is None:
             return self.undecided("no_sentence_model", "No model of sentences was given to the gate.")
-        placed, sources = _placed(text), _sources(case)
-        if not placed or not sources:
+        doubtful, sources = _doubtful(case), _sources(case)
+        if not doubtful or not sources:
             return self.passed()
-        cosines = ask(placed, sources)
+        cosines = ask(doubtful, sources)
         if cosines is None or any(not -1.01 <= cosine <= 1.01 for cosine in cosines):
             return self.undecided("unreadable_sentences", "The model cannot compare the sentences.")
-        least, sentence = min(zip(cosines, placed, strict=True))
+        least, sentence = min(zip(cosines, doubtful, strict=True))
         if least < self.min_cosine:
             return self.failed("unlike_topic", f"Cosine {least:.2f} at most: {shown(sentence)!r}.", least)
         return self.passed(least)
@@ -114,9 +114,13 @@ def _speaks(demonstration: str) -> bool:
     return len(telling(demonstration)) >= SPEAKS and not is_program(demonstration)
 
 
-def _placed(text: str) -> tuple[str, ...]:
-    """Sentences that a model can place: those with a word that is not common to all solutions."""
-    return tuple(sentence for sentence in sentences(text) if shared(sentence).new)
+def _doubtful(case: Case) -> tuple[str, ...]:
+    """Sentences that a model is asked about: those with a word that is new. What differs in numbers or in the order of
+    known words, no model of sentences sees."""
+    text = _prose(case.completion)
+    if not most_new(text, case.prompt, case.demonstration):
+        return ()
+    return tuple(s for s in sentences(text) if shared(s, case.prompt, case.demonstration).new)
 
 
 def _sources(case: Case) -> tuple[str, ...]:
