@@ -262,9 +262,9 @@ def load_gate(
 ) -> Gate:
     """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
 
-    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `entails(premise, hypothesis)`,
-    `judge(row, text)`. One with a method `prepare(asked)`, a list of such arguments, is told beforehand what `verify_many`
-    will ask it.
+    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `judge(row, text)`,
+    `entails(premise, hypothesis)`. One with a method `prepare(asked)`, where `asked` is a list of such arguments, is
+    told beforehand what `verify_many` will ask.
     """
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file, models)

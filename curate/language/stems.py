@@ -23,16 +23,18 @@ _DOUBLED = re.compile(r"(?<=..)([bdgmnprt])\1\Z")
 _IRREGULAR: dict[str, str] = {
     form: forms.split()[0]
     for forms in """
-    pay paid|sell sold|buy bought|give gave given|make made|take took taken|eat ate eaten|spend spent|find found|
-    get got gotten|have had has|go goes went gone|come came|see saw seen|keep kept|leave left|lose lost|win won|bring brought|
-    begin began begun|drive drove driven|ride rode ridden|run ran|write wrote written|read|grow grew grown|throw threw thrown|
-    know knew known|think thought|tell told|say said|hold held|build built|send sent|lend lent|catch caught|teach taught|
-    drink drank drunk|swim swam swum|fly flew flown|draw drew drawn|break broke broken|choose chose chosen|wear wore worn|
-    speak spoke spoken|steal stole stolen|sing sang sung|sit sat|stand stood|sleep slept|meet met|feed fed|lead led|
-    fall fell fallen|rise rose risen|become became|do does did done|hide hid hidden|wake woke woken|sweep swept|dig dug|hang hung|
-    child children|man men|woman women|person people persons|foot feet|tooth teeth|mouse mice|goose geese|half halves|
-    leaf leaves|loaf loaves|shelf shelves|knife knives|life lives|wife wives|wolf wolves|calf calves|penny pennies|
-    die dice|ox oxen|more|less|good better best|bad worse worst|far farther further""".split("|")
+    pay paid|sell sold|buy bought|give gave given|make made|take took taken|eat ate eaten|spend spent|
+    find found|get got gotten|have had has|go goes went gone|come came|see saw seen|keep kept|leave left|
+    lose lost|win won|bring brought|begin began begun|drive drove driven|ride rode ridden|run ran|
+    write wrote written|grow grew grown|throw threw thrown|know knew known|think thought|tell told|
+    say said|hold held|build built|send sent|lend lent|catch caught|teach taught|drink drank drunk|
+    swim swam swum|fly flew flown|draw drew drawn|break broke broken|choose chose chosen|wear wore worn|
+    speak spoke spoken|steal stole stolen|sing sang sung|sit sat|stand stood|sleep slept|meet met|feed fed|
+    lead led|fall fell fallen|rise rose risen|become became|do does did done|hide hid hidden|
+    wake woke woken|sweep swept|dig dug|hang hung|child children|man men|woman women|person people persons|
+    foot feet|tooth teeth|mouse mice|goose geese|half halves|leaf leaves|loaf loaves|shelf shelves|
+    knife knives|life lives|wife wives|wolf wolves|calf calves|penny pennies|die dice|ox oxen|
+    good better best|bad worse worst|far farther further""".split("|")
     for form in forms.split()
 }
 

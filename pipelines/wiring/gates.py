@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,9 +188,9 @@ class Similarity(_Embedder):
 
 
 class Sentences(_Embedder):
-    """For each text its cosine to the nearest of the sources; None where a text is too long for the model, or all sources.
+    """For each text its cosine to the nearest source; None where a text, or every source, is too long for the model.
 
-    A single source that is too long is near to nothing.
+    One source among several that is too long is near to nothing.
     """
 
     def prepare(self, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:

@@ -1,10 +1,10 @@
 """Does the completion agree with itself?
 
-Catches: marked answers that differ, whatever says `final`; an answer that is denied, guessed, supposed, asked or one of a
-list, where none is stated after it; results that the text itself calls wrong or takes back; the question told again
-with the answer after it, where the demonstration reasons. Cannot catch: a contradiction between sentences that neither
-call a result wrong nor mark an answer; a denial in another language than English. What the demonstration does is
-allowed: answers that it marks, denials in it. Says nothing about programs.
+Catches: marked answers that differ, whatever says `final`; an answer that is denied, guessed, supposed, asked or
+one of a list, where none is stated after it; results that the text itself calls wrong or takes back; the question
+told again with the answer after it, where the demonstration computes. Cannot catch: a contradiction between
+sentences that neither call a result wrong nor mark an answer; a denial in another language than English. What the
+demonstration does is allowed: answers that it marks, denials in it. Says nothing about programs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Does the completion end with its answer, and with a whole sentence?
 
-Catches: sums, questions, another answer, another problem, gibberish or anything new after the last marked answer; a text
-cut in mid-sentence. A closing sentence that says the answer again is fine, and so is reasoning after an answer that comes
-first. Cannot catch: what follows an answer that nothing marks; a cut at the end of a sentence. What the demonstration
-does is allowed: text after its answer, no mark at its end. Says nothing about programs.
+Catches: sums, questions, another answer, another problem, gibberish or anything new after the last marked answer;
+a text cut in mid-sentence. A closing sentence that says the answer again is fine, and so is reasoning after an
+answer that comes first. Cannot catch: what follows an answer that nothing marks; a cut at the end of a sentence.
+What the demonstration does is allowed: text after its answer, no mark at its end. Says nothing about programs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ MIN_SENTENCES = 2
 
 _SUM = re.compile(r"\d\s*[-+*/×÷·−]\s*[$€£(]*\d[^\n]*?=")
 _DANGLING = frozenset(
-    "a an the of to and or but if so with for from by in on at as than that which who whose because since while when where "
+    "a an the of to and or but if so with for from by in on at as than that which who whose because since while when "
+    "where "
     "is are was were be been has have had will would can could should his her their its our my your this these those "
     "each every per into then".split()
 )

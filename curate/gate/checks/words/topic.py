@@ -1,16 +1,19 @@
 """Does every sentence of the completion speak of what the question and the demonstration speak of?
 
 Catches: sentences about something else, spam, instructions to whoever reads, filler, another problem with the same
-numbers, bare sums where the demonstration says what its numbers are. Cannot catch: a sentence about the right things that says something false of them.
+numbers, bare sums where the demonstration says what its numbers are. Cannot catch: a sentence about the right
+things that says something false of them.
 
-Without a model, words stand in for meaning: a sentence is off topic where `min_new` different words and more than a share
-of `1 - min_share` are neither in question nor demonstration nor common to all solutions. It sees about half of the
-foreign sentences of other word problems, since the other half is nothing but sums and common words, nearly all
-advertisement, filler and foreign instructions of some length, and no short ones ("I hate you."). In a text of another
-language than English, whose common words are not known here, only sentences without any known word count.
+Without a model, words stand in for meaning: a sentence is off topic where it has `min_new` different words or more
+that are in neither question nor demonstration nor common to all solutions, and its known words are fewer than
+`min_share` of both. That sees about half of the sentences of other word problems (the rest are nothing but sums
+and common words), most advertisement, filler and foreign instructions, and none with a single new word ("I hate
+you."). Where question and demonstration are not English, common words are not known, and only a sentence of many
+new words without any known one is off topic.
 
-With `model`, a sentence embedder, the least similar of the sentences with a new word decides too. The check asks `sentences(texts, sources)`: for
-each text its cosine to the nearest source, or None where one is too long for the model. The threshold belongs to a model.
+With `model`, a sentence embedder, the least similar of the sentences with a new word decides too. The check asks
+`sentences(texts, sources)`: for each text its cosine to the nearest source, or None where one is too long for the
+model. The threshold belongs to a model.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from recast.curate.records import Check
 FOREIGN_NEW = 5
 """New words from which a sentence in another language than English is off topic, if it has no known one."""
 SPEAKS = 3
-"""Different words of a demonstration, those of sums and answers left out, from which its completion must have some, too."""
+"""Different words of a demonstration, those of sums and answers left out, from which a completion must have one."""
 
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
