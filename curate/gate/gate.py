@@ -82,7 +82,7 @@ CHOICE: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
-    TopicCheck(min_share=0.2, min_new=3),
+    TopicCheck(min_share=0.2, min_new=4),
     ConsistencyCheck(),
     EndingCheck(),
 )
@@ -92,7 +92,7 @@ TEXT: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
-    TopicCheck(min_share=0.2, min_new=3),
+    TopicCheck(min_share=0.2, min_new=4),
     ConsistencyCheck(),
     EndingCheck(),
 )

@@ -53,6 +53,10 @@ SOLUTION = frozenset(
     help understand recall remember reason fact information data detail example due algebra algebraic system
     parenthesis parentheses bracket cross constant coefficient integer deduct deduction proceed repeat
     identical define definition substitution rearrange exceed left-hand right-hand sign operation arithmetic
+    break simple easy straightforward careful carefully scenario situation context list order goal aim task
+    turn approach manner logic logical solved organize summarize summary breakdown walk through clear clearly obvious
+    monday tuesday wednesday thursday friday saturday sunday january february march april june july
+    august september october november december ago answered answering st nd rd th
     according based using going regardless thereby new old extra additional original initial final current
     present previous following certain different various able possible necessary needed required desired
     available correct right true actual entire full complete exact long short big small large great high low

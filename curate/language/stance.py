@@ -42,15 +42,15 @@ _RETRACTION = re.compile(
     r"\b(?:oops|scratch that|on second thoughts?|no,? wait|wait,? no|correction:|i take (?:that|it|this) back"
     r"|i (?:was|am|have been) (?:wrong|mistaken)|i(?:['’]ve| have)? ma(?:d|k)e an? (?:mistake|error)"
     r"|let me (?:re-?do|try (?:that |this )?again|start (?:over|again)|correct (?:that|this|myself|it))"
-    r"|forget (?:that|what i|the above)|ignore (?:that|what i|the above)|(?:that|this|it) should (?:rather )?have been)\b",
+    r"|(?:forget|ignore) (?:that|what i|the above)|(?:that|this|it) should (?:rather )?have been)\b",
     re.IGNORECASE,
 )
 _NOUN = r"(?:answers?|solutions?|results?|total)"
 _HEDGED = re.compile(
     rf"\b{_NOUN}\b(?:\s+(?:to|for|of)\s+(?:the|this)\s+\w+)?\s+(?:(?:could|might|may|can)(?:\s+\w+)?\s+be\b"
     r"(?!\s+(?:\w+ly\s+)?(?:\w+ed|found|written|shown|seen|got|given)\b)"  # can be computed by
-    r"|(?:is|are|would be|will be)\s+"
-    r"(?:probably|possibly|perhaps|maybe|likely|presumably|supposedly|unlikely|hopefully)\b)"
+    r"|(?:is|are|would be|will be)\s+(?:probably|possibly|perhaps|maybe|likely|presumably|supposedly|unlikely"
+    r"|hopefully)\b)"
     r"|\b(?:maybe|perhaps|possibly|probably|not sure|unsure|uncertain|no idea|guess|wonder|doubt)\b"
     rf"[^.;!?]{{0,30}}\b{_NOUN}\b"
     rf"|\b{_NOUN}\s+(?:is|are|:)[^.;!?]{{1,30}},?\s+(?:maybe|perhaps|possibly|i guess|i suppose|or so|or something"
@@ -76,7 +76,7 @@ _LISTED = re.compile(
 _ASKED = re.compile(rf"\b{_NOUN}\b.*\d.*\?\W*\Z|\d.*\b{_NOUN}\b.*\?\W*\Z", re.IGNORECASE | re.DOTALL)
 _NUMBER_DENIED = re.compile(
     r"\b(?:is|are|was|were|be|has|have|had|makes?|gives?|gets?|equals?|do|does|did)\s*(?:n['’]t|not|never)\s+"
-    r"(?:(?:exactly|actually|really|equal to|be|have|get|make|give|equal)\s+)*[$€£]?(\d[\d,]*(?:\.\d+)?)"
+    r"(?:(?:exactly|actually|really|equal to|be)\s+)*(?:[a-z]+\s+)?[$€£]?(\d[\d,]*(?:\.\d+)?)"
     r"(?![^.;]*\bbut\b)"
     r"|(\d[\d,]*(?:\.\d+)?)\s+(?:\w+\s+)?(?:is|are|was|were)\s+"
     r"(?:wrong|incorrect|false|(?:not|never)\s+(?:the\s+)?(?:\w+\s+)?(?:right|correct|true|answer|result|total|sum)\b)",

@@ -28,6 +28,7 @@ from recast.curate.records import Check
 RETOLD = 0.8
 """Share of a sentence's words that the question says, from which it is the question told again."""
 
+_NEGATIVE = re.compile(r"\bnot\b|n['’]t\b|\bnever\b")
 _RESULT = re.compile(r"=\s*[$€£]?(\d[\d,]*(?:\.\d+)?)")
 _REASONS = re.compile(
     r"\b(?:add|plus|sum|subtract|minus|take away|takes? off|multipl|times|divid|half|third|quarter|twice|double|triple"
@@ -100,12 +101,13 @@ def _unsettled_answer(text: str, told: tuple[str, ...], stated: tuple[Answer, ..
 def _denied(told: tuple[str, ...], case: Case) -> str:
     """A sentence that calls wrong what it or the one before it computes or answers, or that takes it back."""
     results: set[str] = set()
+    negative = _NEGATIVE.search(case.prompt) or _NEGATIVE.search(case.demonstration)  # how many are not sold?
     before = ""
     for sentence in told:
         results.update(result.rstrip(",") for result in _RESULT.findall(sentence))
         if retraction(sentence) and not retraction(case.demonstration):
             return sentence
-        if any(number.rstrip(",") in results for number in denied_numbers(sentence)):
+        if not negative and any(number.rstrip(",") in results for number in denied_numbers(sentence)):
             return sentence
         if denial(sentence) and not denial(case.demonstration):
             near = f"{before} {sentence}"

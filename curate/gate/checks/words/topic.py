@@ -7,9 +7,8 @@ things that says something false of them.
 Without a model, words stand in for meaning: a sentence is off topic where it has `min_new` different words or more
 that are in neither question nor demonstration nor common to all solutions, and its known words are fewer than
 `min_share` of both. That sees about half of the sentences of other word problems (the rest are nothing but sums
-and common words), most advertisement, filler and foreign instructions, and none with a single new word ("I hate
-you."). Where question and demonstration are not English, common words are not known, and only a sentence of many
-new words without any known one is off topic.
+and common words), nearly all advertisement, filler and foreign instructions. Where question and demonstration are
+not English, common words are not known, and only a sentence of many new words without any known one is off topic.
 
 With `model`, a sentence embedder, the least similar of the sentences with a new word decides too. The check asks
 `sentences(texts, sources)`: for each text its cosine to the nearest source, or None where one is too long for the
@@ -32,9 +31,12 @@ from recast.curate.records import Check
 
 FOREIGN_NEW = 5
 """New words from which a sentence in another language than English is off topic, if it has no known one."""
+SHORT = 3
+"""Words below which a sentence, a heading mostly, is none that must speak of something."""
 SPEAKS = 3
-"""Different words of a demonstration, those of sums and answers left out, from which a completion must have one."""
+"""Different words of a demonstration, those of sums and answers left out, from which a completion needs one."""
 
+_NUMBER = re.compile(r"\d")
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
@@ -44,8 +46,9 @@ class TopicCheck(CheckConfig):
     type: Literal["topic"] = "topic"
     min_share: float = Field(default=0.3, ge=0.0, le=1.0)
     """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
-    min_new: int = Field(default=2, ge=1)
-    """Different new words from which a sentence is judged by its words; a whole text is from twice as many."""
+    min_new: int = Field(default=2, ge=2)
+    """Different new words from which a sentence is judged by its words: one less without a number, and twice as many for
+    a whole text."""
     model: str = ""
     """A sentence embedder that is asked beside the words; part of the gate's id."""
     min_cosine: float = Field(default=0.49, ge=-1.0, le=1.0)
@@ -56,9 +59,8 @@ class TopicCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         text = _prose(case.completion)
         # a sentence has no more new words than the text
-        if most_new(text, case.prompt, case.demonstration) >= self.min_new and (
-            wrong := self._by_words(text, case)
-        ):
+        most = most_new(text, case.prompt, case.demonstration)
+        if most >= self.min_new - 1 and (wrong := self._by_words(text, case)):
             return wrong
         if not telling(case.completion) and _speaks(case.demonstration):
             return self.failed("no_words", "It says nothing of what its numbers are.", 0.0)
@@ -66,11 +68,13 @@ class TopicCheck(CheckConfig):
 
     def _by_words(self, text: str, case: Case) -> Check | None:
         whole = shared(text, case.prompt, case.demonstration)
-        if len(whole.new) < self.min_new:
+        if len(whole.new) < self.min_new - 1:
             return None
         english = is_english(f"{case.prompt}\n{case.demonstration}")
         for sentence in sentences(text):
-            if self._off_topic(shared(sentence, case.prompt, case.demonstration), english, self.min_new):
+            told = _NUMBER.search(sentence) or len(sentence.split()) < SHORT
+            least = self.min_new if told else self.min_new - 1
+            if self._off_topic(shared(sentence, case.prompt, case.demonstration), english, least):
                 return self.failed(
                     "off_topic", f"Neither question nor demonstration speak of it: {shown(sentence)!r}.", 0.0
                 )
