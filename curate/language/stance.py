@@ -21,9 +21,7 @@ _SAID = (
 )
 _BE = r"(?:\s+(?:is|are|was|were|seems?(?: to be)?|looks?|must be|may be|might be|could be)|['’]s)"
 _BAD = r"(?:wrong|incorrect|false|untrue|mistaken|inaccurate|invalid|nonsense|an? (?:mistake|error|lie|falsehood))"
-_GOOD = (
-    r"(?:right|correct|true|accurate|valid|the (?:\w+ )?(?:answers?|results?|totals?|sums?|solutions?|case))"
-)
+_GOOD = r"(?:right|correct|true|accurate|valid|the (?:right|correct|true) \w+|the case)"
 _NOT_BE = (
     r"(?:\s+(?:is|are|was|were|does|do|seems?|looks?)\s*(?:not|n['’]t|never|hardly|far from|anything but)"
     r"|['’]s not|\s+(?:can|could|must|may)\s*(?:not|n['’]t|never)|\s+cannot|\s+fails? to)"
@@ -35,14 +33,21 @@ _ADVERB = (
 _DENIAL = re.compile(
     rf"\b{_SAID}(?:{_BE}{_ADVERB}\s+{_BAD}|{_NOT_BE}{_ADVERB}\s+{_GOOD})\b"
     r"(?!\s+(?:to|if|that|when|for|of|on|side)\b)"
-    r"|\bit is (?:not true|untrue|false|wrong|incorrect) that\b",
+    r"|\bit is (?:not true|untrue|false|wrong|incorrect) that\b"
+    r"|\b(?:none|nothing|not (?:one|all|any)|hardly any) of (?:this|that|it|these|those|the above|what)\b[^.;!?]{0,20}"
+    r"\b(?:right|correct|true|accurate|valid|holds)\b"
+    r"|\b(?:this|that|it)\s+(?:can(?:not|['’]t|\snot)|could(?:n['’]t|\snot))\s+be\s*(?=[.!,;]|\Z)",
     re.IGNORECASE,
 )
 _RETRACTION = re.compile(
     r"\b(?:oops|scratch that|on second thoughts?|no,? wait|wait,? no|correction:|i take (?:that|it|this) back"
     r"|i (?:was|am|have been) (?:wrong|mistaken)|i(?:['’]ve| have)? ma(?:d|k)e an? (?:mistake|error)"
     r"|let me (?:re-?do|try (?:that |this )?again|start (?:over|again)|correct (?:that|this|myself|it))"
-    r"|(?:forget|ignore) (?:that|what i|the above)|(?:that|this|it) should (?:rather )?have been)\b",
+    r"|(?:forget|ignore|reject|disregard) (?:that|this|what i|the above|the (?:\w+ )?(?:answer|result|total|solution))"
+    r"|(?:that|this|it|answer|result|total) should (?:rather |really )?have been|who knows|nobody knows"
+    r"|do(?: no|n['’])t (?:trust|believe) (?:this|that|it|me|the)"
+    r"|i (?:guess|suppose|doubt|have no idea|do(?: not|n['’]t) know|(?:could|may|might) be (?:wrong|mistaken))"
+    r"|i(?:['’]m| am) (?:not sure|unsure|guessing)|i(?:['’]ve| have)? made (?:that|this|it|these) up)\b",
     re.IGNORECASE,
 )
 _NOUN = r"(?:answers?|solutions?|results?|total)"
@@ -75,11 +80,17 @@ _LISTED = re.compile(
 )
 _ASKED = re.compile(rf"\b{_NOUN}\b.*\d.*\?\W*\Z|\d.*\b{_NOUN}\b.*\?\W*\Z", re.IGNORECASE | re.DOTALL)
 _NUMBER_DENIED = re.compile(
-    r"\b(?:is|are|was|were|be|has|have|had|makes?|gives?|gets?|equals?|do|does|did)\s*(?:n['’]t|not|never)\s+"
+    r"(?:\b(?:not|never)|n['’]t)\s+"
     r"(?:(?:exactly|actually|really|equal to|be)\s+)*(?:[a-z]+\s+)?[$€£]?(\d[\d,]*(?:\.\d+)?)"
     r"(?![^.;]*\bbut\b)"
-    r"|(\d[\d,]*(?:\.\d+)?)\s+(?:\w+\s+)?(?:is|are|was|were)\s+"
-    r"(?:wrong|incorrect|false|(?:not|never)\s+(?:the\s+)?(?:\w+\s+)?(?:right|correct|true|answer|result|total|sum)\b)",
+    r"|(\d[\d,]*(?:\.\d+)?)\s+(?:\w+\s+)?(?:is|are|was|were)\s+(?:\w+ly\s+)?"
+    r"(?:(?:an?\s+|the\s+)?(?:wrong|incorrect|false)"
+    r"|(?:not|never)\s+(?:right|correct|true|the (?:right|correct|true)))\b",
+    re.IGNORECASE,
+)
+_NOT_THE_ANSWER = re.compile(
+    r"\b(?:(?:is|are|was|were)\s*(?:not|n['’]t|never)|cannot be|can['’]t be)\s+(?:the|our|my|an?)\s+(?:\w+\s+)?"
+    r"(?:answers?|results?|totals?|sums?|solutions?)\b(?!\s+(?:yet|to))",
     re.IGNORECASE,
 )
 _NOUNS = ("answer", "solution", "result", "total")
@@ -94,11 +105,13 @@ _DOUBTS = (
 )  # fmt: skip
 _DENIALS = (
     *_NEGATIONS, "mistak", "inaccurate", "invalid", "nonsense", "error", "lie", "falsehood", "far from", "anything but",
-    "fails to", "fail to",
+    "fails to", "fail to", "none of", "nothing of", "any of",
 )  # fmt: skip
 _RETRACTS = (
     "oops", "scratch that", "second thought", "wait", "correction:", "take that back", "take it back", "take this back",
-    "i was", "i am", "i have", "i made", "i've made", "i’ve made", "i make", "let me", "forget", "ignore", "should",
+    "i was", "i am", "i'm", "i’m", "i have", "i made", "i've made", "i’ve made", "i make", "let me", "forget", "ignore",
+    "reject", "regard", "should", "knows", "trust", "believe", "i guess", "i suppose", "i doubt", "i do", "i could",
+    "i may", "i might",
 )  # fmt: skip
 _HINTS = tuple(dict.fromkeys((*_DOUBTS, *_DENIALS, *_RETRACTS)))
 
@@ -118,6 +131,11 @@ def denial(text: str) -> str:
 def denied_numbers(text: str) -> list[str]:
     """Numbers, as written, that the text says are not there or are wrong: `there are not 24 of them`."""
     return [one or other for one, other in _NUMBER_DENIED.findall(text)]
+
+
+def not_the_answer(text: str) -> bool:
+    """Whether `text` says of something that it is not the answer, which is right of every other number."""
+    return _NOT_THE_ANSWER.search(text) is not None
 
 
 def retraction(text: str) -> str:

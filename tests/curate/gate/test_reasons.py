@@ -122,6 +122,7 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {},
     ),
     "goes_on": (EndingCheck(), "48 + 24 = 72. The answer is 72. Then 72 + 1 = 73.", {}, {}),
+    "answer_repeated": (EndingCheck(), "48 + 24 = 72." + " The answer is 72." * 4, {}, {}),
     "cut_mid_sentence": (EndingCheck(), "48 + 24 = 72. The answer is 72. After that the", {}, {}),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
     "no_code": (CODE, "```python\n\n```", TESTS, {}),

@@ -2,7 +2,14 @@
 
 import pytest
 
-from recast.curate.language.stance import denial, denied_numbers, may_waver, retraction, unsettled
+from recast.curate.language.stance import (
+    denial,
+    denied_numbers,
+    may_waver,
+    not_the_answer,
+    retraction,
+    unsettled,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +21,8 @@ from recast.curate.language.stance import denial, denied_numbers, may_waver, ret
         "The last result cannot be right.",
         "All of this is nonsense.",
         "It is not true that 2 + 2 = 4.",
+        "None of this is true.",
+        "That can't be.",
         "These numbers are completely wrong.",
         "However, that was a mistake.",
     ],
@@ -28,6 +37,8 @@ def test_a_denial_is_heard(text: str) -> None:
         "Tom got 5 questions wrong, so 20 - 5 = 15 are right.",
         "He makes a mistake in 3 of 10 letters.",
         "It is wrong to add the prices here.",
+        "This is not the final answer yet.",
+        "That can't be seen at once.",
         "That is not her present age, so we add 5.",
         "The true value is 17.",
         "This is correct.",
@@ -43,7 +54,7 @@ def test_the_story_and_the_reasoning_deny_nothing(text: str) -> None:
     [
         ("So there are not 24 of them.", ["24"]),
         ("She did not sell 24 clips.", ["24"]),
-        ("72 is not the answer.", ["72"]),
+        ("72 clips is clearly false.", ["72"]),
         ("The 24 are wrong.", ["24"]),
         ("It is not 24 but 25.", []),
         ("She is not tall, and 24 are left.", []),
@@ -53,6 +64,12 @@ def test_numbers_that_are_denied(text: str, numbers: list[str]) -> None:
     assert denied_numbers(text) == numbers
 
 
+def test_a_number_that_is_not_the_answer():
+    assert not_the_answer("72 is not the final answer.")
+    assert not not_the_answer("72 is not the final answer yet.")
+    assert not not_the_answer("72 is the answer, not 24.")
+
+
 @pytest.mark.parametrize(
     ("text", "taken_back"),
     [
@@ -60,6 +77,9 @@ def test_numbers_that_are_denied(text: str, numbers: list[str]) -> None:
         ("On second thought, it is 36.", True),
         ("I made a mistake above.", True),
         ("Let me redo this.", True),
+        ("I guess that makes 72.", True),
+        ("The answer should have been 80.", True),
+        ("Don't trust this.", True),
         ("He had to wait 5 minutes.", False),
         ("She took the car back.", False),
         ("Let me add these numbers.", False),

@@ -19,16 +19,24 @@ from recast.curate.answers.statements.marks import is_program
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.sentences import sentences
-from recast.curate.language.stance import denial, denied_numbers, may_waver, retraction, unsettled
+from recast.curate.language.stance import (
+    denial,
+    denied_numbers,
+    may_waver,
+    not_the_answer,
+    retraction,
+    unsettled,
+)
 from recast.curate.language.stems import stem
 from recast.curate.language.topic import stems, words_of
-from recast.curate.maths.numbers import numbers, spoken
+from recast.curate.maths.numbers import Value, literal, numbers, spoken
 from recast.curate.records import Check
 
 RETOLD = 0.8
 """Share of a sentence's words that the question says, from which it is the question told again."""
 
 _NEGATIVE = re.compile(r"\bnot\b|n['’]t\b|\bnever\b")
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"=\s*[$€£]?(\d[\d,]*(?:\.\d+)?)")
 _REASONS = re.compile(
     r"\b(?:add|plus|sum|subtract|minus|take away|takes? off|multipl|times|divid|half|third|quarter|twice|double|triple"
@@ -109,12 +117,23 @@ def _denied(told: tuple[str, ...], case: Case) -> str:
             return sentence
         if not negative and any(number.rstrip(",") in results for number in denied_numbers(sentence)):
             return sentence
-        if denial(sentence) and not denial(case.demonstration):
-            near = f"{before} {sentence}"
-            if any(c.isdigit() for c in near):
-                return sentence
+        near = f"{before} {sentence}"
+        if (
+            not_the_answer(sentence)
+            and (last := _last_number(near))
+            and last in numbers(case.reference or "")
+        ):
+            return sentence
+        if denial(sentence) and not denial(case.demonstration) and _last_number(near) is not None:
+            return sentence
         before = sentence
     return ""
+
+
+def _last_number(text: str) -> Value | None:
+    """The last number written in `text`."""
+    found = _FIGURE.findall(text)
+    return literal(found[-1].rstrip(","))[0] if found else None
 
 
 def _only_restated(stated: tuple[Answer, ...], case: Case) -> bool:

@@ -1,9 +1,10 @@
 """Does the completion end with its answer, and with a whole sentence?
 
 Catches: sums, questions, another answer, another problem, gibberish or anything new after the last marked answer;
-a text cut in mid-sentence. A closing sentence that says the answer again is fine, and so is reasoning after an
-answer that comes first. Cannot catch: what follows an answer that nothing marks; a cut at the end of a sentence.
-What the demonstration does is allowed: text after its answer, no mark at its end. Says nothing about programs.
+a text cut in mid-sentence; an answer said again and again. A closing sentence that says the answer again is fine,
+and so is reasoning after an answer that comes first. Cannot catch: what follows an answer that nothing marks; a
+cut at the end of a sentence. What the demonstration does is allowed: text after its answer, no mark at its end.
+Says nothing about programs.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class EndingCheck(CheckConfig):
     type: Literal["ending"] = "ending"
     max_closing_words: int = Field(default=40, ge=0)
     """Words that may follow the answer where they only say it again."""
+    max_answers: int = Field(default=3, ge=1)
+    """How often the answer may be marked, if the demonstration does not mark more."""
 
     name: ClassVar[str] = "ending"
 
@@ -56,6 +59,8 @@ class EndingCheck(CheckConfig):
         stated = stated_answers(text)
         if stated and (new := self._after(text, stated[-1], case)):
             return self.failed("goes_on", f"It goes on after its answer: {shown(new)!r}.", 0.0)
+        if len(stated) > max(self.max_answers, len(stated_answers(case.demonstration))):
+            return self.failed("answer_repeated", f"It says its answer {len(stated)} times.", 0.0)
         if cut := _cut(text, stated, case):
             return self.failed("cut_mid_sentence", f"It ends in mid-sentence: {shown(cut)!r}.", 0.0)
         return self.passed()

@@ -34,7 +34,7 @@ FOREIGN_NEW = 5
 SHORT = 3
 """Words below which a sentence, a heading mostly, is none that must speak of something."""
 SPEAKS = 3
-"""Different words of a demonstration, those of sums and answers left out, from which a completion needs one."""
+"""Words of a demonstration, without those of sums and answers, from which a completion has to have one."""
 
 _NUMBER = re.compile(r"\d")
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
@@ -47,8 +47,7 @@ class TopicCheck(CheckConfig):
     min_share: float = Field(default=0.3, ge=0.0, le=1.0)
     """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
     min_new: int = Field(default=2, ge=2)
-    """Different new words from which a sentence is judged by its words: one less without a number, and twice as many for
-    a whole text."""
+    """Different new words from which a sentence is judged: one less without a number, twice as many for a whole text."""
     model: str = ""
     """A sentence embedder that is asked beside the words; part of the gate's id."""
     min_cosine: float = Field(default=0.49, ge=-1.0, le=1.0)
