@@ -93,8 +93,8 @@ def _unsettled_answer(text: str, told: tuple[str, ...], stated: tuple[Answer, ..
     """A sentence that denies the answer, or one that leaves it open and is followed by none that states it."""
     for sentence in told:
         kind = unsettled(sentence)
-        if not kind:
-            continue
+        if not kind or not ("answer" in sentence.lower() or _FIGURE.search(sentence)):
+            continue  # `The results may be of use.`
         begin = text.find(sentence)
         after = [a for a in stated if a.start >= begin + len(sentence)]
         if kind == "denied" and stated and numbers(stated[-1].text) & numbers(sentence):

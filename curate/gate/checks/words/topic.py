@@ -47,7 +47,7 @@ class TopicCheck(CheckConfig):
     min_share: float = Field(default=0.3, ge=0.0, le=1.0)
     """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
     min_new: int = Field(default=2, ge=2)
-    """Different new words from which a sentence is judged: one less without a number, twice as many for a whole text."""
+    """Different new words from which a sentence counts: one less without a number, twice as many for a whole text."""
     model: str = ""
     """A sentence embedder that is asked beside the words; part of the gate's id."""
     min_cosine: float = Field(default=0.49, ge=-1.0, le=1.0)
