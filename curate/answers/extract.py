@@ -22,15 +22,15 @@ from recast.curate.answers.equivalence import equivalent
 from recast.curate.answers.normalise import normal
 from recast.curate.answers.statements.last_expression import last_expression
 from recast.curate.answers.statements.marks import (
-    PROGRAM,
     Answer,
+    is_program,
     marks,
     unclosed_box,
     withdrawn_until,
     without_thoughts,
 )
 
-__all__ = ["Answer", "equivalent", "final_answer", "find_answer"]
+__all__ = ["Answer", "equivalent", "final_answer", "find_answer", "stated_answers"]
 
 _ASKED = re.compile(r"[^.!?\n]*\?")
 _DANGLING = re.compile(r"\banswer\s*(?:is|:|=)?[\s*_$:]*\Z", re.IGNORECASE)
@@ -43,10 +43,16 @@ def final_answer(text: str) -> str | None:
 
 
 @lru_cache(maxsize=1024)
+def stated_answers(text: str) -> tuple[Answer, ...]:
+    """Every marked answer of `text` in order, those in thoughts left out."""
+    return tuple(marks(without_thoughts(text)))
+
+
+@lru_cache(maxsize=1024)
 def find_answer(text: str, fallback: bool = True) -> Answer | None:
     """The last marked answer of `text`; with `fallback`, its last expression where nothing marks one."""
+    found = stated_answers(text)
     text = without_thoughts(text)
-    found = marks(text)
     if found:
         last = found[-1]
         others = {normal(m.text) for m in found[:-1]} - {normal(last.text)}
@@ -57,7 +63,7 @@ def find_answer(text: str, fallback: bool = True) -> Answer | None:
         return Answer(last.text, last.marker, last.start, True)
     if (
         not fallback
-        or PROGRAM.search(text)
+        or is_program(text)
         or _DANGLING.search(text, max(0, len(text) - 60))
         or unclosed_box(text)
     ):

@@ -13,6 +13,7 @@ first failed check, or, where none failed, of the first undecided one: undecided
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
@@ -33,10 +34,13 @@ from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
+from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
@@ -53,6 +57,9 @@ AnyCheck = Annotated[
     | CharactersCheck
     | VocabularyCheck
     | CodeCheck
+    | TopicCheck
+    | ConsistencyCheck
+    | EndingCheck
     | SimilarityCheck
     | EntailmentCheck
     | JudgeCheck,
@@ -70,6 +77,9 @@ MATH: Checks = (
     RepetitionCheck(),
     CharactersCheck(),
     VocabularyCheck(),
+    TopicCheck(),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
@@ -80,6 +90,9 @@ CHOICE: Checks = (
     RepetitionCheck(),
     CharactersCheck(),
     VocabularyCheck(open=True),
+    TopicCheck(min_share=0.2, min_new=4),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -89,6 +102,9 @@ TEXT: Checks = (
     RepetitionCheck(),
     CharactersCheck(),
     VocabularyCheck(open=True),
+    TopicCheck(min_share=0.2, min_new=4),
+    ConsistencyCheck(),
+    EndingCheck(),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck(), CharactersCheck())
 
@@ -159,9 +175,31 @@ class Gate:
 
     def verify(self, row: Mapping[str, Any], completion: str, *, finish_reason: str = "stop") -> Verdict:
         """Decide about one completion. `row` keys used: messages, demonstration, answer, task."""
-        case = Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
+        return self._decide(self._case(row, completion, finish_reason))
+
+    def verify_chunk(self, jobs: Sequence[Job]) -> list[Verdict]:
+        """One verdict a job, in order; models that can answer many questions at once are asked once for all jobs."""
+        cases = [self._case(*job) for job in jobs]
+        for name, model in self.models.items():
+            if prepare := getattr(model, "prepare", None):
+                asked = [args for case in cases for args in self._asked(name, case)]
+                # a question that breaks the batch breaks again when its check asks it, which makes it `check_error`
+                with suppress(Exception):
+                    prepare(asked)
+        return [self._decide(case) for case in cases]
+
+    def _case(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> Case:
+        return Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
+
+    def _asked(self, name: str, case: Case) -> Iterator[tuple[Any, ...]]:
+        for check in self.checks_for(case.row):
+            for model, args in check.asks(case):
+                if model == name:
+                    yield args
+
+    def _decide(self, case: Case) -> Verdict:
         ran: list[Check] = []
-        for check in self.checks_for(row):
+        for check in self.checks_for(case.row):
             outcome = _outcome(check, case)
             ran.append(outcome)
             if outcome.reason in ("empty", "too_long"):
@@ -214,7 +252,7 @@ def _outcome(check: CheckConfig, case: Case) -> Check:
 def _verify_chunk(gate: Gate | GateConfig, jobs: Sequence[Job]) -> list[Verdict]:
     """One chunk, perhaps in a worker process; building the gate there costs nothing."""
     gate = gate if isinstance(gate, Gate) else Gate(gate)
-    return [gate.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+    return gate.verify_chunk(jobs)
 
 
 def decide(checks: tuple[Check, ...]) -> Verdict:
@@ -234,7 +272,9 @@ def load_gate(
 ) -> Gate:
     """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
 
-    `models` are what its checks may ask: `similarity(a, b)`, `entails(premise, hypothesis)`, `judge(row, text)`.
+    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `judge(row, text)`,
+    `entails(premise, hypothesis)`. One with a method `prepare(asked)`, where `asked` is a list of such arguments, is
+    told beforehand what `verify_many` will ask.
     """
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file, models)

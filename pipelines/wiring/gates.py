@@ -12,10 +12,10 @@ for its model is not cut: the callable says None, and the check is undecided.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
 
-ASKED = {"similarity": "similarity", "entailment": "entails", "judge": "judge"}
+ASKED = {"similarity": "similarity", "topic": "sentences", "entailment": "entails", "judge": "judge"}
 """Check to the name under which it asks."""
+ALONE = ("topic",)
+"""Checks that decide without a model where they name none."""
 MIN_MASS = 1e-3
 """Smallest P(YES) + P(NO), ends of turn included, of a judge that has understood what it is asked."""
-REMEMBERED = 4096
+REMEMBERED = 65_536
+"""Texts whose embeddings are kept: a chunk of rows has some ten thousand sentences."""
+BATCH = 64
+"""Texts or pairs that a model sees at once."""
 
 
 def open_gate(
@@ -72,7 +77,7 @@ def models_of(
     """A callable for every kind of model that the gate's checks ask."""
     names: dict[str, str] = {}
     for check in _checks(config):
-        if check.name not in ASKED or (scored and not check.model):
+        if check.name not in ASKED or (not check.model and (scored or check.name in ALONE)):
             continue
         if not check.model:
             raise UsageError(
@@ -86,6 +91,7 @@ def models_of(
             )
     makers: dict[str, Callable[[str], Callable[..., Any]]] = {
         "similarity": Similarity,
+        "topic": Sentences,
         "entailment": Entailment,
         "judge": lambda name: Judge(name, engine),
     }
@@ -123,35 +129,79 @@ class _Named:
     def load(self) -> Any:
         raise NotImplementedError
 
+    def said(self) -> dict[Any, Any]:
+        """Answers that were given before, by what was asked; forgotten all at once where they are too many."""
+        if "_said" not in vars(self) or len(self._said) > REMEMBERED:
+            self._said: dict[Any, Any] = {}
+        return self._said
 
-class Similarity(_Named):
-    """Cosine of two texts' embeddings by a sentence-transformers model; None where one is too long for it."""
 
-    def load(self) -> Callable[[str], np.ndarray | None]:
+class _Embedder(_Named):
+    """Unit vectors of texts by a sentence-transformers model, None for one that is too long for it."""
+
+    def load(self) -> Any:
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise MissingDependencyError(
-                f"the check `similarity` asks {self.name}, which needs sentence-transformers: pip install "
-                "'recast-sft[embedded]', or take the check out of the gate."
+                f"a check asks {self.name}, which needs sentence-transformers: pip install 'recast-sft[embedded]', "
+                "or take the check, or the model that it names, out of the gate."
             ) from error
         try:
-            model = SentenceTransformer(self.name, model_kwargs={"use_safetensors": True})
+            return SentenceTransformer(self.name, model_kwargs={"use_safetensors": True})
         except (OSError, ValueError) as error:
             raise ModelError(f"{self.name!r} is no sentence-transformers model: {error}") from error
 
-        @lru_cache(maxsize=REMEMBERED)  # the demonstration of K candidates is embedded once
-        def embed(text: str) -> np.ndarray | None:
-            limit = model.max_seq_length
-            if limit is not None and len(model.tokenizer(text)["input_ids"]) > limit:
-                return None
-            return model.encode([text], normalize_embeddings=True, show_progress_bar=False)[0]
+    def embedded(self, texts: Sequence[str]) -> list[np.ndarray | None]:
+        """The vectors of `texts` in order; those that are new are embedded in batches, each once."""
+        said = self.said()
+        if new := [text for text in dict.fromkeys(texts) if text not in said]:
+            model = self.loaded()
+            limit = model.max_seq_length or math.inf
+            fitting = [
+                text
+                for text, ids in zip(new, model.tokenizer(new)["input_ids"], strict=True)
+                if len(ids) <= limit
+            ]
+            said.update(dict.fromkeys(new))
+            said.update(
+                zip(
+                    fitting,
+                    model.encode(
+                        fitting, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+                    ),
+                    strict=True,
+                )
+            )
+        return [said[text] for text in texts]
 
-        return embed
+
+class Similarity(_Embedder):
+    """Cosine of two texts' embeddings; None where one is too long for the model."""
+
+    def prepare(self, asked: Sequence[tuple[str, str]]) -> None:
+        self.embedded([text for pair in asked for text in pair])
 
     def __call__(self, a: str, b: str) -> float | None:
-        one, two = self.loaded()(a), self.loaded()(b)
+        one, two = self.embedded((a, b))
         return None if one is None or two is None else float(one @ two)
+
+
+class Sentences(_Embedder):
+    """For each text its cosine to the nearest source; None where a text, or every source, is too long for the model.
+
+    One source among several that is too long is near to nothing.
+    """
+
+    def prepare(self, asked: Sequence[tuple[Sequence[str], Sequence[str]]]) -> None:
+        self.embedded([text for texts, sources in asked for text in (*texts, *sources)])
+
+    def __call__(self, texts: Sequence[str], sources: Sequence[str]) -> list[float] | None:
+        ours = [vector for vector in self.embedded(texts) if vector is not None]
+        theirs = [vector for vector in self.embedded(sources) if vector is not None]
+        if len(ours) < len(texts) or not theirs:
+            return None
+        return np.max(np.stack(ours) @ np.stack(theirs).T, axis=1).tolist()
 
 
 class Entailment(_Named):
@@ -174,17 +224,35 @@ class Entailment(_Named):
             )
         return tokenizer, model.eval(), int(entailed)
 
+    def prepare(self, asked: Sequence[tuple[str, str]]) -> None:
+        said = self.said()
+        new = [pair for pair in dict.fromkeys(asked) if pair not in said]
+        new.sort(key=lambda pair: len(pair[0]) + len(pair[1]))  # a batch is padded to its longest
+        for i in range(0, len(new), BATCH):
+            said.update(zip(new[i : i + BATCH], self._entailed(new[i : i + BATCH]), strict=True))
+
     def __call__(self, premise: str, hypothesis: str) -> float | None:
+        pair = (premise, hypothesis)
+        if pair not in self.said():
+            self.prepare([pair])
+        return self.said()[pair]
+
+    def _entailed(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
         import torch
 
         tokenizer, model, entailed = self.loaded()
-        pair = tokenizer(premise, hypothesis, return_tensors="pt")
         limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
-        if pair["input_ids"].shape[1] > min(limit for limit in limits if limit):
-            return None
+        longest = min(limit for limit in limits if limit)
+        lengths = [len(ids) for ids in tokenizer([a for a, _ in pairs], [b for _, b in pairs])["input_ids"]]
+        fitting = [pair for pair, length in zip(pairs, lengths, strict=True) if length <= longest]
+        if not fitting:
+            return [None] * len(pairs)
+        inputs = tokenizer(
+            [a for a, _ in fitting], [b for _, b in fitting], padding=True, return_tensors="pt"
+        )
         with torch.inference_mode():
-            logits = model(**pair).logits[0].float()
-        return float(logits.softmax(-1)[entailed])
+            said = iter(model(**inputs).logits.float().softmax(-1)[:, entailed].tolist())
+        return [next(said) if length <= longest else None for length in lengths]
 
 
 @dataclass
@@ -199,14 +267,29 @@ class Judge(_Named):
 
         return open_engine(self.engine or EngineConfig(), model_path(self.name))
 
+    def prepare(self, asked: Sequence[tuple[Mapping[str, Any], str]]) -> None:
+        said = self.said()
+        prompts = {key: prompt for key, prompt in (_judge_prompt(*one) for one in asked) if key not in said}
+        if not prompts:
+            return
+        twice = [prompt for prompt in prompts.values() for _ in range(2)]
+        scores = self.loaded().logprobs(twice, ["YES", "NO"] * len(prompts), adapter=False)
+        p = [math.exp(-s.nll * s.num_tokens) if math.isfinite(s.nll) else math.nan for s in scores]
+        for key, yes, no in zip(prompts, p[::2], p[1::2], strict=True):
+            said[key] = None if math.isnan(yes + no) or yes + no < MIN_MASS else yes / (yes + no)
+
     def __call__(self, row: Mapping[str, Any], completion: str) -> float | None:
-        import json
+        key, _ = _judge_prompt(row, completion)
+        if key not in self.said():
+            self.prepare([(row, completion)])
+        return self.said()[key]
 
-        from recast.agent.prompts import templates
 
-        messages = row["messages"]
-        messages = json.loads(messages) if isinstance(messages, str) else messages
-        prompt = templates.judge(messages, row.get("demonstration") or "", completion)
-        scores = self.loaded().logprobs([prompt, prompt], ["YES", "NO"], adapter=False)
-        yes, no = (math.exp(-s.nll * s.num_tokens) if math.isfinite(s.nll) else math.nan for s in scores)
-        return None if math.isnan(yes + no) or yes + no < MIN_MASS else yes / (yes + no)
+def _judge_prompt(row: Mapping[str, Any], completion: str) -> tuple[str, Any]:
+    """What a judge is asked, and a key for it."""
+    from recast.agent.prompts import templates
+
+    messages = row["messages"]
+    messages = json.loads(messages) if isinstance(messages, str) else messages
+    prompt = templates.judge(messages, row.get("demonstration") or "", completion)
+    return json.dumps(prompt), prompt

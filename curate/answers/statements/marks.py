@@ -60,7 +60,14 @@ _SINGLE_QUOTED = re.compile(r"'((?:[^'\\]|\\.){0,500})'|(True|False)\b")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s{0,4}(?=[{\w])")
 _TAG = re.compile(r"<(final_)?answer>(.{0,2000}?)</(?:final_)?answer>", re.DOTALL | re.IGNORECASE)
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-PROGRAM = re.compile(r"^\s{0,40}(?:def \w+\(|return\b|print\(|import \w|from \w+ import)", re.MULTILINE)
+_PROGRAM = re.compile(r"^\s{0,40}(?:def \w+\(|return\b|print\(|import \w|from \w+ import)", re.MULTILINE)
+
+_OF_PROGRAM = ("def ", "return", "print(", "import ")
+
+
+def is_program(text: str) -> bool:
+    """Whether a line of `text` defines, returns, prints or imports something."""
+    return any(word in text for word in _OF_PROGRAM) and _PROGRAM.search(text) is not None
 
 
 def without_thoughts(text: str) -> str:
@@ -132,7 +139,7 @@ def _phrases(text: str, lower: str) -> list[Answer]:
     found = []
     chosen = "option" in lower or "choice" in lower
     phrases = [*_PHRASE.finditer(text), *(_CHOSEN.finditer(text) if chosen else ())]
-    program = bool(phrases) and PROGRAM.search(text) is not None
+    program = bool(phrases) and is_program(text)
     for match in phrases:
         if text[match.start() - 1 : match.start()] in ('"', "'", "_") and ":" in match.group():
             continue  # a JSON field, read below

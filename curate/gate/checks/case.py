@@ -9,7 +9,7 @@ config, so that the gate's id changes with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.records import Check, CheckStatus
+
+Asked = tuple[str, tuple[Any, ...]]
+"""A model's name, and the arguments that a check will ask it with."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,7 @@ class Case:
     demonstration: str
     row: Mapping[str, Any]
     finish_reason: str = "stop"
-    models: Mapping[str, Callable[..., float | None]] = field(
-        default_factory=dict[str, Callable[..., float | None]]
-    )
+    models: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     """Models that checks may ask, by the name that the check documents; one that is absent or answers None leaves a
     check undecided."""
 
@@ -68,6 +69,10 @@ class CheckConfig(BaseModel):
     def passed(self, score: float | None = None, message: str = "") -> Check:
         """A pass; `message` says what could not be looked at."""
         return Check(self.name, CheckStatus.PASS, "", message, score)
+
+    def asks(self, case: Case) -> Iterable[Asked]:
+        """What `run` will ask of models, so that a gate can have many rows answered at once."""
+        return ()
 
     def failed(self, reason: str, message: str, score: float | None = None) -> Check:
         return Check(self.name, CheckStatus.FAIL, reason, message, score)

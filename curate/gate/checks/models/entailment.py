@@ -7,11 +7,12 @@ probability; undecided where none is given, and where the model says None becaus
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.case import Asked, Case, CheckConfig
 from recast.curate.records import Check
 
 
@@ -25,6 +26,12 @@ class EntailmentCheck(CheckConfig):
     """Which NLI model the threshold was calibrated for; part of the gate's id."""
 
     name: ClassVar[str] = "entailment"
+
+    def asks(self, case: Case) -> Iterable[Asked]:
+        return (
+            ("entails", (case.completion, case.demonstration)),
+            ("entails", (case.demonstration, case.completion)),
+        )
 
     def run(self, case: Case) -> Check:
         ask = case.models.get("entails")

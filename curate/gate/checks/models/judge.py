@@ -7,11 +7,12 @@ a value outside [0, 1] is an unreadable judge, which is undecided, never NO and 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.case import Asked, Case, CheckConfig
 from recast.curate.records import Check
 
 
@@ -27,6 +28,9 @@ class JudgeCheck(CheckConfig):
     """Which judge the thresholds were calibrated for; part of the gate's id."""
 
     name: ClassVar[str] = "judge"
+
+    def asks(self, case: Case) -> Iterable[Asked]:
+        return (("judge", (case.row, case.completion)),)
 
     def run(self, case: Case) -> Check:
         ask = case.models.get("judge")

@@ -7,11 +7,12 @@ because a text is too long for it. The threshold belongs to one model: calibrate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.case import Asked, Case, CheckConfig
 from recast.curate.records import Check
 
 
@@ -25,6 +26,9 @@ class SimilarityCheck(CheckConfig):
     """Which embedding model the threshold was calibrated for; part of the gate's id."""
 
     name: ClassVar[str] = "similarity"
+
+    def asks(self, case: Case) -> Iterable[Asked]:
+        return (("similarity", (case.completion, case.demonstration)),)
 
     def run(self, case: Case) -> Check:
         ask = case.models.get("similarity")

@@ -1,0 +1,127 @@
+"""Does the completion end with its answer, and with a whole sentence?
+
+Catches: sums, questions, another answer, another problem, gibberish or anything new after the last marked answer;
+a text cut in mid-sentence; an answer said again and again. A closing sentence that says the answer again is fine,
+and so is reasoning after an answer that comes first. Cannot catch: what follows an answer that nothing marks; a
+cut at the end of a sentence. What the demonstration does is allowed: text after its answer, no mark at its end.
+Says nothing about programs.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from recast.curate.answers.extract import Answer, stated_answers
+from recast.curate.answers.statements.clauses import sentence_end
+from recast.curate.answers.statements.marks import is_program
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.sentences import sentences
+from recast.curate.language.topic import shared, words_of
+from recast.curate.maths.numbers import numbers, spoken
+from recast.curate.records import Check
+
+ANSWER_FIRST_WORDS = 8
+"""Words before an answer, none of them in a sum, up to which the reasoning is expected after it."""
+MIN_SENTENCES = 2
+"""Sentences of four words and more from which a text has a habit of ending them with a mark."""
+
+_SUM = re.compile(r"\d\s*[-+*/×÷·−]\s*[$€£(]*\d[^\n]*?=")
+_DANGLING = frozenset(
+    "a an the of to and or but if so with for from by in on at as than that which who whose because since while when "
+    "where "
+    "is are was were be been has have had will would can could should his her their its our my your this these those "
+    "each every per into then".split()
+)
+_ENDED = re.compile(r"[.!?…。！？]['\")\]”’*_$`}]*\Z")
+_OPEN = re.compile(r"[^\W\d_]\Z|[,=+*/(–—-]\Z")
+_MARKUP = " \t\r\n*_$`.!)}]>\\\"'”’。"
+
+
+class EndingCheck(CheckConfig):
+    """The answer is the last thing of substance, and the last sentence is whole."""
+
+    type: Literal["ending"] = "ending"
+    max_closing_words: int = Field(default=40, ge=0)
+    """Words that may follow the answer where they only say it again."""
+    max_answers: int = Field(default=3, ge=1)
+    """How often the answer may be marked, if the demonstration does not mark more."""
+
+    name: ClassVar[str] = "ending"
+
+    def run(self, case: Case) -> Check:
+        text = case.completion
+        if is_program(text):
+            return self.passed()
+        stated = stated_answers(text)
+        if stated and (new := self._after(text, stated[-1], case)):
+            return self.failed("goes_on", f"It goes on after its answer: {shown(new)!r}.", 0.0)
+        if len(stated) > max(self.max_answers, len(stated_answers(case.demonstration))):
+            return self.failed("answer_repeated", f"It says its answer {len(stated)} times.", 0.0)
+        if cut := _cut(text, stated, case):
+            return self.failed("cut_mid_sentence", f"It ends in mid-sentence: {shown(cut)!r}.", 0.0)
+        return self.passed()
+
+    def _after(self, text: str, last: Answer, case: Case) -> str:
+        """What follows the answer and does not only say it again; empty where nothing does."""
+        rest = _tail(text)
+        if not rest:
+            return ""
+        before = text[: last.start]
+        if "=" not in before and len(words_of(before)) <= ANSWER_FIRST_WORDS:
+            return ""
+        words = words_of(rest)
+        if len(words_of(_tail(case.demonstration))) >= len(words) > 0:
+            return ""
+        answer = numbers(last.text) | spoken(last.text)
+        if not words:
+            return "" if numbers(rest) and numbers(rest) <= answer else rest
+        if len(words) > self.max_closing_words or _SUM.search(rest):
+            return rest
+        known = numbers(before) | numbers(case.prompt) | spoken(case.prompt) | answer
+        for sentence in sentences(rest):
+            said = numbers(sentence)
+            if sentence.endswith(("?", "？")) or said - known or (said and answer and not said & answer):
+                return sentence
+            found = shared(sentence, case.prompt, case.demonstration)
+            if found.new and not (said & answer) and not found.known:
+                return sentence
+        return ""
+
+
+@lru_cache(maxsize=2048)
+def _tail(text: str) -> str:
+    """What follows the sentence or line of the last marked answer, without closing signs; all of it matters."""
+    stated = stated_answers(text)
+    return text[sentence_end(text, stated[-1].start) :].strip(_MARKUP) if stated else ""
+
+
+def _cut(text: str, stated: tuple[Answer, ...], case: Case) -> str:
+    """The last sentence, where it breaks off."""
+    end = text.rstrip()
+    if not _OPEN.search(end):
+        return ""
+    told = sentences(text)
+    last = told[-1]
+    begin = text.rfind(last)
+    words = words_of(last)
+    if end[-1] in ",=+*/(" or (words and words[-1] in _DANGLING and end[-1].isalpha()):
+        return "" if _open_ended(case.demonstration) else last
+    if stated and stated[-1].start >= begin:
+        return ""
+    if numbers(last) & numbers(case.reference or "") or len(words) < 2:
+        return ""
+    prose = [sentence for sentence in told[:-1] if len(sentence.split()) >= 4]
+    habit = sum(_ENDED.search(sentence) is not None for sentence in prose)
+    if len(prose) >= MIN_SENTENCES and habit == len(prose) and not _open_ended(case.demonstration):
+        return last
+    return ""
+
+
+@lru_cache(maxsize=2048)
+def _open_ended(text: str) -> bool:
+    """Whether `text` itself ends with a letter that no mark follows, or with an open sign."""
+    return _OPEN.search(text.rstrip()) is not None
