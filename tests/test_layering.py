@@ -27,7 +27,7 @@ MAY_IMPORT = {
         "maths": GROUND,
         "arithmetic": f"{GROUND} maths",
         "answers": f"{GROUND} maths arithmetic",
-        "language": GROUND,
+        "language": f"{GROUND} maths",
         "ingest": GROUND,
         "store": GROUND,
         "gate": f"{GROUND} maths arithmetic answers language store",

@@ -1,0 +1,211 @@
+"""Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
+
+Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to another
+person, and quantities that are neither given, nor the result of a sum, nor of one operation on such numbers (`37
+witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a noun that
+could be a word for the same things (`items`; a word that the source knows without counting it) is no other noun. Cannot
+catch: a noun changed for one that the source uses for the same number, a number whose noun stands before it, owners in
+lower case or pronouns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+from recast.curate.arithmetic.equalities import equalities
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.quantities import GENERIC, GRAMMAR, Quantity, quantities, read
+from recast.curate.maths.numbers import Value, divide, numbers, spoken
+from recast.curate.maths.units import dimensions, singular
+from recast.curate.records import Check
+
+STEM = 5
+CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
+"""What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
+KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
+"""Those and small counts."""
+_PEOPLE = ("person", "people")
+MAX_KNOWN = 60
+"""Numbers of a source from which one operation is tried; a longer source could explain anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What question and demonstration count, by number."""
+
+    nouns: dict[Value, list[frozenset[str]]]
+    results: dict[Value, list[frozenset[str]]]
+    """The same, of numbers right of an equals sign."""
+    owners: dict[Value, list[str]]
+    words: frozenset[str]
+    """Stems of every word."""
+    given: frozenset[Value]
+    """The numbers that the question counts with."""
+    answer: Value | None
+    """The last number of the demonstration."""
+    generic: frozenset[str]
+    """Generic nouns that no number of the question counts."""
+    counted: frozenset[str]
+    """Stems of the words that a number of the question counts."""
+    groups: tuple[frozenset[str], ...]
+    """Stems of several words that one number counts."""
+    names: frozenset[str]
+    values: frozenset[Value]
+
+
+class QuantitiesCheck(CheckConfig):
+    """Numbers keep their nouns and their owners; no quantity is made up."""
+
+    type: Literal["quantities"] = "quantities"
+    invented: bool = True
+    """Whether a quantity that nothing explains fails."""
+
+    name: ClassVar[str] = "quantities"
+
+    def run(self, case: Case) -> Check:
+        if not case.demonstration and not case.prompt:
+            return self.passed()
+        source = _source(case.prompt, case.demonstration)
+        found = quantities(case.completion)
+        results = {quantity.value for quantity in found if quantity.computed}
+        for quantity in found:
+            if said := _other_noun(quantity, source, results):
+                return self.failed("other_unit", said)
+        for quantity in found:
+            if said := _other_owner(quantity, source):
+                return self.failed("other_owner", said)
+        if self.invented and (said := _invented(found, case, source)):
+            return self.failed("invented_quantity", said)
+        return self.passed()
+
+
+def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
+    nouns, value = quantity.nouns, quantity.value
+    if not nouns or value == 1 or nouns & source.generic:
+        return ""
+    given = (source.results if quantity.computed else source.nouns).get(value)
+    if not given or any(theirs & source.generic or _same(nouns, theirs, source) for theirs in given):
+        return ""
+    if unit := next((noun for noun in nouns if len(noun) > 2 and dimensions(noun)), ""):
+        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:STEM] not in source.words):
+            return ""
+    elif not _strange(quantity, source) and not _swapped(quantity, source, results):
+        return ""
+    theirs = " ".join(sorted(given[0]))
+    return f"{value} {quantity.head}: question and demonstration say {value} {theirs}."
+
+
+def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
+    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`), or the source puts the two
+    side by side (`customer orders`)."""
+    ours_stems, theirs_stems = _stems(ours), _stems(theirs)
+    if any(ours_stems & group and theirs_stems & group for group in (theirs_stems, *source.groups)):
+        return True
+    return any(
+        (min(len(a), len(b)) > 2 and (a in b or b in a)) or (dimensions(a) and dimensions(a) == dimensions(b))
+        for a in ours for b in theirs
+    )  # fmt: skip
+
+
+def _units(nouns: frozenset[str]) -> bool:
+    return any(len(noun) > 2 and dimensions(noun) for noun in nouns)
+
+
+def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> bool:
+    """Whether a given number, or the answer, counts what other numbers of the question count."""
+    value = quantity.value
+    if not all(len(noun) > 2 and noun[:STEM] in source.counted for noun in quantity.nouns):
+        return False
+    if quantity.computed:
+        return value == source.answer and len(source.results.get(value, ())) == 1
+    return value in source.given and value not in source.results and value not in results
+
+
+def _strange(quantity: Quantity, source: _Source) -> bool:
+    """Whether the head is a plural that the source has no word of."""
+    head = quantity.head
+    return (
+        len(head) > 3 and head.endswith("s") and not head.endswith("ss")
+        and all(noun[:STEM] not in source.words for noun in quantity.nouns)
+    )  # fmt: skip
+
+
+def _other_owner(quantity: Quantity, source: _Source) -> str:
+    owner = quantity.owner
+    if owner not in source.names or quantity.operand:
+        return ""
+    given = source.owners.get(quantity.value)
+    if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
+        return ""
+    return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
+
+
+def _invented(found: tuple[Quantity, ...], case: Case, source: _Source) -> str:
+    strange = [
+        q for q in found
+        if q.nouns and not q.computed and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
+    ]  # fmt: skip
+    if not strange:
+        return ""
+    told = read(case.completion)
+    strange = [q for q in strange if not told[q.sentence].computes]
+    if not strange:
+        return ""
+    known = set(source.values)
+    for equality in equalities(case.completion):
+        known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
+    if len(known) > MAX_KNOWN:
+        return ""
+    for quantity in strange:
+        if quantity.value not in known and not _one_operation(quantity.value, known):
+            return f"{quantity.value} {quantity.head} is neither given nor worked out."
+    return ""
+
+
+def _one_operation(value: Value, known: Iterable[Value]) -> bool:
+    """Whether one operation on two known numbers makes `value`."""
+    pool = set(known)
+    for a in pool:
+        if value - a in pool or a - value in pool or (a and divide(value, a) in pool) or a * value in pool:
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _stems(nouns: frozenset[str]) -> frozenset[str]:
+    return frozenset(noun[:STEM] for noun in nouns)
+
+
+@lru_cache(maxsize=1024)
+def _source(prompt: str, demonstration: str) -> _Source:
+    text = f"{prompt}\n{demonstration}"
+    nouns: dict[Value, list[frozenset[str]]] = {}
+    results: dict[Value, list[frozenset[str]]] = {}
+    owners: dict[Value, list[str]] = {}
+    asked = [quantity for quantity in quantities(prompt) if quantity.nouns]
+    counted = {stem for quantity in asked for stem in _stems(quantity.nouns)}
+    worked = quantities(demonstration)
+    words = [word for sentence in read(text) for kind, word in sentence.tokens if kind == "word"]
+    lower = {word for word in words if word[0].islower()}
+    names = {
+        bare for sentence in read(prompt) for kind, word in sentence.tokens
+        if kind == "word" and word[0].isupper() and len(bare := word.removesuffix("'s")) > 2
+        and bare[1].islower() and not bare.endswith("ing")
+        and bare.lower() not in lower and bare.lower() not in GRAMMAR
+    }  # fmt: skip
+    for quantity in quantities(text):
+        if quantity.nouns:
+            nouns.setdefault(quantity.value, []).append(quantity.nouns)
+            if quantity.computed:
+                results.setdefault(quantity.value, []).append(quantity.nouns)
+        owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
+    return _Source(
+        nouns, results, owners,
+        frozenset((*(singular(word)[:STEM] for word in words), *(["dolla"] if "$" in text else []))),
+        frozenset(quantity.value for quantity in asked), worked[-1].value if worked else None,
+        frozenset(noun for noun in GENERIC if noun[:STEM] not in counted or noun in _PEOPLE), frozenset(counted),
+        tuple({_stems(group) for found in nouns.values() for group in found if len(group) > 1}), frozenset(names), numbers(text) | spoken(text),
+    )  # fmt: skip
