@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "curate": {
         **dict.fromkeys(GROUND.split(), GROUND),
         "maths": GROUND,
-        "arithmetic": f"{GROUND} maths",
+        "arithmetic": f"{GROUND} maths language",
         "answers": f"{GROUND} maths arithmetic",
         "language": f"{GROUND} maths",
         "ingest": GROUND,

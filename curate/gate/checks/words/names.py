@@ -1,13 +1,14 @@
 """Do the names of the completion occur in the question or the demonstration?
 
 Catches: Natalia who became Natalie, a person who was not there before. A name is a capitalised word that does not
-begin a sentence. Cannot catch: a name that was left out, names swapped with each other, and anything in languages
-that capitalise nouns or nothing at all.
+begin a sentence, that follows a title, or that begins a sentence and does what persons do (`Ann buys`). Cannot catch: a
+name that was left out, names swapped with each other, and anything in languages that capitalise nouns or nothing at all.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -23,6 +24,31 @@ _COMMON = frozenset(
         "Step", "So", "Then", "Answer", "Total", "Therefore", "Now", "Finally", "First", "Next", "Since", "Thus",
     )
 )  # fmt: skip
+_TITLED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? ([A-Z][a-z]{2,})(?!\w)")
+# what persons do, in the present and in the past: a plural that ends in s does the latter only
+_DOES = (
+    "has|gets|buys|sells|gives|makes|earns|needs|spends|wants|walks|drives|eats|reads|runs|works|plays|saves|pays|uses|"
+    "takes|keeps|receives|finds|sees|goes|lives|loses|wins|collects|plants|picks|puts|bakes|writes|owns|owes|starts|"
+    "visits|weighs|drinks|cuts|sleeps|draws|rides|counts|brings|borrows|invites|thinks|says|knows"
+)
+_DID = (
+    "had|got|bought|sold|gave|made|earned|needed|spent|wanted|walked|drove|ate|ran|worked|played|saved|paid|used|took|"
+    "kept|received|found|saw|went|lived|lost|won|collected|planted|picked|baked|wrote|owned|owed|started|visited|weighed|"
+    "drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
+)
+_BEGINS = re.compile(
+    rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b", re.MULTILINE
+)
+_NO_PERSON = frozenset(
+    (
+        "he she it they we you this that these those there who which what whoever everyone everybody someone somebody "
+        "anyone anybody nobody each both all one another neither either nothing everything something half most some many "
+        "several few people mom mum dad mother father parents grandma grandpa grandmother grandfather brother sister son "
+        "daughter child children kid teacher student school class company family friend neighbor neighbour man woman boy "
+        "girl store shop team group two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty"
+    ).split()
+)
+_NOT_AT_END = ("ing", "tion", "sion", "ment", "ity", "ness", "ly")
 
 
 class NamesCheck(CheckConfig):
@@ -33,21 +59,27 @@ class NamesCheck(CheckConfig):
     """How many different names may be new."""
 
     name: ClassVar[str] = "names"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         source = f"{case.prompt}\n{case.demonstration}".lower()
-        invented = sorted(
-            {
-                name
-                for name in _NAME.findall(case.completion)
-                if name not in _COMMON and not _known(name, source)
-            }
-        )
+        said = {*_NAME.findall(case.completion), *_TITLED.findall(case.completion), *_beginning(case.completion)}
+        invented = sorted(name for name in said if name not in _COMMON and not _known(name, source))
         if len(invented) > self.max_invented:
             return self.failed(
                 "invented_name", f"New names: {', '.join(invented[:3])}.", float(len(invented))
             )
         return self.passed(float(len(invented)))
+
+
+def _beginning(text: str) -> Iterator[str]:
+    """Names that begin a sentence and do what persons do."""
+    for match in _BEGINS.finditer(text):
+        name = match.group("name")
+        if name.lower() in _NO_PERSON or name.endswith(_NOT_AT_END) or (match.group("did") and name.endswith("s")):
+            continue
+        if re.search(rf"\b{name.lower()}\b", text) is None:
+            yield name
 
 
 def _known(name: str, source: str) -> bool:
