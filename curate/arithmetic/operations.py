@@ -22,22 +22,31 @@ from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, agrees, divide, literal, worded
 
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
-# the words of an operation where it is done, not where it is talked about (`an additional 5`, `the difference`)
+# the words of an operation where somebody calculates, not where it happens in the story (`he adds 2 spoons`): told to
+# the reader, done by `we`, or as what a result comes by
 _NAMED = re.compile(
-    r"\b(?:(?P<add>add(?!s? up\b|ed up\b|ing up\b)(?:s|ed|ing)?|sum(?:s|med|ming)?(?! up\b)|plus)"
-    r"|(?P<subtract>subtract(?:s|ed|ing)?|deduct(?:s|ed|ing)?|minus|tak(?:e|es|ing) away|took away)"
-    r"|(?P<multiply>multipl(?:y|ies|ied|ying)|times(?=\s+\d)|product of)"
-    r"|(?P<divide>divid(?:e|es|ed|ing)|quotient of))\b",
+    r"(?:(?:^|[,:;(]|\b(?:we|you|then|first|next|now|finally|lastly|let's|let us|we can|we must|we should|just|simply|"
+    r"(?:we|you) (?:need|have|want) to))\s*(?:(?P<add>add)|(?P<subtract>subtract|deduct|take away)|(?P<multiply>multiply)"
+    r"|(?P<divide>divide))(?! up\b)"
+    r"|(?:^|[:;(]|\b(?:by|then|next|so|now))\s*(?:(?P<adding>adding)|(?P<subtracting>subtracting|deducting|taking away)"
+    r"|(?P<multiplying>multiplying)|(?P<dividing>dividing))(?! up\b))\b",
     re.IGNORECASE,
 )
+_HINT = re.compile("add|subtract|deduct|tak|multipl|divid", re.IGNORECASE)
+_BETWEEN = r"(?:\s(?!we\b|gives?\b|gets?\b|is\b|which\b|so\b)[a-z]+){0,3}"
 _SIGNED = re.compile(
-    r"(?<![\w.])[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?(?:\s[a-z]+){0,3}\)?"
-    r"(?:\s*[-+*/]\s*[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?(?:\s[a-z]+){0,3}\)?)+(?=\s*=)"
+    rf"(?<![\w.])[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?{_BETWEEN}\)?"
+    rf"(?:\s*[-+*/]\s*[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?{_BETWEEN}\)?)+(?=\s*=)"
 )
-_SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
+_SIGNS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/",
+    "adding": "+", "subtracting": "-", "multiplying": "*", "dividing": "/",
+}  # fmt: skip
 _SIGN = re.compile(r"[-+*/]")
-_PART = re.compile(r"\.\d|%|/")
-_LINK = re.compile(r"[:,]|\b(?:so|which|that|this|we|get|to)\b|^\s*$", re.IGNORECASE)
+# a factor below one, with which multiplying is dividing
+_PART = re.compile(
+    r"%|\d/\d|(?<!\d)0?\.\d|\b(?:half|halves|thirds?|quarters?|fourths?|fifths?|tenths?|percent|fraction|rate)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class Misnamed:
 
 def misnamed(text: str) -> list[Misnamed]:
     """The sums of `text` whose sentence names operations, and none that the sum has."""
-    if _NAMED.search(text) is None:
+    if _HINT.search(text) is None:
         return []
     return [found for sentence in _sentences(text) for found in _misnamed(sentence)]
 
@@ -59,7 +68,7 @@ def _sentences(text: str) -> tuple[str, ...]:
 
 
 def _misnamed(sentence: str) -> Iterator[Misnamed]:
-    if "=" not in sentence or _NAMED.search(sentence) is None:
+    if "=" not in sentence or _HINT.search(sentence) is None:
         return
     begun = 0
     for shown in _SIGNED.finditer(sentence):
@@ -70,17 +79,11 @@ def _misnamed(sentence: str) -> Iterator[Misnamed]:
             continue
         signs = set(_SIGN.findall(shown.group()))
         asked = {_SIGNS[str(match.lastgroup)] for match in named}
-        if signs & _allowed(asked, shown.group()):
+        if signs & asked or (
+            signs | asked <= set("*/") and _PART.search(before + " ".join(shown.group().split("/")))
+        ):
             continue
         yield Misnamed(f"{named[-1].group()}: {shown.group().strip()}")
-
-
-def _allowed(asked: set[str], shown: str) -> set[str]:
-    """The signs that the named operations may be written with."""
-    allowed = set(asked)
-    if asked & set("*/") and _PART.search(shown):
-        allowed |= set("*/")
-    return allowed
 
 
 # --- sums said in words ------------------------------------------------------------------------------------
@@ -88,11 +91,12 @@ def _allowed(asked: set[str], shown: str) -> set[str]:
 _UNITS_WORDS = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_WORDS_OF_NUMBERS = rf"(?:{_UNITS_WORDS}|{_TEENS}|{_TENS})\b"
 _N = (
-    rf"(?:[$€£]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?![\d%/]|\s?[-+*/=^]|,\d)"
+    rf"(?:[$€£]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?![\d%/]|\.\d|\s?[-+*/=^]|,\d)"
     rf"|(?:(?:{_TENS})(?:[- ](?:{_UNITS_WORDS}))?|{_TEENS}|{_UNITS_WORDS})\b)"
 )
-_NOUN = r"(?:\s(?!and\b|plus\b|minus\b|times\b|from\b|by\b|is\b|to\b|gives?\b|makes?\b|equals?\b|leaves?\b)[a-z]+){0,3}"
+_NOUN = rf"(?:\s(?!and\b|plus\b|minus\b|times\b|from\b|by\b|is\b|to\b|gives?\b|makes?\b|equals?\b|leaves?\b|{_WORDS_OF_NUMBERS})[a-z]+){{0,3}}"
 _MAKES = r"(?:,? (?:is|are|makes?|gives?|equals?|gets?|leaves?|yields?|(?:to|we|you) (?:get|obtain|find|have)|which (?:is|makes|gives|equals)|resulting in|for a total of|is equal to))"
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (sign, re.compile(rf"(?<![\w.,/*+=-])(?<![-+*/=] )(?:{form}){_MAKES} (?P<c>{_N})", re.IGNORECASE))
@@ -113,7 +117,11 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("double", rf"(?:double|twice) (?P<a>{_N}){_NOUN}"),
     )
 )
-_WORTH = re.compile(r"\b(?:sum|total|add|plus|minus|less|subtract|tak|differ|times|multipl|product|divid|half|double|twice)", re.I)
+_GOES_ON = re.compile(r"\b(?:plus|minus|less|times|by|and|of|from)\s\Z", re.IGNORECASE)
+_WORTH = re.compile(
+    r"\b(?:sum|total|add|plus|minus|less|subtract|tak|differ|times|multipl|product|divid|half|double|twice)",
+    re.I,
+)
 
 
 def false_in_words(text: str) -> list[Misnamed]:
@@ -125,7 +133,11 @@ def false_in_words(text: str) -> list[Misnamed]:
         if _WORTH.search(sentence) is None:
             continue
         for sign, form in _FORMS:
-            found += [Misnamed(m.group()) for m in form.finditer(sentence) if _false(sign, m)]
+            found += [
+                Misnamed(m.group())
+                for m in form.finditer(sentence)
+                if _false(sign, m) and not _GOES_ON.search(sentence, 0, m.start())
+            ]
     return found
 
 
@@ -138,7 +150,8 @@ def _false(sign: str, match: re.Match[str]) -> bool:
     if made is None:
         return False
     decimals = literal(groups["c"].rstrip("."))[1] if groups["c"][-1].isdigit() else 0
-    return not any(agrees(value, c, -1, decimals, about=True) for value in made)
+    about = sign in ("/", "half")  # 10 divided by 3 is 3
+    return not any(agrees(value, c, -1, decimals, about) for value in made)
 
 
 def _made(sign: str, a: Value, b: Value) -> tuple[Value, ...] | None:

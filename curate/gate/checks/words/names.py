@@ -37,7 +37,8 @@ _DID = (
     "drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
 )
 _BEGINS = re.compile(
-    rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b", re.MULTILINE
+    rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
+    re.MULTILINE,
 )
 _NO_PERSON = frozenset(
     (
@@ -63,7 +64,11 @@ class NamesCheck(CheckConfig):
 
     def run(self, case: Case) -> Check:
         source = f"{case.prompt}\n{case.demonstration}".lower()
-        said = {*_NAME.findall(case.completion), *_TITLED.findall(case.completion), *_beginning(case.completion)}
+        said = {
+            *_NAME.findall(case.completion),
+            *_TITLED.findall(case.completion),
+            *_beginning(case.completion),
+        }
         invented = sorted(name for name in said if name not in _COMMON and not _known(name, source))
         if len(invented) > self.max_invented:
             return self.failed(
@@ -76,7 +81,11 @@ def _beginning(text: str) -> Iterator[str]:
     """Names that begin a sentence and do what persons do."""
     for match in _BEGINS.finditer(text):
         name = match.group("name")
-        if name.lower() in _NO_PERSON or name.endswith(_NOT_AT_END) or (match.group("did") and name.endswith("s")):
+        if (
+            name.lower() in _NO_PERSON
+            or name.endswith(_NOT_AT_END)
+            or (match.group("did") and name.endswith("s"))
+        ):
             continue
         if re.search(rf"\b{name.lower()}\b", text) is None:
             yield name

@@ -1,0 +1,180 @@
+"""What a clause affirms: whether it denies, and on which side of pairs of opposites (`more` and `fewer`) it stands.
+
+Clauses are cut at marks, `and`, `but`, `while` and their like, since one sentence tells of both sides (`47 get off and 13
+get on`). `opposed` compares two clauses about the same thing and names what turned: nothing where both sides, or neither,
+say it, where a denial and an opposite cancel out (`did not lose`, `kept`), and where who is compared with whom changes
+places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
+
+>>> [c.poles for c in clauses("13 more people get on, and 2 do not.")]
+[{'more': 0, 'on': 0}, {}]
+>>> opposed(clauses("Tom gave Ann 5 pens.")[0], clauses("Tom received 5 pens.")[0])
+'gave/received'
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from recast.curate.language.quantities import GRAMMAR, Sentence, read, value_of
+from recast.curate.maths.numbers import Value
+from recast.curate.maths.units import singular
+
+STEM = 5
+# one axis a line, its two sides apart by |; every form that is written
+_AXES = """
+more extra additional | fewer less
+gain gains gained gaining | lose loses lost losing
+gave give gives giving gifted donate donates donated | receive receives received receiving
+buy buys bought buying purchase purchases purchased | sell sells sold selling
+before previously earlier | after afterwards later
+increase increases increased increasing rise rises rose raised grew grows | decrease decreases decreased decreasing \
+drop drops dropped fell falls fallen declined reduced reduces shrank shrinks
+join joins joined joining | quit quits leave leaves left
+enter enters entered | exit exits exited
+arrive arrives arrived | depart departs departed
+win wins won | lose loses lost
+earn earns earned earning | spend spends spent spending
+deposit deposits deposited | withdraw withdraws withdrew withdrawn
+borrow borrows borrowed | lend lends lent lending
+find finds found | lose loses lost
+begin begins began start starts started | end ends ended finish finishes finished stop stops stopped
+open opens opened opening | close closes closed closing shut
+with | without
+on | off
+above over | below under beneath underneath
+up upward | down downward
+older | younger
+taller longer | shorter
+higher | lower
+heavier | lighter
+faster quicker | slower
+bigger larger greater | smaller
+cheaper | costlier pricier
+wider | narrower
+deeper | shallower
+hotter warmer | colder cooler
+most | least
+maximum | minimum
+always | never
+all every | none
+same equal | different unequal
+true | false
+correct right | incorrect wrong
+profit profits profited | loss
+discount discounted | surcharge markup
+full | empty
+north northward | south southward
+east eastward | west westward
+boy boys | girl girls
+man men | woman women
+brother brothers | sister sisters
+son sons | daughter daughters
+mother mom | father dad
+husband | wife
+aunt aunts | uncle uncles
+morning | evening afternoon night
+alive | dead
+present | absent
+remember remembered | forget forgot
+remain remains remained stay stays stayed keep keeps kept | leave leaves
+push pushed | pull pulled
+load loaded | unload unloaded
+pass passes passed | fail fails failed
+healthy | sick ill
+clean | dirty
+even | odd
+"""
+_SIDES: dict[str, list[tuple[int, int]]] = {}
+for _axis, _line in enumerate(_AXES.replace("\\\n", "").strip().splitlines()):
+    for _side, _words in enumerate(_line.split("|")):
+        for _word in _words.split():
+            _SIDES.setdefault(_word, []).append((_axis, _side))
+_DENIES = frozenset("not never no none without neither nor nobody nothing cannot".split())
+_CUTS = frozenset("and but while whereas so because since although though then if when which who where or".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A stretch of a sentence that affirms or denies one thing."""
+
+    text: str
+    numbers: frozenset[Value]
+    words: tuple[str, ...]
+    """Stems of its content words in order, those of `sides` left out."""
+    sides: frozenset[tuple[int, int]]
+    """(axis, side) of its words that have an opposite."""
+    said: tuple[str, ...]
+    """These words."""
+    denials: int
+    compares: bool
+    """Whether it says `than`."""
+
+
+@lru_cache(maxsize=2048)
+def clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses of `text` that hold a number, in order."""
+    return tuple(clause for sentence in read(text) for clause in _cut(sentence))
+
+
+def _cut(sentence: Sentence) -> list[Clause]:
+    found: list[Clause] = []
+    held: list[tuple[str, str]] = []
+    for kind, text in (*sentence.tokens, ("sign", ";")):
+        ends = text in ",;:.?!()" if kind == "sign" else kind == "word" and text.lower() in _CUTS
+        if not ends:
+            held.append((kind, text))
+        elif held and any(k in ("number", "spoken") for k, _ in held):
+            found.append(_clause(held))
+            held = []
+        elif kind == "sign":
+            held = []
+    return found
+
+
+def _clause(tokens: list[tuple[str, str]]) -> Clause:
+    numbers = {value_of(kind, text) for kind, text in tokens if kind in ("number", "spoken")}
+    told = [text.lower() for kind, text in tokens if kind == "word"]
+    sides: set[tuple[int, int]] = set()
+    said: list[str] = []
+    words: list[str] = []
+    denials = 0
+    for word in told:
+        if word in _DENIES or word.endswith(("n't", "n’t")):
+            denials += 1
+        elif word in _SIDES:
+            sides.update(_SIDES[word])
+            said.append(word)
+        elif word not in GRAMMAR:
+            words.append(singular(word.removesuffix("'s"))[:STEM])
+    return Clause(
+        " ".join(text for _, text in tokens), frozenset(n for n in numbers if n is not None), tuple(words),
+        frozenset(sides), tuple(said), denials, "than" in told,
+    )  # fmt: skip
+
+
+def opposed(ours: Clause, theirs: Clause) -> str:
+    """What stands on the other side, or is denied in one of the two only; empty where nothing is."""
+    flipped = {
+        axis for axis, side in ours.sides
+        if (axis, 1 - side) in theirs.sides and (axis, side) not in theirs.sides and (axis, 1 - side) not in ours.sides
+    }  # fmt: skip
+    denied = ours.denials % 2 != theirs.denials % 2
+    if bool(flipped) == denied:
+        return ""
+    if denied:
+        return "not" if ours.denials > theirs.denials else "no denial"
+    if _changed_places(ours, theirs):
+        return ""
+    axis = min(flipped)
+    mine = next(word for word in ours.said if any(a == axis for a, _ in _SIDES[word]))
+    other = next(word for word in theirs.said if any(a == axis for a, _ in _SIDES[word]))
+    return f"{other}/{mine}"
+
+
+def _changed_places(ours: Clause, theirs: Clause) -> bool:
+    """Whether the words that both share stand in another order, or one compares and the other does not."""
+    shared = [word for word in ours.words if word in theirs.words]
+    there = [word for word in theirs.words if word in ours.words]
+    return (len(shared) > 1 and shared != there) or ours.compares != theirs.compares
