@@ -6,7 +6,7 @@ taken by either. `stated` reads sums said wholly in words (`half of 48 is 24`, `
 them are false. Both keep silent where they are not sure.
 
 >>> [m.said for m in misnamed("First we multiply: 48 / 2 = 24. Then we add: 24 + 48 = 72.")]
-['multiply: 48 / 2']
+['we multiply: 48 / 2']
 >>> [f.said for f in false_in_words("Seven plus seven makes nineteen.")]
 ['Seven plus seven makes nineteen']
 """
@@ -83,7 +83,7 @@ def _misnamed(sentence: str) -> Iterator[Misnamed]:
             signs | asked <= set("*/") and _PART.search(before + " ".join(shown.group().split("/")))
         ):
             continue
-        yield Misnamed(f"{named[-1].group()}: {shown.group().strip()}")
+        yield Misnamed(f"{named[-1].group().strip(' ,:;(')}: {shown.group().strip()}")
 
 
 # --- sums said in words ------------------------------------------------------------------------------------

@@ -5,39 +5,41 @@ get on`). `opposed` compares two clauses about the same thing and names what tur
 say it, where a denial and an opposite cancel out (`did not lose`, `kept`), and where who is compared with whom changes
 places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
 
->>> [c.poles for c in clauses("13 more people get on, and 2 do not.")]
-[{'more': 0, 'on': 0}, {}]
->>> opposed(clauses("Tom gave Ann 5 pens.")[0], clauses("Tom received 5 pens.")[0])
+>>> [(c.said, c.denials) for c in clauses("13 more people get on, and 2 do not.")]
+[(('more', 'on'), 0), ((), 1)]
+>>> opposed(clauses("Tom received 5 pens.")[0], clauses("Tom gave Ann 5 pens.")[0])
 'gave/received'
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from recast.curate.language.quantities import GRAMMAR, Sentence, read, value_of
 from recast.curate.maths.numbers import Value
 from recast.curate.maths.units import singular
 
 STEM = 5
-# one axis a line, its two sides apart by |; every form that is written
+# one axis a line, its two sides apart by |; every form that is written. The first ones are told by either party.
+_CONVERSE = """
+gave give gives giving gifted donate donates donated | receive receives received receiving
+buy buys bought buying purchase purchases purchased | sell sells sold selling
+earn earns earned earning receive receives received | spend spends spent spending pay pays paid
+borrow borrows borrowed | lend lends lent lending
+win wins won | lose loses lost
+"""
 _AXES = """
 more extra additional | fewer less
 gain gains gained gaining | lose loses lost losing
-gave give gives giving gifted donate donates donated | receive receives received receiving
-buy buys bought buying purchase purchases purchased | sell sells sold selling
 before previously earlier | after afterwards later
 increase increases increased increasing rise rises rose raised grew grows | decrease decreases decreased decreasing \
 drop drops dropped fell falls fallen declined reduced reduces shrank shrinks
 join joins joined joining | quit quits leave leaves left
 enter enters entered | exit exits exited
 arrive arrives arrived | depart departs departed
-win wins won | lose loses lost
-earn earns earned earning | spend spends spent spending
 deposit deposits deposited | withdraw withdraws withdrew withdrawn
-borrow borrows borrowed | lend lends lent lending
 find finds found | lose loses lost
 begin begins began start starts started | end ends ended finish finishes finished stop stops stopped
 open opens opened opening | close closes closed closing shut
@@ -78,7 +80,6 @@ morning | evening afternoon night
 alive | dead
 present | absent
 remember remembered | forget forgot
-remain remains remained stay stays stayed keep keeps kept | leave leaves
 push pushed | pull pulled
 load loaded | unload unloaded
 pass passes passed | fail fails failed
@@ -87,12 +88,19 @@ clean | dirty
 even | odd
 """
 _SIDES: dict[str, list[tuple[int, int]]] = {}
-for _axis, _line in enumerate(_AXES.replace("\\\n", "").strip().splitlines()):
+_NUM_CONVERSE = _CONVERSE.count("|")
+for _axis, _line in enumerate((_CONVERSE.strip() + _AXES.replace("\\\n", "").rstrip()).splitlines()):
     for _side, _words in enumerate(_line.split("|")):
         for _word in _words.split():
             _SIDES.setdefault(_word, []).append((_axis, _side))
-_DENIES = frozenset("not never no none without neither nor nobody nothing cannot".split())
-_CUTS = frozenset("and but while whereas so because since although though then if when which who where or".split())
+_DENIES = frozenset("not never cannot".split())
+_LACKS = frozenset("no none neither nor nobody nothing".split())
+_CUTS = frozenset(
+    "and but so while whereas because since although though then if when which who where or".split()
+)
+
+
+_TURNS = frozenset("but so while whereas because since although though then".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +109,19 @@ class Clause:
 
     text: str
     numbers: frozenset[Value]
+    """What it is about: the results of its sums where it shows some, else all its numbers."""
     words: tuple[str, ...]
     """Stems of its content words in order, those of `sides` left out."""
     sides: frozenset[tuple[int, int]]
     """(axis, side) of its words that have an opposite."""
     said: tuple[str, ...]
     """These words."""
+    subject: frozenset[str]
+    """Stems of its content words before the first of these."""
     denials: int
+    """How often it says `not`."""
+    lacks: bool
+    """Whether it says `no` or `none`, or denies in a relative clause: nothing that a verb says is denied."""
     compares: bool
     """Whether it says `than`."""
 
@@ -128,29 +142,41 @@ def _cut(sentence: Sentence) -> list[Clause]:
         elif held and any(k in ("number", "spoken") for k, _ in held):
             found.append(_clause(held))
             held = []
-        elif kind == "sign":
+        elif kind == "sign" or text.lower() in _TURNS:
             held = []
     return found
 
 
 def _clause(tokens: list[tuple[str, str]]) -> Clause:
-    numbers = {value_of(kind, text) for kind, text in tokens if kind in ("number", "spoken")}
+    results = {
+        value_of(kind, text)
+        for (_, before), (kind, text) in pairwise(t for t in tokens if t[1] not in "$€£")
+        if before in "=≈" and kind == "number"
+    }
+    numbers = results or {value_of(kind, text) for kind, text in tokens if kind in ("number", "spoken")}
     told = [text.lower() for kind, text in tokens if kind == "word"]
     sides: set[tuple[int, int]] = set()
     said: list[str] = []
     words: list[str] = []
-    denials = 0
+    subject = 0
+    denials, lacks, relative = 0, False, False
     for word in told:
         if word in _DENIES or word.endswith(("n't", "n’t")):
-            denials += 1
+            denials += not relative  # `5 pens that are not red` denies nothing of the pens
+            lacks = lacks or relative
+        elif word in _LACKS:
+            lacks = True
         elif word in _SIDES:
+            if not said:
+                subject = len(words)
             sides.update(_SIDES[word])
             said.append(word)
         elif word not in GRAMMAR:
             words.append(singular(word.removesuffix("'s"))[:STEM])
+        relative = relative or word == "that"
     return Clause(
         " ".join(text for _, text in tokens), frozenset(n for n in numbers if n is not None), tuple(words),
-        frozenset(sides), tuple(said), denials, "than" in told,
+        frozenset(sides), tuple(said), frozenset(words[:subject]), denials, lacks, "than" in told,
     )  # fmt: skip
 
 
@@ -162,12 +188,15 @@ def opposed(ours: Clause, theirs: Clause) -> str:
     }  # fmt: skip
     denied = ours.denials % 2 != theirs.denials % 2
     if bool(flipped) == denied:
-        return ""
+        return "" if denied or ours.lacks == theirs.lacks or set(ours.words) != set(theirs.words) else "no"
+    if ours.lacks != theirs.lacks:
+        return ""  # `without red ones`, `with no red ones`
     if denied:
-        return "not" if ours.denials > theirs.denials else "no denial"
-    if _changed_places(ours, theirs):
-        return ""
+        less = theirs if ours.denials < theirs.denials else None
+        return "not" if less is None or set(less.words) <= set(ours.words) else ""
     axis = min(flipped)
+    if _changed_places(ours, theirs) or (axis < _NUM_CONVERSE and not ours.subject & theirs.subject):
+        return ""
     mine = next(word for word in ours.said if any(a == axis for a, _ in _SIDES[word]))
     other = next(word for word in theirs.said if any(a == axis for a, _ in _SIDES[word]))
     return f"{other}/{mine}"
@@ -175,6 +204,6 @@ def opposed(ours: Clause, theirs: Clause) -> str:
 
 def _changed_places(ours: Clause, theirs: Clause) -> bool:
     """Whether the words that both share stand in another order, or one compares and the other does not."""
-    shared = [word for word in ours.words if word in theirs.words]
-    there = [word for word in theirs.words if word in ours.words]
+    shared = list(dict.fromkeys(word for word in ours.words if word in theirs.words))
+    there = list(dict.fromkeys(word for word in theirs.words if word in ours.words))
     return (len(shared) > 1 and shared != there) or ours.compares != theirs.compares

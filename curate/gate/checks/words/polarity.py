@@ -29,25 +29,24 @@ class PolarityCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         source = (*clauses(case.prompt), *clauses(case.demonstration))
         known = set(source)
-        for clause in clauses(case.completion):
-            if clause in known or not (clause.sides or clause.denials or any(c.denials for c in source)):
-                continue
-            if turned := self._turned(clause, source):
+        told = clauses(case.completion)
+        for clause in told:
+            if clause not in known and (turned := self._turned(clause, source, told)):
                 return self.failed("opposite_statement", turned)
         return self.passed()
 
-    def _turned(self, ours: Clause, source: tuple[Clause, ...]) -> str:
+    def _turned(self, ours: Clause, source: tuple[Clause, ...], told: tuple[Clause, ...]) -> str:
         """What a clause turns, as a sentence; empty where the source says it so, or nothing of it."""
         alike = [theirs for theirs in source if self._alike(ours, theirs)]
         if not alike:
             return ""
         found = [opposed(ours, theirs) for theirs in alike]
-        if not all(found):
-            return ""
+        if not all(found) or any(self._alike(ours, other) and opposed(ours, other) for other in told):
+            return ""  # a text that tells of both sides tells of two things
         return f"{shown(ours.text)!r} turns {shown(alike[0].text)!r} ({found[0]})."
 
     def _alike(self, ours: Clause, theirs: Clause) -> bool:
-        if not ours.numbers & theirs.numbers:
+        if not ours.numbers or not ours.numbers <= theirs.numbers:
             return False
-        shared = len(set(ours.words) & set(theirs.words))
-        return shared >= max(1, self.min_shared * len(set(ours.words)))
+        words = set(ours.words)
+        return len(words & set(theirs.words)) >= self.min_shared * len(words)
