@@ -13,11 +13,11 @@ places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from typing import NamedTuple
 
-from recast.curate.language.quantities import GRAMMAR, Sentence, read, value_of
+from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value
 from recast.curate.maths.units import singular
 
@@ -59,7 +59,6 @@ deeper | shallower
 hotter warmer | colder cooler
 most | least
 maximum | minimum
-always | never
 all every | none
 same equal | different unequal
 true | false
@@ -88,11 +87,13 @@ clean | dirty
 even | odd
 """
 _SIDES: dict[str, list[tuple[int, int]]] = {}
+_WORDS: dict[tuple[int, int], tuple[str, ...]] = {}
 _NUM_CONVERSE = _CONVERSE.count("|")
 for _axis, _line in enumerate((_CONVERSE.strip() + _AXES.replace("\\\n", "").rstrip()).splitlines()):
     for _side, _words in enumerate(_line.split("|")):
         for _word in _words.split():
             _SIDES.setdefault(_word, []).append((_axis, _side))
+        _WORDS[_axis, _side] = tuple(_words.split())
 _DENIES = frozenset("not never cannot".split())
 _LACKS = frozenset("no none neither nor nobody nothing".split())
 _CUTS = frozenset(
@@ -100,11 +101,12 @@ _CUTS = frozenset(
 )
 
 
+_MARKS = frozenset(",;:.?!()")
+DENIALS = _DENIES | _LACKS
 _TURNS = frozenset("but so while whereas because since although though then".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """A stretch of a sentence that affirms or denies one thing."""
 
     text: str
@@ -126,57 +128,73 @@ class Clause:
     """Whether it says `than`."""
 
 
+def turning(clause: Clause) -> set[str]:
+    """The words on the other side of those of `clause`."""
+    return {word for axis, side in clause.sides for word in _WORDS[axis, 1 - side]}
+
+
 @lru_cache(maxsize=2048)
 def clauses(text: str) -> tuple[Clause, ...]:
     """The clauses of `text` that hold a number, in order."""
-    return tuple(clause for sentence in read(text) for clause in _cut(sentence))
+    return tuple(clause for sentence in read(text) for clause in cut(sentence))
 
 
-def _cut(sentence: Sentence) -> list[Clause]:
+@lru_cache(maxsize=16384)
+def cut(sentence: Sentence) -> tuple[Clause, ...]:
+    """The clauses of a sentence that hold a number, in order."""
     found: list[Clause] = []
-    held: list[tuple[str, str]] = []
-    for kind, text in (*sentence.tokens, ("sign", ";")):
-        ends = text in ",;:.?!()" if kind == "sign" else kind == "word" and text.lower() in _CUTS
+    held: list[str] = []
+    counts = False
+    for token in (*sentence.tokens, ";"):
+        if token[0].isalpha():
+            lowered = token.lower()
+            ends, turns = lowered in _CUTS, lowered in _TURNS
+        else:
+            ends = turns = token in _MARKS
         if not ends:
-            held.append((kind, text))
-        elif held and any(k in ("number", "spoken") for k, _ in held):
+            held.append(token)
+            counts = counts or number(token) is not None
+        elif counts:
             found.append(_clause(held))
+            held, counts = [], False
+        elif turns:
             held = []
-        elif kind == "sign" or text.lower() in _TURNS:
-            held = []
-    return found
+    return tuple(found)
 
 
-def _clause(tokens: list[tuple[str, str]]) -> Clause:
-    results = {
-        value_of(kind, text)
-        for (_, before), (kind, text) in pairwise(t for t in tokens if t[1] not in "$€£")
-        if before in "=≈" and kind == "number"
-    }
-    numbers = results or {value_of(kind, text) for kind, text in tokens if kind in ("number", "spoken")}
-    told = [text.lower() for kind, text in tokens if kind == "word"]
+def _clause(tokens: list[str]) -> Clause:
+    numbers: set[Value] = set()
+    results: set[Value] = set()
     sides: set[tuple[int, int]] = set()
     said: list[str] = []
     words: list[str] = []
-    subject = 0
-    denials, lacks, relative = 0, False, False
-    for word in told:
-        if word in _DENIES or word.endswith(("n't", "n’t")):
-            denials += not relative  # `5 pens that are not red` denies nothing of the pens
-            lacks = lacks or relative
-        elif word in _LACKS:
-            lacks = True
-        elif word in _SIDES:
-            if not said:
-                subject = len(words)
-            sides.update(_SIDES[word])
-            said.append(word)
-        elif word not in GRAMMAR:
-            words.append(singular(word.removesuffix("'s"))[:STEM])
-        relative = relative or word == "that"
+    subject = denials = 0
+    lacks = relative = compares = False
+    before = ""
+    for token in tokens:
+        value = number(token)
+        if value is not None:
+            (results if before in EQUAL else numbers).add(value)
+        elif token[0].isalpha():
+            word = token.lower()
+            if word in _DENIES or word.endswith(("n't", "n’t")):
+                denials += not relative  # `5 pens that are not red` denies nothing of the pens
+                lacks = lacks or relative
+            elif word in _SIDES:
+                subject = subject if said else len(words)
+                sides.update(_SIDES[word])
+                said.append(word)
+            elif word in _LACKS:
+                lacks = True
+            elif word not in GRAMMAR:
+                words.append(singular(word.removesuffix("'s"))[:STEM])
+            relative = relative or word == "that"
+            compares = compares or word == "than"
+        if token not in "$€£":
+            before = token
     return Clause(
-        " ".join(text for _, text in tokens), frozenset(n for n in numbers if n is not None), tuple(words),
-        frozenset(sides), tuple(said), frozenset(words[:subject]), denials, lacks, "than" in told,
+        " ".join(tokens), frozenset(results or numbers), tuple(words), frozenset(sides), tuple(said),
+        frozenset(words[:subject]), denials, lacks, compares,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.operations import false_in_words, misnamed
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.tokens import read
 from recast.curate.records import Check
 
 
@@ -22,8 +23,9 @@ class OperationsCheck(CheckConfig):
     name: ClassVar[str] = "operations"
 
     def run(self, case: Case) -> Check:
-        if called := misnamed(case.completion):
-            return self.failed("misnamed_operation", f"Not what the sum does: {shown(called[0].said)}.")
-        if false := false_in_words(case.completion):
-            return self.failed("false_in_words", f"Not true: {shown(false[0].said)}.")
+        for sentence in read(case.completion):
+            for said in misnamed(sentence.text):
+                return self.failed("misnamed_operation", f"Not what the sum does: {shown(said)}.")
+            for said in false_in_words(sentence.text):
+                return self.failed("false_in_words", f"Not true: {shown(said)}.")
         return self.passed()

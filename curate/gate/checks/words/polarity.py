@@ -8,12 +8,16 @@ number or in other words.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.polarity import Clause, clauses, opposed
+from recast.curate.language.polarity import DENIALS, Clause, clauses, cut, opposed, turning
+from recast.curate.language.tokens import Sentence, number, read
+from recast.curate.maths.numbers import Value
 from recast.curate.records import Check
 
 
@@ -27,26 +31,66 @@ class PolarityCheck(CheckConfig):
     name: ClassVar[str] = "polarity"
 
     def run(self, case: Case) -> Check:
-        source = (*clauses(case.prompt), *clauses(case.demonstration))
-        known = set(source)
-        told = clauses(case.completion)
-        for clause in told:
-            if clause not in known and (turned := self._turned(clause, source, told)):
-                return self.failed("opposite_statement", turned)
+        source = _source(case.prompt, case.demonstration)
+        for sentence in read(case.completion):
+            if source.may_turn(sentence):
+                for clause in cut(sentence):
+                    if clause not in source.known and (
+                        turned := self._turned(clause, source, case.completion)
+                    ):
+                        return self.failed("opposite_statement", turned)
         return self.passed()
 
-    def _turned(self, ours: Clause, source: tuple[Clause, ...], told: tuple[Clause, ...]) -> str:
+    def _turned(self, ours: Clause, source: _Source, completion: str) -> str:
         """What a clause turns, as a sentence; empty where the source says it so, or nothing of it."""
-        alike = [theirs for theirs in source if self._alike(ours, theirs)]
+        alike = [theirs for theirs in source.about(ours) if self._alike(ours, theirs)]
         if not alike:
             return ""
         found = [opposed(ours, theirs) for theirs in alike]
-        if not all(found) or any(self._alike(ours, other) and opposed(ours, other) for other in told):
+        if not all(found):
+            return ""
+        if any(self._alike(ours, other) and opposed(ours, other) for other in clauses(completion)):
             return ""  # a text that tells of both sides tells of two things
         return f"{shown(ours.text)!r} turns {shown(alike[0].text)!r} ({found[0]})."
 
     def _alike(self, ours: Clause, theirs: Clause) -> bool:
-        if not ours.numbers or not ours.numbers <= theirs.numbers:
+        if not ours.numbers <= theirs.numbers:
             return False
         words = set(ours.words)
-        return len(words & set(theirs.words)) >= self.min_shared * len(words)
+        return len(words.intersection(theirs.words)) >= self.min_shared * len(words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The clauses of question and demonstration by their numbers."""
+
+    known: frozenset[Clause]
+    by_number: dict[Value, list[Clause]]
+    words: frozenset[str]
+    """Those that turn something of it, denials among them."""
+    denied: frozenset[Value]
+    """The numbers of clauses that deny."""
+
+    def about(self, clause: Clause) -> list[Clause]:
+        """The clauses that hold a number of `clause`."""
+        return self.by_number.get(next(iter(clause.numbers)), []) if clause.numbers else []
+
+    def may_turn(self, sentence: Sentence) -> bool:
+        """Whether a sentence can stand against anything, by its words or by what is denied of its numbers."""
+        if not self.words.isdisjoint(sentence.tokens) or "n't" in sentence.text:
+            return True
+        return bool(self.denied) and any(number(token) in self.denied for token in sentence.tokens)
+
+
+@lru_cache(maxsize=1024)
+def _source(prompt: str, demonstration: str) -> _Source:
+    found = dict.fromkeys((*clauses(prompt), *clauses(demonstration)))
+    by_number: dict[Value, list[Clause]] = {}
+    for clause in found:
+        for value in clause.numbers:
+            by_number.setdefault(value, []).append(clause)
+    words = DENIALS.union(*(turning(clause) for clause in found))
+    denied = frozenset(
+        value for clause in found if clause.denials or clause.lacks for value in clause.numbers
+    )
+    return _Source(frozenset(found), by_number, words | {word.capitalize() for word in words}, denied)

@@ -1,23 +1,25 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
 Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to another
-person, and quantities that are neither given, nor the result of a sum, nor of one operation on such numbers (`37
+person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers (`37
 witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a noun that
 could be a word for the same things (`items`; a word that the source knows without counting it) is no other noun. Cannot
 catch: a noun changed for one that the source uses for the same number, a number whose noun stands before it, owners in
-lower case or pronouns.
+lower case or pronouns. English nouns only; other languages pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
-from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.quantities import GENERIC, GRAMMAR, Quantity, quantities, read
+from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.language.quantities import Quantity, quantities
+from recast.curate.language.tokens import read
+from recast.curate.language.word_classes import GENERIC, GRAMMAR
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
@@ -27,15 +29,17 @@ CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
 KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
-_PEOPLE = ("person", "people")
 MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
+_PEOPLE = ("person", "people")
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     """What question and demonstration count, by number."""
 
+    pairs: frozenset[tuple[Value, frozenset[str]]]
+    """Every number with what it counts."""
     nouns: dict[Value, list[frozenset[str]]]
     results: dict[Value, list[frozenset[str]]]
     """The same, of numbers right of an equals sign."""
@@ -71,20 +75,21 @@ class QuantitiesCheck(CheckConfig):
         source = _source(case.prompt, case.demonstration)
         found = quantities(case.completion)
         results = {quantity.value for quantity in found if quantity.computed}
-        for quantity in found:
+        strange = [q for q in found if q.nouns and (q.value, q.nouns) not in source.pairs]
+        for quantity in strange:
             if said := _other_noun(quantity, source, results):
                 return self.failed("other_unit", said)
         for quantity in found:
-            if said := _other_owner(quantity, source):
+            if quantity.owner and (said := _other_owner(quantity, source)):
                 return self.failed("other_owner", said)
-        if self.invented and (said := _invented(found, case, source)):
+        if self.invented and (said := _invented(strange, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
 
 
 def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
     nouns, value = quantity.nouns, quantity.value
-    if not nouns or value == 1 or nouns & source.generic:
+    if value == 1 or nouns & source.generic:
         return ""
     given = (source.results if quantity.computed else source.nouns).get(value)
     if not given or any(theirs & source.generic or _same(nouns, theirs, source) for theirs in given):
@@ -99,15 +104,16 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
 
 
 def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
-    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`), or the source puts the two
-    side by side (`customer orders`)."""
-    ours_stems, theirs_stems = _stems(ours), _stems(theirs)
-    if any(ours_stems & group and theirs_stems & group for group in (theirs_stems, *source.groups)):
+    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`), is the same unit (`lb` and
+    `pound`), or the source puts the two side by side (`customer orders`)."""
+    our_stems, their_stems = _stems(ours), _stems(theirs)
+    if any(our_stems & group and their_stems & group for group in (their_stems, *source.groups)):
         return True
     return any(
         (min(len(a), len(b)) > 2 and (a in b or b in a)) or (dimensions(a) and dimensions(a) == dimensions(b))
-        for a in ours for b in theirs
-    )  # fmt: skip
+        for a in ours
+        for b in theirs
+    )
 
 
 def _units(nouns: frozenset[str]) -> bool:
@@ -127,51 +133,44 @@ def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> 
 def _strange(quantity: Quantity, source: _Source) -> bool:
     """Whether the head is a plural that the source has no word of."""
     head = quantity.head
-    return (
-        len(head) > 3 and head.endswith("s") and not head.endswith("ss")
-        and all(noun[:STEM] not in source.words for noun in quantity.nouns)
-    )  # fmt: skip
+    plural = len(head) > 3 and head.endswith("s") and not head.endswith("ss")
+    return plural and all(noun[:STEM] not in source.words for noun in quantity.nouns)
 
 
 def _other_owner(quantity: Quantity, source: _Source) -> str:
     owner = quantity.owner
-    if owner not in source.names or quantity.operand:
-        return ""
+    if owner not in source.names or (quantity.computes and not quantity.computed):
+        return ""  # an operand may be anybody's
     given = source.owners.get(quantity.value)
     if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
         return ""
     return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
 
 
-def _invented(found: tuple[Quantity, ...], case: Case, source: _Source) -> str:
-    strange = [
-        q for q in found
-        if q.nouns and not q.computed and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
+def _invented(strange: list[Quantity], case: Case, source: _Source) -> str:
+    unknown = [
+        q for q in strange
+        if not q.computes and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
     ]  # fmt: skip
-    if not strange:
-        return ""
-    told = read(case.completion)
-    strange = [q for q in strange if not told[q.sentence].computes]
-    if not strange:
+    if not unknown:
         return ""
     known = set(source.values)
     for equality in equalities(case.completion):
         known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
     if len(known) > MAX_KNOWN:
         return ""
-    for quantity in strange:
+    for quantity in unknown:
         if quantity.value not in known and not _one_operation(quantity.value, known):
             return f"{quantity.value} {quantity.head} is neither given nor worked out."
     return ""
 
 
-def _one_operation(value: Value, known: Iterable[Value]) -> bool:
-    """Whether one operation on two known numbers makes `value`."""
-    pool = set(known)
-    for a in pool:
-        if value - a in pool or a - value in pool or (a and divide(value, a) in pool) or a * value in pool:
-            return True
-    return False
+def _one_operation(value: Value, pool: set[Value]) -> bool:
+    """Whether one operation on two numbers of `pool` makes `value`."""
+    return any(
+        value - a in pool or a - value in pool or a * value in pool or (a and divide(value, a) in pool)
+        for a in pool
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -181,31 +180,44 @@ def _stems(nouns: frozenset[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _source(prompt: str, demonstration: str) -> _Source:
-    text = f"{prompt}\n{demonstration}"
     nouns: dict[Value, list[frozenset[str]]] = {}
     results: dict[Value, list[frozenset[str]]] = {}
     owners: dict[Value, list[str]] = {}
     asked = [quantity for quantity in quantities(prompt) if quantity.nouns]
-    counted = {stem for quantity in asked for stem in _stems(quantity.nouns)}
     worked = quantities(demonstration)
-    words = [word for sentence in read(text) for kind, word in sentence.tokens if kind == "word"]
-    lower = {word for word in words if word[0].islower()}
-    names = {
-        bare for sentence in read(prompt) for kind, word in sentence.tokens
-        if kind == "word" and word[0].isupper() and len(bare := word.removesuffix("'s")) > 2
-        and bare[1].islower() and not bare.endswith("ing")
-        and bare.lower() not in lower and bare.lower() not in GRAMMAR
-    }  # fmt: skip
-    for quantity in quantities(text):
+    counted = {stem for quantity in asked for stem in _stems(quantity.nouns)}
+    sentences = (*read(prompt), *read(demonstration))
+    words = {word for sentence in sentences for word in sentence.tokens if word[0].isalpha()}
+    names = _names(prompt, words)
+    for quantity in (*quantities(prompt), *worked):
         if quantity.nouns:
             nouns.setdefault(quantity.value, []).append(quantity.nouns)
             if quantity.computed:
                 results.setdefault(quantity.value, []).append(quantity.nouns)
         owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
+    stems = {singular(word)[:STEM] for word in words}
     return _Source(
-        nouns, results, owners,
-        frozenset((*(singular(word)[:STEM] for word in words), *(["dolla"] if "$" in text else []))),
-        frozenset(quantity.value for quantity in asked), worked[-1].value if worked else None,
-        frozenset(noun for noun in GENERIC if noun[:STEM] not in counted or noun in _PEOPLE), frozenset(counted),
-        tuple({_stems(group) for found in nouns.values() for group in found if len(group) > 1}), frozenset(names), numbers(text) | spoken(text),
-    )  # fmt: skip
+        pairs=frozenset((value, group) for value, groups in nouns.items() for group in groups),
+        nouns=nouns,
+        results=results,
+        owners=owners,
+        words=frozenset(stems | {"dolla"} if "$" in prompt or "$" in demonstration else stems),
+        given=frozenset(quantity.value for quantity in asked),
+        answer=worked[-1].value if worked else None,
+        generic=frozenset(noun for noun in GENERIC if noun[:STEM] not in counted or noun in _PEOPLE),
+        counted=frozenset(counted),
+        groups=tuple({_stems(group) for groups in nouns.values() for group in groups if len(group) > 1}),
+        names=names,
+        values=numbers(prompt) | spoken(prompt) | numbers(demonstration) | spoken(demonstration),
+    )
+
+
+def _names(prompt: str, words: set[str]) -> frozenset[str]:
+    """Words of the question in capitals that are written in no other way."""
+    found: set[str] = set()
+    for sentence in read(prompt):
+        for token in sentence.tokens:
+            bare = token.removesuffix("'s")
+            if len(bare) > 2 and bare[0].isupper() and bare[1].islower() and not bare.endswith("ing"):
+                found.add(bare)
+    return frozenset(name for name in found if name.lower() not in words and name.lower() not in GRAMMAR)
