@@ -31,10 +31,13 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.polarity import PolarityCheck
+from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
@@ -48,6 +51,9 @@ AnyCheck = Annotated[
     | NamesCheck
     | CopyCheck
     | RepetitionCheck
+    | OperationsCheck
+    | QuantitiesCheck
+    | PolarityCheck
     | CodeCheck
     | SimilarityCheck
     | EntailmentCheck
@@ -64,6 +70,9 @@ MATH: Checks = (
     NamesCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    OperationsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
@@ -72,6 +81,9 @@ CHOICE: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    OperationsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -79,6 +91,9 @@ TEXT: Checks = (
     ArithmeticCheck(),
     CopyCheck(),
     RepetitionCheck(),
+    OperationsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck())
 

@@ -2,8 +2,8 @@
 
 A number counts the words that follow it, up to a word of grammar or a sign: `48 red clips in May` are clips, `$18` and
 `18 dollars` dollars, `12 pieces of cake` pieces and cake. Nothing is guessed: a number that no noun follows counts nothing,
-and only a name that begins its sentence owns it, as long as nothing between the two relates one owner to another (`half
-of`, `than`, `to`).
+and only a name that begins its sentence owns it, the only name of it, as long as nothing between the two relates one thing
+to another (`half of`, `than`, `to`).
 
 >>> [(int(q.value), sorted(q.nouns), q.owner) for q in quantities("Tom has 5 red apples. $3 is left.")]
 [(5, ['apple', 'red'], 'Tom'), (3, ['dollar'], '')]
@@ -22,6 +22,9 @@ from recast.curate.maths.units import singular
 MAX_NOUN_WORDS = 4
 REACH = 8
 """Tokens after a number among which its nouns are looked for."""
+LOOK_AHEAD = 4
+"""Tokens after a number in which a sum would go on (`= 30 years - 3`)."""
+_GOES_ON = frozenset("+-*/")
 _CURRENCY = {"$": "dollar", "€": "euro", "£": "pound"}
 _NOTHING: tuple[frozenset[str], str] = (frozenset(), "")
 
@@ -53,14 +56,17 @@ def _of_sentence(sentence: Sentence) -> tuple[Quantity, ...]:
     found: list[Quantity] = []
     tokens = sentence.tokens
     owner = _subject(tokens)
+    if owner and any(token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens):
+        owner = ""  # with a second name who has what is a matter of grammar
     before = ""
     for i, token in enumerate(tokens):
         value = number(token)
         if value is not None:
             nouns, head = _counted(tokens, i)
-            found.append(Quantity(value, nouns, head, owner, sentence.computes, before in EQUAL))
-        elif owner and (token in RELATING or (token[0].isupper() and owner not in token)):
-            owner = owner if token.lower() in LEADING else ""
+            computed = before in EQUAL and _GOES_ON.isdisjoint(tokens[i + 1 : i + 1 + LOOK_AHEAD])
+            found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
+        elif token in RELATING:
+            owner = ""
         if token not in _CURRENCY:
             before = token
     return tuple(found)

@@ -37,6 +37,9 @@ def test_a_true_rewrite_is_accepted():
         "names",
         "copy",
         "repetition",
+        "operations",
+        "quantities",
+        "polarity",
     ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 

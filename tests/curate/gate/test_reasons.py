@@ -18,10 +18,13 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.polarity import PolarityCheck
+from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.gate.sandbox import Limits
@@ -87,6 +90,25 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         "There are 24 clips. Let us think about it carefully. This is a nice puzzle indeed. One should always take "
         "great care here. Everybody loves to learn something new. It is good to be patient.",
         {"demonstration": "There are 24 clips."},
+        {},
+    ),
+    "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
+    "false_in_words": (OperationsCheck(), "The sum of 3 and 4 is 12.", {}, {}),
+    "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),
+    "other_owner": (
+        QuantitiesCheck(),
+        "Bob has 35 clips.",
+        {
+            "messages": [{"role": "user", "content": "Ann has 35 clips. Bob has 20. How many are there?"}],
+            "demonstration": "35 + 20 = 55",
+        },
+        {},
+    ),
+    "invented_quantity": (QuantitiesCheck(), "In the box were 37 goats.", {"demonstration": "2 + 3 = 5"}, {}),
+    "opposite_statement": (
+        PolarityCheck(),
+        "The price fell by 12 dollars.",
+        {"demonstration": "The price rose by 12 dollars."},
         {},
     ),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),

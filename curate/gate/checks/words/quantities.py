@@ -140,7 +140,7 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
 def _other_owner(quantity: Quantity, source: _Source) -> str:
     owner = quantity.owner
     if owner not in source.names or (quantity.computes and not quantity.computed):
-        return ""  # an operand may be anybody's
+        return ""
     given = source.owners.get(quantity.value)
     if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
         return ""
@@ -194,7 +194,8 @@ def _source(prompt: str, demonstration: str) -> _Source:
             nouns.setdefault(quantity.value, []).append(quantity.nouns)
             if quantity.computed:
                 results.setdefault(quantity.value, []).append(quantity.nouns)
-        owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
+        if quantity.computed or not quantity.computes:  # an operand may be anybody's
+            owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
     stems = {singular(word)[:STEM] for word in words}
     return _Source(
         pairs=frozenset((value, group) for value, groups in nouns.items() for group in groups),
@@ -218,6 +219,6 @@ def _names(prompt: str, words: set[str]) -> frozenset[str]:
     for sentence in read(prompt):
         for token in sentence.tokens:
             bare = token.removesuffix("'s")
-            if len(bare) > 2 and bare[0].isupper() and bare[1].islower() and not bare.endswith("ing"):
+            if len(bare) > 2 and bare[0].isupper() and bare[1].islower() and not bare.endswith(("ing", "ly")):
                 found.add(bare)
     return frozenset(name for name in found if name.lower() not in words and name.lower() not in GRAMMAR)
