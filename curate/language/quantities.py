@@ -23,9 +23,10 @@ MAX_NOUN_WORDS = 4
 REACH = 8
 """Tokens after a number among which its nouns are looked for."""
 LOOK_AHEAD = 4
-"""Tokens after a number in which a sum would go on (`= 30 years - 3`)."""
-_GOES_ON = frozenset("+-*/")
+"""Tokens after a number in which the sign stands with which a sum goes on."""
+_SIGNS = frozenset("+-*/")
 _CURRENCY = {"$": "dollar", "€": "euro", "£": "pound"}
+_ENDING = frozenset(("left", "one"))
 _NOTHING: tuple[frozenset[str], str] = (frozenset(), "")
 
 
@@ -56,20 +57,30 @@ def _of_sentence(sentence: Sentence) -> tuple[Quantity, ...]:
     found: list[Quantity] = []
     tokens = sentence.tokens
     owner = _subject(tokens)
-    if owner and any(token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens):
+    if owner and any(
+        token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens
+    ):
         owner = ""  # with a second name who has what is a matter of grammar
     before = ""
     for i, token in enumerate(tokens):
         value = number(token)
         if value is not None:
             nouns, head = _counted(tokens, i)
-            computed = before in EQUAL and _GOES_ON.isdisjoint(tokens[i + 1 : i + 1 + LOOK_AHEAD])
+            computed = before in EQUAL and not _goes_on(tokens, i + 1)
             found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
         elif token in RELATING:
             owner = ""
         if token not in _CURRENCY:
             before = token
     return tuple(found)
+
+
+def _goes_on(tokens: tuple[str, ...], at: int) -> bool:
+    """Whether a sum goes on behind a number and its unit: `= 30 years - 3`, but not `= 20 minutes/day`."""
+    for i in range(at, min(at + LOOK_AHEAD, len(tokens) - 1)):
+        if tokens[i] in _SIGNS:
+            return number(tokens[i + 1]) is not None
+    return False
 
 
 def _subject(tokens: tuple[str, ...]) -> str:
@@ -94,17 +105,17 @@ def _counted(tokens: tuple[str, ...], at: int) -> tuple[frozenset[str], str]:
         return _NOTHING
     nouns: list[str] = []
     head = ""
-    for word in tokens[at + 1 : at + 1 + REACH]:
+    for i in range(at + 1, min(at + 1 + REACH, len(tokens))):
+        word = tokens[i]
         if not word[0].isalpha():
-            if word == "-" and not nouns:
-                continue  # 120-page
-            break
-        if len(nouns) == MAX_NOUN_WORDS or number(word) is not None:
+            if (word == "-" and not nouns) or word in "'’":
+                continue  # 120-page, 2 of jason 's pens
             break
         lowered = word.lower()
-        if lowered in BEFORE_NOUNS:
-            if lowered == "left" and nouns:
-                break
+        if len(nouns) == MAX_NOUN_WORDS or number(word) is not None or (nouns and lowered in _ENDING):
+            break
+        possessive = tokens[i + 1 : i + 2] in (("'",), ("’",)) or "'" in word or "’" in word
+        if possessive or lowered in BEFORE_NOUNS or len(word) == 1 or (word[0].isupper() and not nouns):
             continue
         if lowered in GRAMMAR or (nouns and word[0].isupper()):
             break

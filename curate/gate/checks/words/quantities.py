@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -19,7 +20,7 @@ from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.quantities import Quantity, quantities
 from recast.curate.language.tokens import read
-from recast.curate.language.word_classes import GENERIC, GRAMMAR
+from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
@@ -31,7 +32,6 @@ KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
 MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
-_PEOPLE = ("person", "people")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,16 @@ class _Source:
     owners: dict[Value, list[str]]
     words: frozenset[str]
     """Stems of every word."""
+    bare: frozenset[Value]
+    """Numbers that the question leaves without a noun (`he had 5 left`): they may count anything."""
     given: frozenset[Value]
     """The numbers that the question counts with."""
     answer: Value | None
     """The last number of the demonstration."""
     generic: frozenset[str]
     """Generic nouns that no number of the question counts."""
+    plurals: frozenset[str]
+    """Words, in the singular, that the source has in the plural."""
     counted: frozenset[str]
     """Stems of the words that a number of the question counts."""
     groups: tuple[frozenset[str], ...]
@@ -82,19 +86,21 @@ class QuantitiesCheck(CheckConfig):
         for quantity in found:
             if quantity.owner and (said := _other_owner(quantity, source)):
                 return self.failed("other_owner", said)
-        if self.invented and (said := _invented(strange, case, source)):
+        if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
 
 
 def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
     nouns, value = quantity.nouns, quantity.value
-    if value == 1 or nouns & source.generic:
+    if value == 1 or value in source.bare or nouns & source.generic:
         return ""
+    if value in results and value not in source.results:
+        return ""  # a result of its own that a given number happens to equal
     given = (source.results if quantity.computed else source.nouns).get(value)
-    if not given or any(theirs & source.generic or _same(nouns, theirs, source) for theirs in given):
+    if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
         return ""
-    if unit := next((noun for noun in nouns if len(noun) > 2 and dimensions(noun)), ""):
+    if unit := next((noun for noun in nouns if _unit(noun)), ""):
         if value in CONVERSIONS or not (all(map(_units, given)) or unit[:STEM] not in source.words):
             return ""
     elif not _strange(quantity, source) and not _swapped(quantity, source, results):
@@ -104,20 +110,28 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
 
 
 def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
-    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`), is the same unit (`lb` and
+    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`) or begins like it, is the same unit (`lb` and
     `pound`), or the source puts the two side by side (`customer orders`)."""
     our_stems, their_stems = _stems(ours), _stems(theirs)
     if any(our_stems & group and their_stems & group for group in (their_stems, *source.groups)):
         return True
+    if ours & PEOPLE and theirs & PEOPLE:
+        return True
     return any(
-        (min(len(a), len(b)) > 2 and (a in b or b in a)) or (dimensions(a) and dimensions(a) == dimensions(b))
+        (min(len(a), len(b)) > 2 and (a in b or b in a or (len(a) > 5 and a[:4] == b[:4])))
+        or (_unit(a) and _unit(a) == _unit(b))
         for a in ours
         for b in theirs
     )
 
 
+def _unit(noun: str) -> dict[str, Fraction]:
+    """What a noun of more than two letters measures, `curate.maths.units.dimensions`; empty for other nouns."""
+    return (dimensions(noun) or dimensions(f"{noun}s")) if len(noun) > 2 else {}
+
+
 def _units(nouns: frozenset[str]) -> bool:
-    return any(len(noun) > 2 and dimensions(noun) for noun in nouns)
+    return any(map(_unit, nouns))
 
 
 def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> bool:
@@ -125,6 +139,8 @@ def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> 
     value = quantity.value
     if not all(len(noun) > 2 and noun[:STEM] in source.counted for noun in quantity.nouns):
         return False
+    if not all(theirs & source.plurals for theirs in source.nouns[value]):
+        return False  # `5 died` counts no died
     if quantity.computed:
         return value == source.answer and len(source.results.get(value, ())) == 1
     return value in source.given and value not in source.results and value not in results
@@ -147,14 +163,14 @@ def _other_owner(quantity: Quantity, source: _Source) -> str:
     return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
 
 
-def _invented(strange: list[Quantity], case: Case, source: _Source) -> str:
+def _invented(strange: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
     unknown = [
         q for q in strange
         if not q.computes and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
     ]  # fmt: skip
     if not unknown:
         return ""
-    known = set(source.values)
+    known = source.values | results
     for equality in equalities(case.completion):
         known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
     if len(known) > MAX_KNOWN:
@@ -203,9 +219,13 @@ def _source(prompt: str, demonstration: str) -> _Source:
         results=results,
         owners=owners,
         words=frozenset(stems | {"dolla"} if "$" in prompt or "$" in demonstration else stems),
+        bare=frozenset(q.value for q in quantities(prompt) if not q.nouns and not q.computes),
         given=frozenset(quantity.value for quantity in asked),
         answer=worked[-1].value if worked else None,
-        generic=frozenset(noun for noun in GENERIC if noun[:STEM] not in counted or noun in _PEOPLE),
+        generic=frozenset(
+            noun for noun in GENERIC if noun[:STEM] not in counted or noun in ("person", "people")
+        ),
+        plurals=frozenset(singular(word) for word in words if singular(word) != word.lower()),
         counted=frozenset(counted),
         groups=tuple({_stems(group) for groups in nouns.values() for group in groups if len(group) > 1}),
         names=names,
