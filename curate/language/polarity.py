@@ -106,6 +106,11 @@ DENIALS = _DENIES | _LACKS
 _TURNS = frozenset("but so while whereas because since although though then".split())
 
 
+def opposites(word: str) -> tuple[str, ...]:
+    """The words that stand against `word`, in lower case; none where no pair of opposites holds it."""
+    return tuple(other for axis, side in _SIDES.get(word, ()) for other in _WORDS[axis, 1 - side])
+
+
 class Clause(NamedTuple):
     """A stretch of a sentence that affirms or denies one thing."""
 
