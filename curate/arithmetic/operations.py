@@ -103,6 +103,7 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("+", " of ", rf"(?:the )?(?:sum|total) of (?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}"),
         ("+", "add", rf"add(?:ing)? (?P<a>{_N}){_NOUN} (?:and|to|with) (?P<b>{_N}){_NOUN}"),
         ("+", "plus", rf"(?P<a>{_N}){_NOUN} plus (?P<b>{_N}){_NOUN}"),
+        ("+", " make", rf"(?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}(?=,? makes? )"),
         ("-", "minus", rf"(?P<a>{_N}){_NOUN} minus (?P<b>{_N}){_NOUN}"),
         ("-", "subtract", rf"subtract(?:ing)? (?P<b>{_N}){_NOUN} from (?P<a>{_N}){_NOUN}"),
         ("-", "tak", rf"tak(?:e|ing) (?P<b>{_N}){_NOUN} (?:away )?from (?P<a>{_N}){_NOUN}"),
@@ -121,7 +122,7 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
 )
 _GOES_ON = re.compile(r"\b(?:plus|minus|less|times|by|and|of|from)\s\Z", re.IGNORECASE)
 _WORTH = re.compile(
-    r"sum of|total of|add|plus|minus|subtract|tak|difference|times|multipl|product|divid|half of|double|twice",
+    r"sum of|total of| make|add|plus|minus|subtract|tak|difference|times|multipl|product|divid|half of|double|twice",
     re.I,
 )
 

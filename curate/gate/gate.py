@@ -33,6 +33,7 @@ from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
@@ -52,6 +53,7 @@ AnyCheck = Annotated[
     | CopyCheck
     | RepetitionCheck
     | OperationsCheck
+    | SymbolsCheck
     | QuantitiesCheck
     | PolarityCheck
     | CodeCheck
@@ -71,6 +73,7 @@ MATH: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     OperationsCheck(),
+    SymbolsCheck(),
     QuantitiesCheck(),
     PolarityCheck(),
 )
@@ -82,6 +85,7 @@ CHOICE: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     OperationsCheck(),
+    SymbolsCheck(),
     QuantitiesCheck(),
     PolarityCheck(),
 )
@@ -92,6 +96,7 @@ TEXT: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     OperationsCheck(),
+    SymbolsCheck(),
     QuantitiesCheck(),
     PolarityCheck(),
 )

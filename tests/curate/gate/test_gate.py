@@ -38,6 +38,7 @@ def test_a_true_rewrite_is_accepted():
         "copy",
         "repetition",
         "operations",
+        "symbols",
         "quantities",
         "polarity",
     ]

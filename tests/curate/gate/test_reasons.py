@@ -20,6 +20,7 @@ from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
@@ -94,6 +95,7 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     ),
     "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
     "false_in_words": (OperationsCheck(), "The sum of 3 and 4 is 12.", {}, {}),
+    "unbound_symbol": (SymbolsCheck(), "Let r = 2s + 5 and s = 3t.", {"demonstration": "2 + 3 = 5"}, {}),
     "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),
     "other_owner": (
         QuantitiesCheck(),

@@ -83,6 +83,8 @@ class QuantitiesCheck(CheckConfig):
         for quantity in strange:
             if said := _other_noun(quantity, source, results):
                 return self.failed("other_unit", said)
+        if said := _exchanged(strange, source):
+            return self.failed("other_unit", said)
         for quantity in found:
             if quantity.owner and (said := _other_owner(quantity, source)):
                 return self.failed("other_owner", said)
@@ -107,6 +109,25 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
         return ""
     theirs = " ".join(sorted(given[0]))
     return f"{value} {quantity.head}: question and demonstration say {value} {theirs}."
+
+
+def _exchanged(strange: list[Quantity], source: _Source) -> str:
+    """Two numbers that have taken each other's nouns."""
+    wrong = [
+        q for q in strange
+        if (given := source.nouns.get(q.value)) and q.value != 1 and not any(_same(q.nouns, theirs, source) for theirs in given)
+    ]  # fmt: skip
+    for i, one in enumerate(wrong):
+        for two in wrong[:i]:
+            if one.value != two.value and all(
+                any(_stems(a.nouns) & _stems(theirs) for theirs in source.nouns[b.value])
+                for a, b in ((one, two), (two, one))
+            ):
+                return (
+                    f"{one.value} {one.head} and {two.value} {two.head}: question and demonstration say "
+                    f"{one.value} {two.head} and {two.value} {one.head}."
+                )
+    return ""
 
 
 def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
