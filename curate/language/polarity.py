@@ -218,11 +218,21 @@ def opposed(ours: Clause, theirs: Clause) -> str:
         less = theirs if ours.denials < theirs.denials else None
         return "not" if less is None or set(less.words) <= set(ours.words) else ""
     axis = min(flipped)
-    if _changed_places(ours, theirs) or (axis < _NUM_CONVERSE and not ours.subject & theirs.subject):
+    same = bool(ours.subject & theirs.subject) or (
+        len(ours.words) > 1 and set(ours.words) == set(theirs.words)
+    )
+    if _changed_places(ours, theirs) or (axis < _NUM_CONVERSE and not same):
         return ""
     mine = next(word for word in ours.said if any(a == axis for a, _ in _SIDES[word]))
     other = next(word for word in theirs.said if any(a == axis for a, _ in _SIDES[word]))
     return f"{other}/{mine}"
+
+
+def supports(ours: Clause, theirs: Clause) -> bool:
+    """Whether `theirs` denies as `ours` does, or, where `ours` denies nothing, stands on a side of it."""
+    if ours.denials:
+        return bool(theirs.denials or theirs.lacks)
+    return bool(ours.sides & theirs.sides)
 
 
 def _changed_places(ours: Clause, theirs: Clause) -> bool:

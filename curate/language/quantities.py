@@ -43,7 +43,7 @@ class Quantity(NamedTuple):
     computes: bool
     """Whether a sum stands in its sentence."""
     computed: bool
-    """Whether it stands right of an equals sign."""
+    """Whether it is what a sum makes."""
 
 
 @lru_cache(maxsize=2048)
@@ -61,15 +61,16 @@ def _of_sentence(sentence: Sentence) -> tuple[Quantity, ...]:
         token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens
     ):
         owner = ""  # with a second name who has what is a matter of grammar
-    before = ""
+    before, operated = "", False
     for i, token in enumerate(tokens):
         value = number(token)
         if value is not None:
             nouns, head = _counted(tokens, i)
-            computed = before in EQUAL and not _goes_on(tokens, i + 1)
+            computed = before in EQUAL and operated and not _goes_on(tokens, i + 1)
             found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
         elif token in RELATING:
             owner = ""
+        operated = operated or token in _SIGNS
         if token not in _CURRENCY:
             before = token
     return tuple(found)
@@ -115,7 +116,7 @@ def _counted(tokens: tuple[str, ...], at: int) -> tuple[frozenset[str], str]:
         if len(nouns) == MAX_NOUN_WORDS or number(word) is not None or (nouns and lowered in _ENDING):
             break
         possessive = tokens[i + 1 : i + 2] in (("'",), ("’",)) or "'" in word or "’" in word
-        if possessive or lowered in BEFORE_NOUNS or len(word) == 1 or (word[0].isupper() and not nouns):
+        if possessive or lowered in BEFORE_NOUNS or word == "s" or (word[0].isupper() and not nouns):
             continue
         if lowered in GRAMMAR or (nouns and word[0].isupper()):
             break

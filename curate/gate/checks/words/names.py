@@ -34,7 +34,7 @@ _DOES = (
 _DID = (
     "had|got|bought|sold|gave|made|earned|needed|spent|wanted|walked|drove|ate|ran|worked|played|saved|paid|used|took|"
     "kept|received|found|saw|went|lived|lost|won|collected|planted|picked|baked|wrote|owned|owed|started|visited|weighed|"
-    "drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
+    "will|would|can|could|must|should|is [a-z]+ing|was [a-z]+ing|[a-z]{2,}ed|drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
 )
 _BEGINS = re.compile(
     rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
@@ -42,7 +42,7 @@ _BEGINS = re.compile(
 )
 _NO_PERSON = frozenset(
     (
-        "he she it they we you this that these those there who which what whoever everyone everybody someone somebody "
+        "he she it they we you her his its our their my your once this that these those there who which what whoever everyone everybody someone somebody "
         "anyone anybody nobody each both all one another neither either nothing everything something half most some many "
         "several few people mom mum dad mother father parents grandma grandpa grandmother grandfather brother sister son "
         "daughter child children kid teacher student school class company family friend neighbor neighbour man woman boy "

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.polarity import DENIALS, Clause, clauses, cut, opposed, turning
+from recast.curate.language.polarity import DENIALS, Clause, clauses, cut, opposed, supports, turning
 from recast.curate.language.tokens import Sentence, number, read
 from recast.curate.maths.numbers import Value
 from recast.curate.records import Check
@@ -46,12 +46,13 @@ class PolarityCheck(CheckConfig):
         alike = [theirs for theirs in source.about(ours) if self._alike(ours, theirs)]
         if not alike:
             return ""
-        found = [opposed(ours, theirs) for theirs in alike]
-        if not all(found):
+        found = next(((said, theirs) for theirs in alike if (said := opposed(ours, theirs))), None)
+        if found is None or any(supports(ours, theirs) for theirs in alike):
             return ""
-        if any(self._alike(ours, other) and opposed(ours, other) for other in clauses(completion)):
+        said, theirs = found
+        if not ours.denials and any(self._alike(ours, c) and opposed(ours, c) for c in clauses(completion)):
             return ""  # a text that tells of both sides tells of two things
-        return f"{shown(ours.text)!r} turns {shown(alike[0].text)!r} ({found[0]})."
+        return f"{shown(ours.text)!r} turns {shown(theirs.text)!r} ({said})."
 
     def _alike(self, ours: Clause, theirs: Clause) -> bool:
         if not ours.numbers <= theirs.numbers:

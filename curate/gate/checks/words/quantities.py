@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.quantities import Quantity, quantities
-from recast.curate.language.tokens import read
+from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
@@ -30,6 +30,8 @@ CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
 KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
+NEAR = Fraction(1, 100)
+"""Relative distance of a rounded number from what it rounds."""
 MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
 
@@ -43,6 +45,8 @@ class _Source:
     nouns: dict[Value, list[frozenset[str]]]
     results: dict[Value, list[frozenset[str]]]
     """The same, of numbers right of an equals sign."""
+    computed: frozenset[Value]
+    """All numbers right of an equals sign."""
     owners: dict[Value, list[str]]
     words: frozenset[str]
     """Stems of every word."""
@@ -97,7 +101,7 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
     nouns, value = quantity.nouns, quantity.value
     if value == 1 or value in source.bare or nouns & source.generic:
         return ""
-    if value in results and value not in source.results:
+    if value in results and value not in source.computed:
         return ""  # a result of its own that a given number happens to equal
     given = (source.results if quantity.computed else source.nouns).get(value)
     if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
@@ -140,15 +144,20 @@ def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool
         return True
     return any(
         (min(len(a), len(b)) > 2 and (a in b or b in a or (len(a) > 5 and a[:4] == b[:4])))
-        or (_unit(a) and _unit(a) == _unit(b))
+        or (_size(a) and _size(a) == _size(b))
         for a in ours
         for b in theirs
     )
 
 
-def _unit(noun: str) -> dict[str, Fraction]:
-    """What a noun of more than two letters measures, `curate.maths.units.dimensions`; empty for other nouns."""
-    return (dimensions(noun) or dimensions(f"{noun}s")) if len(noun) > 2 else {}
+def _size(noun: str) -> dict[str, Fraction]:
+    """What a noun in the singular measures, `curate.maths.units.dimensions`."""
+    return dimensions(noun) or dimensions(f"{noun}s")
+
+
+def _unit(noun: str) -> bool:
+    """Whether a noun of more than two letters is a unit of measure."""
+    return len(noun) > 2 and bool(_size(noun))
 
 
 def _units(nouns: frozenset[str]) -> bool:
@@ -194,19 +203,26 @@ def _invented(strange: list[Quantity], results: set[Value], case: Case, source: 
     known = source.values | results
     for equality in equalities(case.completion):
         known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
+    for sentence in read(case.completion):
+        if not EQUAL.isdisjoint(sentence.tokens):
+            known |= {v for token in sentence.tokens if (v := number(token)) is not None}
     if len(known) > MAX_KNOWN:
         return ""
     for quantity in unknown:
-        if quantity.value not in known and not _one_operation(quantity.value, known):
+        if not _explained(quantity.value, known):
             return f"{quantity.value} {quantity.head} is neither given nor worked out."
     return ""
 
 
-def _one_operation(value: Value, pool: set[Value]) -> bool:
-    """Whether one operation on two numbers of `pool` makes `value`."""
+def _explained(value: Value, known: set[Value]) -> bool:
+    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away."""
+    if value in known or value * 100 in known or divide(value, 100) in known:
+        return True
+    if any(abs(k - value) < (1 if k != int(k) else 0) or abs(k - value) <= NEAR * abs(value) for k in known):
+        return True
     return any(
-        value - a in pool or a - value in pool or a * value in pool or (a and divide(value, a) in pool)
-        for a in pool
+        value - a in known or a - value in known or a * value in known or (a and divide(value, a) in known)
+        for a in known
     )
 
 
@@ -238,6 +254,7 @@ def _source(prompt: str, demonstration: str) -> _Source:
         pairs=frozenset((value, group) for value, groups in nouns.items() for group in groups),
         nouns=nouns,
         results=results,
+        computed=frozenset(q.value for q in (*quantities(prompt), *worked) if q.computed),
         owners=owners,
         words=frozenset(stems | {"dolla"} if "$" in prompt or "$" in demonstration else stems),
         bare=frozenset(q.value for q in quantities(prompt) if not q.nouns and not q.computes),
