@@ -25,9 +25,9 @@ MAY_IMPORT = {
     "curate": {
         **dict.fromkeys(GROUND.split(), GROUND),
         "maths": GROUND,
-        "arithmetic": f"{GROUND} maths",
+        "arithmetic": f"{GROUND} maths language",
         "answers": f"{GROUND} maths arithmetic",
-        "language": GROUND,
+        "language": f"{GROUND} maths",
         "ingest": GROUND,
         "store": GROUND,
         "gate": f"{GROUND} maths arithmetic answers language store",

@@ -32,13 +32,17 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.polarity import PolarityCheck
+from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
@@ -56,6 +60,10 @@ AnyCheck = Annotated[
     | RepetitionCheck
     | CharactersCheck
     | VocabularyCheck
+    | OperationsCheck
+    | SymbolsCheck
+    | QuantitiesCheck
+    | PolarityCheck
     | CodeCheck
     | TopicCheck
     | ConsistencyCheck
@@ -80,6 +88,10 @@ MATH: Checks = (
     TopicCheck(),
     ConsistencyCheck(),
     EndingCheck(),
+    OperationsCheck(),
+    SymbolsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 STRICT: Checks = (*MATH, NumbersCheck())
 CHOICE: Checks = (
@@ -93,6 +105,10 @@ CHOICE: Checks = (
     TopicCheck(min_share=0.2, min_new=4),
     ConsistencyCheck(),
     EndingCheck(),
+    OperationsCheck(),
+    SymbolsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 TEXT: Checks = (
     FormatCheck(),
@@ -105,6 +121,10 @@ TEXT: Checks = (
     TopicCheck(min_share=0.2, min_new=4),
     ConsistencyCheck(),
     EndingCheck(),
+    OperationsCheck(),
+    SymbolsCheck(),
+    QuantitiesCheck(),
+    PolarityCheck(),
 )
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck(), CharactersCheck())
 

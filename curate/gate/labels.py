@@ -1,4 +1,4 @@
-"""Labelled completions: text of known worth, from a JSONL file or made by `curate.gate.perturbation`.
+"""Labelled completions: text of known worth, from a JSONL file or made by `curate.gate.perturbation.perturb`.
 
 A line is a row with a completion and whether it is right:
 

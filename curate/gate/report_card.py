@@ -2,7 +2,8 @@
 
 A false accept is a wrong completion that was accepted, a false reject a right one that was rejected; a right one
 that stayed unverifiable counts as undecided, not as rejected. Rates come with Wilson intervals. The card counts for
-the gate as a whole, by task and by kind of label, and for each check alone: what it would have let through.
+the gate as a whole, by task, by kind of label and by group of kinds (`group/kind`), and for each check alone: what it
+would have let through. It names what it cannot vouch for: the kinds of wrong text that pass, and those it never saw.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from recast.curate.parallel import in_order
 from recast.curate.records import CheckStatus, Verdict, VerdictStatus
 
 EXAMPLES_PER_KIND = 3
+MAX_VOUCHED = 0.05
+"""Share of a kind of wrong completions that may pass where the card vouches for the gate: the interval's upper end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ class Tally:
 
 @dataclass(slots=True)
 class ReportCard:
-    """The whole ensemble, by kind of perturbation, by task, and what each check alone would have let through."""
+    """The whole ensemble, by kind of perturbation and its group, by task, and what each check alone let through."""
 
     gate_id: str
     ensemble: Tally = field(default_factory=Tally)
     kinds: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    groups: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    """Kinds with a name `group/kind`, together."""
     tasks: dict[str, Tally] = field(default_factory=dict[str, Tally])
     checks: dict[str, Tally] = field(default_factory=dict[str, Tally])
     reasons: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
@@ -112,6 +117,9 @@ class ReportCard:
             counts[outcome] = counts.get(outcome, 0) + 1
             return
         task = str(labelled.row.get("task") or "none")
+        group, slash, _ = labelled.kind.partition("/")
+        if slash:
+            self.groups.setdefault(group, Tally()).add(labelled.right, outcome)
         for tally in (
             self.ensemble,
             self.kinds.setdefault(labelled.kind, Tally()),
@@ -135,6 +143,12 @@ class ReportCard:
                 }
             )
 
+    def unvouched(self) -> dict[str, Rate]:
+        """Kinds of wrong completions of which more than `MAX_VOUCHED` may pass, those that pass most first."""
+        rates = {kind: tally.false_accepts for kind, tally in self.kinds.items()}
+        open_ = [(k, rate) for k, rate in rates.items() if rate.total and rate.interval[1] > MAX_VOUCHED]
+        return dict(sorted(open_, key=lambda item: -item[1].share))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "gate_id": self.gate_id,
@@ -144,8 +158,14 @@ class ReportCard:
             "ensemble": self.ensemble.to_json(),
             **{
                 name: {key: tally.to_json() for key, tally in tallies.items()}
-                for name, tallies in (("kinds", self.kinds), ("tasks", self.tasks), ("checks", self.checks))
+                for name, tallies in (
+                    ("kinds", self.kinds),
+                    ("groups", self.groups),
+                    ("tasks", self.tasks),
+                    ("checks", self.checks),
+                )
             },
+            "unvouched": {kind: rate.to_json() for kind, rate in self.unvouched().items()},
             "reasons": self.reasons,
             "seen": {
                 kind: {

@@ -21,15 +21,19 @@ MIN_SHARE = 0.01  # of a kind, for a check to be named as one that sees it
 STATUSES = ("accepted", "rejected", "unverifiable")
 
 
-def perturbed(store: Store, name: str, limit: int | None, seed: int) -> tuple[Iterator[Labelled], str]:
-    """The demonstrations of a version, perturbed, and what to call these labels."""
-    from recast.curate.gate.perturbation import perturb
+def perturbed(
+    store: Store, name: str, limit: int | None, seed: int, *, words: bool = False
+) -> tuple[Iterator[Labelled], str]:
+    """The demonstrations of a version, perturbed, with `words` in words too, and what to call these labels."""
+    from recast.curate.gate.perturbation.perturb import perturb
 
     version = store.resolve(name)
     columns = ["row_id", "target", "messages", "demonstration", "answer", "task"]
     rows = islice(store.open(version).rows(columns), limit)
     count = min(version.rows, limit) if limit else version.rows
-    return perturb(rows, seed=seed), f"perturbations of {count} rows of {version.ref}, seed {seed}"
+    return perturb(
+        rows, seed=seed, words=words
+    ), f"perturbations of {count} rows of {version.ref}, seed {seed}"
 
 
 def of_file(labels: Path, limit: int | None = None) -> tuple[Iterator[Labelled], str]:
@@ -53,11 +57,18 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         counts = card["ensemble"][side]
         lines.append(f"  {side:8}" + "".join(f"{counts.get(status, 0):>14}" for status in STATUSES))
     heads = ("wrong ones accepted", "right ones rejected", "undecided")
-    lines.append(f"{'':20}" + "".join(f"{head:>36}" for head in heads))
+    lines.append(f"{'':34}" + "".join(f"{head:>36}" for head in heads))
     lines.append(_line("the gate", card["ensemble"]))
-    for title, section in (("by kind", "kinds"), ("by task", "tasks"), ("each check alone", "checks")):
-        lines.append(f"{title}:")
-        lines += [_line(f"  {key}", tally) for key, tally in card[section].items()]
+    for title, section in (
+        ("by kind", "kinds"),
+        ("by group of kinds", "groups"),
+        ("by task", "tasks"),
+        ("each check alone", "checks"),
+    ):
+        tallies = card.get(section, {})  # a card of before knows no groups
+        lines += (
+            [f"{title}:", *(_line(f"  {key}", tally) for key, tally in tallies.items())] if tallies else []
+        )
         for key, counts in card["open_kinds"].items() if section == "kinds" else ():
             said = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {key:18}  people differ: {said}")
@@ -65,6 +76,7 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
     for kind, by_check in card["seen"].items():
         said = [f"{check} {_rate(rate)}" for check, rate in by_check.items() if rate["share"] >= MIN_SHARE]
         lines.append(f"  {kind:18}  {'; '.join(said)}")
+    lines += _unvouched(card)
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     for example in card["examples"][:SHOWN_EXAMPLES]:
@@ -79,9 +91,22 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         console.print(f"  and {len(card['examples']) - SHOWN_EXAMPLES} more mistakes; --json lists them")
 
 
+def _unvouched(card: dict[str, Any]) -> Iterator[str]:
+    """What the card cannot vouch for: kinds that pass, and what is no kind of it."""
+    if "unvouched" not in card:
+        return
+    yield "what this card cannot vouch for:"
+    for kind, rate in card["unvouched"].items():
+        yield f"  {kind:30}  {_rate(rate)} pass"
+    yield (
+        "  and whatever none of its kinds is: they are made of demonstrations by rules, and a model errs in ways of its "
+        "own. Read what it accepted: recast review"
+    )
+
+
 def _line(name: str, tally: dict[str, Any]) -> str:
     rates = (_rate(tally[key]) for key in ("false_accepts", "false_rejects", "undecided"))
-    return f"{name:20}" + "".join(f"{rate:>36}" for rate in rates)
+    return f"{name:34}" + "".join(f"{rate:>36}" for rate in rates)
 
 
 def _rate(rate: dict[str, Any]) -> str:

@@ -23,7 +23,8 @@ from recast.curate.gate.checks.answer import AnswerCheck
 from recast.curate.gate.checks.case import Case
 from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
-from recast.curate.gate.perturbation import perturb, retold
+from recast.curate.gate.perturbation.perturb import perturb
+from recast.curate.gate.perturbation.sums import retold
 from recast.curate.gate.report_card import Rate, report_card
 from recast.curate.parallel import default_workers
 from recast.curate.records import CheckStatus

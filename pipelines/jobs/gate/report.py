@@ -41,8 +41,9 @@ def job(
 ) -> dict[str, Any]:
     """The report card of a gate: false accepts and false rejects with 95 % Wilson intervals, by check, task and kind.
 
-    The labels are a file's, or made from a version by perturbing its demonstrations; without either, the cards
-    that the store holds for the gate are shown. A card is kept with the gate's id, where `gate run`, `log` and
+    The labels are a file's, or made from a version by perturbing its demonstrations, in sums and in words; without
+    either, the cards that the store holds for the gate are shown. The card ends with what it cannot vouch for: kinds of
+    wrong text of which more than 5 % may pass. A card is kept with the gate's id, where `gate run`, `log` and
     `why` find it. A check's own row says what it would let through if it were alone.
     """
     from recast.curate.gate import gate_files
@@ -63,7 +64,9 @@ def job(
         raise UsageError(
             "a report card is made from a version or from --labels, not from both. Leave one out."
         )
-    made, said = of_file(labels, limit) if labels is not None else perturbed(store, str(name), limit, seed)
+    made, said = (
+        of_file(labels, limit) if labels is not None else perturbed(store, str(name), limit, seed, words=True)
+    )
     card = report_card(judge, made, workers=workers, progress=progress)
     gate_files.describe(store.root, judge.id, judge.name, judge.identity)
     content = {"gate": judge.name, **card.to_json()}

@@ -287,6 +287,10 @@ def test_names():
         ("In April Natalia sold clips to a Smith on a Monday.", ""),
         ("In the end Natalie sold them.", "invented_name"),
         ("Every clip is sold. There are none left.", ""),
+        ("Zelda has 5 clips.", "invented_name"),
+        ("It is done. Zelda bought 5.", "invented_name"),
+        ("Everyone has 5 clips. Each gets one. Multiplying gives 5. Clips had 5.", ""),
+        ("The clips of Mrs. Smiley are sold.", "invented_name"),
     ]:
         assert reason(NamesCheck(), case(completion, "sold", messages=prompt)) == expected, completion
 

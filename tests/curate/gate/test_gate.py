@@ -42,6 +42,10 @@ def test_a_true_rewrite_is_accepted():
         "topic",
         "consistency",
         "ending",
+        "operations",
+        "symbols",
+        "quantities",
+        "polarity",
     ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 

@@ -18,13 +18,17 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
+from recast.curate.gate.checks.sums.operations import OperationsCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.polarity import PolarityCheck
+from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
@@ -148,6 +152,26 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "goes_on": (EndingCheck(), "48 + 24 = 72. The answer is 72. Then 72 + 1 = 73.", {}, {}),
     "answer_repeated": (EndingCheck(), "48 + 24 = 72." + " The answer is 72." * 4, {}, {}),
     "cut_mid_sentence": (EndingCheck(), "48 + 24 = 72. The answer is 72. After that the", {}, {}),
+    "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
+    "false_in_words": (OperationsCheck(), "The sum of 3 and 4 is 12.", {}, {}),
+    "unbound_symbol": (SymbolsCheck(), "Let r = 2s + 5 and s = 3t.", {"demonstration": "2 + 3 = 5"}, {}),
+    "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),
+    "other_owner": (
+        QuantitiesCheck(),
+        "Bob has 35 clips.",
+        {
+            "messages": [{"role": "user", "content": "Ann has 35 clips. Bob has 20. How many are there?"}],
+            "demonstration": "35 + 20 = 55",
+        },
+        {},
+    ),
+    "invented_quantity": (QuantitiesCheck(), "In the box were 37 goats.", {"demonstration": "2 + 3 = 5"}, {}),
+    "opposite_statement": (
+        PolarityCheck(),
+        "The price fell by 12 dollars.",
+        {"demonstration": "The price rose by 12 dollars."},
+        {},
+    ),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
     "no_code": (CODE, "```python\n\n```", TESTS, {}),
     "tests_failed": (CODE, "def f(x):\n    return x", TESTS, {}),

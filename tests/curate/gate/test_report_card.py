@@ -14,7 +14,8 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.gate.labels import Labelled, read
-from recast.curate.gate.perturbation import RIGHT, WRONG, perturb, retold
+from recast.curate.gate.perturbation.perturb import perturb
+from recast.curate.gate.perturbation.sums import RIGHT, WRONG, retold
 from recast.curate.gate.report_card import Rate, report_card
 from recast.curate.intervals import wilson
 

@@ -1,14 +1,16 @@
 """Do the names of the completion occur in the question or the demonstration?
 
 Catches: Natalia who became Natalie, a person who was not there before. A name is a capitalised word that does not
-begin a sentence; in German, where nouns are capitalised, one that the language's list does not hold. Whoever a
-theorem is called after is nobody new. Cannot catch: a name that was left out, names swapped with each other, a
-German name that is in the list, anything in languages that capitalise nothing.
+begin a sentence, that follows a title, or that begins a sentence and does what persons do (`Ann buys`); in German, where
+nouns are capitalised, one that the language's list does not hold. Whoever a theorem is called after is nobody new.
+Cannot catch: a name that was left out, names swapped with each other, a German name that is in the list, anything in
+languages that capitalise nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -26,6 +28,32 @@ _COMMON = frozenset(
         "Step", "So", "Then", "Answer", "Total", "Therefore", "Now", "Finally", "First", "Next", "Since", "Thus",
     )
 )  # fmt: skip
+_TITLED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? ([A-Z][a-z]{2,})(?!\w)")
+# what persons do, in the present and in the past: a plural that ends in s does the latter only
+_DOES = (
+    "has|gets|buys|sells|gives|makes|earns|needs|spends|wants|walks|drives|eats|reads|runs|works|plays|saves|pays|uses|"
+    "takes|keeps|receives|finds|sees|goes|lives|loses|wins|collects|plants|picks|puts|bakes|writes|owns|owes|starts|"
+    "visits|weighs|drinks|cuts|sleeps|draws|rides|counts|brings|borrows|invites|thinks|says|knows"
+)
+_DID = (
+    "had|got|bought|sold|gave|made|earned|needed|spent|wanted|walked|drove|ate|ran|worked|played|saved|paid|used|took|"
+    "kept|received|found|saw|went|lived|lost|won|collected|planted|picked|baked|wrote|owned|owed|started|visited|weighed|"
+    "will|would|can|could|must|should|is [a-z]+ing|was [a-z]+ing|[a-z]{2,}ed|drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
+)
+_BEGINS = re.compile(
+    rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
+    re.MULTILINE,
+)
+_NO_PERSON = frozenset(
+    (
+        "he she it they we you her his its our their my your once this that these those there who which what whoever everyone everybody someone somebody "
+        "anyone anybody nobody each both all one another neither either nothing everything something half most some many "
+        "several few people mom mum dad mother father parents grandma grandpa grandmother grandfather brother sister son "
+        "daughter child children kid teacher student school class company family friend neighbor neighbour man woman boy "
+        "girl store shop team group two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty"
+    ).split()
+)
+_NOT_AT_END = ("ing", "tion", "sion", "ment", "ity", "ness", "ly")
 
 # whom a step may be called after without a word on whose it is: "By Pythagoras"
 _EPONYMS = (
@@ -53,13 +81,12 @@ class NamesCheck(CheckConfig):
 
     def run(self, case: Case) -> Check:
         told = f"{case.prompt}\n{case.demonstration}".lower()
-        invented = sorted(
-            {
-                name
-                for name in _NAME.findall(case.completion)
-                if name not in _COMMON and not _known(name, told)
-            }
-        )
+        said = {
+            *_NAME.findall(case.completion),
+            *_TITLED.findall(case.completion),
+            *_beginning(case.completion),
+        }
+        invented = sorted(name for name in said if name not in _COMMON and not _known(name, told))
         if invented:
             language = source(case.prompt, case.demonstration).language
             credited = " ".join(match.group() for match in _CREDITED.finditer(case.completion))
@@ -75,6 +102,20 @@ class NamesCheck(CheckConfig):
                 "invented_name", f"New names: {', '.join(invented[:3])}.", float(len(invented))
             )
         return self.passed(float(len(invented)))
+
+
+def _beginning(text: str) -> Iterator[str]:
+    """Names that begin a sentence and do what persons do."""
+    for match in _BEGINS.finditer(text):
+        name = match.group("name")
+        if (
+            name.lower() in _NO_PERSON
+            or name.endswith(_NOT_AT_END)
+            or (match.group("did") and name.endswith("s"))
+        ):
+            continue
+        if re.search(rf"\b{name.lower()}\b", text) is None:
+            yield name
 
 
 def _known(name: str, source: str) -> bool:

@@ -1,4 +1,4 @@
-"""Labelled data from any dataset with stated answers: right rewrites, and the same with one thing made wrong.
+"""A demonstration told otherwise, and the same with one number, sum or step made wrong.
 
 The base of every perturbation is `retold`. Demonstrations with calculator annotations are said in another order of
 words (equation first, then its sentence with the result in place of the sum); others sentence by sentence with
@@ -10,15 +10,12 @@ Programs are not retold.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 from recast.curate.answers.extract import find_answer
-from recast.curate.arithmetic.equalities import equalities
 from recast.curate.arithmetic.parser import evaluate
-from recast.curate.fingerprint import seed_of
-from recast.curate.gate.labels import Labelled
 from recast.curate.maths.numbers import Value, agrees, exact, literal
 from recast.curate.texts import containment
 
@@ -287,20 +284,6 @@ WRONG: dict[str, Kind] = {
     "told_twice": _told_twice,
 }
 OPEN: dict[str, Kind] = {"unit_dropped": _unit_dropped, "unit_added": _unit_added}
-
-
-def perturb(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> Iterator[Labelled]:
-    """Every kind that applies to each row. Rows whose own demonstration states a false equality are left out."""
-    for number, row in enumerate(rows):
-        text = retold(row)
-        if text is None or any(e.truth is False for e in equalities(text)):
-            continue
-        for right, kinds in ((True, RIGHT), (False, WRONG), (None, OPEN)):
-            for kind, change in kinds.items():
-                random = Random(seed_of(seed, str(row.get("row_id") or number), kind))
-                changed = change(text, random)
-                if changed is not None and (changed != text or kind == "retold"):
-                    yield Labelled(row, changed, right, kind)
 
 
 def _shown(value: object) -> str:

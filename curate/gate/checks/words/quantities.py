@@ -1,0 +1,282 @@
+"""Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
+
+Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to another
+person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers (`37
+witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a noun that
+could be a word for the same things (`items`; a word that the source knows without counting it) is no other noun. Cannot
+catch: a noun changed for one that the source uses for the same number, a number whose noun stands before it, owners in
+lower case or pronouns. English nouns only; other languages pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+from recast.curate.arithmetic.equalities import equalities
+from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.language.quantities import Quantity, quantities
+from recast.curate.language.tokens import EQUAL, number, read
+from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
+from recast.curate.maths.numbers import Value, divide, numbers, spoken
+from recast.curate.maths.units import dimensions, singular
+from recast.curate.records import Check
+
+STEM = 5
+CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
+"""What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
+KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
+"""Those and small counts."""
+NEAR = Fraction(1, 100)
+"""Relative distance of a rounded number from what it rounds."""
+MAX_KNOWN = 60
+"""Numbers of a source from which one operation is tried; a longer source could explain anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What question and demonstration count, by number."""
+
+    pairs: frozenset[tuple[Value, frozenset[str]]]
+    """Every number with what it counts."""
+    nouns: dict[Value, list[frozenset[str]]]
+    results: dict[Value, list[frozenset[str]]]
+    """The same, of numbers right of an equals sign."""
+    computed: frozenset[Value]
+    """All numbers right of an equals sign."""
+    owners: dict[Value, list[str]]
+    words: frozenset[str]
+    """Stems of every word."""
+    bare: frozenset[Value]
+    """Numbers that the question leaves without a noun (`he had 5 left`): they may count anything."""
+    given: frozenset[Value]
+    """The numbers that the question counts with."""
+    answer: Value | None
+    """The last number of the demonstration."""
+    generic: frozenset[str]
+    """Generic nouns that no number of the question counts."""
+    plurals: frozenset[str]
+    """Words, in the singular, that the source has in the plural."""
+    counted: frozenset[str]
+    """Stems of the words that a number of the question counts."""
+    groups: tuple[frozenset[str], ...]
+    """Stems of several words that one number counts."""
+    names: frozenset[str]
+    values: frozenset[Value]
+
+
+class QuantitiesCheck(CheckConfig):
+    """Numbers keep their nouns and their owners; no quantity is made up."""
+
+    type: Literal["quantities"] = "quantities"
+    invented: bool = True
+    """Whether a quantity that nothing explains fails."""
+
+    name: ClassVar[str] = "quantities"
+
+    def run(self, case: Case) -> Check:
+        if not case.demonstration and not case.prompt:
+            return self.passed()
+        source = _source(case.prompt, case.demonstration)
+        found = quantities(case.completion)
+        results = {quantity.value for quantity in found if quantity.computed}
+        strange = [q for q in found if q.nouns and (q.value, q.nouns) not in source.pairs]
+        for quantity in strange:
+            if said := _other_noun(quantity, source, results):
+                return self.failed("other_unit", said)
+        if said := _exchanged(strange, source):
+            return self.failed("other_unit", said)
+        for quantity in found:
+            if quantity.owner and (said := _other_owner(quantity, source)):
+                return self.failed("other_owner", said)
+        if self.invented and (said := _invented(strange, results, case, source)):
+            return self.failed("invented_quantity", said)
+        return self.passed()
+
+
+def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
+    nouns, value = quantity.nouns, quantity.value
+    if value == 1 or value in source.bare or nouns & source.generic:
+        return ""
+    if value in results and value not in source.computed:
+        return ""  # a result of its own that a given number happens to equal
+    given = (source.results if quantity.computed else source.nouns).get(value)
+    if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
+        return ""
+    if unit := next((noun for noun in nouns if _unit(noun)), ""):
+        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:STEM] not in source.words):
+            return ""
+    elif not _strange(quantity, source) and not _swapped(quantity, source, results):
+        return ""
+    theirs = " ".join(sorted(given[0]))
+    return f"{value} {quantity.head}: question and demonstration say {value} {theirs}."
+
+
+def _exchanged(strange: list[Quantity], source: _Source) -> str:
+    """Two numbers that have taken each other's nouns."""
+    wrong = [
+        q for q in strange
+        if (given := source.nouns.get(q.value)) and q.value != 1 and not any(_same(q.nouns, theirs, source) for theirs in given)
+    ]  # fmt: skip
+    for i, one in enumerate(wrong):
+        for two in wrong[:i]:
+            if one.value != two.value and all(
+                any(_stems(a.nouns) & _stems(theirs) for theirs in source.nouns[b.value])
+                for a, b in ((one, two), (two, one))
+            ):
+                return (
+                    f"{one.value} {one.head} and {two.value} {two.head}: question and demonstration say "
+                    f"{one.value} {two.head} and {two.value} {one.head}."
+                )
+    return ""
+
+
+def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
+    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`) or begins like it, is the same unit (`lb` and
+    `pound`), or the source puts the two side by side (`customer orders`)."""
+    our_stems, their_stems = _stems(ours), _stems(theirs)
+    if any(our_stems & group and their_stems & group for group in (their_stems, *source.groups)):
+        return True
+    if ours & PEOPLE and theirs & PEOPLE:
+        return True
+    return any(
+        (min(len(a), len(b)) > 2 and (a in b or b in a or (len(a) > 5 and a[:4] == b[:4])))
+        or (_size(a) and _size(a) == _size(b))
+        for a in ours
+        for b in theirs
+    )
+
+
+def _size(noun: str) -> dict[str, Fraction]:
+    """What a noun in the singular measures, `curate.maths.units.dimensions`."""
+    return dimensions(noun) or dimensions(f"{noun}s")
+
+
+def _unit(noun: str) -> bool:
+    """Whether a noun of more than two letters is a unit of measure."""
+    return len(noun) > 2 and bool(_size(noun))
+
+
+def _units(nouns: frozenset[str]) -> bool:
+    return any(map(_unit, nouns))
+
+
+def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> bool:
+    """Whether a given number, or the answer, counts what other numbers of the question count."""
+    value = quantity.value
+    if not all(len(noun) > 2 and noun[:STEM] in source.counted for noun in quantity.nouns):
+        return False
+    if not all(theirs & source.plurals for theirs in source.nouns[value]):
+        return False  # `5 died` counts no died
+    if quantity.computed:
+        return value == source.answer and len(source.results.get(value, ())) == 1
+    return value in source.given and value not in source.results and value not in results
+
+
+def _strange(quantity: Quantity, source: _Source) -> bool:
+    """Whether the head is a plural that the source has no word of."""
+    head = quantity.head
+    plural = len(head) > 3 and head.endswith("s") and not head.endswith("ss")
+    return plural and all(noun[:STEM] not in source.words for noun in quantity.nouns)
+
+
+def _other_owner(quantity: Quantity, source: _Source) -> str:
+    owner = quantity.owner
+    if owner not in source.names or (quantity.computes and not quantity.computed):
+        return ""
+    given = source.owners.get(quantity.value)
+    if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
+        return ""
+    return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
+
+
+def _invented(strange: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
+    unknown = [
+        q for q in strange
+        if not q.computes and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
+    ]  # fmt: skip
+    if not unknown:
+        return ""
+    known = source.values | results
+    for equality in equalities(case.completion):
+        known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
+    for sentence in read(case.completion):
+        if not EQUAL.isdisjoint(sentence.tokens):
+            known |= {v for token in sentence.tokens if (v := number(token)) is not None}
+    if len(known) > MAX_KNOWN:
+        return ""
+    for quantity in unknown:
+        if not _explained(quantity.value, known):
+            return f"{quantity.value} {quantity.head} is neither given nor worked out."
+    return ""
+
+
+def _explained(value: Value, known: set[Value]) -> bool:
+    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away."""
+    if value in known or value * 100 in known or divide(value, 100) in known:
+        return True
+    if any(abs(k - value) < (1 if k != int(k) else 0) or abs(k - value) <= NEAR * abs(value) for k in known):
+        return True
+    return any(
+        value - a in known or a - value in known or a * value in known or (a and divide(value, a) in known)
+        for a in known
+    )
+
+
+@lru_cache(maxsize=4096)
+def _stems(nouns: frozenset[str]) -> frozenset[str]:
+    return frozenset(noun[:STEM] for noun in nouns)
+
+
+@lru_cache(maxsize=1024)
+def _source(prompt: str, demonstration: str) -> _Source:
+    nouns: dict[Value, list[frozenset[str]]] = {}
+    results: dict[Value, list[frozenset[str]]] = {}
+    owners: dict[Value, list[str]] = {}
+    asked = [quantity for quantity in quantities(prompt) if quantity.nouns]
+    worked = quantities(demonstration)
+    counted = {stem for quantity in asked for stem in _stems(quantity.nouns)}
+    sentences = (*read(prompt), *read(demonstration))
+    words = {word for sentence in sentences for word in sentence.tokens if word[0].isalpha()}
+    names = _names(prompt, words)
+    for quantity in (*quantities(prompt), *worked):
+        if quantity.nouns:
+            nouns.setdefault(quantity.value, []).append(quantity.nouns)
+            if quantity.computed:
+                results.setdefault(quantity.value, []).append(quantity.nouns)
+        if quantity.computed or not quantity.computes:  # an operand may be anybody's
+            owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
+    stems = {singular(word)[:STEM] for word in words}
+    return _Source(
+        pairs=frozenset((value, group) for value, groups in nouns.items() for group in groups),
+        nouns=nouns,
+        results=results,
+        computed=frozenset(q.value for q in (*quantities(prompt), *worked) if q.computed),
+        owners=owners,
+        words=frozenset(stems | {"dolla"} if "$" in prompt or "$" in demonstration else stems),
+        bare=frozenset(q.value for q in quantities(prompt) if not q.nouns and not q.computes),
+        given=frozenset(quantity.value for quantity in asked),
+        answer=worked[-1].value if worked else None,
+        generic=frozenset(
+            noun for noun in GENERIC if noun[:STEM] not in counted or noun in ("person", "people")
+        ),
+        plurals=frozenset(singular(word) for word in words if singular(word) != word.lower()),
+        counted=frozenset(counted),
+        groups=tuple({_stems(group) for groups in nouns.values() for group in groups if len(group) > 1}),
+        names=names,
+        values=numbers(prompt) | spoken(prompt) | numbers(demonstration) | spoken(demonstration),
+    )
+
+
+def _names(prompt: str, words: set[str]) -> frozenset[str]:
+    """Words of the question in capitals that are written in no other way."""
+    found: set[str] = set()
+    for sentence in read(prompt):
+        for token in sentence.tokens:
+            bare = token.removesuffix("'s")
+            if len(bare) > 2 and bare[0].isupper() and bare[1].islower() and not bare.endswith(("ing", "ly")):
+                found.add(bare)
+    return frozenset(name for name in found if name.lower() not in words and name.lower() not in GRAMMAR)

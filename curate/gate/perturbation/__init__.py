@@ -1,0 +1,1 @@
+"""Labelled completions from a dataset's own rows: right retellings, and the same with one thing made wrong."""

@@ -1,0 +1,242 @@
+"""What a clause affirms: whether it denies, and on which side of pairs of opposites (`more` and `fewer`) it stands.
+
+Clauses are cut at marks, `and`, `but`, `while` and their like, since one sentence tells of both sides (`47 get off and 13
+get on`). `opposed` compares two clauses about the same thing and names what turned: nothing where both sides, or neither,
+say it, where a denial and an opposite cancel out (`did not lose`, `kept`), and where who is compared with whom changes
+places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
+
+>>> [(c.said, c.denials) for c in clauses("13 more people get on, and 2 do not.")]
+[(('more', 'on'), 0), ((), 1)]
+>>> opposed(clauses("Tom received 5 pens.")[0], clauses("Tom gave Ann 5 pens.")[0])
+'gave/received'
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.word_classes import GRAMMAR
+from recast.curate.maths.numbers import Value
+from recast.curate.maths.units import singular
+
+STEM = 5
+# one axis a line, its two sides apart by |; every form that is written. The first ones are told by either party.
+_CONVERSE = """
+gave give gives giving gifted donate donates donated | receive receives received receiving
+buy buys bought buying purchase purchases purchased | sell sells sold selling
+earn earns earned earning receive receives received | spend spends spent spending pay pays paid
+borrow borrows borrowed | lend lends lent lending
+win wins won | lose loses lost
+"""
+_AXES = """
+more extra additional | fewer less
+gain gains gained gaining | lose loses lost losing
+before previously earlier | after afterwards later
+increase increases increased increasing rise rises rose raised grew grows | decrease decreases decreased decreasing \
+drop drops dropped fell falls fallen declined reduced reduces shrank shrinks
+join joins joined joining | quit quits leave leaves left
+enter enters entered | exit exits exited
+arrive arrives arrived | depart departs departed
+deposit deposits deposited | withdraw withdraws withdrew withdrawn
+find finds found | lose loses lost
+begin begins began start starts started | end ends ended finish finishes finished stop stops stopped
+open opens opened opening | close closes closed closing shut
+with | without
+on | off
+above over | below under beneath underneath
+up upward | down downward
+older | younger
+taller longer | shorter
+higher | lower
+heavier | lighter
+faster quicker | slower
+bigger larger greater | smaller
+cheaper | costlier pricier
+wider | narrower
+deeper | shallower
+hotter warmer | colder cooler
+most | least
+maximum | minimum
+all every | none
+same equal | different unequal
+true | false
+correct right | incorrect wrong
+profit profits profited | loss
+discount discounted | surcharge markup
+full | empty
+north northward | south southward
+east eastward | west westward
+boy boys | girl girls
+man men | woman women
+brother brothers | sister sisters
+son sons | daughter daughters
+mother mom | father dad
+husband | wife
+aunt aunts | uncle uncles
+morning | evening afternoon night
+alive | dead
+present | absent
+remember remembered | forget forgot
+push pushed | pull pulled
+load loaded | unload unloaded
+pass passes passed | fail fails failed
+healthy | sick ill
+clean | dirty
+even | odd
+"""
+_SIDES: dict[str, list[tuple[int, int]]] = {}
+_WORDS: dict[tuple[int, int], tuple[str, ...]] = {}
+_NUM_CONVERSE = _CONVERSE.count("|")
+for _axis, _line in enumerate((_CONVERSE.strip() + _AXES.replace("\\\n", "").rstrip()).splitlines()):
+    for _side, _words in enumerate(_line.split("|")):
+        for _word in _words.split():
+            _SIDES.setdefault(_word, []).append((_axis, _side))
+        _WORDS[_axis, _side] = tuple(_words.split())
+_DENIES = frozenset("not never cannot".split())
+_LACKS = frozenset("no none neither nor nobody nothing".split())
+_CUTS = frozenset(
+    "and but so while whereas because since although though then if when which who where or".split()
+)
+
+
+_MARKS = frozenset(",;:.?!()")
+DENIALS = _DENIES | _LACKS
+_TURNS = frozenset("but so while whereas because since although though then".split())
+
+
+def opposites(word: str) -> tuple[str, ...]:
+    """The words that stand against `word`, in lower case; none where no pair of opposites holds it."""
+    return tuple(other for axis, side in _SIDES.get(word, ()) for other in _WORDS[axis, 1 - side])
+
+
+class Clause(NamedTuple):
+    """A stretch of a sentence that affirms or denies one thing."""
+
+    text: str
+    numbers: frozenset[Value]
+    """What it is about: the results of its sums where it shows some, else all its numbers."""
+    words: tuple[str, ...]
+    """Stems of its content words in order, those of `sides` left out."""
+    sides: frozenset[tuple[int, int]]
+    """(axis, side) of its words that have an opposite."""
+    said: tuple[str, ...]
+    """These words."""
+    subject: frozenset[str]
+    """Stems of its content words before the first of these."""
+    denials: int
+    """How often it says `not`."""
+    lacks: bool
+    """Whether it says `no` or `none`, or denies in a relative clause: nothing that a verb says is denied."""
+    compares: bool
+    """Whether it says `than`."""
+
+
+def turning(clause: Clause) -> set[str]:
+    """The words on the other side of those of `clause`."""
+    return {word for axis, side in clause.sides for word in _WORDS[axis, 1 - side]}
+
+
+@lru_cache(maxsize=2048)
+def clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses of `text` that hold a number, in order."""
+    return tuple(clause for sentence in read(text) for clause in cut(sentence))
+
+
+@lru_cache(maxsize=16384)
+def cut(sentence: Sentence) -> tuple[Clause, ...]:
+    """The clauses of a sentence that hold a number, in order."""
+    found: list[Clause] = []
+    held: list[str] = []
+    counts = False
+    for token in (*sentence.tokens, ";"):
+        if token[0].isalpha():
+            lowered = token.lower()
+            ends, turns = lowered in _CUTS, lowered in _TURNS
+        else:
+            ends = turns = token in _MARKS
+        if not ends:
+            held.append(token)
+            counts = counts or number(token) is not None
+        elif counts:
+            found.append(_clause(held))
+            held, counts = [], False
+        elif turns:
+            held = []
+    return tuple(found)
+
+
+def _clause(tokens: list[str]) -> Clause:
+    numbers: set[Value] = set()
+    results: set[Value] = set()
+    sides: set[tuple[int, int]] = set()
+    said: list[str] = []
+    words: list[str] = []
+    subject = denials = 0
+    lacks = relative = compares = False
+    before = ""
+    for token in tokens:
+        value = number(token)
+        if value is not None:
+            (results if before in EQUAL else numbers).add(value)
+        elif token[0].isalpha():
+            word = token.lower()
+            if word in _DENIES or word.endswith(("n't", "n’t")):
+                denials += not relative  # `5 pens that are not red` denies nothing of the pens
+                lacks = lacks or relative
+            elif word in _SIDES:
+                subject = subject if said else len(words)
+                sides.update(_SIDES[word])
+                said.append(word)
+            elif word in _LACKS:
+                lacks = True
+            elif word not in GRAMMAR:
+                words.append(singular(word.removesuffix("'s"))[:STEM])
+            relative = relative or word == "that"
+            compares = compares or word == "than"
+        if token not in "$€£":
+            before = token
+    return Clause(
+        " ".join(tokens), frozenset(results or numbers), tuple(words), frozenset(sides), tuple(said),
+        frozenset(words[:subject]), denials, lacks, compares,
+    )  # fmt: skip
+
+
+def opposed(ours: Clause, theirs: Clause) -> str:
+    """What stands on the other side, or is denied in one of the two only; empty where nothing is."""
+    flipped = {
+        axis for axis, side in ours.sides
+        if (axis, 1 - side) in theirs.sides and (axis, side) not in theirs.sides and (axis, 1 - side) not in ours.sides
+    }  # fmt: skip
+    denied = ours.denials % 2 != theirs.denials % 2
+    if bool(flipped) == denied:
+        return "" if denied or ours.lacks == theirs.lacks or set(ours.words) != set(theirs.words) else "no"
+    if ours.lacks != theirs.lacks:
+        return ""  # `without red ones`, `with no red ones`
+    if denied:
+        less = theirs if ours.denials < theirs.denials else None
+        return "not" if less is None or set(less.words) <= set(ours.words) else ""
+    axis = min(flipped)
+    same = bool(ours.subject & theirs.subject) or (
+        len(ours.words) > 1 and set(ours.words) == set(theirs.words)
+    )
+    if _changed_places(ours, theirs) or (axis < _NUM_CONVERSE and not same):
+        return ""
+    mine = next(word for word in ours.said if any(a == axis for a, _ in _SIDES[word]))
+    other = next(word for word in theirs.said if any(a == axis for a, _ in _SIDES[word]))
+    return f"{other}/{mine}"
+
+
+def supports(ours: Clause, theirs: Clause) -> bool:
+    """Whether `theirs` denies as `ours` does, or, where `ours` denies nothing, stands on a side of it."""
+    if ours.denials:
+        return bool(theirs.denials or theirs.lacks)
+    return bool(ours.sides & theirs.sides)
+
+
+def _changed_places(ours: Clause, theirs: Clause) -> bool:
+    """Whether the words that both share stand in another order, or one compares and the other does not."""
+    shared = list(dict.fromkeys(word for word in ours.words if word in theirs.words))
+    there = list(dict.fromkeys(word for word in theirs.words if word in ours.words))
+    return (len(shared) > 1 and shared != there) or ours.compares != theirs.compares

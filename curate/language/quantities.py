@@ -1,0 +1,125 @@
+"""Who has what: every number of a text with the nouns that it counts and the person whom its sentence names.
+
+A number counts the words that follow it, up to a word of grammar or a sign: `48 red clips in May` are clips, `$18` and
+`18 dollars` dollars, `12 pieces of cake` pieces and cake. Nothing is guessed: a number that no noun follows counts nothing,
+and only a name that begins its sentence owns it, the only name of it, as long as nothing between the two relates one thing
+to another (`half of`, `than`, `to`).
+
+>>> [(int(q.value), sorted(q.nouns), q.owner) for q in quantities("Tom has 5 red apples. $3 is left.")]
+[(5, ['apple', 'red'], 'Tom'), (3, ['dollar'], '')]
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.word_classes import BEFORE_NOUNS, GRAMMAR, LEADING, NO_PERSON, RELATING
+from recast.curate.maths.numbers import Value
+from recast.curate.maths.units import singular
+
+MAX_NOUN_WORDS = 4
+REACH = 8
+"""Tokens after a number among which its nouns are looked for."""
+LOOK_AHEAD = 4
+"""Tokens after a number in which the sign stands with which a sum goes on."""
+_SIGNS = frozenset("+-*/")
+_CURRENCY = {"$": "dollar", "€": "euro", "£": "pound"}
+_ENDING = frozenset(("left", "one"))
+_NOTHING: tuple[frozenset[str], str] = (frozenset(), "")
+
+
+class Quantity(NamedTuple):
+    """One number of a text."""
+
+    value: Value
+    nouns: frozenset[str]
+    """What it counts: words without plural endings, head and adjectives alike; empty where nothing follows."""
+    head: str
+    """The last of the nouns, as written; empty where there is none."""
+    owner: str
+    """The name that begins its sentence, empty where none does."""
+    computes: bool
+    """Whether a sum stands in its sentence."""
+    computed: bool
+    """Whether it is what a sum makes."""
+
+
+@lru_cache(maxsize=2048)
+def quantities(text: str) -> tuple[Quantity, ...]:
+    """Every number of `text` in order, with what it counts and whose it is."""
+    return tuple(quantity for sentence in read(text) for quantity in _of_sentence(sentence))
+
+
+@lru_cache(maxsize=16384)
+def _of_sentence(sentence: Sentence) -> tuple[Quantity, ...]:
+    found: list[Quantity] = []
+    tokens = sentence.tokens
+    owner = _subject(tokens)
+    if owner and any(
+        token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens
+    ):
+        owner = ""  # with a second name who has what is a matter of grammar
+    before, operated = "", False
+    for i, token in enumerate(tokens):
+        value = number(token)
+        if value is not None:
+            nouns, head = _counted(tokens, i)
+            computed = before in EQUAL and operated and not _goes_on(tokens, i + 1)
+            found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
+        elif token in RELATING:
+            owner = ""
+        operated = operated or token in _SIGNS
+        if token not in _CURRENCY:
+            before = token
+    return tuple(found)
+
+
+def _goes_on(tokens: tuple[str, ...], at: int) -> bool:
+    """Whether a sum goes on behind a number and its unit: `= 30 years - 3`, but not `= 20 minutes/day`."""
+    for i in range(at, min(at + LOOK_AHEAD, len(tokens) - 1)):
+        if tokens[i] in _SIGNS:
+            return number(tokens[i + 1]) is not None
+    return False
+
+
+def _subject(tokens: tuple[str, ...]) -> str:
+    """The name that begins the sentence, after `so`, `then` and their like; empty where another word does."""
+    for token in tokens:
+        if number(token) is not None:
+            return ""
+        if token[0].isalpha() and token.lower() not in LEADING:
+            named = token[0].isupper() and len(token) > 2 and token not in NO_PERSON
+            return token.removesuffix("'s").removesuffix("’s") if named else ""
+    return ""
+
+
+def _counted(tokens: tuple[str, ...], at: int) -> tuple[frozenset[str], str]:
+    """The nouns after a number, and the last of them."""
+    text = tokens[at]
+    if text[0] in _CURRENCY:
+        return frozenset([_CURRENCY[text[0]]]), _CURRENCY[text[0]]
+    if text[-1] == "%":
+        return frozenset(["percent"]), "percent"
+    if at + 1 == len(tokens) or not (tokens[at + 1][0].isalpha() or tokens[at + 1] == "-"):
+        return _NOTHING
+    nouns: list[str] = []
+    head = ""
+    for i in range(at + 1, min(at + 1 + REACH, len(tokens))):
+        word = tokens[i]
+        if not word[0].isalpha():
+            if (word == "-" and not nouns) or word in "'’":
+                continue  # 120-page, 2 of jason 's pens
+            break
+        lowered = word.lower()
+        if len(nouns) == MAX_NOUN_WORDS or number(word) is not None or (nouns and lowered in _ENDING):
+            break
+        possessive = tokens[i + 1 : i + 2] in (("'",), ("’",)) or "'" in word or "’" in word
+        if possessive or lowered in BEFORE_NOUNS or word == "s" or (word[0].isupper() and not nouns):
+            continue
+        if lowered in GRAMMAR or (nouns and word[0].isupper()):
+            break
+        nouns.append(singular(lowered))
+        head = lowered
+    return (frozenset(nouns), head) if nouns else _NOTHING
