@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from recast.curate.arithmetic.lexer import Tokens
 from recast.curate.arithmetic.parser import Parser, Side
 from recast.curate.maths.numbers import Value, agrees, literal
-from recast.curate.maths.units import conversions
+from recast.curate.maths.units import MULTIPLIERS, conversions
+
+
+ROOT_PRECISION = 10**30
+"""How near two sides with roots are that are equal: roots are cut after forty digits."""
 
 
 def left_side(
@@ -46,6 +50,8 @@ def truth_of(
     if left.value is None or right.value is None:
         return None
     if agrees(left.value, right.value, left.decimals, right.decimals, about):
+        return True
+    if (left.root or right.root) and abs(left.value - right.value) * ROOT_PRECISION < abs(left.value):
         return True
     a, b, c, d = span
     for one, other in _readings(left, right, tokens, (a, b, c, d), env, rounded, weak):
@@ -122,6 +128,9 @@ def _readings(
         parser = Parser(tokens, env, rounded)
         yield left_side(tokens, parser, a, b)[0], right
         yield left, parser.parse(c, d)
+    if any(tokens.texts[i] in MULTIPLIERS for i in (*range(a, b), *range(c, d))):  # 3 dozen = 36
+        scaled = Parser(tokens, env, None, scaled=True)
+        yield left_side(tokens, scaled, a, b)[0], scaled.parse(c, d)
     if (
         left.percent
         and not right.percent

@@ -73,6 +73,14 @@ def square_root(value: Value) -> Value | None:
     return None
 
 
+def near_root(value: Value, digits: int = 40) -> Value | None:
+    """The square root cut after `digits` digits, None below zero."""
+    number = Fraction(value) * 100**digits
+    if number < 0 or number.numerator.bit_length() > MAX_BITS:
+        return None
+    return exact(Fraction(isqrt(number.numerator // number.denominator), 10**digits))
+
+
 def agrees(a: Value, b: Value, a_decimals: int, b_decimals: int, about: bool = False) -> bool:
     """Equal, or equal after rounding or cutting one at the digits that the other, a literal, is written with.
 
@@ -142,7 +150,9 @@ _TENS = {
 _PARTS: dict[str, Value] = {
     "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
     "quarters": Fraction(1, 4), "fourth": Fraction(1, 4), "fourths": Fraction(1, 4), "fifth": Fraction(1, 5),
-    "fifths": Fraction(1, 5), "dozen": 12, "hundred": 100, "thousand": 1000,
+    "fifths": Fraction(1, 5), "sixth": Fraction(1, 6), "sixths": Fraction(1, 6), "eighth": Fraction(1, 8),
+    "eighths": Fraction(1, 8), "tenth": Fraction(1, 10), "tenths": Fraction(1, 10), "dozen": 12, "hundred": 100,
+    "thousand": 1000,
 }  # fmt: skip
 _SPOKEN = re.compile(r"[a-z]+")
 
