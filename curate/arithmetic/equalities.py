@@ -13,11 +13,12 @@ more than 12, so 18` states nothing in this sense, and neither does an inequalit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 
 from recast.curate.arithmetic.fast_path import Equality, plain_sum
 from recast.curate.arithmetic.lexer import Tokens, is_symbol, tokenise
@@ -107,9 +108,7 @@ def _analyse(text: str) -> _Analysis:
             if equality is None:
                 continue
             if equality.truth is None:
-                later.append(
-                    (len(page.found), tokens, link[:4], link[4], about, frozenset(page.bindings))
-                )
+                later.append((len(page.found), tokens, link[:4], link[4], about, frozenset(page.bindings)))
             page.found.append(equality)
     _second_pass(later, page)
     results = dict.fromkeys(e.result for e in page.found if e.truth and e.result is not None)
@@ -171,7 +170,7 @@ def _augment(tokens: Tokens, start: int, stop: int, page: _Page) -> None:
     value = divide(old, side.value) if value is None else value
     if value is not None:
         page.bind(name, value)
-        operands = (old, *_literals(tokens, stop + 1, len(tokens.kinds)))
+        operands = (old, *_literals(tokens, stop + 1, len(tokens.kinds), page.env))
         page.found.append(Equality(" ".join(tokens.texts), value, value, True, True, value, operands))
 
 
@@ -205,7 +204,7 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
     if label and first:  # Left = 96 - 15
         if not (right.operated and right.value is not None and last):
             return None
-        operands = _literals(tokens, c, right.end)
+        operands = _literals(tokens, c, right.end, page.env)
         return Equality(text, right.value, right.value, True, True, _writable(right), operands)
     truth = truth_of(
         left, right, tokens, (left_start, b, c, d), page.env, page.rounded, about or relation == "≈", weak
@@ -216,9 +215,9 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
     stated = _writable(right if not right.operated or left.operated else left)
     if computed and truth and None not in (stated, left.value, right.value) and left.value != right.value:
         page.rounded[stated] = left.value if stated == right.value else right.value  # type: ignore[index,assignment]
-    operands = _literals(tokens, left_start, b) if left.operated else ()
+    operands = _literals(tokens, left_start, b, page.env) if left.operated else ()
     if right.operated and last:
-        operands += _literals(tokens, c, right.end)
+        operands += _literals(tokens, c, right.end, page.env)
     inner = _inner(left, right, tokens, c) if truth and left.operated and right.operated else ()
     return Equality(
         text, left.value, right.value, truth, computed, stated if computed else None, operands, inner
@@ -238,13 +237,16 @@ def _inner(
     return tuple((_literals(tokens, i, j), value) for value, i, j in before if value in written)
 
 
-def _literals(tokens: Tokens, start: int, end: int) -> tuple[Value, ...]:
-    """The numbers written between two tokens."""
+def _literals(
+    tokens: Tokens, start: int, end: int, env: Mapping[str, Value] = MappingProxyType({})
+) -> tuple[Value, ...]:
+    """The numbers written between two tokens, and those that names of `env` stand for."""
     values: list[Value] = []
     for i in range(start, end):
-        value = literal(tokens.texts[i])[0] if tokens.kinds[i] == "n" else None
+        kind, text = tokens.kinds[i], tokens.texts[i]
+        value = literal(text)[0] if kind == "n" else env.get(text) if kind == "w" else None
         if value is not None:
-            percent = i + 1 < len(tokens.kinds) and tokens.texts[i + 1] == "%"
+            percent = kind == "n" and i + 1 < len(tokens.kinds) and tokens.texts[i + 1] == "%"
             values.append(exact(Fraction(value) / 100) if percent else value)
     return tuple(values)
 
@@ -277,7 +279,7 @@ def _define(
     page.unbound[name] = right.value
     if not (right.operated and last):
         return None
-    operands = _literals(tokens, span[2], right.end)
+    operands = _literals(tokens, span[2], right.end, page.env)
     return Equality(text, right.value, right.value, True, True, right.value, operands)
 
 
@@ -306,5 +308,7 @@ def _second_pass(later: list[_Later], page: _Page) -> None:
             old = page.found[index]
             solved = {once[name] for name in names if name not in known}
             result = solved.pop() if len(solved) == 1 else None if solved else old.result
-            given = (*_literals(tokens, a, b), *_literals(tokens, c, d)) if result != old.result else old.operands
+            given = (
+                (*_literals(tokens, a, b), *_literals(tokens, c, d)) if result != old.result else old.operands
+            )
             page.found[index] = Equality(old.text, left.value, right.value, truth, True, result, given)

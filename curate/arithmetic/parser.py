@@ -36,7 +36,9 @@ class Side:
     percent: int  # how many of its operands are percentages
     operands: int
     cut: int  # token where the first operand ends
-    parts: tuple[tuple[Value, int, int], ...] = ()  # values of the operations inside, each with its token span
+    parts: tuple[
+        tuple[Value, int, int], ...
+    ] = ()  # values of the operations inside, each with its token span
     root: bool = False  # a root that is no fraction stands in it, cut after forty digits
 
 

@@ -42,9 +42,7 @@ _SHARE = (
 )
 _FILLER = r"(?: (?:a total of|us|you|exactly|only|just|a sum of|the total|back))?"
 _IS = rf" (?:is|are|equals|(?:is|are) equal to|makes?|gives?|leaves?|comes to){_FILLER} "
-_MAKE = (
-    rf" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?){_FILLER} "
-)
+_MAKE = rf" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?){_FILLER} "
 _GET = (
     r",?(?: (?:and|to|which|that|this|it|you|we|one|he|she|they|i|then|will|can))*"
     r" (?:get|gets|gives?|giving|leaves?|leaving|makes?|making|is|equals?|yields?|obtain|obtains|find|results? in"

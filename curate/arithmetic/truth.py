@@ -13,7 +13,6 @@ from recast.curate.arithmetic.parser import Parser, Side
 from recast.curate.maths.numbers import Value, agrees, literal
 from recast.curate.maths.units import MULTIPLIERS, conversions
 
-
 ROOT_PRECISION = 10**30
 """How near two sides with roots are that are equal: roots are cut after forty digits."""
 

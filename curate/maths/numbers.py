@@ -18,7 +18,7 @@ MAX_DIGITS = 60
 MAX_EXPONENT = 64
 MAX_BITS = 4096
 
-_NUMBER = re.compile(r"(-?)[$€£]?(\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
+_NUMBER = re.compile(r"(-?)[$€£]?((?<=[$€£])\d{1,3}(?: \d{3})+(?![\d.])|\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
 _WRITTEN_FRACTION = re.compile(
     r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
 )
@@ -32,7 +32,7 @@ def exact(value: Fraction) -> Value:
 @lru_cache(maxsize=4096)
 def literal(text: str) -> tuple[Value | None, int]:
     """Return `(value, digits after the point)` of a number as written: `$1,200.50` is `(2401/2, 2)`."""
-    text = text.lstrip("$€£ ").replace(",", "")
+    text = text.lstrip("$€£ ").replace(",", "").replace(" ", "")
     if len(text) > MAX_DIGITS or (text[0] == "0" and len(text) > 1 and text[1].isdigit()):
         return None, 0  # 000 is the rest of a number that was cut apart
     power = 0

@@ -81,7 +81,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--source", choices=SOURCES, action="append")
-    parser.add_argument("--show", type=int, default=0, help="print so many demonstrations that are not all read")
+    parser.add_argument(
+        "--show", type=int, default=0, help="print so many demonstrations that are not all read"
+    )
     args = parser.parse_args()
     for name in args.source or SOURCES:
         pairs = rows(args.data, name)
