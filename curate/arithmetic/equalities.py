@@ -2,12 +2,13 @@
 
 Notation does not matter: `12 + 5 = 17`, `$x_1 = x_0 + 5 = 19$` with references to earlier results, GSM8K's
 `<<48/2=24>>24`, `\\frac{48}{2} = 24`, `29 species * 7 pairs = 203 pairs`, `20% of 50 is 10`, `b = a + 5  # 19`,
-`12 + 5 -> 17`, and sums in words (`curate.arithmetic.told`). Arithmetic is exact (integers and fractions, never floats); a stated result may be rounded
-or cut at its own last digit, and a rounded result that is used again may stand for what it was rounded from.
+`12 + 5 -> 17`, and sums in words (`curate.arithmetic.told`). Arithmetic is exact (integers and fractions, never floats;
+a root that is no fraction is cut after forty digits); a stated result may be rounded or cut at its own last digit, and
+a rounded result that is used again may stand for what it was rounded from.
 
-Three-valued: an equality that holds an unknown name is undecided (`truth is None`), unless the text goes on
-to give the name a value: `x + 34 = 60`, `x = 26` is a sum of 60 and 34 whose result is 26. It reads no story: `Tom has 5
-more than 12, so 18` states nothing in this sense, and neither does an inequality.
+Three-valued: an equality that holds an unknown name is undecided (`truth is None`), unless the text goes on to give the
+name a value: `x + 34 = 60`, `x = 26` is a sum of 60 and 34 whose result is 26. It reads no story: `Tom has 5 more than
+12, so 18` states nothing in this sense, and neither does an inequality.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from recast.curate.arithmetic.fast_path import Equality, plain_sum
 from recast.curate.arithmetic.lexer import Tokens, is_symbol, tokenise
 from recast.curate.arithmetic.parser import Parser, Side
 from recast.curate.arithmetic.segments import segments, states, straight_line
-from recast.curate.arithmetic.told import CUE
+from recast.curate.arithmetic.told import tells
 from recast.curate.arithmetic.truth import left_side, like_terms, truth_of
 from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, divide, exact, literal
@@ -116,7 +117,7 @@ def _analyse(text: str) -> _Analysis:
 
 
 def _may_state(text: str) -> bool:
-    return "=" in text or "equal" in text or "\\" in text or states(text) or CUE.search(text) is not None
+    return "=" in text or "equal" in text or "\\" in text or states(text) or tells(text)
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]

@@ -18,7 +18,8 @@ from recast.curate.maths.units import MULTIPLIERS, dimensions
 MAX_DEPTH = 40
 MAX_UNIT_WORDS = 10
 _SHARES = frozenset(
-    "half third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths percent".split()
+    "half third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths "
+    "percent".split()
 )
 
 

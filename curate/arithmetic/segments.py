@@ -21,7 +21,6 @@ _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b",
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
 # lbs. of 712 lbs. - 234 lbs.
 _ABBREVIATED = re.compile(r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)")
-_LABELLED = re.compile(r"\s*(?P<label>[A-Za-z][^=<>\n]{0,80}?)\s*=\s*(?P<stated>[^=\n]+)\Z")
 _OPERATES = re.compile(r"[-+*/×÷^]|\b[xX]\b")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
 
@@ -63,18 +62,17 @@ def chains(text: str) -> str:
     lines: list[str] = []
     label, last = "", -1
     for line in text.split("\n"):
-        if line.lstrip().startswith("=") and not line.lstrip().startswith("==") and last >= 0:
+        start, sign, stated = line.partition("=")
+        if sign and last >= 0 and not start.strip() and not stated.startswith("="):
             lines[last] = f"{lines[last]} {line.strip()}"
             continue
+        name = start.strip() if sign and "=" not in stated else ""
+        if name and name == label and _goes_on(name, lines[last], stated):
+            lines[last] = f"{lines[last]} = {stated.strip()}"
+            continue
         lines.append(line)
-        if not line.strip():
-            continue
-        match = _LABELLED.match(line) if "=" in line else None
-        if match is None or match["label"] != label or not _goes_on(label, lines[last], match["stated"]):
-            label, last = (match["label"] if match else ""), len(lines) - 1
-            continue
-        lines.pop()
-        lines[last] = f"{lines[last]} = {match['stated']}"
+        if line.strip():
+            label, last = (name if name[:1].isalpha() else ""), len(lines) - 1
     return "\n".join(lines)
 
 

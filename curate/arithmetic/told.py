@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from recast.curate.maths.numbers import Value, divide, exact, literal, worded
 from recast.curate.maths.units import singular
@@ -24,10 +24,13 @@ _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _SPELLED = rf"(?:(?:{_TENS})(?:[- ](?:{_ONES}))?|{_TEENS}|{_ONES})(?:[- ]hundred)?\b(?![- ](?:thirds?|quarters?|half))"
-_FIGURE = r"[$€£]? ?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.]*\d)"
+_FIGURE = r"(?:[$€£] ?)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.]*\d)"
 _NUMBER = rf"(?:{_FIGURE}|\b{_SPELLED})"
 # nouns after a number: no word that makes another sentence of it
-_NOUN = r"(?:[ -](?!(?:and|or|times|more|less|fewer|from|to|by|of|than|is|are|makes?|gives?|leaves?|equals?)\b)[a-z][a-z'-]*)"
+_NOUN = (
+    r"(?:[ -](?!(?:and|or|times|more|less|fewer|from|to|by|of|than|is|are|makes?|gives?|leaves?|equals?)\b)"
+    r"[a-z][a-z'-]*)"
+)
 _UNIT = rf"(?:{_NOUN}{{0,3}}?(?:{_NOUN} of{_NOUN})?)"
 
 
@@ -37,12 +40,15 @@ def _quantity(name: str) -> str:
 
 _A, _B, _C = map(_quantity, "abc")
 _SHARE = (
-    r"(?P<a>(?:(?:one|a|two|three|four) )?(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)"
-    rf"|one[- ](?:half|third|quarter|fourth|fifth)|(?:two|three)[- ](?:thirds|quarters|fourths|fifths)|{_FIGURE} percent)"
+    r"(?P<a>(?:(?:one|a|two|three|four|five|seven)[- ])?"
+    rf"(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)|{_FIGURE} percent)"
 )
 _FILLER = r"(?: (?:a total of|us|you|exactly|only|just|a sum of|the total|back))?"
 _IS = rf" (?:is|are|equals|(?:is|are) equal to|makes?|gives?|leaves?|comes to){_FILLER} "
-_MAKE = rf" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?){_FILLER} "
+_MAKE = (
+    r" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?)"
+    rf"{_FILLER} "
+)
 _GET = (
     r",?(?: (?:and|to|which|that|this|it|you|we|one|he|she|they|i|then|will|can))*"
     r" (?:get|gets|gives?|giving|leaves?|leaving|makes?|making|is|equals?|yields?|obtain|obtains|find|results? in"
@@ -62,48 +68,76 @@ def _total(match: re.Match[str]) -> str:
     return " + ".join([*listed, _shown(match, "a"), _shown(match, "b")])
 
 
-_VERBS = r"(?:{0}|{0}s|{0}ed|{0}ing)"
-_FORMS: tuple[tuple[re.Pattern[str], Say], ...] = tuple(
-    (re.compile(rf"(?<![\w.,/$-])(?<!= ){pattern}(?![\w]|[.,]\d| ?[-+*/%=^])", re.IGNORECASE), say)
-    for pattern, say in (
-        (rf"{_SHARE} of {_B}{_IS}{_C}", lambda m: f"{_fraction(m['a'])} * {_shown(m, 'b')}"),
-        (rf"(?P<a>twice|double|triple|thrice|half) {_B}{_IS}{_C}",
-         lambda m: f"{_TIMES[m['a'].lower()]} * {_shown(m, 'b')}"),
-        (rf"(?P<a>doubling|tripling|halving) {_B}{_GET}{_C}", lambda m: f"{_TIMES[m['a'].lower()]} * {_shown(m, 'b')}"),
-        (rf"{_A} squared{_IS}{_C}", lambda m: f"{_shown(m, 'a')} * {_shown(m, 'a')}"),
-        (rf"(?:the )?(?:sum|total) of {_LIST}{_A},? and {_B}{_IS}{_C}", _total),
-        (rf"(?:the )?product of {_A} and {_B}{_IS}{_C}", _binary("*")),
-        (rf"(?:the )?difference (?:of|between) {_A} and {_B}{_IS}{_C}", lambda m: _apart(m)),
-        (rf"(?:subtract|deduct|take(?: away)?|subtracting|deducting|taking(?: away)?) {_A}(?: away)? from {_B}{_GET}{_C}",
-         _binary("-", "b", "a")),
-        (rf"(?:add|adding) {_A} (?:to|and) {_B}{_GET}{_C}", _binary("+")),
-        (rf"(?:multiply|multiplying) {_A} (?:by|and|with) {_B}{_GET}{_C}", _binary("*")),
-        (rf"(?:divide|dividing|split|splitting) {_A} (?:by|into|among) {_B}{_GET}{_C}", _binary("/")),
-        (rf"{_A} (?:less|minus|without) {_B}{_IS}{_C}", _binary("-")),
-        (rf"{_A} (?:less|fewer) than {_B}{_IS}{_C}", _binary("-", "b", "a")),
-        (rf"{_A} more than {_B}{_IS}{_C}", _binary("+")),
-        (rf"{_A} from {_B} leaves?{_FILLER} {_C}", _binary("-", "b", "a")),
-        (rf"{_A} (?:plus|and another) {_B}{_IS}{_C}", _binary("+")),
-        (rf"{_A} (?:times|multiplied by) {_B}{_IS}{_C}", _binary("*")),
-        (rf"{_A} divided by {_B}{_IS}{_C}", _binary("/")),
-        (rf"{_LIST}{_A},? and {_B}{_MAKE}{_C}", _total),
-    )
-)  # fmt: skip
+def _many(match: re.Match[str]) -> str:
+    return f"{_TIMES[match['a'].lower()]} * {_shown(match, 'b')}"
+
+
+def _apart(match: re.Match[str]) -> str:
+    """A difference is told without regard to which is more."""
+    a, b = (_number(re.sub(r"[^\d.,/]", "", _value_text(match[name]))) for name in "ab")
+    order = ("b", "a") if a is not None and b is not None and a < b else ("a", "b")
+    return _binary("-", *order)(match)
+
+
 _TIMES = {
     "twice": "2", "double": "2", "doubling": "2", "triple": "3", "tripling": "3", "thrice": "3", "half": "1/2",
     "halving": "1/2",
 }  # fmt: skip
-CUE = re.compile(
-    r"\b(?:half|halving|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?|percent|twice|doubl\w+|tripl\w+|thrice"
-    r"|squared|sum|total|product|difference|subtract\w*|deduct\w*|tak(?:e|ing)|add(?:ing)?|multipl\w+|divid\w+|split\w*"
-    r"|less|minus|without|fewer|more than|leaves?|plus|another|times|together|makes?|made|making|gives?|totals?|add up to"
-    r"|adds up to|sums? to|comes? to|equals?)\b",
-    re.IGNORECASE,
+# words one of which such a sum has, its form with the result, and the sum in signs
+_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Say], ...] = tuple(
+    (
+        frozenset(cues.split()),
+        re.compile(rf"(?<![\w.,/$-])(?<!= ){form}(?![\w]|[.,]\d| ?[-+*/%=^])", re.IGNORECASE),
+        say,
+    )
+    for cues, form, say in (
+        (
+            "half third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths "
+            "percent",
+            rf"{_SHARE} of {_B}{_IS}{_C}",
+            lambda m: f"{_fraction(m['a'])} * {_shown(m, 'b')}",
+        ),
+        ("twice double triple thrice half", rf"(?P<a>twice|double|triple|thrice|half) {_B}{_IS}{_C}", _many),
+        ("doubling tripling halving", rf"(?P<a>doubling|tripling|halving) {_B}{_GET}{_C}", _many),
+        ("squared", rf"{_A} squared{_IS}{_C}", _binary("*", "a", "a")),
+        ("sum total", rf"(?:the )?(?:sum|total) of {_LIST}{_A},? and {_B}{_IS}{_C}", _total),
+        ("product", rf"(?:the )?product of {_A} and {_B}{_IS}{_C}", _binary("*")),
+        ("difference", rf"(?:the )?difference (?:of|between) {_A} and {_B}{_IS}{_C}", _apart),
+        (
+            "subtract deduct take subtracting deducting taking",
+            r"(?:subtract|deduct|take(?: away)?|subtracting|deducting|taking(?: away)?)"
+            rf" {_A}(?: away)? from {_B}{_GET}{_C}",
+            _binary("-", "b", "a"),
+        ),
+        ("add adding", rf"(?:add|adding) {_A} (?:to|and) {_B}{_GET}{_C}", _binary("+")),
+        (
+            "multiply multiplying",
+            rf"(?:multiply|multiplying) {_A} (?:by|and|with) {_B}{_GET}{_C}",
+            _binary("*"),
+        ),
+        (
+            "divide dividing split splitting",
+            rf"(?:divide|dividing|split|splitting) {_A} (?:by|into|among) {_B}{_GET}{_C}",
+            _binary("/"),
+        ),
+        ("less minus without", rf"{_A} (?:less|minus|without) {_B}{_IS}{_C}", _binary("-")),
+        ("less fewer", rf"{_A} (?:less|fewer) than {_B}{_IS}{_C}", _binary("-", "b", "a")),
+        ("more", rf"{_A} more than {_B}{_IS}{_C}", _binary("+")),
+        ("leaves leave", rf"{_A} from {_B} leaves?{_FILLER} {_C}", _binary("-", "b", "a")),
+        ("plus another", rf"{_A} (?:plus|and another) {_B}{_IS}{_C}", _binary("+")),
+        ("times multiplied", rf"{_A} (?:times|multiplied by) {_B}{_IS}{_C}", _binary("*")),
+        ("divided", rf"{_A} divided by {_B}{_IS}{_C}", _binary("/")),
+        (
+            "make makes made making give gives total totals add adds sum sums come comes equal equals",
+            rf"{_LIST}{_A},? and {_B}{_MAKE}{_C}",
+            _total,
+        ),
+    )
 )
-_STATES = re.compile(
-    r"\b(?:is|are|equals?|makes?|made|making|gives?|giving|leaves?|leaving|comes? to|totals?|up to|sums? to|get|gets"
-    r"|yields?|obtains?|find|results? in)\b",
-    re.IGNORECASE,
+_CUES = frozenset().union(*(cues for cues, _, _ in _FORMS))
+_VERBS = frozenset(
+    "is are equal equals make makes made making give gives giving leave leaves leaving come comes total totals add "
+    "adds sum sums get gets yield yields obtain obtains find result results".split()
 )
 _OPENS = re.compile(
     r"(?:\A|[,;:(.!?\"'-]|\b(?:so|since|because|then|as|that|and|but|thus|hence|therefore|here|know|now|first|next|finally"
@@ -112,16 +146,24 @@ _OPENS = re.compile(
 )
 
 
+def tells(text: str) -> bool:
+    """A cheap necessary condition for telling a sum."""
+    said = set(text.lower().split())
+    return not said.isdisjoint(_CUES) and not said.isdisjoint(_VERBS)
+
+
 def in_signs(line: str) -> str:
     """`line` with every sum that it tells in words as one in signs, apart from its sentence."""
-    if CUE.search(line) is None or _STATES.search(line) is None:
+    said = set(line.lower().replace("(", " ").replace("-", " ").split())
+    if said.isdisjoint(_CUES) or said.isdisjoint(_VERBS):
         return line
-    for pattern, say in _FORMS:
-        line = pattern.sub(lambda m, say=say: _written(m, say), line)
+    for cues, form, say in _FORMS:
+        if not said.isdisjoint(cues):
+            line = form.sub(partial(_written, say=say), line)
     return line
 
 
-def _written(match: re.Match[str], say: Say) -> str:
+def _written(match: re.Match[str], *, say: Say) -> str:
     work, result = say(match), _value_text(match["c"])
     if not _certain(match) and not _true(work, result):
         return match.group()
@@ -175,13 +217,6 @@ def _number(text: str) -> Value | None:
     value = literal(top.rstrip(",."))[0] if top.strip(",.") else None
     under = literal(bottom)[0] if bottom else 1
     return None if value is None or under is None else divide(value, under)
-
-
-def _apart(match: re.Match[str]) -> str:
-    """A difference is told without regard to which is more."""
-    a, b = (_number(re.sub(r"[^\d.,/]", "", _value_text(match[name]))) for name in "ab")
-    order = ("b", "a") if a is not None and b is not None and a < b else ("a", "b")
-    return _binary("-", *order)(match)
 
 
 def _shown(match: re.Match[str], name: str) -> str:

@@ -2,8 +2,8 @@
 
 Catches: the right answer after false sums, in any notation that `curate.arithmetic` reads and in words (`6 and 7 make
 14`), which is what an agent learns within 60 steps when only the answer is checked. Cannot catch: true sums about the
-wrong quantities, sums that a story tells without naming an operation, and equations with a name whose value the text never gives (counted in the score, and
-refused above `max_undecided`).
+wrong quantities, sums that a story tells without naming an operation, and equations with a name whose value the text
+never gives (counted in the score, and refused above `max_undecided`).
 """
 
 from __future__ import annotations

@@ -8,25 +8,26 @@ operand is one that somebody made up to fit its result: `23 + 1 = 24`, `24 * 1 =
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from recast.curate.arithmetic.equalities import equalities
+from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.maths.notation import plain
-from recast.curate.maths.numbers import Value, exact, literal, numbers, spoken
+from recast.curate.maths.numbers import Value, divide, exact, literal, numbers, spoken
 
 CONSTANTS: frozenset[Value] = frozenset(
     (
-        *(0, 1, 2, 7, 10, 12, 24, 30, 31, 52, 60, 90, 100, 180, 360, 365, 1000, 3600),
+        *(0, 1, 2, 7, 12, 24, 30, 31, 52, 60, 90, 100, 180, 360, 365, 1000, 3600),
         *(Fraction(n, 4) for n in (1, 2, 3)),
-        Fraction(1, 10),
         Fraction(1, 100),
     )
 )
 """What nobody needs to be told: pairs, weeks, dozens, hours, years, circles, percentages, halves and quarters."""
 
+CONVERSIONS = (100, 60, 12, 1000)
+"""Cents, minutes, months and metres to what they are parts of: a number so converted and then said is known."""
 OPERAND, MENTION = "o", "m"
 _WORDS_OF: dict[str, tuple[Value, ...]] = {
     "half": (2,), "twice": (2,), "double": (2,), "doubled": (2,), "doubles": (2,), "thrice": (3,), "triple": (3,),
@@ -52,8 +53,13 @@ class Sum:
 
     @property
     def work(self) -> tuple[Value, ...]:
-        """What goes into it however it is written: 20 %, 0.2 and 1/5 are one operand, 1 and 100 none."""
-        return tuple(sorted(v for v in map(core, self.operands) if v != 1))
+        """What goes into it however it is written: 20 %, 0.2 and 1/5 are one operand, 0, 1 and 100 none."""
+        return tuple(sorted(v for v in map(core, self.operands) if v not in (0, 1)))
+
+    @property
+    def vacuous(self) -> bool:
+        """`24 * 1 = 24`, `24 + 0 = 24`."""
+        return self.result in self.operands and self.work in ((), (core(self.result),))
 
 
 @lru_cache(maxsize=4096)
@@ -91,19 +97,24 @@ def _digits(number: Fraction) -> Fraction:
 @lru_cache(maxsize=2048)
 def given(prompt: str, demonstration: str) -> frozenset[Value]:
     """The numbers that a sum may begin with, before anything is worked out."""
-    known = asked(prompt) | CONSTANTS
     results: set[Value] = set()
     brought: set[Value] = set()
     for step in sums(demonstration):
         brought |= {v for v in step.operands if v not in results}
         results.add(step.result)
-    return known | brought
+    return asked(prompt) | CONSTANTS | brought
 
 
 @lru_cache(maxsize=2048)
 def asked(prompt: str) -> frozenset[Value]:
+    """The numbers of a question in figures and words."""
+    return numbers(prompt) | spoken(prompt)
+
+
+@lru_cache(maxsize=2048)
+def implied(prompt: str) -> frozenset[Value]:
     """The numbers of a question, and what they make of a whole: 80 % for 20 % off, 1.2 for 20 % more."""
-    values = set(numbers(prompt) | spoken(prompt))
+    values = set(asked(prompt))
     lower = prompt.lower()
     for word in set(re.findall(r"[a-z]+", lower)) & _WORDS_OF.keys():
         values.update(_WORDS_OF[word])
@@ -123,25 +134,33 @@ def asked(prompt: str) -> frozenset[Value]:
     return frozenset(values)
 
 
-def grounded(text: str, known: frozenset[Value], results: Iterable[Value]) -> Iterator[tuple[Sum, bool]]:
+def grounded(text: str, prompt: str, demonstration: str) -> Iterator[tuple[Sum, bool]]:
     """Every sum of `text` in order, and whether each of its operands is known by then.
 
-    Known are `known`, results of grounded sums before it, and those of `results`, the steps of the demonstration,
-    that the text says before it reckons with them.
+    Known are the numbers that are `given` or `implied`, results of grounded sums before it, and those of the
+    demonstration's steps that the text says before it reckons with them.
     """
+    known = given(prompt, demonstration)
     earlier: set[Value] = set()
-    steps = frozenset(results)
-    seen: dict[Value, str] | None = None
     for step in sums(text):
         strange = [v for v in step.operands if v not in known and v not in earlier and -v not in known]
         if strange:
-            seen = places(text) if seen is None else seen
-            strange = [v for v in strange if not (v in steps and seen.get(v, OPERAND)[0] == MENTION)]
+            strange = [v for v in strange if v not in implied(prompt) and not _rounded(v, earlier)]
         if strange:
-            strange = [v for v in strange if not _rounded(v, earlier)]
+            seen, steps = places(text), step_results(demonstration)
+            strange = [
+                v
+                for v in strange
+                if seen.get(v, OPERAND)[0] != MENTION or not (v in steps or converted(v, known))
+            ]
         yield step, not strange
         if not strange:
             earlier.add(step.result)
+
+
+def converted(value: Value, known: Set[Value]) -> bool:
+    """Whether `value` is a number of `known` in another unit."""
+    return any(value * c in known or divide(value, c) in known for c in CONVERSIONS)
 
 
 def _rounded(value: Value, results: set[Value]) -> bool:

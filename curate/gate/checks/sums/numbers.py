@@ -3,8 +3,8 @@
 Catches: a quantity of the question that was altered or made up, such as 13 where the question says 12. Allowed are
 the numbers of the prompt, of the demonstration and of the answer, what a percentage of the question leaves or adds,
 results of sums whose operands are known by then (`curate.gate.checks.sums.grounds`), so that an honest detour passes,
-small counts, and constants that everybody knows (60, 100, 365). Cannot catch: a given number in the wrong place. Refuses
-an operand that no step says (25 * 4 by way of 20 * 4 and 5 * 4), which is why the default gate leaves it out.
+small counts, and constants that everybody knows (60, 100, 365). Cannot catch: a given number in the wrong place.
+Refuses an operand that no step says (25 * 4 by way of 20 * 4 and 5 * 4), which is why the default gate leaves it out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig
-from recast.curate.gate.checks.sums.grounds import given, grounded, sums
+from recast.curate.gate.checks.sums.grounds import given, grounded, implied
 from recast.curate.maths.numbers import Value, exact, numbers, spoken
 from recast.curate.records import Check
 
@@ -56,8 +56,7 @@ def hundredfold(value: Value) -> Value:
 
 
 def _allowed(case: Case) -> set[Value]:
-    known = given(case.prompt, case.demonstration)
-    allowed = KNOWN | known | numbers(case.demonstration) | spoken(case.demonstration)
-    steps = [step.result for step in sums(case.demonstration)]
-    allowed |= {step.result for step, founded in grounded(case.completion, known, steps) if founded}
-    return set(allowed | numbers(case.reference or ""))
+    allowed = KNOWN | given(case.prompt, case.demonstration) | implied(case.prompt)
+    allowed |= numbers(case.demonstration) | spoken(case.demonstration) | numbers(case.reference or "")
+    stated = grounded(case.completion, case.prompt, case.demonstration)
+    return {*allowed, *(step.result for step, founded in stated if founded)}

@@ -38,21 +38,11 @@ from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import (
-    CONSTANTS,
-    MENTION,
-    OPERAND,
-    Sum,
-    asked,
-    core,
-    given,
-    grounded,
-    places,
-    sums,
+    CONSTANTS, MENTION, OPERAND, Sum, asked, converted, core, grounded, places, sums,
 )  # fmt: skip
 from recast.curate.language.sentences import sentences
 from recast.curate.maths.numbers import Value, exact, numbers, spoken
 from recast.curate.records import Check
-from recast.curate.texts import words
 
 DECIDING_MODELS = frozenset(("judge", "entails"))
 """Models whose checks decide what no step can."""
@@ -60,6 +50,7 @@ MIN_SHARE_OF_GIVEN = 0.6
 """Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
 MIN_WORDS_OF_SENTENCE = 2
 
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 
 
@@ -89,9 +80,9 @@ class StepsCheck(CheckConfig):
         results = step_results(case.demonstration)
         if not results:
             return self._nothing_read(case)
-        known = given(case.prompt, case.demonstration)
-        stated = list(grounded(case.completion, known, results))
-        sound = [step for step, founded in stated if founded]
+        stated = list(grounded(case.completion, case.prompt, case.demonstration))
+        theirs = set(sums(case.demonstration))
+        sound = [step for step, founded in stated if founded and (step in theirs or not step.vacuous)]
         missing = self._missing(results, sound, stated, case)
         if missing and self.detours and _derived(sound, case):
             missing = []
@@ -119,11 +110,11 @@ class StepsCheck(CheckConfig):
         if self.sums:
             return _without_sum(results, sound, case)
         reached = {step.result for step in sound}
-        unsure = [r for r in results if r not in reached and not _nearly(r, reached)]
+        unsure = [r for r in results if not _nearly(r, reached)]
         if unsure:
             unfounded = {step.result for step, founded in stated if not founded} - reached
             said = _told(case.completion)
-            unsure = [r for r in unsure if r in unfounded or (r not in said and not _nearly(r, said))]
+            unsure = [r for r in unsure if r in unfounded or not _nearly(r, said)]
         if unsure or not self.stated:
             return unsure
         late = _unfounded(results, case) or _once_for_twice(case)
@@ -147,14 +138,14 @@ class StepsCheck(CheckConfig):
 
     def _in_words(self, case: Case, num_steps: int) -> bool:
         """Whether there is a word beside the sums, where the demonstration has sentences."""
-        prose = num_words(case.demonstration) >= self.min_words_per_step * num_steps
-        return not prose or num_words(case.completion) > 0
+        prose = has_words(case.demonstration, self.min_words_per_step * num_steps)
+        return not prose or has_words(case.completion, 1)
 
     def _nothing_read(self, case: Case) -> Check:
         answer = _answer(case)
         if not answer or answer <= asked(case.prompt) or _direct(case.demonstration, answer):
             return self.passed()
-        if num_words(case.completion) < self.min_words_per_step and not sums(case.completion):
+        if not has_words(case.completion, self.min_words_per_step) and not sums(case.completion):
             return self.failed("no_reasoning", "The answer stands there without any reasoning.", 0.0)
         if DECIDING_MODELS & case.models.keys():
             return self.passed()
@@ -177,14 +168,16 @@ def _direct(demonstration: str, answer: frozenset[Value]) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def num_words(text: str) -> int:
-    """Words of at least two letters apart from sentences that mark an answer."""
-    return sum(
-        len(word) > 1 and word.isalpha()
-        for told in sentences(text)
-        if not marks(told)
-        for word in words(told)
-    )
+def has_words(text: str, least: int) -> bool:
+    """Whether `text` has `least` words of two letters and more, apart from sentences that mark an answer."""
+    counted = 0
+    for told in sentences(text):
+        found = len(_LETTERS.findall(told))
+        if found and not marks(told):
+            counted += found
+            if counted >= least:
+                return True
+    return counted >= least
 
 
 @lru_cache(maxsize=1024)
@@ -193,7 +186,7 @@ def _by_sentence(text: str) -> tuple[frozenset[Value], ...]:
     told: list[frozenset[Value]] = []
     for sentence in sentences(ANNOTATION.sub("", text)):
         said = numbers(sentence) | spoken(sentence)
-        letters = sum(len(word) > 1 and word.isalpha() for word in words(sentence))
+        letters = len(_LETTERS.findall(sentence))
         enough = letters >= max(MIN_WORDS_OF_SENTENCE, len(numbers(sentence)))
         if said and enough and (len(said) > 2 or not marks(sentence)):
             told.append(frozenset(said))
@@ -208,7 +201,7 @@ def _told(text: str) -> frozenset[Value]:
 def _all_mentioned(results: Sequence[Value], text: str) -> bool:
     """Whether all of `results` occur beside no sign, although none of them is told."""
     written = {value for value, kinds in places(text).items() if MENTION in kinds}
-    return all(r in written or _nearly(r, written) for r in results)
+    return all(_nearly(r, written) for r in results)
 
 
 def _derived(sound: list[Sum], case: Case) -> bool:
@@ -219,7 +212,9 @@ def _derived(sound: list[Sum], case: Case) -> bool:
     by_result: dict[Value, Sum] = {}
     for step in sound:
         by_result.setdefault(step.result, step)
-    last = next((s for s in reversed(sound) if s.result in answer or _nearly(s.result, answer)), None)
+    last = next(
+        (s for s in reversed(sound) if _nearly(s.result, answer) or converted(s.result, answer)), None
+    )
     if last is None:
         return False
     way, open_ = [last], list(last.operands)
@@ -230,9 +225,12 @@ def _derived(sound: list[Sum], case: Case) -> bool:
             open_ += before.operands
     if all((step.result, step.work) in theirs for step in way):
         return False  # the demonstration's own steps, and fewer of them
-    mentioned = set(map(core, asked(case.prompt))) - set(map(core, CONSTANTS))
+    mentioned = set(map(core, asked(case.prompt)))
     wanted = {v for step in steps for v in step.work if v in mentioned}
     used = {v for step in way for v in step.work}
+    used |= {
+        core(v - 1) for step in way for v in step.operands if 0 < v < 2
+    }  # 1.8 and 0.2 for 80 % more and off
     return len(wanted & used) >= MIN_SHARE_OF_GIVEN * len(wanted)
 
 
@@ -344,8 +342,8 @@ def _operands(text: str) -> Counter[Value]:
 
 
 def _nearly(result: Value, written: Set[Value]) -> bool:
-    """A sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
-    if -result in written or in_percent(result) in written:
+    """Equal, or a sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
+    if result in written or -result in written or in_percent(result) in written:
         return True
     if isinstance(result, int):
         return False
