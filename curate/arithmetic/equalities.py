@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -211,7 +211,10 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
         left, right, tokens, (left_start, b, c, d), page.env, page.rounded, about or relation == "≈", weak
     )
     if truth is None and (left.value is None or right.value is None):
-        truth = like_terms(tokens, left_start, c, max(c, right.end))
+        alike = like_terms(tokens, left_start, c, max(c, right.end))
+        if alike is not None:
+            left, right = replace(left, value=alike[0]), replace(right, value=alike[1], operated=False)
+            truth = alike[0] == alike[1]
     computed = left.operated or right.operated
     stated = _writable(right if not right.operated or left.operated else left)
     if computed and truth and None not in (stated, left.value, right.value) and left.value != right.value:

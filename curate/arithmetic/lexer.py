@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"|(?P<h>\d+(?:\.\d+)?-[A-Za-z]{2,}[A-Za-z-]*)"
     r"|(?P<n>[$€£]\s?\d{1,3}(?: \d{3})+(?![\d.])"
     r"|(?:[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?![\w.]))?|[$€£]?\.\d+)"
-    r"|(?P<w>[^\W\d]\w*(?:'[a-z]+)?(?:(?<=[a-z])-[A-Za-z]{2,}|(?<=\b[A-Za-z])-[a-z]{3,})*)"  # grown-ups, t-shirts
+    r"|(?P<w>[^\W\d]\w*(?:['&][A-Za-z]+)?(?:(?<=[a-z])-[A-Za-z]{2,}|(?<=\b[A-Za-z])-[a-z]{3,})*)"  # grown-ups, t-shirts
     r"|(?P<r>==|[!<>]=|[-+*/]=(?!=)|=>|->|[=≈⇒→])"
     r"|(?P<o>\*\*|//|[-+*/^])"
     r"|(?P<p>[()\[\]{}])"
@@ -73,6 +73,8 @@ def tokenise(segment: str) -> Tokens:
             text = "^"
         elif kind == "r" and text in ("!=", "<=", ">="):
             kind = "b"
+        elif kind == "b" and text in "€£":
+            continue  # 0.50 € * 4
         tokens.add(kind, text, match.start(), match.end())
     return tokens
 

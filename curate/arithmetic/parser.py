@@ -280,6 +280,16 @@ class Parser:
             return None, close + 1
         return self.env.get(word), i + 1
 
+    def words_in_brackets(self, i: int) -> int:
+        """Where the bracket at `i` closes, -1 where anything but words of more than a letter stands in it."""
+        close = self.closing(i)
+        inside = range(i + 1, close)
+        named = all(
+            self.t.kinds[j] in "wk" and len(self.t.texts[j]) > 1 and self.t.texts[j] not in self.env
+            for j in inside
+        )
+        return close if close > i + 1 and named else -1
+
     def closing(self, i: int) -> int:
         level = 0
         for j in range(i, self.end):
@@ -300,14 +310,20 @@ class Parser:
             if kind == "o" and word == "/" and j > i and beside and self.is_unit_after_slash(j):
                 j += 2  # 33 lost/given cards
                 continue
+            if kind == "(" and not beside and (close := self.words_in_brackets(j)) > 0:
+                j = close + 1  # 5 (initial oranges) - 2 (thrown away)
+                continue
             if kind not in "wck" or (beside and len(word) == 1 and kind != "c"):
                 break
             if is_symbol(word) and not self.is_unit(word):
                 break
             if word == "of" and (
-                j == i or t.texts[j - 1] in _SHARES or j + 1 >= self.end or t.kinds[j + 1] != "w"
+                j + 1 >= self.end
+                or t.kinds[j + 1] != "w"
+                or t.texts[j - 1] in _SHARES
+                or (j == i and (t.kinds[j - 1] != "n" or (j > 1 and t.texts[j - 2] == "/")))
             ):
-                break  # a third of 12, but 6 bags of dog food
+                break  # a third of 12, a quarter of them, but 6 bags of dog food and 0.5 of a pie
             if kind == "k" and (j == i or j + 1 >= self.end or t.kinds[j + 1] != "w"):
                 break  # 45 flowers that are not pink
             j += 1

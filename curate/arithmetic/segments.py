@@ -19,8 +19,10 @@ _IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
 ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
-# lbs. of 712 lbs. - 234 lbs.
-_ABBREVIATED = re.compile(r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)")
+# the mark of `712 lbs. - 234 lbs.` and of `3 lbs. coffee * 40` ends no sentence
+_ABBREVIATED = re.compile(
+    r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)|(?<=\b[a-z]{2})\.(?= [a-z])|(?<=\b[a-z]{3})\.(?= [a-z])"
+)
 _OPERATES = re.compile(r"[-+*/×÷^]|\b[xX]\b")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
 

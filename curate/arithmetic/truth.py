@@ -65,8 +65,8 @@ def truth_of(
     return None if _is_rate(left, right, tokens, a, b) else False
 
 
-def like_terms(tokens: Tokens, a: int, c: int, d: int) -> bool | None:
-    """`5m + 3m = 8m`: decided where every number carries the same letter and nothing is multiplied."""
+def like_terms(tokens: Tokens, a: int, c: int, d: int) -> tuple[Value, Value] | None:
+    """Both sides of `5m + 3m = 8m` in m, where every number carries the same letter and nothing is multiplied."""
     letters: set[str] = set()
     for i in range(a, d):
         kind = tokens.kinds[i]
@@ -87,7 +87,7 @@ def like_terms(tokens: Tokens, a: int, c: int, d: int) -> bool | None:
     left, right = left_side(tokens, parser, a, c - 1)[0], parser.parse(c, d)
     if left is None or right is None or left.value is None or right.value is None:
         return None
-    return left.value == right.value
+    return left.value, right.value
 
 
 def _is_rate(left: Side, right: Side, tokens: Tokens, a: int, b: int) -> bool:

@@ -38,7 +38,16 @@ from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import (
-    CONSTANTS, MENTION, OPERAND, Sum, asked, converted, core, grounded, places, sums,
+    CONSTANTS,
+    MENTION,
+    OPERAND,
+    Sum,
+    asked,
+    converted,
+    core,
+    grounded,
+    places,
+    sums,
 )  # fmt: skip
 from recast.curate.language.sentences import sentences
 from recast.curate.maths.numbers import Value, exact, numbers, spoken
@@ -346,7 +355,7 @@ def _nearly(result: Value, written: Set[Value]) -> bool:
     if result in written or -result in written or in_percent(result) in written:
         return True
     if isinstance(result, int):
-        return False
+        return result % 100 != 0 and Fraction(result, 100) in written
     return any(abs(w - result) * 2 * 10**digits <= 1 for w in written for digits in _decimals(w))
 
 
