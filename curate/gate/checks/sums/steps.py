@@ -60,6 +60,9 @@ MIN_SHARE_OF_GIVEN = 0.6
 MIN_WORDS_OF_SENTENCE = 2
 
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
+_READ_ALOUD = frozenset(
+    "plus minus times divided multiplied by over is are equal equals to make makes give gives get the we and so".split()
+)
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 
 
@@ -178,10 +181,11 @@ def _direct(demonstration: str, answer: frozenset[Value]) -> bool:
 
 @lru_cache(maxsize=2048)
 def has_words(text: str, least: int) -> bool:
-    """Whether `text` has `least` words of two letters and more, apart from sentences that mark an answer."""
+    """Whether `text` has `least` words of two letters and more that read no sign aloud, apart from sentences that mark
+    an answer."""
     counted = 0
     for told in sentences(text):
-        found = len(_LETTERS.findall(told))
+        found = sum(word.lower() not in _READ_ALOUD for word in _LETTERS.findall(told))
         if found and not marks(told):
             counted += found
             if counted >= least:
