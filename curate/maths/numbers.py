@@ -17,6 +17,8 @@ Value = int | Fraction
 MAX_DIGITS = 60
 MAX_EXPONENT = 64
 MAX_BITS = 4096
+FLOAT_ERROR = Fraction(1, 10**9)
+"""How far apart two numbers are at most of which one is written with the digits of a float."""
 
 _NUMBER = re.compile(r"(-?)[$€£]?((?<=[$€£])\d{1,3}(?: \d{3})+(?![\d.])|\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
 _WRITTEN_FRACTION = re.compile(
@@ -88,6 +90,8 @@ def agrees(a: Value, b: Value, a_decimals: int, b_decimals: int, about: bool = F
     without decimals is taken as exact unless the text says `about`, for else 7 / 2 = 3 would be true.
     """
     if a == b:
+        return True
+    if max(a_decimals, b_decimals) > 9 and abs(a - b) < FLOAT_ERROR:
         return True
     for computed, stated, digits in ((a, b, b_decimals), (b, a, a_decimals)):
         if digits > 0 or (about and digits >= 0):

@@ -12,8 +12,12 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import combinations
 
+from recast.curate.answers.statements.marks import marks
 from recast.curate.arithmetic.equalities import equalities, step_results
+from recast.curate.arithmetic.segments import ANNOTATION
+from recast.curate.language.sentences import sentences
 from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, divide, exact, literal, numbers, spoken
 
@@ -26,6 +30,7 @@ CONSTANTS: frozenset[Value] = frozenset(
 )
 """What nobody needs to be told: pairs, weeks, dozens, hours, years, circles, percentages, halves and quarters."""
 
+MIN_WORDS_OF_SENTENCE = 2
 CONVERSIONS = (100, 60, 12, 1000)
 """Cents, minutes, months and metres to what they are parts of: a number so converted and then said is known."""
 OPERAND, MENTION = "o", "m"
@@ -38,6 +43,10 @@ _WORDS_OF: dict[str, tuple[Value, ...]] = {
     "yards": (3,), "square": (4,), "rectangle": (2,), "triplets": (3,), "quadruple": (4,), "inches": (12,),
     "pounds": (16,), "pound": (16,), "ounces": (16,), "month": (4,), "months": (4,), "cube": (6,), "miles": (5280,),
 }  # fmt: skip
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_READ_ALOUD = frozenset(
+    "plus minus times divided multiplied by over is are equal equals to make makes give gives get the we and so".split()
+)
 _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+")
 _SIGN = r"(?:[-+*/^]|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
 _USED_AFTER = re.compile(rf"[%)]*(?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*[\d.]")
@@ -151,11 +160,50 @@ def grounded(text: str, prompt: str, demonstration: str) -> Iterator[tuple[Sum, 
             strange = [
                 v
                 for v in strange
-                if seen.get(v, OPERAND)[0] != MENTION or not (v in steps or converted(v, known))
+                if seen.get(v, OPERAND)[0] != MENTION
+                or not (v in steps or converted(v, known) or v in storied(text, known))
             ]
         yield step, not strange
         if not strange:
             earlier.add(step.result)
+
+
+@lru_cache(maxsize=1024)
+def by_sentence(text: str) -> tuple[frozenset[Value], ...]:
+    """The numbers of every sentence of `text` that tells something about them: no list, no answer alone."""
+    told: list[frozenset[Value]] = []
+    for sentence in sentences(ANNOTATION.sub("", text)):
+        said = numbers(sentence) | spoken(sentence)
+        letters = len(_LETTERS.findall(sentence))
+        enough = letters >= max(MIN_WORDS_OF_SENTENCE, len(numbers(sentence)))
+        if said and enough and not marks(sentence):
+            told.append(frozenset(said))
+    return tuple(told)
+
+
+@lru_cache(maxsize=2048)
+def has_words(text: str, least: int) -> bool:
+    """Whether `text` has `least` words of two letters and more that read no sign aloud, apart from sentences that mark
+    an answer."""
+    counted = 0
+    for told in sentences(text):
+        found = sum(word.lower() not in _READ_ALOUD for word in _LETTERS.findall(told))
+        if found and not marks(told):
+            counted += found
+            if counted >= least:
+                return True
+    return counted >= least
+
+
+@lru_cache(maxsize=1024)
+def storied(text: str, known: frozenset[Value]) -> frozenset[Value]:
+    """Numbers that a sentence tells beside two known ones that come to it: `6 red and 2 blue ones, 8 in all`."""
+    found: set[Value] = set()
+    for said in by_sentence(text):
+        operands = said & known
+        for a, b in combinations(operands, 2):
+            found |= said & {a + b, a - b, b - a, a * b, divide(a, b), divide(b, a)}
+    return frozenset(found)
 
 
 def converted(value: Value, known: Set[Value]) -> bool:

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig
-from recast.curate.gate.checks.sums.grounds import given, grounded, implied
+from recast.curate.gate.checks.sums.grounds import given, grounded, implied, storied
 from recast.curate.maths.numbers import Value, exact, numbers, spoken
 from recast.curate.records import Check
 
@@ -57,6 +57,7 @@ def hundredfold(value: Value) -> Value:
 
 def _allowed(case: Case) -> set[Value]:
     allowed = KNOWN | given(case.prompt, case.demonstration) | implied(case.prompt)
+    allowed |= storied(case.completion, given(case.prompt, case.demonstration))
     allowed |= numbers(case.demonstration) | spoken(case.demonstration) | numbers(case.reference or "")
     stated = grounded(case.completion, case.prompt, case.demonstration)
     return {*allowed, *(step.result for step, founded in stated if founded)}

@@ -1,9 +1,9 @@
 """Does the completion work its answer out, as the demonstration does?
 
 A step of the demonstration is a true sum that `curate.arithmetic` reads in it. A step counts as told where the
-completion states its result in a sentence, or as the result of a sum whose operands are given or worked out before
-(`curate.gate.checks.sums.grounds`); a list of numbers tells nothing, the announcement of the answer nothing but the
-answer, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With `detours`, another way to the
+completion states its result in a sentence that holds what of the question goes into it, or as the result of a sum
+whose operands are given or worked out before (`curate.gate.checks.sums.grounds`); a list of numbers and the
+announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With `detours`, another way to the
 answer is as good: a chain of such sums, not all of them the demonstration's, that ends in the answer and uses what the
 demonstration uses. With `sums`, each step must stand there as a sum with its own operands; sums beside them are free.
 
@@ -33,36 +33,30 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.answers.statements.marks import marks
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import (
-    CONSTANTS,
     MENTION,
     OPERAND,
     Sum,
     asked,
+    by_sentence,
     converted,
     core,
     grounded,
+    has_words,
     places,
     sums,
-)  # fmt: skip
-from recast.curate.language.sentences import sentences
-from recast.curate.maths.numbers import Value, exact, numbers, spoken
+)
+from recast.curate.maths.numbers import FLOAT_ERROR, Value, exact, numbers, spoken
 from recast.curate.records import Check
 
 DECIDING_MODELS = frozenset(("judge", "entails"))
 """Models whose checks decide what no step can."""
 MIN_SHARE_OF_GIVEN = 0.6
 """Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
-MIN_WORDS_OF_SENTENCE = 2
 
-_LETTERS = re.compile(r"[^\W\d_]{2,}")
-_READ_ALOUD = frozenset(
-    "plus minus times divided multiplied by over is are equal equals to make makes give gives get the we and so".split()
-)
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 
 
@@ -125,8 +119,7 @@ class StepsCheck(CheckConfig):
         unsure = [r for r in results if not _nearly(r, reached)]
         if unsure:
             unfounded = {step.result for step, founded in stated if not founded} - reached
-            said = _told(case.completion)
-            unsure = [r for r in unsure if r in unfounded or not _nearly(r, said)]
+            unsure = [r for r in unsure if r in unfounded or not _told(r, case)]
         if unsure or not self.stated:
             return unsure
         late = _unfounded(results, case) or _once_for_twice(case)
@@ -135,18 +128,10 @@ class StepsCheck(CheckConfig):
     def _reasoned(self, results: tuple[Value, ...], sound: list[Sum], case: Case) -> bool:
         """Whether the completion says how its answer comes about, where the question does not hold it."""
         answer = _answer(case)
+        told = sound or any(_told(r, case) for r in results)
         if not answer or answer <= asked(case.prompt):
-            return bool(sound or _told(case.completion))
-        if any(step.result not in step.operands for step in sound):
-            return self._in_words(case, len(results))
-        said = _told(case.completion)
-        if any(r in said and r not in answer and r not in asked(case.prompt) for r in results):
-            return True
-        return any(
-            step.result in here and all(v in here or v in CONSTANTS for v in step.operands)
-            for here in _by_sentence(case.completion)
-            for step in sums(case.demonstration)
-        )
+            return bool(told)
+        return bool(told) and (not sound or self._in_words(case, len(results)))
 
     def _in_words(self, case: Case, num_steps: int) -> bool:
         """Whether there is a word beside the sums, where the demonstration has sentences."""
@@ -179,36 +164,15 @@ def _direct(demonstration: str, answer: frozenset[Value]) -> bool:
     return numbers(demonstration) <= answer
 
 
-@lru_cache(maxsize=2048)
-def has_words(text: str, least: int) -> bool:
-    """Whether `text` has `least` words of two letters and more that read no sign aloud, apart from sentences that mark
-    an answer."""
-    counted = 0
-    for told in sentences(text):
-        found = sum(word.lower() not in _READ_ALOUD for word in _LETTERS.findall(told))
-        if found and not marks(told):
-            counted += found
-            if counted >= least:
-                return True
-    return counted >= least
-
-
-@lru_cache(maxsize=1024)
-def _by_sentence(text: str) -> tuple[frozenset[Value], ...]:
-    """The numbers of every sentence of `text` that tells something about them: no list, no answer alone."""
-    told: list[frozenset[Value]] = []
-    for sentence in sentences(ANNOTATION.sub("", text)):
-        said = numbers(sentence) | spoken(sentence)
-        letters = len(_LETTERS.findall(sentence))
-        enough = letters >= max(MIN_WORDS_OF_SENTENCE, len(numbers(sentence)))
-        if said and enough and (len(said) > 2 or not marks(sentence)):
-            told.append(frozenset(said))
-    return tuple(told)
-
-
-@lru_cache(maxsize=1024)
-def _told(text: str) -> frozenset[Value]:
-    return frozenset().union(*_by_sentence(text))
+def _told(result: Value, case: Case) -> bool:
+    """Whether a sentence tells the step to `result`: the result, and what of the question goes into it."""
+    question = asked(case.prompt)
+    return any(
+        _nearly(result, here) and all(v in here or v not in question for v in step.operands)
+        for step in sums(case.demonstration)
+        if step.result == result
+        for here in by_sentence(case.completion)
+    )
 
 
 def _all_mentioned(results: Sequence[Value], text: str) -> bool:
@@ -360,6 +324,8 @@ def _nearly(result: Value, written: Set[Value]) -> bool:
         return True
     if isinstance(result, int):
         return result % 100 != 0 and Fraction(result, 100) in written
+    if any(abs(w - result) < FLOAT_ERROR for w in written):
+        return True
     return any(abs(w - result) * 2 * 10**digits <= 1 for w in written for digits in _decimals(w))
 
 
