@@ -164,7 +164,8 @@ def reward(
 
     `model` is what rewards are measured with, the frozen backbone: the PEFT model that is trained, whose adapter is
     switched off for it, so that no second copy of the weights is needed; or a model's name or folder, which is loaded
-    beside the one that is trained, with its tokenizer. `gate` is what `recast.gate` takes or returns.
+    beside the one that is trained, with its tokenizer. `gate` is what `recast.gate` takes or returns; None: `strict`,
+    as for `recast.learn`.
     `mode` and the weights are explained in `agent.reward.formula`; None takes them from `config`'s section `learn`,
     whose defaults are those of `recast.learn`. `own_samples` (a prompt, of up to `max_tokens` tokens, drawn from
     `seed`) matter in mode `anchored` alone; `embedding` is a sentence-transformers model for the diversity term, None
@@ -212,7 +213,9 @@ def reward(
     )
     embed = sentence_embedder(settings.embedding) if settings.embedding else None
     # to pyright the cached `id` of `Gate` is not the property that the scorer's protocol has
-    opened: Any = _gate(gate, config) if gate is None or isinstance(gate, str | Path) else gate
+    opened: Any = (
+        _gate(gate, config, section="learn") if gate is None or isinstance(gate, str | Path) else gate
+    )
     scorer = Scorer(engine, opened, anchors, settings.weights, embed=embed)
     return scorer.reward_func(group_size=group_size, on_scored=on_scored)
 
@@ -316,11 +319,18 @@ def _store(path: StorePath) -> Store:
     return path if isinstance(path, Store) else Store(path)
 
 
-def _gate(name: str | Path | None, config: Mapping[str, Any] | None, unsafe_exec: bool = False) -> Gate:
+def _gate(
+    name: str | Path | None,
+    config: Mapping[str, Any] | None,
+    unsafe_exec: bool = False,
+    section: str = "rewrite",
+) -> Gate:
     from recast.pipelines.wiring.gates import open_gate
 
     settings = _config(config)
-    return open_gate(name or settings.general.gate, engine=settings.section("judge"), unsafe_exec=unsafe_exec)
+    return open_gate(
+        name or settings.gate_for(section), engine=settings.section("judge"), unsafe_exec=unsafe_exec
+    )
 
 
 def _config(settings: Mapping[str, Any] | None) -> Any:

@@ -42,6 +42,9 @@ SECTIONS: dict[str, str] = {
     "diversity": "recast.curate.curation.collapse:DiversityConfig",
 }
 
+OWN_GATES = {"learn": "strict"}
+"""Gates of sections where none is given: what a policy optimises against must have no empty text to find."""
+
 
 class General(BaseModel):
     """What several verbs share."""
@@ -51,7 +54,8 @@ class General(BaseModel):
     model: str = "pocket"
     """The frozen backbone: a model folder, a hub id, or `pocket`, which ships with recast."""
     gate: str = "auto"
-    """The gate of the reward, of acceptance and of the audit: a preset or a YAML file."""
+    """The gate of acceptance and of the audit, a preset or a YAML file. Where it is given, the reward's too; else
+    `learn` is rewarded by `strict`, under which another way than the demonstration's is refused."""
     author: str | None = None
     """Who commits. null: the login name."""
 
@@ -93,6 +97,10 @@ class Config:
     @property
     def general(self) -> General:
         return _checked(General, {k: v for k, v in self.given.items() if k in General.model_fields}, "")
+
+    def gate_for(self, section: str) -> str:
+        """The gate that a section's verb uses: what was given, else the section's own (`OWN_GATES`) or `auto`."""
+        return OWN_GATES.get(section, self.general.gate) if "gate" not in self.given else self.general.gate
 
     def section(self, name: str, **overrides: Any) -> Any:
         """The section `name` as its frozen pydantic object. `overrides` that are None change nothing."""

@@ -50,7 +50,7 @@ class Learnt:
             ) from error
 
     def check(self, engine: Engine, gate_id: str) -> list[str]:
-        """What to tell a person who uses the agent through `engine` and accepts by the gate `gate_id`.
+        """What to tell a person who uses the agent through `engine` and would learn it under the gate `gate_id`.
 
         Raises RefusedError where the engine has the agent's dtype but not its backbone's weights. Only `hf` identifies
         weights as learning does, and a fingerprint covers the dtype, so that in any other case the probe alone decides.

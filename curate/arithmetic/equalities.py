@@ -2,28 +2,33 @@
 
 Notation does not matter: `12 + 5 = 17`, `$x_1 = x_0 + 5 = 19$` with references to earlier results, GSM8K's
 `<<48/2=24>>24`, `\\frac{48}{2} = 24`, `29 species * 7 pairs = 203 pairs`, `20% of 50 is 10`, `b = a + 5  # 19`,
-`12 + 5 -> 17`. Arithmetic is exact (integers and fractions, never floats); a stated result may be rounded
-or cut at its own last digit, and a rounded result that is used again may stand for what it was rounded from.
+`12 + 5 -> 17`, and sums in words (`curate.arithmetic.told`). Arithmetic is exact (integers and fractions, never floats;
+a root that is no fraction is cut after forty digits); a stated result may be rounded or cut at its own last digit, and
+a rounded result that is used again may stand for what it was rounded from.
 
-Three-valued: an equality that holds an unknown name is undecided (`truth is None`). It does not read sentences:
-`Tom has 5 more than 12, so 18` states nothing in this sense, and neither does an inequality.
+Three-valued: an equality that holds an unknown name is undecided (`truth is None`), unless the text goes on to give the
+name a value: `x + 34 = 60`, `x = 26` is a sum of 60 and 34 whose result is 26. It reads no story: `Tom has 5 more than
+12, so 18` states nothing in this sense, and neither does an inequality.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 
 from recast.curate.arithmetic.fast_path import Equality, plain_sum
 from recast.curate.arithmetic.lexer import Tokens, is_symbol, tokenise
 from recast.curate.arithmetic.parser import Parser, Side
 from recast.curate.arithmetic.segments import segments, states, straight_line
+from recast.curate.arithmetic.told import tells
 from recast.curate.arithmetic.truth import left_side, like_terms, truth_of
 from recast.curate.maths.notation import plain
-from recast.curate.maths.numbers import Value, divide, literal
+from recast.curate.maths.numbers import Value, divide, exact, literal
 
 
 def equalities(text: str) -> list[Equality]:
@@ -36,7 +41,7 @@ def false_equalities(text: str) -> list[Equality]:
 
 
 def step_results(text: str) -> tuple[Value, ...]:
-    """The results of the steps of `text`, in order and without repeats: stated ones, and the value of every
+    """The results of the true steps of `text`, in order and without repeats: stated ones, and the value of every
     computed assignment (`total = a * b`), so that a program has results although it prints none."""
     return _analyse(text).results
 
@@ -67,7 +72,7 @@ class _Page:
     env: dict[str, Value] = field(default_factory=dict)
     bindings: dict[str, set[Value]] = field(default_factory=dict)
     rounded: dict[Value, Value] = field(default_factory=dict)
-    results: dict[Value, None] = field(default_factory=dict)
+    found: list[Equality] = field(default_factory=list[Equality])
     unbound: dict[str, Value] = field(default_factory=dict)
     """Names that the chain being read defines: in `n = n * 3 = 81` the middle still speaks of the old n."""
 
@@ -83,19 +88,17 @@ class _Page:
 
 @lru_cache(maxsize=1024)
 def _analyse(text: str) -> _Analysis:
-    if not states(text) and "equal" not in text and "\\" not in text:
+    if not _may_state(text):
         return _Analysis((), ())
-    found: list[Equality] = []
     later: list[_Later] = []
     program = _PROGRAM.search(text) is not None
     page = _Page(program)
     if program:
         text = straight_line(_DOCSTRING.sub("", text))
-    for segment in segments(plain(text)):
+    for segment in segments(plain(text), prose=not program):
         simple = plain_sum(segment)
         if simple is not None:
-            found.append(simple)
-            page.results[simple.result] = None  # type: ignore[index]
+            page.found.append(simple)
             continue
         tokens = tokenise(segment)
         about = _ABOUT.search(segment) is not None
@@ -106,16 +109,22 @@ def _analyse(text: str) -> _Analysis:
             if equality is None:
                 continue
             if equality.truth is None:
-                later.append((len(found), tokens, link[:4], link[4], about))
-            found.append(equality)
-    _second_pass(found, later, page)
-    return _Analysis(tuple(found), tuple(page.results))
+                later.append((len(page.found), tokens, link[:4], link[4], about, frozenset(page.bindings)))
+            page.found.append(equality)
+    _second_pass(later, page)
+    results = dict.fromkeys(e.result for e in page.found if e.truth and e.result is not None)
+    return _Analysis(tuple(page.found), tuple(results))
+
+
+def _may_state(text: str) -> bool:
+    return "=" in text or "equal" in text or "\\" in text or states(text) or tells(text)
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]
 """Left start and end, right start and end, the relation, whether it is the first and the last of its chain."""
-_Later = tuple[int, Tokens, tuple[int, int, int, int], str, bool]
-"""Place among the equalities found, tokens, span, relation, whether the sentence says `about`."""
+_Later = tuple[int, Tokens, tuple[int, int, int, int], str, bool, frozenset[str]]
+"""Place among the equalities found, tokens, span, relation, whether the sentence says `about`, and the names that had
+a value by then."""
 
 
 def _links(tokens: Tokens, page: _Page) -> Iterator[_Link]:
@@ -162,7 +171,8 @@ def _augment(tokens: Tokens, start: int, stop: int, page: _Page) -> None:
     value = divide(old, side.value) if value is None else value
     if value is not None:
         page.bind(name, value)
-        page.results[value] = None
+        operands = (old, *_literals(tokens, stop + 1, len(tokens.kinds), page.env))
+        page.found.append(Equality(" ".join(tokens.texts), value, value, True, True, value, operands))
 
 
 def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) -> Equality | None:
@@ -192,31 +202,57 @@ def _judge(link: _Link, tokens: Tokens, segment: str, page: _Page, about: bool) 
         left_start > a and not left.operated and tokens.texts[left_start - 1].lower() not in _LEADING_VERBS
         and tokens.kinds[left_start - 1] != "("
     )  # fmt: skip
-    if label and first:
-        if right.operated and right.value is not None and last:
-            page.results[right.value] = None
-        return None
+    if label and first:  # Left = 96 - 15
+        if not (right.operated and right.value is not None and last):
+            return None
+        operands = _literals(tokens, c, right.end, page.env)
+        return Equality(text, right.value, right.value, True, True, _writable(right), operands)
     truth = truth_of(
         left, right, tokens, (left_start, b, c, d), page.env, page.rounded, about or relation == "≈", weak
     )
     if truth is None and (left.value is None or right.value is None):
-        truth = like_terms(tokens, left_start, c, max(c, right.end))
+        alike = like_terms(tokens, left_start, c, max(c, right.end))
+        if alike is not None:
+            left, right = replace(left, value=alike[0]), replace(right, value=alike[1], operated=False)
+            truth = alike[0] == alike[1]
     computed = left.operated or right.operated
-    stated = right.value if not right.operated or left.operated else left.value
-    if computed and stated is not None and truth is not False and (truth or not right.operated):
-        page.results[stated] = None
-        if truth and left.value is not None and right.value is not None and left.value != right.value:
-            page.rounded[stated] = left.value if stated == right.value else right.value
-    operands = _literals(tokens, left_start, b) if left.operated else ()
+    stated = _writable(right if not right.operated or left.operated else left)
+    if computed and truth and None not in (stated, left.value, right.value) and left.value != right.value:
+        page.rounded[stated] = left.value if stated == right.value else right.value  # type: ignore[index,assignment]
+    operands = _literals(tokens, left_start, b, page.env) if left.operated else ()
     if right.operated and last:
-        operands += _literals(tokens, c, right.end)
-    return Equality(text, left.value, right.value, truth, computed, stated if computed else None, operands)
+        operands += _literals(tokens, c, right.end, page.env)
+    inner = _inner(left, right, tokens, c) if truth and left.operated and right.operated else ()
+    return Equality(
+        text, left.value, right.value, truth, computed, stated if computed else None, operands, inner
+    )
 
 
-def _literals(tokens: Tokens, start: int, end: int) -> tuple[Value, ...]:
-    """The numbers written between two tokens."""
-    values = (literal(tokens.texts[i])[0] for i in range(start, end) if tokens.kinds[i] == "n")
-    return tuple(value for value in values if value is not None)
+def _writable(side: Side) -> Value | None:
+    """The value of a side where a number can be written for it."""
+    return None if side.root else side.value
+
+
+def _inner(
+    left: Side, right: Side, tokens: Tokens, start: int
+) -> tuple[tuple[tuple[Value, ...], Value], ...]:
+    """The operations of the left side that the right one, equal to it, writes as one number."""
+    written, before = set(_literals(tokens, start, right.end)), left.parts[:-1]
+    return tuple((_literals(tokens, i, j), value) for value, i, j in before if value in written)
+
+
+def _literals(
+    tokens: Tokens, start: int, end: int, env: Mapping[str, Value] = MappingProxyType({})
+) -> tuple[Value, ...]:
+    """The numbers written between two tokens, and those that names of `env` stand for."""
+    values: list[Value] = []
+    for i in range(start, end):
+        kind, text = tokens.kinds[i], tokens.texts[i]
+        value = literal(text)[0] if kind == "n" else env.get(text) if kind == "w" else None
+        if value is not None:
+            percent = kind == "n" and i + 1 < len(tokens.kinds) and tokens.texts[i + 1] == "%"
+            values.append(exact(Fraction(value) / 100) if percent else value)
+    return tuple(values)
 
 
 def _defined_name(tokens: Tokens, a: int, b: int, first: bool) -> str | None:
@@ -245,16 +281,14 @@ def _define(
         truth = truth_of(side, right, tokens, span, page.env, page.rounded, about, False)
         return Equality(text, known, right.value, truth, False, None)
     page.unbound[name] = right.value
-    if right.operated and last:
-        page.results[right.value] = None
     if not (right.operated and last):
         return None
-    operands = _literals(tokens, span[2], right.end)
+    operands = _literals(tokens, span[2], right.end, page.env)
     return Equality(text, right.value, right.value, True, True, right.value, operands)
 
 
-def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> None:
-    """Decide equations such as `2x = 10` by the one value that the text goes on to give to x."""
+def _second_pass(later: list[_Later], page: _Page) -> None:
+    """Decide equations such as `2x = 10` by the one value that the text goes on to give to x, which is their result."""
     once = {
         name: next(iter(values))
         for name, values in page.bindings.items()
@@ -262,7 +296,7 @@ def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> Non
     }
     if not once:
         return
-    for index, tokens, (a, b, c, d), relation, about in later:
+    for index, tokens, (a, b, c, d), relation, about, known in later:
         names = [
             t for k, t in zip(tokens.kinds[a:d], tokens.texts[a:d], strict=True) if k == "w" and is_symbol(t)
         ]
@@ -275,5 +309,10 @@ def _second_pass(found: list[Equality], later: list[_Later], page: _Page) -> Non
             truth = truth_of(
                 left, right, tokens, (a, b, c, d), page.env, page.rounded, about or relation == "≈", False
             )
-            old = found[index]
-            found[index] = Equality(old.text, left.value, right.value, truth, True, old.result, old.operands)
+            old = page.found[index]
+            solved = {once[name] for name in names if name not in known}
+            result = solved.pop() if len(solved) == 1 else None if solved else old.result
+            given = (
+                (*_literals(tokens, a, b), *_literals(tokens, c, d)) if result != old.result else old.operands
+            )
+            page.found[index] = Equality(old.text, left.value, right.value, truth, True, result, given)

@@ -33,7 +33,10 @@ class Equality:
     result: Value | None
     """The value stated as the outcome of the operation, None where nothing was computed."""
     operands: tuple[Value, ...] = ()
-    """The numbers that go into the operation."""
+    """The numbers that go into the operation, a percentage as a fraction."""
+    inner: tuple[tuple[tuple[Value, ...], Value], ...] = ()
+    """Operands and results of the sums inside the left side that the right side writes as one number: those of
+    `60/2 - 5 = 30 - 5` are (60, 2) and 30."""
 
 
 def plain_sum(segment: str) -> Equality | None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 _TOKEN = re.compile(
     r"(?P<t>\d{1,2}:\d{2}(?![\d.]| ?[-+*/] ?\d+ ?[-+*/=]))"  # 50:40-4-24=12 is a label and a sum
     r"|(?P<h>\d+(?:\.\d+)?-[A-Za-z]{2,}[A-Za-z-]*)"
-    r"|(?P<n>(?:[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?![\w.]))?|[$€£]?\.\d+)"
-    r"|(?P<w>[^\W\d]\w*(?:'[a-z]+)?)"
+    r"|(?P<n>[$€£]\s?\d{1,3}(?: \d{3})+(?![\d.])"
+    r"|(?:[$€£]\s?)?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?![\w.]))?|[$€£]?\.\d+)"
+    r"|(?P<w>[^\W\d]\w*(?:['&][A-Za-z]+)?(?:(?<=[a-z])-[A-Za-z]{2,}|(?<=\b[A-Za-z])-[a-z]{3,})*)"  # grown-ups, t-shirts
     r"|(?P<r>==|[!<>]=|[-+*/]=(?!=)|=>|->|[=≈⇒→])"
     r"|(?P<o>\*\*|//|[-+*/^])"
     r"|(?P<p>[()\[\]{}])"
@@ -25,6 +26,8 @@ TIMES_X = re.compile(r"(?<=[\d)%])\s*[xX]\s*(?=[$\d(.])|(?<=[\d)%])\s+[xX]\s+(?=
 _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
 _WEAK_RELATIONS = frozenset(("is", "are", "makes", "make", "gives", "give", "leaves", "leave", "get"))
 _CONJUNCTIONS = frozenset(("then", "because", "since", "so", "while", "therefore", "thus", "hence", "where"))
+# 8 times a week, 5 times * 2: a noun; 5 times 3: an operation
+_NOUN_TIMES = re.compile(r"\s*(?:[-+*/=)]|(?:an?|per|each|every|in|that|for|the|as|more|less|this|last)\b)")
 _NOT_NAMES = frozenset(("a", "A", "I"))
 
 
@@ -53,7 +56,9 @@ def tokenise(segment: str) -> Tokens:
             if skip_by and lower == "by":
                 skip_by = False
                 continue
-            if lower in _WORD_OPERATORS:
+            if lower in _WORD_OPERATORS and not (
+                lower == "times" and _NOUN_TIMES.match(segment, match.end())
+            ):
                 skip_by = lower in ("divided", "multiplied")
                 kind, text = "o", _WORD_OPERATORS[lower] + "w"
             elif lower in _WEAK_RELATIONS:
@@ -68,6 +73,8 @@ def tokenise(segment: str) -> Tokens:
             text = "^"
         elif kind == "r" and text in ("!=", "<=", ">="):
             kind = "b"
+        elif kind == "b" and text in "€£":
+            continue  # 0.50 € * 4
         tokens.add(kind, text, match.start(), match.end())
     return tokens
 

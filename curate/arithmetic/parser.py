@@ -12,11 +12,15 @@ from fractions import Fraction
 
 from recast.curate.arithmetic.lexer import TIMES_X, Tokens, is_symbol, tokenise
 from recast.curate.maths.notation import plain
-from recast.curate.maths.numbers import Value, divide, exact, literal, power, square_root
-from recast.curate.maths.units import dimensions
+from recast.curate.maths.numbers import Value, divide, exact, literal, near_root, power, square_root
+from recast.curate.maths.units import MULTIPLIERS, dimensions
 
 MAX_DEPTH = 40
-MAX_UNIT_WORDS = 6
+MAX_UNIT_WORDS = 10
+_SHARES = frozenset(
+    "half third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths "
+    "percent".split()
+)
 
 
 @dataclass(slots=True)
@@ -33,22 +37,34 @@ class Side:
     percent: int  # how many of its operands are percentages
     operands: int
     cut: int  # token where the first operand ends
+    parts: tuple[
+        tuple[Value, int, int], ...
+    ] = ()  # values of the operations inside, each with its token span
+    root: bool = False  # a root that is no fraction stands in it, cut after forty digits
 
 
 class Parser:
     """Recursive descent over the tokens of one segment. A position of -1 means: no operand here."""
 
     __slots__ = (
-        "cut", "decimals", "depth", "end", "env", "first_end", "operands", "operated", "percent", "percent_unit",
-        "rounded", "spaced", "t", "unit", "words",
+        "cut", "decimals", "depth", "end", "env", "operands", "operated", "parts", "percent", "percent_unit", "root",
+        "rounded", "scaled", "spaced", "t", "unit", "words",
     )  # fmt: skip
 
-    def __init__(self, tokens: Tokens, env: dict[str, Value], rounded: dict[Value, Value] | None) -> None:
-        self.t, self.env, self.rounded = tokens, env, rounded
+    def __init__(
+        self,
+        tokens: Tokens,
+        env: dict[str, Value],
+        rounded: dict[Value, Value] | None,
+        scaled: bool = False,
+    ) -> None:
+        """`rounded` results stand for what they were rounded from; with `scaled` a dozen is 12."""
+        self.t, self.env, self.rounded, self.scaled = tokens, env, rounded, scaled
 
     def parse(self, start: int, end: int, percent_unit: int = 100) -> Side | None:
         self.end, self.percent_unit = end, percent_unit
-        self.operated = self.words = self.spaced = False
+        self.operated = self.words = self.spaced = self.root = False
+        self.parts: list[tuple[Value, int, int]] = []
         self.unit, self.decimals, self.percent, self.operands, self.depth, self.cut = "", -1, 0, 0, 0, -1
         value, i = self.sum(start)
         if i < 0:
@@ -57,10 +73,11 @@ class Parser:
             self.decimals = -1
         return Side(
             value, i, self.operated, self.words, self.spaced, self.unit, self.decimals, self.percent,
-            self.operands, self.cut if self.cut > 0 else i,
+            self.operands, self.cut if self.cut > 0 else i, tuple(self.parts), self.root,
         )  # fmt: skip
 
     def sum(self, i: int) -> tuple[Value | None, int]:
+        start = i
         value, i = self.product(i)
         t = self.t
         while 0 <= i < self.end and t.kinds[i] == "o" and t.texts[i][0] in "+-":
@@ -75,10 +92,12 @@ class Parser:
                 value = value + right if t.texts[i][0] == "+" else value - right
                 if isinstance(value, Fraction):
                     value = exact(value)
+                self.parts.append((value, start, j))
             i = j
         return value, i
 
     def product(self, i: int) -> tuple[Value | None, int]:
+        start = i
         value, i = self.factor(i)
         t = self.t
         fraction = False
@@ -87,7 +106,8 @@ class Parser:
             operator = t.texts[i][0] if kind == "o" else ""
             if operator in ("*", "/") and operator:
                 if operator == "/" and self.is_unit_after_slash(i):
-                    i += 2
+                    unit, i = self.unit, self.after_units(i + 2)  # $5/ice cream * 3: no cream
+                    self.unit = unit
                     continue
                 j = i + 1
                 if (
@@ -127,6 +147,8 @@ class Parser:
                 value = divide(value, right)
                 if floor and value is not None:
                     value = value.__floor__()
+            if value is not None:
+                self.parts.append((value, start, k))
             i = k
         return value, i
 
@@ -139,7 +161,7 @@ class Parser:
         if not i or t.kinds[i - 1] not in "n)":
             return False
         if t.ends[i - 1] == t.starts[i]:
-            return len(t.texts[i]) == 1 or is_symbol(t.texts[i])
+            return len(t.texts[i]) == 1 or is_symbol(t.texts[i]) or t.texts[i] == "sqrt"
         return t.kinds[i - 1] == "n" and t.texts[i] in self.env and is_symbol(t.texts[i])
 
     def is_unit_after_slash(self, i: int) -> bool:
@@ -210,6 +232,9 @@ class Parser:
         j = i + 1
         if self.rounded and value is not None and value in self.rounded:
             value = self.rounded[value]
+        if self.scaled and value is not None and j < self.end and t.texts[j] in MULTIPLIERS:
+            value, self.decimals = exact(value * Fraction(MULTIPLIERS[t.texts[j]])), -1
+            j += 1
         # 28 / 1/5: a fraction without spaces after a slash with one
         if (
             i and j + 1 < self.end and t.texts[j] == "/" and t.kinds[j + 1] == "n" and t.texts[i - 1] == "/"
@@ -248,9 +273,22 @@ class Parser:
             if word == "sqrt":
                 value, j = self.sum(i + 2)
                 if j == close and value is not None:
-                    return square_root(value), close + 1
+                    root = square_root(value)
+                    if root is None:
+                        root, self.root = near_root(value), True
+                    return root, close + 1
             return None, close + 1
         return self.env.get(word), i + 1
+
+    def words_in_brackets(self, i: int) -> int:
+        """Where the bracket at `i` closes, -1 where anything but words of more than a letter stands in it."""
+        close = self.closing(i)
+        inside = range(i + 1, close)
+        named = all(
+            self.t.kinds[j] in "wk" and len(self.t.texts[j]) > 1 and self.t.texts[j] not in self.env
+            for j in inside
+        )
+        return close if close > i + 1 and named else -1
 
     def closing(self, i: int) -> int:
         level = 0
@@ -266,12 +304,28 @@ class Parser:
     def after_units(self, i: int) -> int:
         """Skip unit words where an operator, a closing bracket or the end follows them."""
         t, j = self.t, i
-        while (
-            j < self.end and j - i < MAX_UNIT_WORDS and t.kinds[j] in "wc"
-            and (t.starts[j] > t.ends[j - 1] or len(t.texts[j]) > 1 or t.kinds[j] == "c")
-            and (not is_symbol(t.texts[j]) or self.is_unit(t.texts[j]))
-            and t.texts[j] != "of"
-        ):  # fmt: skip
+        while j < self.end and j - i < MAX_UNIT_WORDS:
+            kind, word = t.kinds[j], t.texts[j]
+            beside = t.starts[j] == t.ends[j - 1]
+            if kind == "o" and word == "/" and j > i and beside and self.is_unit_after_slash(j):
+                j += 2  # 33 lost/given cards
+                continue
+            if kind == "(" and not beside and (close := self.words_in_brackets(j)) > 0:
+                j = close + 1  # 5 (initial oranges) - 2 (thrown away)
+                continue
+            if kind not in "wck" or (beside and len(word) == 1 and kind != "c"):
+                break
+            if is_symbol(word) and not self.is_unit(word):
+                break
+            if word == "of" and (
+                j + 1 >= self.end
+                or t.kinds[j + 1] != "w"
+                or t.texts[j - 1] in _SHARES
+                or (j == i and (t.kinds[j - 1] != "n" or (j > 1 and t.texts[j - 2] == "/")))
+            ):
+                break  # a third of 12, a quarter of them, but 6 bags of dog food and 0.5 of a pie
+            if kind == "k" and (j == i or j + 1 >= self.end or t.kinds[j + 1] != "w"):
+                break  # 45 flowers that are not pink
             j += 1
         if j == i:
             return i
@@ -285,15 +339,17 @@ class Parser:
         return i
 
 
-def evaluate(text: str) -> Value | None:
+def evaluate(text: str, units: bool = False) -> Value | None:
     """The exact value of an arithmetic expression without names, or None where `text` is not one.
 
-    >>> evaluate("1,200 * 2")
-    2400
+    With `units`, words may stand after its numbers.
+
+    >>> evaluate("1,200 * 2"), evaluate("3 boxes * 2"), evaluate("3 boxes * 2", units=True)
+    (2400, None, 6)
     """
     tokens = tokenise(TIMES_X.sub(" * ", plain(text)))
     count = len(tokens.kinds)
     side = Parser(tokens, {}, None).parse(0, count) if 0 < count <= 400 else None
-    if side is None or side.end != count or "w" in tokens.kinds:
+    if side is None or side.end != count or side.root or ("w" in tokens.kinds and not units):
         return None
     return side.value

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 from recast.curate.arithmetic.lexer import TIMES_X
+from recast.curate.arithmetic.parser import evaluate
+from recast.curate.arithmetic.told import in_signs
 
 MAX_SEGMENT_CHARS = 4000
 
@@ -17,6 +19,11 @@ _IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
 ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
+# the mark of `712 lbs. - 234 lbs.` and of `3 lbs. coffee * 40` ends no sentence
+_ABBREVIATED = re.compile(
+    r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)|(?<=\b[a-z]{2})\.(?= [a-z])|(?<=\b[a-z]{3})\.(?= [a-z])"
+)
+_OPERATES = re.compile(r"[-+*/×÷^]|\b[xX]\b")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
 
 
@@ -40,7 +47,7 @@ def straight_line(program: str) -> str:
 
 
 def states(text: str) -> bool:
-    """A cheap necessary condition for stating an equality."""
+    """A cheap necessary condition for stating an equality in signs, or with `is` after an operation."""
     if "=" in text or "->" in text or "#" in text:
         return True
     if not text.isascii() and any(sign in text for sign in "≈→⇒＝"):
@@ -48,21 +55,60 @@ def states(text: str) -> bool:
     return _IS.search(text) is not None and _OPERATION.search(text) is not None
 
 
-def segments(text: str) -> Iterator[str]:
-    """Yield every stretch of the text that may state an equality, annotations first."""
+def chains(text: str) -> str:
+    """`text` with the lines in one that write a chain one side a line.
+
+    `Left = 96 - 15 - 23` and `Left = 58` on the next line are `Left = 96 - 15 - 23 = 58`, and a line that begins with
+    an equals sign goes on. Another sum under the same name, or another value of a symbol, begins anew.
+    """
+    lines: list[str] = []
+    label, last = "", -1
+    for line in text.split("\n"):
+        start, sign, stated = line.partition("=")
+        if sign and last >= 0 and not start.strip() and not stated.startswith("="):
+            lines[last] = f"{lines[last]} {line.strip()}"
+            continue
+        name = start.strip() if sign and "=" not in stated else ""
+        if name and name == label and _goes_on(name, lines[last], stated):
+            lines[last] = f"{lines[last]} = {stated.strip()}"
+            continue
+        lines.append(line)
+        if line.strip():
+            label, last = (name if name[:1].isalpha() else ""), len(lines) - 1
+    return "\n".join(lines)
+
+
+def _goes_on(label: str, before: str, stated: str) -> bool:
+    said = before.rpartition("=")[2]
+    if _OPERATES.search(said) is None:
+        return False
+    first, second = evaluate(said, True), evaluate(stated, True)
+    if first is not None and first == second:
+        return True
+    return len(label) > 1 and (first is None or _OPERATES.search(stated) is None)
+
+
+def segments(text: str, prose: bool = True) -> Iterator[str]:
+    """Yield every stretch of the text that may state an equality, annotations first. Programs are no `prose`."""
     if "<<" in text:
         for match in ANNOTATION.finditer(text):
             yield match.group(1)
         text = ANNOTATION.sub("", text)
-    if "equal" in text:
-        text = _EQUAL_WORDS.sub(" = ", text)
+    if prose and "=" in text:
+        text = chains(text)
     for line in text.split("\n"):
+        if prose:
+            line = in_signs(line)
+        if "equal" in line:
+            line = _EQUAL_WORDS.sub(" = ", line)
         if not states(line):
             continue
         line = _BULLET.sub("", line)
         if "#" in line:
             line = _COMMENT_RESULT.sub(r" = \1", line)
             line = line.split("#", 1)[0] if "=" in line.split("#", 1)[0] else line.replace("#", " ")
+        if "." in line:
+            line = _ABBREVIATED.sub("", line)
         for segment in _SEGMENT.split(line):
             if states(segment):
                 if "x" in segment or "X" in segment:

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from recast.curate.arithmetic.lexer import Tokens
 from recast.curate.arithmetic.parser import Parser, Side
 from recast.curate.maths.numbers import Value, agrees, literal
-from recast.curate.maths.units import conversions
+from recast.curate.maths.units import MULTIPLIERS, conversions
+
+ROOT_PRECISION = 10**30
+"""How near two sides with roots are that are equal: roots are cut after forty digits."""
 
 
 def left_side(
@@ -47,6 +50,8 @@ def truth_of(
         return None
     if agrees(left.value, right.value, left.decimals, right.decimals, about):
         return True
+    if (left.root or right.root) and abs(left.value - right.value) * ROOT_PRECISION < abs(left.value):
+        return True
     a, b, c, d = span
     for one, other in _readings(left, right, tokens, (a, b, c, d), env, rounded, weak):
         known = one is not None and other is not None and one.value is not None and other.value is not None
@@ -60,8 +65,8 @@ def truth_of(
     return None if _is_rate(left, right, tokens, a, b) else False
 
 
-def like_terms(tokens: Tokens, a: int, c: int, d: int) -> bool | None:
-    """`5m + 3m = 8m`: decided where every number carries the same letter and nothing is multiplied."""
+def like_terms(tokens: Tokens, a: int, c: int, d: int) -> tuple[Value, Value] | None:
+    """Both sides of `5m + 3m = 8m` in m, where every number carries the same letter and nothing is multiplied."""
     letters: set[str] = set()
     for i in range(a, d):
         kind = tokens.kinds[i]
@@ -82,7 +87,7 @@ def like_terms(tokens: Tokens, a: int, c: int, d: int) -> bool | None:
     left, right = left_side(tokens, parser, a, c - 1)[0], parser.parse(c, d)
     if left is None or right is None or left.value is None or right.value is None:
         return None
-    return left.value == right.value
+    return left.value, right.value
 
 
 def _is_rate(left: Side, right: Side, tokens: Tokens, a: int, b: int) -> bool:
@@ -122,6 +127,9 @@ def _readings(
         parser = Parser(tokens, env, rounded)
         yield left_side(tokens, parser, a, b)[0], right
         yield left, parser.parse(c, d)
+    if any(tokens.texts[i] in MULTIPLIERS for i in (*range(a, b), *range(c, d))):  # 3 dozen = 36
+        scaled = Parser(tokens, env, None, scaled=True)
+        yield left_side(tokens, scaled, a, b)[0], scaled.parse(c, d)
     if (
         left.percent
         and not right.percent

@@ -93,7 +93,17 @@ MATH: Checks = (
     QuantitiesCheck(),
     PolarityCheck(),
 )
-STRICT: Checks = (*MATH, NumbersCheck())
+STRICT: Checks = (
+    FormatCheck(),
+    AnswerCheck(),
+    ArithmeticCheck(),
+    StepsCheck(sums=True, detours=False),
+    NumbersCheck(),
+    NamesCheck(),
+    CopyCheck(),
+    RepetitionCheck(),
+)
+"""What a reward must ask: whatever optimises against it has no empty text to find."""
 CHOICE: Checks = (
     FormatCheck(),
     AnswerCheck(require_marked=True),
@@ -147,17 +157,14 @@ class GateConfig(BaseModel):
     """Checks for rows whose `task` has this name, in place of `checks`."""
 
 
+_BY_TASK: dict[str, Checks] = {"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": CODE}
 PRESETS: dict[str, GateConfig] = {
     "math": GateConfig(name="math"),
-    "strict": GateConfig(name="strict", checks=STRICT),
+    "strict": GateConfig(name="strict", checks=STRICT, tasks=_BY_TASK),
     "choice": GateConfig(name="choice", checks=CHOICE),
     "text": GateConfig(name="text", checks=TEXT),
     "code": GateConfig(name="code", checks=CODE),
-    "auto": GateConfig(
-        name="auto",
-        checks=MATH,
-        tasks={"choice": CHOICE, "mmlu": CHOICE, "text": TEXT, "chat": TEXT, "code": CODE},
-    ),
+    "auto": GateConfig(name="auto", checks=MATH, tasks=_BY_TASK),
 }
 
 

@@ -41,6 +41,7 @@ _COMMANDS = {
 }  # fmt: skip
 
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d)|(\d)\s*\{([^{}]*)\})")
+_LATEX_ROOT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d)(?!\d))")  # \sqrt8; of \sqrt12 nobody can say
 _TEXT = re.compile(r"\\(?:text|textbf|textit|mbox|mathrm|operatorname|hbox)\s*\{([^{}]*)\}")
 _WRAP = re.compile(r"\\(?:boxed|fbox|underline|mathbf|boldsymbol|bm|mathit)\s*\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?")
@@ -108,7 +109,7 @@ def _latex(text: str) -> str:
         text = _TEXT.sub(r" \1 ", text)
         text = _WRAP.sub(r" \1 ", text)
         text = _FRACTION.sub(_fraction, text)
-        text = re.sub(r"\\sqrt\s*\{([^{}]*)\}", r"sqrt(\1)", text)
+        text = _LATEX_ROOT.sub(lambda m: f"sqrt({m[1] or m[2]})", text)
         text = re.sub(r"\^\s*\{([^{}]*)\}", r"^(\1)", text)
         if text == before:
             break

@@ -17,8 +17,10 @@ Value = int | Fraction
 MAX_DIGITS = 60
 MAX_EXPONENT = 64
 MAX_BITS = 4096
+FLOAT_ERROR = Fraction(1, 10**9)
+"""How far apart two numbers are at most of which one is written with the digits of a float."""
 
-_NUMBER = re.compile(r"(-?)[$€£]?(\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
+_NUMBER = re.compile(r"(-?)[$€£]?((?<=[$€£])\d{1,3}(?: \d{3})+(?![\d.])|\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
 _WRITTEN_FRACTION = re.compile(
     r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
 )
@@ -32,7 +34,7 @@ def exact(value: Fraction) -> Value:
 @lru_cache(maxsize=4096)
 def literal(text: str) -> tuple[Value | None, int]:
     """Return `(value, digits after the point)` of a number as written: `$1,200.50` is `(2401/2, 2)`."""
-    text = text.lstrip("$€£ ").replace(",", "")
+    text = text.lstrip("$€£ ").replace(",", "").replace(" ", "")
     if len(text) > MAX_DIGITS or (text[0] == "0" and len(text) > 1 and text[1].isdigit()):
         return None, 0  # 000 is the rest of a number that was cut apart
     power = 0
@@ -73,6 +75,14 @@ def square_root(value: Value) -> Value | None:
     return None
 
 
+def near_root(value: Value, digits: int = 40) -> Value | None:
+    """The square root cut after `digits` digits, None below zero."""
+    number = Fraction(value) * 100**digits
+    if number < 0 or number.numerator.bit_length() > MAX_BITS:
+        return None
+    return exact(Fraction(isqrt(number.numerator // number.denominator), 10**digits))
+
+
 def agrees(a: Value, b: Value, a_decimals: int, b_decimals: int, about: bool = False) -> bool:
     """Equal, or equal after rounding or cutting one at the digits that the other, a literal, is written with.
 
@@ -80,6 +90,8 @@ def agrees(a: Value, b: Value, a_decimals: int, b_decimals: int, about: bool = F
     without decimals is taken as exact unless the text says `about`, for else 7 / 2 = 3 would be true.
     """
     if a == b:
+        return True
+    if max(a_decimals, b_decimals) > 9 and abs(a - b) < FLOAT_ERROR:
         return True
     for computed, stated, digits in ((a, b, b_decimals), (b, a, a_decimals)):
         if digits > 0 or (about and digits >= 0):
@@ -142,7 +154,9 @@ _TENS = {
 _PARTS: dict[str, Value] = {
     "half": Fraction(1, 2), "third": Fraction(1, 3), "thirds": Fraction(1, 3), "quarter": Fraction(1, 4),
     "quarters": Fraction(1, 4), "fourth": Fraction(1, 4), "fourths": Fraction(1, 4), "fifth": Fraction(1, 5),
-    "fifths": Fraction(1, 5), "dozen": 12, "hundred": 100, "thousand": 1000,
+    "fifths": Fraction(1, 5), "sixth": Fraction(1, 6), "sixths": Fraction(1, 6), "eighth": Fraction(1, 8),
+    "eighths": Fraction(1, 8), "tenth": Fraction(1, 10), "tenths": Fraction(1, 10), "dozen": 12, "hundred": 100,
+    "thousand": 1000,
 }  # fmt: skip
 _SPOKEN = re.compile(r"[a-z]+")
 

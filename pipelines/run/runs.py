@@ -186,7 +186,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
     if {"learn", "rewrite", "augment"} & set(verb.sections):
         from recast.curate.gate.gate import load_gate
 
-        resolved["gate"] = load_gate(config.general.gate).id
+        resolved["gate"] = load_gate(config.gate_for(verb.name)).id
     return {
         "recast": recast_version(),
         "verb": verb.name,

@@ -139,8 +139,12 @@ def prepared(
     )[:16]
     opened = models.engine(model, options.agent, engine_config, store=store)
     learnt = Learnt.of(adapter) if adapter else None
-    for note in learnt.check(opened, gate.id) if learnt else ():
-        models.tell(note)
+    if learnt:
+        rewarded = open_gate(
+            config.gate_for("learn"), engine=config.section("judge"), unsafe_exec=options.unsafe_exec
+        )
+        for note in learnt.check(opened, rewarded.id):
+            models.tell(note)
     return Rewriting(
         version,
         limit,

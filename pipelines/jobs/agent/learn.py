@@ -52,7 +52,7 @@ def job(
         rows,
         backbone,
         tokenizer,
-        open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec),
+        open_gate(config.gate_for("learn"), engine=config.section("judge"), unsafe_exec=unsafe_exec),
         config.section("learn", seed=seed),
         folder,
         source={"version": version.ref, "version_id": version.id},

@@ -1,9 +1,9 @@
 """Is every equality that the completion states true?
 
-Catches: the right answer after false sums, in any notation that `curate.arithmetic.equalities` reads, which is what
-an agent learns within 60 steps when only the answer is checked. Cannot catch: true sums about the wrong quantities,
-sums told in prose alone, and equations with a name whose value the text never gives (counted in the score, and
-refused above `max_undecided`).
+Catches: the right answer after false sums, in any notation that `curate.arithmetic` reads and in words (`6 and 7 make
+14`), which is what an agent learns within 60 steps when only the answer is checked. Cannot catch: true sums about the
+wrong quantities, sums that a story tells without naming an operation, and equations with a name whose value the text
+never gives (counted in the score, and refused above `max_undecided`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)

@@ -1,9 +1,10 @@
 """Are all numbers of the completion given, known or computed?
 
 Catches: a quantity of the question that was altered or made up, such as 13 where the question says 12. Allowed are
-the numbers of the prompt and of the demonstration, results that the completion states for its own operations, small
-counts, and constants that everybody knows (60, 100, 365). Cannot catch: a given number in the wrong place. Refuses
-honest detours too (25 * 4 by way of 20 * 4 and 5 * 4), which is why the default gate leaves it out.
+the numbers of the prompt, of the demonstration and of the answer, what a percentage of the question leaves or adds,
+results of sums whose operands are known by then (`curate.gate.checks.sums.grounds`), so that an honest detour passes,
+small counts, and constants that everybody knows (60, 100, 365). Cannot catch: a given number in the wrong place.
+Refuses an operand that no step says (25 * 4 by way of 20 * 4 and 5 * 4), which is why the default gate leaves it out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.sums.grounds import given, grounded, implied, storied
 from recast.curate.maths.numbers import Value, exact, numbers, spoken
 from recast.curate.records import Check
 
@@ -32,7 +33,7 @@ class NumbersCheck(CheckConfig):
     """How many different numbers may be neither given nor computed."""
 
     name: ClassVar[str] = "numbers"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         written = numbers(case.completion)
@@ -55,12 +56,8 @@ def hundredfold(value: Value) -> Value:
 
 
 def _allowed(case: Case) -> set[Value]:
-    sources = (case.prompt, case.demonstration)
-    allowed: set[Value] = set(KNOWN)
-    for source in sources:
-        allowed |= numbers(source) | spoken(source)
-    for equality in equalities(case.completion):
-        if equality.truth and equality.result is not None:
-            allowed.add(equality.result)
-    stated = case.row.get("answer")
-    return allowed | numbers(str(stated)) if stated is not None else allowed
+    allowed = KNOWN | given(case.prompt, case.demonstration) | implied(case.prompt)
+    allowed |= storied(case.completion, given(case.prompt, case.demonstration))
+    allowed |= numbers(case.demonstration) | spoken(case.demonstration) | numbers(case.reference or "")
+    stated = grounded(case.completion, case.prompt, case.demonstration)
+    return {*allowed, *(step.result for step, founded in stated if founded)}

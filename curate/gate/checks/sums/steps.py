@@ -1,16 +1,32 @@
-"""Do the results of the demonstration's steps occur in the completion?
+"""Does the completion work its answer out, as the demonstration does?
 
-Catches: a dropped step, a number altered mid-way, an answer without its reasoning. A result that the completion
-uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as missing, and so does one of two
-steps that come to the same number. Cannot catch: a number that is stated for another reason, a result that prose
-states in passing ahead of its use, and steps whose results the demonstration does not compute. Vacuous where the
-demonstration states no computed result; so it says nothing about text tasks.
+A step of the demonstration is a true sum that `curate.arithmetic` reads in it. A step counts as told where the
+completion states its result in a sentence that holds what of the question goes into it, or as the result of a sum
+whose operands are given or worked out before (`curate.gate.checks.sums.grounds`); a list of numbers and the
+announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With `detours`, another way to the
+answer is as good: a chain of such sums, not all of them the demonstration's, that ends in the answer and uses what the
+demonstration uses. With `sums`, each step must stand there as a sum with its own operands; sums beside them are free.
+
+What is asked for depends on the demonstration:
+
+- It states steps: the above, and where its answer is not a number of the question, a sum or a sentence with operands
+  must stand in the completion (`no_reasoning`). Sums alone are no retelling of sentences.
+- None of its steps can be read, and its answer is no number of the question: the completion is undecided
+  (`no_step_read`), unless the gate has a judge or an entailment model, whose checks decide.
+- It gives its answer directly (no other number stands in it), its answer is no number at all, or stands in the
+  question: nothing is asked for.
+
+Catches: a dropped step, a number altered mid-way, an answer without its reasoning, vacuous sums. A result that the
+completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as missing, and so does
+one of two steps that come to the same number. Cannot catch: a number that is stated for another reason, true sums about
+the wrong quantities.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence, Set
 from fractions import Fraction
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -20,23 +36,32 @@ from pydantic import Field
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.gate.checks.case import Case, CheckConfig
-from recast.curate.maths.notation import plain
-from recast.curate.maths.numbers import Value, exact, literal, numbers, spoken
+from recast.curate.gate.checks.sums.grounds import (
+    MENTION,
+    OPERAND,
+    Sum,
+    asked,
+    by_sentence,
+    converted,
+    core,
+    grounded,
+    has_words,
+    places,
+    sums,
+)
+from recast.curate.maths.numbers import FLOAT_ERROR, Value, exact, numbers, spoken
 from recast.curate.records import Check
-from recast.curate.texts import words
 
-ANSWER_WORDS = 3  # the answer is
-OPERAND, MENTION = "o", "m"
+DECIDING_MODELS = frozenset(("judge", "entails"))
+"""Models whose checks decide what no step can."""
+MIN_SHARE_OF_GIVEN = 0.6
+"""Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
 
-_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+")
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
-_SIGN = r"(?:[-+*/^]|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
-_USED_AFTER = re.compile(rf"[%)]*(?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*[\d.]")
-_USED_BEFORE = re.compile(rf"[\d%)](?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*\Z")
 
 
 class StepsCheck(CheckConfig):
-    """The results of the demonstration's steps occur in the completion."""
+    """The steps of the demonstration occur in the completion, or other ones that lead to the answer."""
 
     type: Literal["steps"] = "steps"
     min_share: float = Field(default=1.0, ge=0.0, le=1.0)
@@ -46,42 +71,173 @@ class StepsCheck(CheckConfig):
     """Whether a result must be stated, as a result or in words, and not only be used in a later step."""
 
     min_words_per_step: int = Field(default=3, ge=0)
-    """Words that a completion without any stated equality must have for each step, the answer's apart."""
+    """Words a step from which on the demonstration counts as prose, which sums alone do not retell."""
+
+    detours: bool = True
+    """Whether another way to the answer counts, told in sums that are all founded."""
+
+    sums: bool = False
+    """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
         if not results:
-            return self.passed()
-        written = numbers(case.completion)
-        missing = [r for r in results if r not in written and not _nearly(r, written)]
-        if not missing and self.stated:
-            missing = _unfounded(results, case) or _once_for_twice(case)
-        if missing:
-            said = spoken(case.completion)
-            missing = [r for r in missing if r not in said]
-        if not missing and not self._explained(case, len(results)):
-            return self.failed(
-                "no_reasoning", "The step results stand there without a sum or a sentence.", 0.0
-            )
+            return self._nothing_read(case)
+        stated = list(grounded(case.completion, case.prompt, case.demonstration))
+        theirs = set(sums(case.demonstration))
+        sound = [step for step, founded in stated if founded and (step in theirs or not step.vacuous)]
+        missing = self._missing(results, sound, stated, case)
+        if missing and self.detours and _derived(sound, case):
+            missing = []
         share = 1.0 - len(missing) / len(results)
-        if share < self.min_share:
+        listed = len(missing) == len(results) and _all_mentioned(missing, case.completion)
+        if share < self.min_share and not listed:
             return self.failed(
                 "missing_step",
-                f"{len(missing)} of the demonstration's {len(results)} step results do not occur, "
-                f"such as {_said(missing[0])}.",
+                f"{len(missing)} of the demonstration's {len(results)} steps do not occur, "
+                f"such as the one to {_said(missing[0])}.",
+                share,
+            )
+        if listed or not self._reasoned(results, sound, case):
+            return self.failed(
+                "no_reasoning",
+                "The results stand there without a sum of given numbers, and without a sentence that tells them, "
+                f"such as {_said((missing or results)[0])}.",
                 share,
             )
         return self.passed(share)
 
-    def _explained(self, case: Case, num_steps: int) -> bool:
-        """Whether the completion states an equality, or says something about its numbers."""
-        if equalities(case.completion):
-            return True
-        told = sum(word.isalpha() for word in words(case.completion)) - ANSWER_WORDS
-        return told >= self.min_words_per_step * num_steps
+    def _missing(
+        self, results: tuple[Value, ...], sound: list[Sum], stated: list[tuple[Sum, bool]], case: Case
+    ) -> list[Value]:
+        if self.sums:
+            return _without_sum(results, sound, case)
+        reached = {step.result for step in sound}
+        unsure = [r for r in results if not _nearly(r, reached)]
+        if unsure:
+            unfounded = {step.result for step, founded in stated if not founded} - reached
+            unsure = [r for r in unsure if r in unfounded or not _told(r, case)]
+        if unsure or not self.stated:
+            return unsure
+        late = _unfounded(results, case) or _once_for_twice(case)
+        return [r for r in late if r not in spoken(case.completion)]
+
+    def _reasoned(self, results: tuple[Value, ...], sound: list[Sum], case: Case) -> bool:
+        """Whether the completion says how its answer comes about, where the question does not hold it."""
+        answer = _answer(case)
+        told = sound or any(_told(r, case) for r in results)
+        if not answer or answer <= asked(case.prompt):
+            return bool(told)
+        return bool(told) and (not sound or self._in_words(case, len(results)))
+
+    def _in_words(self, case: Case, num_steps: int) -> bool:
+        """Whether there is a word beside the sums, where the demonstration has sentences."""
+        prose = has_words(case.demonstration, self.min_words_per_step * num_steps)
+        return not prose or has_words(case.completion, 1)
+
+    def _nothing_read(self, case: Case) -> Check:
+        answer = _answer(case)
+        if not answer or answer <= asked(case.prompt) or _direct(case.demonstration, answer):
+            return self.passed()
+        if not has_words(case.completion, self.min_words_per_step) and not sums(case.completion):
+            return self.failed("no_reasoning", "The answer stands there without any reasoning.", 0.0)
+        if DECIDING_MODELS & case.models.keys():
+            return self.passed()
+        return self.undecided(
+            "no_step_read",
+            "No step of the demonstration can be read, so nothing says whether the completion has them. "
+            "Give the gate a judge or an entailment check, which decide such rows.",
+        )
+
+
+def _answer(case: Case) -> frozenset[Value]:
+    """The numbers of the row's answer."""
+    return numbers(case.reference or "")
+
+
+@lru_cache(maxsize=1024)
+def _direct(demonstration: str, answer: frozenset[Value]) -> bool:
+    """Whether the demonstration holds no number but its answer's: then it works nothing out."""
+    return numbers(demonstration) <= answer
+
+
+def _told(result: Value, case: Case) -> bool:
+    """Whether a sentence tells the step to `result`: the result, and what of the question goes into it."""
+    question = asked(case.prompt)
+    return any(
+        _nearly(result, here) and all(v in here or v not in question for v in step.operands)
+        for step in sums(case.demonstration)
+        if step.result == result
+        for here in by_sentence(case.completion)
+    )
+
+
+def _all_mentioned(results: Sequence[Value], text: str) -> bool:
+    """Whether all of `results` occur beside no sign, although none of them is told."""
+    written = {value for value, kinds in places(text).items() if MENTION in kinds}
+    return all(_nearly(r, written) for r in results)
+
+
+def _derived(sound: list[Sum], case: Case) -> bool:
+    """Whether founded sums, one of them at least the completion's own, lead to the answer by their own way."""
+    answer = _answer(case)
+    steps = sums(case.demonstration)
+    theirs = {(step.result, step.work) for step in steps}
+    by_result: dict[Value, Sum] = {}
+    for step in sound:
+        by_result.setdefault(step.result, step)
+    last = next(
+        (s for s in reversed(sound) if _nearly(s.result, answer) or converted(s.result, answer)), None
+    )
+    if last is None:
+        return False
+    way, open_ = [last], list(last.operands)
+    while open_:
+        before = by_result.get(open_.pop())
+        if before is not None and before not in way:
+            way.append(before)
+            open_ += before.operands
+    if all((step.result, step.work) in theirs for step in way):
+        return False  # the demonstration's own steps, and fewer of them
+    mentioned = set(map(core, asked(case.prompt)))
+    wanted = {v for step in steps for v in step.work if v in mentioned}
+    used = {v for step in way for v in step.work}
+    used |= {
+        core(v - 1) for step in way for v in step.operands if 0 < v < 2
+    }  # 1.8 and 0.2 for 80 % more and off
+    return len(wanted & used) >= MIN_SHARE_OF_GIVEN * len(wanted)
+
+
+def _without_sum(results: tuple[Value, ...], sound: list[Sum], case: Case) -> list[Value]:
+    """Step results that no founded sum of the completion reaches from the operands of the demonstration.
+
+    A sum of the completion's own stands for what went into it: `48 + 24 = 72`, `72 + 10 = 82` is `48 + 24 + 10 = 82`.
+    """
+    wanted: dict[Value, set[tuple[Value, ...]]] = {}
+    for step in sums(case.demonstration):
+        wanted.setdefault(step.result, set()).add(step.work)
+    own: dict[Value, Sum] = {}
+    found: dict[Value, set[tuple[Value, ...]]] = {}
+    for step in sound:
+        work: list[Value] = list(step.operands)
+        for _ in range(len(own)):
+            at = next((i for i, v in enumerate(work) if v in own), None)
+            if at is None:
+                break
+            work[at : at + 1] = own[work[at]].operands
+        found.setdefault(step.result, set()).update((step.work, Sum(tuple(work), step.result).work))
+        if step.result not in wanted:
+            own[step.result] = step
+    return [r for r in results if not wanted.get(r, set()) & _near(found, r)] or _once_for_twice(case)
+
+
+def _near(found: dict[Value, set[tuple[Value, ...]]], result: Value) -> set[tuple[Value, ...]]:
+    if result in found:
+        return found[result]
+    return set().union(*(work for r, work in found.items() if _nearly(result, frozenset((r,)))))
 
 
 def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
@@ -94,17 +250,17 @@ def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
     suspects = [r for r in results if r in operands and not {r, in_percent(r)} & stated]
     if not suspects:
         return []
-    places, given = _places(case.completion), _given(case)
+    placed, meant = places(case.completion), _given(case)
     return [
         r
         for r in suspects
-        if (kinds := places.get(r, "")) and (MENTION not in kinds if r in given else kinds[0] == OPERAND)
+        if (kinds := placed.get(r, "")) and (MENTION not in kinds if r in meant else kinds[0] == OPERAND)
     ]
 
 
 def _given(case: Case) -> frozenset[Value]:
     """Numbers that have a meaning before any step comes to them."""
-    used = {r for r, kinds in _places(case.demonstration).items() if kinds[0] == OPERAND}
+    used = {r for r, kinds in places(case.demonstration).items() if kinds[0] == OPERAND}
     return numbers(case.prompt) | spoken(case.prompt) | used
 
 
@@ -121,29 +277,15 @@ def _once_for_twice(case: Case) -> list[Value]:
     suspects = [r for r, times in wanted.items() if 0 < found[r] < times]
     if not suspects:
         return []
-    places, given, answer = _places(case.completion), _given(case), numbers(case.reference or "")
+    placed, meant, answer = places(case.completion), _given(case), _answer(case)
     missing: list[Value] = []
     for r in suspects:
-        kinds = places.get(r, "")
-        whole = r in given or OPERAND not in kinds
+        kinds = placed.get(r, "")
+        whole = r in meant or OPERAND not in kinds
         said = kinds.count(MENTION) - (r in answer) if whole else kinds.index(OPERAND)
         if said <= 2 * found[r]:
             missing.append(r)
     return missing
-
-
-@lru_cache(maxsize=1024)
-def _places(text: str) -> dict[Value, str]:
-    """For each number of the text, in the order of its occurrences, whether it stands beside an operator."""
-    text = plain(text)
-    places: dict[Value, str] = {}
-    for match in _FIGURE.finditer(text):
-        value, _ = literal(match.group().rstrip(","))
-        if value is None:
-            continue
-        used = _USED_AFTER.match(text, match.end()) or _USED_BEFORE.search(text[: match.start()][-24:])
-        places[value] = places.get(value, "") + (OPERAND if used else MENTION)
-    return places
 
 
 @lru_cache(maxsize=2048)
@@ -176,12 +318,14 @@ def _operands(text: str) -> Counter[Value]:
     return Counter(v for e in equalities(text) if e.truth is not None for v in e.operands)
 
 
-def _nearly(result: Value, written: frozenset[Value]) -> bool:
-    """A sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
-    if -result in written or in_percent(result) in written:
+def _nearly(result: Value, written: Set[Value]) -> bool:
+    """Equal, or a sign, a percentage or a rounding apart: -5 for a loss of 5, 20% for 0.2, 3.33 for 10/3."""
+    if result in written or -result in written or in_percent(result) in written:
         return True
     if isinstance(result, int):
-        return False
+        return result % 100 != 0 and Fraction(result, 100) in written
+    if any(abs(w - result) < FLOAT_ERROR for w in written):
+        return True
     return any(abs(w - result) * 2 * 10**digits <= 1 for w in written for digits in _decimals(w))
 
 
