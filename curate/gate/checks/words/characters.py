@@ -126,18 +126,15 @@ class CharactersCheck(CheckConfig):
             return self.failed(
                 "noise", f"{shown(again[0], 40)!r} stands {again[1]} times in a row.", 1.0 / again[1]
             )
-        lengths = list(map(len, text.split()))
+        pieces = text.split()
+        lengths = list(map(len, pieces))
         spelt = _SPELT.search(text) if lengths.count(1) > 5 else None
         if spelt and spelt.group() not in f"{case.prompt}\n{case.demonstration}":
             return self.failed("noise", f"{shown(spelt.group(), 40)!r} is spelt letter by letter.")
-        if max(lengths, default=0) >= 16:
-            for string in _STRING.findall(text):
-                if (
-                    len(_SWITCH.findall(string)) >= 4
-                    and string not in case.demonstration
-                    and string not in case.prompt
-                ):
-                    return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
+        for string in _STRING.findall(" ".join(piece for piece in pieces if len(piece) >= 16)):
+            known = string in case.demonstration or string in case.prompt
+            if len(_SWITCH.findall(string)) >= 4 and not known:
+                return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
         return None
 
     def _again(self, text: str, demonstration: str) -> tuple[str, int] | None:
