@@ -138,7 +138,7 @@ class VocabularyCheck(CheckConfig):
         }
         for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
             again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
-            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})\s+(?:{again})(?![\w-])", text)
+            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
             if found and found.group().lower() not in told_before.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
         pieces = text.split()
