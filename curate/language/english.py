@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS: frozenset[str] = frozenset(
     (
         "a an the and or but nor so if then than that this these those there here when while where which "
         "who whom whose what how why of in on at by to for from with without into onto over under after "

@@ -42,13 +42,31 @@ _PROGRAM = re.compile(
     r"|\s--?[a-z]\w*[ ]\S|\w\[\w+\]|=>|->|\blambda\b|::|:=",
     re.MULTILINE,
 )
-# one of which stands in every program that `_PROGRAM` finds: sums in words hold none of them
-_HINTS = (
-    "`", "{", ";", "_", "::", "=>", "->", ":=", "</", "<!", "#!", "#include", "()", "):", "print(", "log(", "[", " --",
-    " | ", "echo ", "SELECT", "INSERT", "CREATE", "UPDATE", "import ", "return", "def ", "class ", "const ", "let ",
-    "var ", "function", "using ", "package ", "grep ", "find ", "awk ", "sed ", "chmod ", "mkdir ", "git ", "npm ",
-    "pip ", "docker ", "lambda",
-)  # fmt: skip
+# one of which stands in every program that `_PROGRAM` finds, and in few sums told in words
+_PIECES = (
+    "`",
+    "{",
+    ";",
+    "_",
+    "[",
+    "|",
+    "#include",
+    "#!",
+    "::",
+    "=>",
+    "->",
+    ":=",
+    "</",
+    "<!",
+    "()",
+    "):",
+    " --",
+)
+_KEYWORDS = frozenset(
+    "echo SELECT INSERT CREATE UPDATE import return return; def const var package sudo ls grep awk sed chmod mkdir ssh "
+    "git curl wget npm pip docker ps lambda".split()
+)
+_TYPESET = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("×", " "), ("−", " "))
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")
 # every byte that is no letter and no apostrophe becomes a space, every capital small
@@ -63,10 +81,15 @@ def bare_letters(text: str) -> list[str]:
     >>> bare_letters("Ann's 3kg x_1 'twas")
     ["ann's", 'kg', 'x', 'twas']
     """
+    if not text.isascii():
+        for sign, plain in _TYPESET:
+            text = text.replace(sign, plain)
     if text.isascii():  # ten times as fast as the expression
         small = text.encode("ascii").translate(_SMALL).decode("ascii")
         words = small.split()
-        return [word.strip("'") for word in words if word != "'"] if "'" in small else words
+        if "' " not in small and " '" not in small and small[:1] != "'" != small[-1:]:
+            return words
+        return [word.strip("'") for word in words if word.strip("'")]
     return _LETTERS.findall(text.lower())
 
 
@@ -82,7 +105,8 @@ def spaced_words(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    return any(hint in text for hint in _HINTS) and _PROGRAM.search(text) is not None
+    hinted = any(map(text.__contains__, _PIECES)) or not _KEYWORDS.isdisjoint(text.split())
+    return hinted and _PROGRAM.search(text) is not None
 
 
 def prose(text: str, code: bool = False) -> str:

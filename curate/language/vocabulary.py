@@ -195,7 +195,7 @@ def vocabulary(language: str | None) -> Vocabulary | None:
         return Vocabulary(language, frozenset(counted), frozenset(common))
     from simplemma.strategies import DefaultDictionaryFactory
 
-    listed, names = set(FUNCTION_WORDS), set[str]()
+    listed, names = set[str](FUNCTION_WORDS), set[str]()
     for word, lemma in DefaultDictionaryFactory().get_dictionary("en").items():
         if not word.islower():
             names.add(word.lower())

@@ -93,7 +93,7 @@ def test_what_the_row_writes_itself_is_allowed():
     assert reason(CharactersCheck(), "zero\u200bwidth", demonstration="a\u200bb") == ""
     assert reason(CharactersCheck(), "Ответ: 48 кг.", demonstration="Всего 48 кг.") == ""
     assert reason(CharactersCheck(), "Отвеt: 48.", demonstration="Всего 48.") == "mixed_script"
-    table = "ab|ab|ab|ab|ab|ab|ab|ab|ab|ab|"
+    table = "ab|" * 15
     assert reason(CharactersCheck(), f"{table}\n48", demonstration=table) == ""
     assert reason(CharactersCheck(), f"{table}\n48") == "noise"
     assert reason(CharactersCheck(), "می\u200cخواهم", demonstration="من سیب دارم") == ""
@@ -144,6 +144,7 @@ def test_words_that_are_none_or_do_not_make_sentences(text, why):
         "In May she will bake 48.",
         "It is very very simple: x2 = 12, H2O and 5kg, the 3rd of 4, R2D2, a1, step2.",
         "MONA BAKED 48 ROLLS.",
+        "36 / 3 = 12 rolls are for her\nHer rolls are 48.",
         "Mona is no NASA engineer: GCD(36, 12) = 12.",
         "It had had to be checked, and it is 48. What it is is clear.",
     ],

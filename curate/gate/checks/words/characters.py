@@ -52,7 +52,7 @@ _STYLED = re.compile(
 )
 _GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
 _AGAIN = re.compile(r"(\S.{0,39}?)\1{3,}", re.DOTALL)
-_CHUNK, _PERIOD = 12, 40
+_CHUNK, _PERIOD = 18, 40
 _STRING = re.compile(r"[A-Za-z0-9]{16,}")
 _SPELT = re.compile(r"(?<!\S)(?:[A-Za-z] ){5,}[A-Za-z](?!\S)")
 _SWITCH = re.compile(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])")
@@ -62,7 +62,7 @@ class CharactersCheck(CheckConfig):
     """Characters that can be seen, words of one script, and no noise."""
 
     type: Literal["characters"] = "characters"
-    min_again: int = Field(default=24, ge=8)
+    min_again: int = Field(default=2 * _CHUNK, ge=2 * _CHUNK)
     """How many characters a piece of at most forty may fill by standing four times and more in a row."""
 
     name: ClassVar[str] = "characters"
@@ -126,16 +126,15 @@ class CharactersCheck(CheckConfig):
             return self.failed(
                 "noise", f"{shown(again[0], 40)!r} stands {again[1]} times in a row.", 1.0 / again[1]
             )
-        if (letters := _SPELT.search(text)) and letters.group() not in f"{case.prompt}\n{case.demonstration}":
-            return self.failed("noise", f"{shown(letters.group(), 40)!r} is spelt letter by letter.")
-        if max(map(len, text.split()), default=0) >= 16:
-            for string in _STRING.findall(text):
-                if (
-                    len(_SWITCH.findall(string)) >= 4
-                    and string not in case.demonstration
-                    and string not in case.prompt
-                ):
-                    return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
+        pieces = text.split()
+        lengths = list(map(len, pieces))
+        spelt = _SPELT.search(text) if lengths.count(1) > 5 else None
+        if spelt and spelt.group() not in f"{case.prompt}\n{case.demonstration}":
+            return self.failed("noise", f"{shown(spelt.group(), 40)!r} is spelt letter by letter.")
+        for string in _STRING.findall(" ".join(piece for piece in pieces if len(piece) >= 16)):
+            known = string in case.demonstration or string in case.prompt
+            if len(_SWITCH.findall(string)) >= 4 and not known:
+                return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")
         return None
 
     def _again(self, text: str, demonstration: str) -> tuple[str, int] | None:

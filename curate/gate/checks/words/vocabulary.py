@@ -137,7 +137,8 @@ class VocabularyCheck(CheckConfig):
             (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
         }
         for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
-            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})\s+{two}(?![\w-])", text)
+            again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
+            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
             if found and found.group().lower() not in told_before.lower():
                 return self.failed("noise", f"No sentence goes {found.group()!r}.")
         pieces = text.split()
