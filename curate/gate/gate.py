@@ -29,6 +29,7 @@ from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.checks.models.entailment import EntailmentCheck
 from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.models.statements import StatementsCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.operations import OperationsCheck
@@ -59,6 +60,7 @@ AnyCheck = Annotated[
     | CodeCheck
     | SimilarityCheck
     | EntailmentCheck
+    | StatementsCheck
     | JudgeCheck,
     Field(discriminator="type"),
 ]
@@ -244,7 +246,8 @@ def load_gate(
 ) -> Gate:
     """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
 
-    `models` are what its checks may ask: `similarity(a, b)`, `entails(premise, hypothesis)`, `judge(row, text)`.
+    `models` are what its checks may ask: `similarity(a, b)`, `entails(premise, hypothesis)`, `relations(pairs)`,
+    `judge(row, text)`.
     """
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file, models)

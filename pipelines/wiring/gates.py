@@ -3,6 +3,7 @@
     checks:
       - {type: similarity, model: sentence-transformers/all-MiniLM-L6-v2, min_cosine: 0.7}
       - {type: entailment, model: path/to/nli-cross-encoder}
+      - {type: statements, model: path/to/nli-cross-encoder}
       - {type: judge, model: path/to/model, min_yes: 0.9, max_no: 0.5}
 
 So a gate file says everything, and its id covers the names. Each callable loads its model when it is first asked and
@@ -13,7 +14,7 @@ for its model is not cut: the callable says None, and the check is undecided.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
 
-ASKED = {"similarity": "similarity", "entailment": "entails", "judge": "judge"}
+ASKED = {"similarity": "similarity", "entailment": "entails", "statements": "relations", "judge": "judge"}
 """Check to the name under which it asks."""
 MIN_MASS = 1e-3
 """Smallest P(YES) + P(NO), ends of turn included, of a judge that has understood what it is asked."""
+PAIRS_AT_ONCE = 32
 REMEMBERED = 4096
 
 
@@ -87,6 +89,7 @@ def models_of(
     makers: dict[str, Callable[[str], Callable[..., Any]]] = {
         "similarity": Similarity,
         "entailment": Entailment,
+        "statements": Relations,
         "judge": lambda name: Judge(name, engine),
     }
     return {ASKED[kind]: makers[kind](name) for kind, name in names.items()}
@@ -158,33 +161,73 @@ class Entailment(_Named):
     """Probability that a hypothesis follows from a premise, by an NLI cross-encoder; None where they are too long."""
 
     def load(self) -> tuple[Any, Any, int]:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.name)
-            model = AutoModelForSequenceClassification.from_pretrained(self.name, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{self.name!r} is no sequence classifier: {error}") from error
-        labels = {str(label).lower(): i for i, label in (model.config.id2label or {}).items()}
-        entailed = next((i for label, i in labels.items() if label.startswith("entail")), None)
-        if entailed is None:
-            raise ModelError(
-                f"{self.name!r} tells {', '.join(labels) or 'no classes'} apart; expected an NLI model with a "
-                "class `entailment`."
-            )
-        return tokenizer, model.eval(), int(entailed)
+        tokenizer, model, (entailed,) = _classifier(self.name, "entailment")
+        return tokenizer, model, entailed
 
     def __call__(self, premise: str, hypothesis: str) -> float | None:
         import torch
 
         tokenizer, model, entailed = self.loaded()
         pair = tokenizer(premise, hypothesis, return_tensors="pt")
-        limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
-        if pair["input_ids"].shape[1] > min(limit for limit in limits if limit):
+        if pair["input_ids"].shape[1] > _longest(tokenizer, model):
             return None
         with torch.inference_mode():
             logits = model(**pair).logits[0].float()
         return float(logits.softmax(-1)[entailed])
+
+
+class Relations(_Named):
+    """Probabilities of entailment and contradiction of many pairs at once, None for one that is too long."""
+
+    def load(self) -> tuple[Any, Any, int, int]:
+        tokenizer, model, (entailed, contradicted) = _classifier(self.name, "entailment", "contradiction")
+        return tokenizer, model, entailed, contradicted
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, float] | None]:
+        import torch
+
+        tokenizer, model, entailed, contradicted = self.loaded()
+        told = [tokenizer(premise, hypothesis) for premise, hypothesis in pairs]
+        limit = _longest(tokenizer, model)
+        short = [i for i, ids in enumerate(told) if len(ids["input_ids"]) <= limit]
+        found: list[tuple[float, float] | None] = [None] * len(told)
+        short.sort(key=lambda i: len(told[i]["input_ids"]))  # a batch is as long as its longest pair
+        for start in range(0, len(short), PAIRS_AT_ONCE):
+            batch = short[start : start + PAIRS_AT_ONCE]
+            padded = tokenizer.pad([told[i] for i in batch], return_tensors="pt")
+            with torch.inference_mode():
+                shares = model(**padded).logits.float().softmax(-1)
+            for i, share in zip(batch, shares, strict=True):
+                found[i] = (float(share[entailed]), float(share[contradicted]))
+        return found
+
+
+def _classifier(name: str, *classes: str) -> tuple[Any, Any, list[int]]:
+    """Tokenizer and model of an NLI cross-encoder, and the indices of its `classes`, by how their names begin."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForSequenceClassification.from_pretrained(name, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name!r} is no sequence classifier: {error}") from error
+    labels = {str(label).lower(): int(i) for i, label in (model.config.id2label or {}).items()}
+    found: list[int] = []
+    for wanted in classes:
+        index = next((i for label, i in labels.items() if label.startswith(wanted[:6])), None)
+        if index is None:
+            raise ModelError(
+                f"{name!r} tells {', '.join(labels) or 'no classes'} apart; expected an NLI model with a "
+                f"class `{wanted}`."
+            )
+        found.append(index)
+    return tokenizer, model.eval(), found
+
+
+def _longest(tokenizer: Any, model: Any) -> int:
+    """How many tokens a pair may have."""
+    limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
+    return min(limit for limit in limits if limit)
 
 
 @dataclass
