@@ -1,9 +1,10 @@
 """The operations that a sentence names in words, against the sums that it shows: `we add: 12 - 5 = 7` misnames one.
 
-A sum is named by the words between the sum before it and itself, where somebody calculates (`we add`, `then divide`,
-`multiplying by 3 gives`), not where a story adds and takes away. Multiplying by a part is dividing, and the other way
-round. `false_in_words` reads sums said wholly in words (`half of 48 is 24`, `add 12 and 5 to get 17`) and returns those
-that are false. Both keep silent where they are not sure. `sentences` are those of `curate.language.tokens.read`.
+A sum is named by the words between the sum before it and itself, where somebody calculates (`we add`, `then
+divide`, `multiplying by 3 gives`), not where a story adds and takes away. Multiplying by a part is dividing, and
+the other way round. `false_in_words` reads sums said wholly in words (`half of 48 is 24`, `add 12 and 5 to get 17`)
+and returns those that are false. Both keep silent where they are not sure. `sentences` are those of
+`curate.language.tokens.read`.
 
 >>> misnamed("First we multiply: 48 / 2 = 24.")
 ['we multiply: 48 / 2']
@@ -25,8 +26,8 @@ _VERB = re.compile(
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 # before the plain form: nobody, who calculates, or a word of order; before the form in -ing only some of these
 _TELLS = re.compile(
-    r"(?:^|[,:;(]|\b(?:we|you|then|first|next|now|finally|lastly|let's|let us|(?:we|you) (?:can|must|should)|just|simply"
-    r"|(?:we|you) (?:need|have|want) to))\s*\Z",
+    r"(?:^|[,:;(]|\b(?:we|you|then|first|next|now|finally|lastly|let's|let us|just|simply"
+    r"|(?:we|you) (?:can|must|should)|(?:we|you) (?:need|have|want) to))\s*\Z",
     re.IGNORECASE,
 )
 _TELLS_ING = re.compile(r"(?:^|[:;(]|\b(?:by|then|next|so|now))\s*\Z", re.IGNORECASE)

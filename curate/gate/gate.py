@@ -30,6 +30,7 @@ from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.checks.models.entailment import EntailmentCheck
 from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.models.statements import StatementsCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.operations import OperationsCheck
@@ -70,6 +71,7 @@ AnyCheck = Annotated[
     | EndingCheck
     | SimilarityCheck
     | EntailmentCheck
+    | StatementsCheck
     | JudgeCheck,
     Field(discriminator="type"),
 ]
@@ -299,9 +301,9 @@ def load_gate(
 ) -> Gate:
     """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
 
-    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `judge(row, text)`,
-    `entails(premise, hypothesis)`. One with a method `prepare(asked)`, where `asked` is a list of such arguments, is
-    told beforehand what `verify_many` will ask.
+    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `entails(premise, hypothesis)`,
+    `relations(pairs)`, `judge(row, text)`. One with a method `prepare(asked)`, where `asked` is a list of such arguments,
+    is told beforehand what `verify_many` will ask.
     """
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file, models)

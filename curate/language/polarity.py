@@ -1,9 +1,9 @@
 """What a clause affirms: whether it denies, and on which side of pairs of opposites (`more` and `fewer`) it stands.
 
-Clauses are cut at marks, `and`, `but`, `while` and their like, since one sentence tells of both sides (`47 get off and 13
-get on`). `opposed` compares two clauses about the same thing and names what turned: nothing where both sides, or neither,
-say it, where a denial and an opposite cancel out (`did not lose`, `kept`), and where who is compared with whom changes
-places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
+Clauses are cut at marks, `and`, `but`, `while` and their like, since one sentence tells of both sides (`47 get off
+and 13 get on`). `opposed` compares two clauses about the same thing and names what turned: nothing where both
+sides, or neither, say it, where a denial and an opposite cancel out (`did not lose`, `kept`), and where who is
+compared with whom changes places with it (`Ann has 5 more than Tom`, `Tom has 5 fewer than Ann`).
 
 >>> [(c.said, c.denials) for c in clauses("13 more people get on, and 2 do not.")]
 [(('more', 'on'), 0), ((), 1)]

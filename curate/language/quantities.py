@@ -1,9 +1,9 @@
 """Who has what: every number of a text with the nouns that it counts and the person whom its sentence names.
 
-A number counts the words that follow it, up to a word of grammar or a sign: `48 red clips in May` are clips, `$18` and
-`18 dollars` dollars, `12 pieces of cake` pieces and cake. Nothing is guessed: a number that no noun follows counts nothing,
-and only a name that begins its sentence owns it, the only name of it, as long as nothing between the two relates one thing
-to another (`half of`, `than`, `to`).
+A number counts the words that follow it, up to a word of grammar or a sign: `48 red clips in May` are clips, `$18`
+and `18 dollars` dollars, `12 pieces of cake` pieces and cake. Nothing is guessed: a number that no noun follows
+counts nothing, and only a name that begins its sentence owns it, the only name of it, as long as nothing between
+the two relates one thing to another (`half of`, `than`, `to`).
 
 >>> [(int(q.value), sorted(q.nouns), q.owner) for q in quantities("Tom has 5 red apples. $3 is left.")]
 [(5, ['apple', 'red'], 'Tom'), (3, ['dollar'], '')]

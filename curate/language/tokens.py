@@ -1,7 +1,8 @@
 """The sentences of a text as words, numbers and signs. One reading for every check that looks at words and numbers.
 
-A token is a string: a number is what `number` gives a value (`$1,200`, `5%`, `twenty-four`), a word begins with a letter,
-all else are signs. Calculator annotations and the dollar signs of formulas are left out, LaTeX is made plain.
+A token is a string: a number is what `number` gives a value (`$1,200`, `5%`, `twenty-four`), a word begins with a
+letter, all else are signs. Calculator annotations and the dollar signs of formulas are left out, LaTeX is made
+plain.
 
 >>> [s.tokens for s in read("Tom's 5 red pens cost $1,200. So 2 x 3 = 6.")]
 [("Tom's", '5', 'red', 'pens', 'cost', '$1,200', '.'), ('So', '2', '*', '3', '=', '6', '.')]
@@ -27,8 +28,8 @@ _TOKEN = re.compile(
 )
 _NUMBERS = frozenset(
     (
-        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
     ).split()
 )
 EQUAL = frozenset("=≈")

@@ -3,6 +3,7 @@
     checks:
       - {type: similarity, model: sentence-transformers/all-MiniLM-L6-v2, min_cosine: 0.7}
       - {type: entailment, model: path/to/nli-cross-encoder}
+      - {type: statements, model: path/to/nli-cross-encoder}
       - {type: judge, model: path/to/model, min_yes: 0.9, max_no: 0.5}
 
 So a gate file says everything, and its id covers the names. Each callable loads its model when it is first asked and
@@ -17,7 +18,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     from recast.agent.engines.factory import EngineConfig
     from recast.agent.engines.protocol import Engine
 
-ASKED = {"similarity": "similarity", "topic": "sentences", "entailment": "entails", "judge": "judge"}
+ASKED = {
+    "similarity": "similarity",
+    "topic": "sentences",
+    "entailment": "entails",
+    "statements": "relations",
+    "judge": "judge",
+}
 """Check to the name under which it asks."""
 ALONE = ("topic",)
 """Checks that decide without a model where they name none."""
@@ -93,6 +100,7 @@ def models_of(
         "similarity": Similarity,
         "topic": Sentences,
         "entailment": Entailment,
+        "statements": Relations,
         "judge": lambda name: Judge(name, engine),
     }
     return {ASKED[kind]: makers[kind](name) for kind, name in names.items()}
@@ -204,55 +212,89 @@ class Sentences(_Embedder):
         return np.max(np.stack(ours) @ np.stack(theirs).T, axis=1).tolist()
 
 
-class Entailment(_Named):
-    """Probability that a hypothesis follows from a premise, by an NLI cross-encoder; None where they are too long."""
+class _Classifier(_Named):
+    """Probabilities of an NLI cross-encoder's `classes` for pairs of texts, None for a pair that is too long for it."""
 
-    def load(self) -> tuple[Any, Any, int]:
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    classes: ClassVar[tuple[str, ...]]
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.name)
-            model = AutoModelForSequenceClassification.from_pretrained(self.name, use_safetensors=True)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{self.name!r} is no sequence classifier: {error}") from error
-        labels = {str(label).lower(): i for i, label in (model.config.id2label or {}).items()}
-        entailed = next((i for label, i in labels.items() if label.startswith("entail")), None)
-        if entailed is None:
-            raise ModelError(
-                f"{self.name!r} tells {', '.join(labels) or 'no classes'} apart; expected an NLI model with a "
-                "class `entailment`."
-            )
-        return tokenizer, model.eval(), int(entailed)
+    def load(self) -> tuple[Any, Any, list[int]]:
+        return _classifier(self.name, *self.classes)
 
-    def prepare(self, asked: Sequence[tuple[str, str]]) -> None:
+    def classified(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, ...] | None]:
+        """The probabilities of `pairs` in order; those that are new are asked in batches, each once."""
         said = self.said()
-        new = [pair for pair in dict.fromkeys(asked) if pair not in said]
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in said]
         new.sort(key=lambda pair: len(pair[0]) + len(pair[1]))  # a batch is padded to its longest
         for i in range(0, len(new), BATCH):
-            said.update(zip(new[i : i + BATCH], self._entailed(new[i : i + BATCH]), strict=True))
+            said.update(zip(new[i : i + BATCH], self._ask(new[i : i + BATCH]), strict=True))
+        return [said[pair] for pair in pairs]
 
-    def __call__(self, premise: str, hypothesis: str) -> float | None:
-        pair = (premise, hypothesis)
-        if pair not in self.said():
-            self.prepare([pair])
-        return self.said()[pair]
-
-    def _entailed(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+    def _ask(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, ...] | None]:
         import torch
 
-        tokenizer, model, entailed = self.loaded()
-        limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
-        longest = min(limit for limit in limits if limit)
-        lengths = [len(ids) for ids in tokenizer([a for a, _ in pairs], [b for _, b in pairs])["input_ids"]]
-        fitting = [pair for pair, length in zip(pairs, lengths, strict=True) if length <= longest]
+        tokenizer, model, indices = self.loaded()
+        limit = _longest(tokenizer, model)
+        told = [tokenizer(premise, hypothesis) for premise, hypothesis in pairs]
+        fitting = [ids for ids in told if len(ids["input_ids"]) <= limit]
         if not fitting:
             return [None] * len(pairs)
-        inputs = tokenizer(
-            [a for a, _ in fitting], [b for _, b in fitting], padding=True, return_tensors="pt"
-        )
         with torch.inference_mode():
-            said = iter(model(**inputs).logits.float().softmax(-1)[:, entailed].tolist())
-        return [next(said) if length <= longest else None for length in lengths]
+            shares = model(**tokenizer.pad(fitting, return_tensors="pt")).logits.float().softmax(-1)
+        said = iter(shares[:, indices].tolist())
+        return [tuple(next(said)) if len(ids["input_ids"]) <= limit else None for ids in told]
+
+
+class Entailment(_Classifier):
+    """Probability that a hypothesis follows from a premise; None where they are too long."""
+
+    classes = ("entailment",)
+
+    def prepare(self, asked: Sequence[tuple[str, str]]) -> None:
+        self.classified(asked)
+
+    def __call__(self, premise: str, hypothesis: str) -> float | None:
+        (found,) = self.classified([(premise, hypothesis)])
+        return found[0] if found else None
+
+
+class Relations(_Classifier):
+    """Probabilities of entailment and contradiction of many pairs at once, None for one that is too long."""
+
+    classes = ("entailment", "contradiction")
+
+    def prepare(self, asked: Sequence[tuple[Sequence[tuple[str, str]]]]) -> None:
+        self.classified([pair for (pairs,) in asked for pair in pairs])
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, ...] | None]:
+        return self.classified(pairs)
+
+
+def _classifier(name: str, *classes: str) -> tuple[Any, Any, list[int]]:
+    """Tokenizer and model of an NLI cross-encoder, and the indices of its `classes`, by how their names begin."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForSequenceClassification.from_pretrained(name, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{name!r} is no sequence classifier: {error}") from error
+    labels = {str(label).lower(): int(i) for i, label in (model.config.id2label or {}).items()}
+    found: list[int] = []
+    for wanted in classes:
+        index = next((i for label, i in labels.items() if label.startswith(wanted[:6])), None)
+        if index is None:
+            raise ModelError(
+                f"{name!r} tells {', '.join(labels) or 'no classes'} apart; expected an NLI model with a "
+                f"class `{wanted}`."
+            )
+        found.append(index)
+    return tokenizer, model.eval(), found
+
+
+def _longest(tokenizer: Any, model: Any) -> int:
+    """How many tokens a pair may have."""
+    limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
+    return min(limit for limit in limits if limit)
 
 
 @dataclass

@@ -99,8 +99,8 @@ def _unvouched(card: dict[str, Any]) -> Iterator[str]:
     for kind, rate in card["unvouched"].items():
         yield f"  {kind:30}  {_rate(rate)} pass"
     yield (
-        "  and whatever none of its kinds is: they are made of demonstrations by rules, and a model errs in ways of its "
-        "own. Read what it accepted: recast review"
+        "  and whatever none of its kinds is: they are made of demonstrations by rules, and a model errs in ways of "
+        "its own. Read what it accepted: recast review"
     )
 
 

@@ -1,7 +1,7 @@
 """Labelled data from any dataset with stated answers: `perturb` makes every kind that applies to each row.
 
-A kind changes a right retelling (`curate.gate.perturbation.sums.retold`) in one way: kinds in sums have plain names, kinds in
-words are `group/kind`. What is made depends on nothing but the row, the one before it and the seed.
+A kind changes a right retelling (`curate.gate.perturbation.sums.retold`) in one way: kinds in sums have plain
+names, kinds in words are `group/kind`. What is made depends on nothing but the row, the one before it and the seed.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from recast.curate.gate.checks.case import Case
 from recast.curate.gate.checks.models.entailment import EntailmentCheck
 from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.models.statements import StatementsCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.steps import StepsCheck
@@ -321,6 +322,47 @@ def test_entailment_goes_both_ways():
             reason(EntailmentCheck(), asked({"entails": lambda p, h, u=unreadable: u}))
             == "unreadable_entailment"
         )
+
+
+def test_statements_are_asked_about_in_one_call_with_the_source_and_the_sum_before_them():
+    asked_of: list[list[tuple[str, str]]] = []
+
+    def relations(pairs):
+        asked_of.append(pairs)
+        return [(0.9, 0.0)] * len(pairs)
+
+    given = Case(
+        "There were 12 pens. 12 + 5 = 17. Now she owns 17 pens.",
+        "12 + 5 = 17",
+        {"messages": [{"role": "user", "content": "How many?"}]},
+        models={"relations": relations},
+    )
+    assert reason(StatementsCheck(), given) == ""
+    source = "How many?\n12 + 5 = 17"
+    assert asked_of == [
+        [
+            (source, "There were 12 pens."),
+            (source, "Now she owns 17 pens."),
+            ("12 + 5 = 17.", "Now she owns 17 pens."),
+        ]
+    ]
+
+
+def test_a_statement_follows_from_source_or_sum_and_is_contradicted_by_the_source_alone():
+    text = "There were 12 pens. 12 + 5 = 17. Now she owns 17 pens."
+
+    def said(*relations):
+        return Case(text, "d", {}, models={"relations": lambda pairs: list(relations)})
+
+    sure, unsure, against = (0.9, 0.0), (0.1, 0.3), (0.05, 0.9)
+    assert reason(StatementsCheck(), said(sure, unsure, sure)) == ""
+    assert reason(StatementsCheck(), said(sure, against, sure)) == "", "the sum says so"
+    assert reason(StatementsCheck(), said(sure, unsure, unsure)) == "unsupported"
+    assert reason(StatementsCheck(), said(sure, unsure, against)) == "unsupported", (
+        "a sum contradicts nothing"
+    )
+    assert reason(StatementsCheck(), said(unsure, against, unsure)) == "contradicted"
+    assert reason(StatementsCheck(), said(sure, None, sure)) == "unreadable_relation"
 
 
 def test_an_unreadable_judge_is_neither_yes_nor_no():

@@ -16,6 +16,7 @@ from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.checks.models.entailment import EntailmentCheck
 from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.models.similarity import SimilarityCheck
+from recast.curate.gate.checks.models.statements import StatementsCheck
 from recast.curate.gate.checks.sums.arithmetic import ArithmeticCheck
 from recast.curate.gate.checks.sums.numbers import NumbersCheck
 from recast.curate.gate.checks.sums.operations import OperationsCheck
@@ -38,6 +39,7 @@ from recast.curate.gate.sandbox import Limits
 CURATE = Path(__file__).parents[3] / "curate"
 STEPS = "48/2 = <<48/2=24>>24\n48+24 = <<48+24=72>>72\n#### 72"
 LONG = " ".join(f"word{i}" for i in range(200))
+SAID = "The clips are all sold."
 NAN = float("nan")
 
 
@@ -55,6 +57,11 @@ def entails(*said: float) -> dict:
     """A model that says one thing after the other."""
     left = list(said)
     return {"entails": lambda *_: left.pop(0)}
+
+
+def relates(said: tuple[float, float] | None) -> dict:
+    """An NLI model that says the same of every pair."""
+    return {"relations": lambda pairs: [said] * len(pairs)}
 
 
 def breaks(*_: object) -> float:
@@ -185,6 +192,10 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "unreadable_entailment": (EntailmentCheck(), "17", {}, {"models": asks(entails=NAN)}),
     "content_lost": (EntailmentCheck(), "17", {}, {"models": entails(0.1, 0.9)}),
     "content_added": (EntailmentCheck(), "17", {}, {"models": entails(0.9, 0.1)}),
+    "no_relation_model": (StatementsCheck(), SAID, {}, {}),
+    "unreadable_relation": (StatementsCheck(), SAID, {}, {"models": relates(None)}),
+    "contradicted": (StatementsCheck(), SAID, {}, {"models": relates((0.1, 0.9))}),
+    "unsupported": (StatementsCheck(), SAID, {}, {"models": relates((0.1, 0.2))}),
     "no_judge": (JudgeCheck(), "17", {}, {}),
     "unreadable_judge": (JudgeCheck(), "17", {}, {"models": asks(judge=None)}),
     "judged_no": (JudgeCheck(), "17", {}, {"models": asks(judge=0.1)}),

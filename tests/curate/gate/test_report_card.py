@@ -14,7 +14,7 @@ from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.gate.labels import Labelled, read
-from recast.curate.gate.perturbation.perturb import perturb
+from recast.curate.gate.perturbation.perturb import WORDS, perturb
 from recast.curate.gate.perturbation.sums import RIGHT, WRONG, retold
 from recast.curate.gate.report_card import Rate, report_card
 from recast.curate.intervals import wilson
@@ -88,6 +88,48 @@ def test_every_kind_is_labelled_and_changes_one_thing():
     assert "48 divided by 2 equals 24" in kinds["in_words"].completion
     assert "$48 \\div 2 = 24$" in kinds["latex"].completion and "\\boxed{72}" in kinds["latex"].completion
     assert kinds["step_dropped"].completion.startswith("48 + 24 = 72")
+
+
+def test_copies_wrong_in_words_keep_their_answer_and_change_one_thing():
+    kinds = {
+        item.kind: item for item in perturb([ROW, {**ROW, "row_id": "r2"}], words=True) if "/" in item.kind
+    }
+    assert set(kinds) <= set(WORDS) and len(kinds) > 30, sorted(set(WORDS) - set(kinds))
+    assert all(item.right is False for item in kinds.values())
+    base = made()["retold"].completion
+    assert all(item.completion != base for item in kinds.values())
+    said = {kind: item.completion for kind, item in kinds.items()}
+    assert said["meaning/operation_misnamed"].count("we ") == 2
+    assert "Ann" not in said["meaning/person_new"].split("\n")[0]
+    assert said["contradiction/answer_denied"] == f"{base} But this answer is wrong."
+    assert said["no_reasoning/sums_alone"] == "48 / 2 = 24. 48 + 24 = 72.\nThe answer is 72."
+    assert said["no_reasoning/sums_backwards"] == "48 + 24 = 72. 48 / 2 = 24.\nThe answer is 72."
+    assert said["no_reasoning/results_listed"] == "24, 72.\nThe answer is 72."
+    assert said["no_reasoning/vacuous_sums"] == "Here 23 + 1 = 24. Here 71 + 1 = 72.\nThe answer is 72."
+    assert sum(not letter.isascii() for letter in said["unicode/look_alike"]) == 1
+    assert said["unicode/zero_width"].replace("\u200b", "") == ROW["demonstration"]
+    misspelt = said["language/misspelt"]
+    assert sorted(misspelt) == sorted(base) and sum(a != b for a, b in zip(misspelt, base, strict=True)) == 2
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_every_kind_in_words_is_defined_in_one_sentence(kind):
+    said = (WORDS[kind].__doc__ or "").splitlines()[0]
+    assert said.endswith(".") and said.count(". ") == 0 and len(said) < 100
+
+
+def test_the_card_counts_groups_and_names_what_it_cannot_vouch_for():
+    text = made()["retold"].completion
+    labels = [
+        *(Labelled(ROW, text, False, "meaning/passes") for _ in range(100)),
+        *(Labelled(ROW, "The answer is 1.", False, "meaning/seen") for _ in range(100)),
+        *(Labelled(ROW, "The answer is 1.", False, "seen") for _ in range(5)),
+    ]
+    card = report_card(load_gate("math"), labels)
+    assert str(card.groups["meaning"].false_accepts).startswith("100/200") and set(card.groups) == {"meaning"}
+    # 0 of 100: at most 3.7 %; 0 of 5: at most 43 %, which is too few to vouch for
+    assert list(card.unvouched()) == ["meaning/passes", "seen"]
+    assert list(card.to_json()["unvouched"]) == ["meaning/passes", "seen"]
 
 
 def test_perturbations_depend_on_row_and_seed_only():

@@ -13,7 +13,7 @@ from recast.agent.engines.protocol import Score
 from recast.curate.errors import ModelError, UsageError
 from recast.curate.gate.checks.code import CodeCheck
 from recast.curate.gate.gate import Gate, load_gate
-from recast.pipelines.wiring.gates import Entailment, Judge, Sentences, Similarity, open_gate
+from recast.pipelines.wiring.gates import Entailment, Judge, Relations, Sentences, Similarity, open_gate
 
 ROW = {
     "messages": [{"role": "user", "content": "What is 12 + 5?"}],
@@ -97,6 +97,30 @@ def test_an_nli_model_is_asked_both_ways(bert, tmp_path):
         gate_file(tmp_path, f"{{type: entailment, model: {bert}, min_probability: {low + 1e-4}}}")
     )
     assert gate.verify({**ROW, "demonstration": two}, one).reason in ("content_lost", "content_added")
+
+
+def test_relations_of_many_pairs_are_those_of_each_alone(bert, tmp_path):
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(bert).eval()
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    pairs = [
+        ("one and two makes three", "four"),
+        ("one " * 40, "two"),
+        ("two", "one"),
+        ("five", "five and one"),
+    ]
+    found = Relations(str(bert))(pairs)
+    assert found[1] is None, "too long"
+    for (premise, hypothesis), said in zip(pairs, found, strict=True):
+        if said is not None:
+            with torch.inference_mode():
+                logits = model(**tokenizer(premise, hypothesis, return_tensors="pt")).logits[0]
+            share = logits.softmax(-1)
+            assert said == pytest.approx((float(share[1]), float(share[0])), abs=1e-5)
+    gate = open_gate(gate_file(tmp_path, f"{{type: statements, model: {bert}, min_entailed: 0.0}}"))
+    assert gate.verify({**ROW, "demonstration": "four"}, "one and two makes three").accepted
 
 
 def test_a_text_too_long_for_its_model_is_undecided_and_not_cut(bert, tmp_path):

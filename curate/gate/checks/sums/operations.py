@@ -1,8 +1,8 @@
 """Do the words name the operations that the sums show, and are the sums said in words true?
 
-Catches: `we multiply to get it: 48/2 = 24`, `the sum of 3 and 4 is 12`, `seven plus seven makes nineteen`. Cannot catch:
-an operation that is right for the sum and wrong for the problem (`steps` and `arithmetic` see some of those), and words for
-operations that tell what happens rather than what is computed (`shares`, `gives away`).
+Catches: `we multiply to get it: 48/2 = 24`, `the sum of 3 and 4 is 12`, `seven plus seven makes nineteen`. Cannot
+catch: an operation that is right for the sum and wrong for the problem (`steps` and `arithmetic` see some of
+those), and words for operations that tell what happens rather than what is computed (`shares`, `gives away`).
 """
 
 from __future__ import annotations

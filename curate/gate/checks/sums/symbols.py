@@ -1,7 +1,7 @@
 """Does every letter that the completion brings in stand for a number in the end?
 
-Catches: equations between letters that neither question nor demonstration knows and that are never given a value. Cannot
-catch: letters that the source uses, too, and those beside one that has a value.
+Catches: equations between letters that neither question nor demonstration knows and that are never given a value.
+Cannot catch: letters that the source uses, too, and those beside one that has a value.
 """
 
 from __future__ import annotations

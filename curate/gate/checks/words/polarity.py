@@ -1,9 +1,9 @@
 """Does a clause say the opposite of what question and demonstration say of the same numbers?
 
-Catches: `decreased` for `increased`, `does not get` for `gets`, `12 fewer` for `12 more`, brothers for sisters. A clause is
-compared with those of the source that hold its numbers and at least half of its words; it fails only where each of these
-that says anything on the matter says the opposite. Cannot catch: opposites that are in no list, and what is said without a
-number or in other words.
+Catches: `decreased` for `increased`, `does not get` for `gets`, `12 fewer` for `12 more`, brothers for sisters. A
+clause is compared with those of the source that hold its numbers and at least half of its words; it fails only
+where each of these that says anything on the matter says the opposite. Cannot catch: opposites that are in no list,
+and what is said without a number or in other words.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
-Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to another
-person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers (`37
-witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a noun that
-could be a word for the same things (`items`; a word that the source knows without counting it) is no other noun. Cannot
-catch: a noun changed for one that the source uses for the same number, a number whose noun stands before it, owners in
-lower case or pronouns. English nouns only; other languages pass.
+Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to
+another person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers
+(`37 witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a
+noun that could be a word for the same things (`items`; a word that the source knows without counting it) is no
+other noun. Cannot catch: a noun changed for one that the source uses for the same number, a number whose noun
+stands before it, owners in lower case or pronouns. English nouns only; other languages pass.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def _exchanged(strange: list[Quantity], source: _Source) -> str:
     """Two numbers that have taken each other's nouns."""
     wrong = [
         q for q in strange
-        if (given := source.nouns.get(q.value)) and q.value != 1 and not any(_same(q.nouns, theirs, source) for theirs in given)
+        if q.value != 1
+        and (given := source.nouns.get(q.value))
+        and not any(_same(q.nouns, theirs, source) for theirs in given)
     ]  # fmt: skip
     for i, one in enumerate(wrong):
         for two in wrong[:i]:
@@ -135,8 +137,11 @@ def _exchanged(strange: list[Quantity], source: _Source) -> str:
 
 
 def _same(ours: frozenset[str], theirs: frozenset[str], source: _Source) -> bool:
-    """Whether a word of one is a word of the other, lies in one (`melon` and `watermelon`) or begins like it, is the same unit (`lb` and
-    `pound`), or the source puts the two side by side (`customer orders`)."""
+    """Whether two groups of nouns share a word or may mean the same.
+
+    A word may lie in another (`melon` and `watermelon`) or begin like it, be the same unit (`lb` and `pound`), or stand
+    beside it in the source (`customer orders`).
+    """
     our_stems, their_stems = _stems(ours), _stems(theirs)
     if any(our_stems & group and their_stems & group for group in (their_stems, *source.groups)):
         return True
@@ -200,7 +205,7 @@ def _invented(strange: list[Quantity], results: set[Value], case: Case, source: 
     ]  # fmt: skip
     if not unknown:
         return ""
-    known = source.values | results
+    known = set(source.values) | results
     for equality in equalities(case.completion):
         known |= {v for v in (equality.left, equality.right, *equality.operands) if v is not None}
     for sentence in read(case.completion):

@@ -1,0 +1,84 @@
+"""Words of operations against the sums that they stand beside, and sums that are words."""
+
+from __future__ import annotations
+
+import pytest
+
+from recast.curate.arithmetic.operations import false_in_words, misnamed
+from recast.curate.arithmetic.unbound import unbound
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Here we multiply to get it: 48/2 = 24.",
+        "Then add: 24 * 2 = 48.",
+        "We subtract 12 from the rest: 12 + 5 = 17.",
+        "Adding 12 gives 24 - 12 = 12 squares.",
+        "First divide by 3: 5 + 3 = 8.",
+    ],
+)
+def test_a_sum_called_another_operation_is_misnamed(sentence):
+    assert len(misnamed(sentence)) == 1
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "We multiply: 48 * 2 = 96.",
+        "We divide by a half: 5 * 2 = 10, so we multiply by 2.",
+        "We multiply by 1/4: 100 / 4 = 25.",
+        "Now divide to get 50 * 0.5 = 25.",
+        "He adds 2 spoons a pound, so he will need 2 * 5 = 10 spoons.",
+        "The sisters add up to 3 * 16 = 48 years.",
+        "The sum of their ages is 90, so Betty is 90 - 40 = 50.",
+        "After adding 15 gallons a trip it takes 105 / 15 = 7 trips.",
+        "We add 4 and subtract 2: 10 + 4 - 2 = 12.",
+        "We multiply.",
+    ],
+)
+def test_what_happens_in_the_story_or_fits_the_sum_is_not_misnamed(sentence):
+    assert misnamed(sentence) == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The sum of 3 and 4 is 12.",
+        "Add 12 apples and 5 pears to get 18.",
+        "Since seven plus seven makes nineteen, we go on.",
+        "Six and five make fourteen.",
+        "Half of 48 is 28.",
+        "Subtracting 119 from 65899 gives 66018 people.",
+        "Divide 16 by 3 to get 48.",
+    ],
+)
+def test_a_false_sum_in_words_is_found(sentence):
+    assert len(false_in_words(sentence)) == 1
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The sum of 3 and 4 is 7.",
+        "30 plus 28 plus 32 equals 90.",
+        "10 divided by 3 is 3.",
+        "Half of forty-eight is twenty-four.",
+        "Subtracting 5 from 12 gives 7.",
+        "A total of 13.0 books and 17.0 pens, which is 13.0 + 17.0 = 30.0.",
+        "3 and 4 make friends.",
+    ],
+)
+def test_true_sums_in_words_and_what_is_no_sum_are_not(sentence):
+    assert false_in_words(sentence) == []
+
+
+def test_letters_are_unbound_where_none_is_ever_a_number():
+    assert unbound("Let r = 2s + 5 and s = 3t, hence r = t.") == ("r", "s")
+    for text in (
+        "Let x be it. 2x = 10, so x = 5.",
+        "s = 20 * 2 = 40",
+        "Then 5 = t.",
+        "No letters: 3 x 4 = 12.",
+    ):
+        assert unbound(text) == (), text
