@@ -238,7 +238,7 @@ def _without_sum(results: tuple[Value, ...], sound: list[Sum], case: Case) -> li
 def _near(found: dict[Value, set[tuple[Value, ...]]], result: Value) -> set[tuple[Value, ...]]:
     if result in found:
         return found[result]
-    return set().union(*(work for r, work in found.items() if _nearly(result, frozenset((r,)))))
+    return {way for r, ways in found.items() if _nearly(result, {r}) for way in ways}
 
 
 def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
