@@ -4,7 +4,8 @@ A demonstration has all its steps read where
 
 - every stretch of it (line or sentence) with two numbers and an arithmetic sign between them, or a relation sign
   after an operation, yields an equality that is decided, and
-- every number in it that the question does not hold is a step's result, or a constant (`KNOWN`) that goes into one.
+- every number in it that the question does not hold is a step's result, or a constant (`KNOWN`) that goes into one, or
+  (`storied`) a sentence tells it beside two known numbers that come to it.
 
 What states no step at all is counted apart (`silent`): its answer stands in the question, or nothing of it is read.
 Prints JSON: the shares with their counts, and the reasons of the rest. Asserts nothing.
@@ -22,6 +23,7 @@ from random import Random
 from typing import Any
 
 from recast.curate.arithmetic.equalities import equalities
+from recast.curate.gate.checks.sums.grounds import storied
 from recast.curate.gate.checks.sums.numbers import KNOWN
 from recast.curate.language.sentences import sentences
 from recast.curate.maths.notation import plain
@@ -54,11 +56,12 @@ def unread(question: str, demonstration: str) -> str:
             SUM.search(HYPHEN.sub("", plain(sentence)))
             and "=" in sentence
             and not any(e.truth is not None for e in equalities(sentence))
-            and not any(e.truth is not None and e.text in sentence for e in decided)
+            and not any(e.text in sentence or numbers(sentence) <= {*e.operands, e.result} for e in decided)
         ):
             return f"sum: {sentence}"
     operands: set[Value] = {v for e in decided for v in e.operands}
-    for value in sorted(numbers(demonstration) - given):
+    known = given | frozenset(results)
+    for value in sorted(numbers(demonstration) - known - storied(demonstration, known)):
         readings = {value, -value, exact(Fraction(value) * 100), exact(Fraction(value) / 100)}
         constant = readings & KNOWN and readings & operands
         if not readings & (results | given) and not constant:

@@ -100,6 +100,12 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "undecided_equality": (ArithmeticCheck(max_undecided=0.5), "y + 5 = 18 and z + 3 = 9", {}, {}),
     "missing_step": (StepsCheck(), "In the end there are 72.", {"demonstration": STEPS}, {}),
     "no_reasoning": (StepsCheck(), "24 72", {"demonstration": STEPS}, {}),
+    "no_step_read": (
+        StepsCheck(),
+        "Lea has 9 left in the end.",
+        {"demonstration": "Of 12 pens Lea loses some, and has 9.", "answer": "9"},
+        {},
+    ),
     "invented_name": (NamesCheck(), "So then Natalie has 72.", {"demonstration": "Natalia has 72."}, {}),
     "invented_number": (NumbersCheck(), "There are 713 of them.", {"demonstration": "72"}, {}),
     "copy": (CopyCheck(), STEPS, {"demonstration": STEPS}, {}),

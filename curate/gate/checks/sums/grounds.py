@@ -31,6 +31,7 @@ CONSTANTS: frozenset[Value] = frozenset(
 """What nobody needs to be told: pairs, weeks, dozens, hours, years, circles, percentages, halves and quarters."""
 
 MIN_WORDS_OF_SENTENCE = 2
+_NO_WORK = frozenset((0, 1, 100, Fraction(1, 100)))
 CONVERSIONS = (100, 60, 12, 1000)
 """Cents, minutes, months and metres to what they are parts of: a number so converted and then said is known."""
 OPERAND, MENTION = "o", "m"
@@ -63,7 +64,7 @@ class Sum:
     @property
     def work(self) -> tuple[Value, ...]:
         """What goes into it however it is written: 20 %, 0.2 and 1/5 are one operand, 0, 1 and 100 none."""
-        return tuple(sorted(v for v in map(core, self.operands) if v not in (0, 1)))
+        return tuple(sorted(core(v) for v in self.operands if v not in _NO_WORK))
 
     @property
     def vacuous(self) -> bool:
@@ -111,7 +112,9 @@ def given(prompt: str, demonstration: str) -> frozenset[Value]:
     for step in sums(demonstration):
         brought |= {v for v in step.operands if v not in results}
         results.add(step.result)
-    return asked(prompt) | CONSTANTS | brought
+    return (
+        asked(prompt) | (CONSTANTS - results) | brought
+    )  # 24 hours, but not where 24 is what has to be worked out
 
 
 @lru_cache(maxsize=2048)

@@ -3,9 +3,10 @@
 A step of the demonstration is a true sum that `curate.arithmetic` reads in it. A step counts as told where the
 completion states its result in a sentence that holds what of the question goes into it, or as the result of a sum
 whose operands are given or worked out before (`curate.gate.checks.sums.grounds`); a list of numbers and the
-announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With `detours`, another way to the
-answer is as good: a chain of such sums, not all of them the demonstration's, that ends in the answer and uses what the
-demonstration uses. With `sums`, each step must stand there as a sum with its own operands; sums beside them are free.
+announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With
+`detours`, another way to the answer is as good: a chain of such sums, not all of them the demonstration's, that ends in
+the answer and uses most of what the demonstration uses. With `sums`, each step must stand there as a sum with its own
+operands; sums beside them are free.
 
 What is asked for depends on the demonstration:
 
@@ -93,7 +94,7 @@ class StepsCheck(CheckConfig):
         if missing and self.detours and _derived(sound, case):
             missing = []
         share = 1.0 - len(missing) / len(results)
-        listed = len(missing) == len(results) and _all_mentioned(missing, case.completion)
+        listed = not sound and len(missing) == len(results) and _all_mentioned(missing, case.completion)
         if share < self.min_share and not listed:
             return self.failed(
                 "missing_step",
@@ -237,7 +238,7 @@ def _without_sum(results: tuple[Value, ...], sound: list[Sum], case: Case) -> li
 def _near(found: dict[Value, set[tuple[Value, ...]]], result: Value) -> set[tuple[Value, ...]]:
     if result in found:
         return found[result]
-    return set().union(*(work for r, work in found.items() if _nearly(result, frozenset((r,)))))
+    return {way for r, ways in found.items() if _nearly(result, {r}) for way in ways}
 
 
 def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
