@@ -23,6 +23,7 @@ _VERB = re.compile(
     r"|(?P<multiply>multiply(?:ing)?)|(?P<divide>divid(?:e|ing)))\b(?! up\b)",
     re.IGNORECASE,
 )
+_VERBS = ("add", "subtract", "deduct", "tak", "multiply", "divid")
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 # before the plain form: nobody, who calculates, or a word of order; before the form in -ing only some of these
 _TELLS = re.compile(
@@ -46,7 +47,8 @@ _PART = re.compile(
 def misnamed(sentence: str) -> list[str]:
     """The sums of a sentence whose words name operations, and none that the sum has."""
     found: list[str] = []
-    if "=" not in sentence:
+    lowered = sentence.lower()
+    if "=" not in sentence or not any(hint in lowered for hint in _VERBS):
         return found
     named = [match for match in _VERB.finditer(sentence) if _calculates(match)]
     if not named:
@@ -101,7 +103,8 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         re.compile(rf"(?<![\w.,/*+=-])(?<![-+*/=] )(?:{form}){_MAKES} (?P<c>{_N})", re.IGNORECASE),
     )
     for sign, hint, form in (
-        ("+", " of ", rf"(?:the )?(?:sum|total) of (?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}"),
+        ("+", "sum of", rf"(?:the )?sum of (?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}"),
+        ("+", "total of", rf"(?:the )?total of (?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}"),
         ("+", "add", rf"add(?:ing)? (?P<a>{_N}){_NOUN} (?:and|to|with) (?P<b>{_N}){_NOUN}"),
         ("+", "plus", rf"(?P<a>{_N}){_NOUN} plus (?P<b>{_N}){_NOUN}"),
         ("+", " make", rf"(?P<a>{_N}){_NOUN} and (?P<b>{_N}){_NOUN}(?=,? makes? )"),
@@ -122,17 +125,14 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     )
 )
 _GOES_ON = re.compile(r"\b(?:plus|minus|less|times|by|and|of|from)\s\Z", re.IGNORECASE)
-_WORTH = re.compile(
-    r"sum of|total of| make|add|plus|minus|subtract|tak|difference|times|multipl|product|divid|half of|double|twice",
-    re.I,
-)
+_HINTS = tuple(dict.fromkeys(hint for _, hint, _ in _FORMS))
 
 
 def false_in_words(sentence: str) -> list[str]:
     """The sums of a sentence that are said in words and are false."""
-    if _WORTH.search(sentence) is None:
-        return []
     lowered = sentence.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return []
     return [
         match.group()
         for sign, hint, form in _FORMS

@@ -154,7 +154,8 @@ def tells(text: str) -> bool:
 
 def in_signs(line: str) -> str:
     """`line` with every sum that it tells in words as one in signs, apart from its sentence."""
-    said = set(line.lower().replace("(", " ").replace("-", " ").split())
+    lower = line.lower()
+    said = set((lower.replace("(", " ").replace("-", " ") if "(" in line or "-" in line else lower).split())
     if said.isdisjoint(_CUES) or said.isdisjoint(_VERBS):
         return line
     for cues, form, say in _FORMS:

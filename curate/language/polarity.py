@@ -141,7 +141,7 @@ def turning(clause: Clause) -> set[str]:
 @lru_cache(maxsize=2048)
 def clauses(text: str) -> tuple[Clause, ...]:
     """The clauses of `text` that hold a number, in order."""
-    return tuple(clause for sentence in read(text) for clause in cut(sentence))
+    return tuple(clause for sentence in read(text) if sentence.counts for clause in cut(sentence))
 
 
 @lru_cache(maxsize=16384)

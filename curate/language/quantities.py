@@ -49,7 +49,9 @@ class Quantity(NamedTuple):
 @lru_cache(maxsize=2048)
 def quantities(text: str) -> tuple[Quantity, ...]:
     """Every number of `text` in order, with what it counts and whose it is."""
-    return tuple(quantity for sentence in read(text) for quantity in _of_sentence(sentence))
+    return tuple(
+        quantity for sentence in read(text) if sentence.counts for quantity in _of_sentence(sentence)
+    )
 
 
 @lru_cache(maxsize=16384)

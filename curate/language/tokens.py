@@ -26,12 +26,14 @@ _TOKEN = re.compile(
     r"|(?:[Tt]went|[Tt]hirt|[Ff]ort|[Ff]ift|[Ss]ixt|[Ss]event|[Ee]ight|[Nn]inet)y-[a-z]+"
     r"|[^\W\d_]+(?:['’][^\W\d_]+)*|[^\w\s]"
 )
+_COUNTS = re.compile(r"\d|y-")
 _NUMBERS = frozenset(
     (
         "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
         "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
     ).split()
 )
+_NUMBERS |= {word.capitalize() for word in _NUMBERS}
 EQUAL = frozenset("=≈")
 OPERATORS = frozenset("=≈+*/×÷")
 
@@ -43,6 +45,8 @@ class Sentence(NamedTuple):
     tokens: tuple[str, ...]
     computes: bool
     """Whether a sum stands in it."""
+    counts: bool
+    """Whether a number does, in figures or in words."""
 
 
 @lru_cache(maxsize=2048)
@@ -61,7 +65,8 @@ def read(text: str) -> tuple[Sentence, ...]:
 def _sentence(told: str) -> Sentence:
     plain_told = _TIMES.sub("*", told) if " x" in told or " X" in told else told
     tokens = tuple(_TOKEN.findall(plain_told))
-    return Sentence(told, tokens, not OPERATORS.isdisjoint(tokens))
+    counts = _COUNTS.search(told) is not None or not _NUMBERS.isdisjoint(tokens)
+    return Sentence(told, tokens, not OPERATORS.isdisjoint(tokens), counts)
 
 
 @lru_cache(maxsize=16384)
@@ -69,5 +74,4 @@ def number(token: str) -> Value | None:
     """The value of a token that is a number, None for words and signs. `one` is a pronoun more often than a number."""
     if token[-1].isdigit() or token[-1] == "%":
         return literal(token.rstrip("% "))[0] if token != "%" else None
-    lowered = token.lower()
-    return worded(lowered) if lowered in _NUMBERS or "y-" in lowered else None
+    return worded(token.lower()) if token in _NUMBERS or "y-" in token else None

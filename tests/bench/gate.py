@@ -57,8 +57,8 @@ CERTAIN = ("answer_changed", "sign_flipped", "digits_swapped", "false_equality",
 
 
 def card(count: int = 2000) -> None:
-    """The report card of the default math gate on perturbed GSM8K rows, and its bounds."""
-    made = report_card(load_gate("math"), perturb(gsm8k(count)), workers=default_workers())
+    """The report card of the default math gate on GSM8K rows perturbed in sums and in words, and its bounds."""
+    made = report_card(load_gate("math"), perturb(gsm8k(count), words=True), workers=default_workers())
     labels = f"perturbations of {count} rows of GSM8K"
     show_card("math", {"labels": labels, **made.to_json()}, Console(width=200, highlight=False))
     wrong = [made.kinds[kind].false_accepts for kind in CERTAIN]

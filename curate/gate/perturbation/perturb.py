@@ -24,7 +24,7 @@ WORDS: dict[str, Kind] = {**meaning.KINDS, **form.KINDS}
 def perturb(rows: Iterable[Mapping[str, Any]], *, seed: int = 0, words: bool = False) -> Iterator[Labelled]:
     """Every kind that applies to each row. Rows whose own demonstration states a false equality are left out.
 
-    `words`: also those that are wrong in words (`curate.gate.perturbation_words`).
+    `words`: also those that are wrong in words (`WORDS`).
     """
     before: str | None = None
     for number, row in enumerate(rows):

@@ -136,8 +136,9 @@ class StepsCheck(CheckConfig):
 
     def _in_words(self, case: Case, num_steps: int) -> bool:
         """Whether there is a word beside the sums, where the demonstration has sentences."""
-        prose = has_words(case.demonstration, self.min_words_per_step * num_steps)
-        return not prose or has_words(case.completion, 1)
+        return has_words(case.completion, 1) or not has_words(
+            case.demonstration, self.min_words_per_step * num_steps
+        )
 
     def _nothing_read(self, case: Case) -> Check:
         answer = _answer(case)

@@ -33,7 +33,7 @@ class PolarityCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         source = _source(case.prompt, case.demonstration)
         for sentence in read(case.completion):
-            if source.may_turn(sentence):
+            if sentence.counts and source.may_turn(sentence):
                 for clause in cut(sentence):
                     if clause not in source.known and (
                         turned := self._turned(clause, source, case.completion)
