@@ -90,6 +90,12 @@ def like_terms(tokens: Tokens, a: int, c: int, d: int) -> tuple[Value, Value] | 
     return left.value, right.value
 
 
+def _may_end(tokens: Tokens, side: Side) -> bool:
+    """Whether a side may be over after its first number: not in `17 cm = 17 cm / 100`, where it would say nothing."""
+    signs = (tokens.texts[i] for i in range(side.cut, side.end) if tokens.kinds[i] == "o")
+    return next(signs, "-") not in "+*/^"
+
+
 def _is_rate(left: Side, right: Side, tokens: Tokens, a: int, b: int) -> bool:
     """`3 boxes = 12 eggs`, `1% = $5`, `3/8 = 375`, `2 days = 7 + 2`: the left names what the right measures."""
     if not left.operated:
@@ -121,8 +127,8 @@ def _readings(
     """Other ways to read the two sides, from the likelier on. The equality is true if it is so in any of them."""
     a, b, c, d = span
     plain_parser = Parser(tokens, env, None)
-    if right.operated and (right.words or right.spaced or weak):  # = 8 apples - a dash, = 8 (5 + 3 ...)
-        yield left, plain_parser.parse(c, right.cut)
+    if right.operated and (right.words or right.spaced or weak) and (left.operated or _may_end(tokens, right)):
+        yield left, plain_parser.parse(c, right.cut)  # = 8 apples - a dash, = 8 (5 + 3 ...)
     if rounded:
         parser = Parser(tokens, env, rounded)
         yield left_side(tokens, parser, a, b)[0], right
