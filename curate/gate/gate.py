@@ -178,10 +178,9 @@ class Gate:
         """One verdict a job, in order; models that can answer many questions at once are asked once for all jobs."""
         for name, model in self.models.items():
             if prepare := getattr(model, "prepare", None):
-                asked = [args for job in jobs for args in self._asked(name, self._case(*job))]
-                # a question that breaks the batch breaks again when its check asks it, which makes it `check_error`
+                # a row or question that breaks the batch breaks again in its own check, which makes it `check_error`
                 with suppress(Exception):
-                    prepare(asked)
+                    prepare([args for job in jobs for args in self._asked(name, self._case(*job))])
         return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
     def _case(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> Case:
