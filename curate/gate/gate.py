@@ -204,18 +204,23 @@ class Gate:
 
     def verify(self, row: Mapping[str, Any], completion: str, *, finish_reason: str = "stop") -> Verdict:
         """Decide about one completion. `row` keys used: messages, demonstration, answer, task."""
-        return self._decide(self._case(row, completion, finish_reason))
+        case = self._case(row, completion, finish_reason)
+        ran: list[Check] = []
+        for check in self.checks_for(case.row):
+            outcome = _outcome(check, case)
+            ran.append(outcome)
+            if outcome.reason in ("empty", "too_long"):
+                break  # nothing further can be said, or not in bounded time
+        return decide(tuple(ran))
 
     def verify_chunk(self, jobs: Sequence[Job]) -> list[Verdict]:
         """One verdict a job, in order; models that can answer many questions at once are asked once for all jobs."""
-        cases = [self._case(*job) for job in jobs]
         for name, model in self.models.items():
             if prepare := getattr(model, "prepare", None):
-                asked = [args for case in cases for args in self._asked(name, case)]
-                # a question that breaks the batch breaks again when its check asks it, which makes it `check_error`
+                # a row or question that breaks the batch breaks again in its own check, which makes it `check_error`
                 with suppress(Exception):
-                    prepare(asked)
-        return [self._decide(case) for case in cases]
+                    prepare([args for job in jobs for args in self._asked(name, self._case(*job))])
+        return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
     def _case(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> Case:
         return Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
@@ -225,15 +230,6 @@ class Gate:
             for model, args in check.asks(case):
                 if model == name:
                     yield args
-
-    def _decide(self, case: Case) -> Verdict:
-        ran: list[Check] = []
-        for check in self.checks_for(case.row):
-            outcome = _outcome(check, case)
-            ran.append(outcome)
-            if outcome.reason in ("empty", "too_long"):
-                break  # nothing further can be said, or not in bounded time
-        return decide(tuple(ran))
 
     def checks_for(self, row: Mapping[str, Any]) -> Sequence[CheckConfig]:
         task = row.get("task")
