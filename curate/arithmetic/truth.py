@@ -127,7 +127,11 @@ def _readings(
     """Other ways to read the two sides, from the likelier on. The equality is true if it is so in any of them."""
     a, b, c, d = span
     plain_parser = Parser(tokens, env, None)
-    if right.operated and (right.words or right.spaced or weak) and (left.operated or _may_end(tokens, right)):
+    if (
+        right.operated
+        and (right.words or right.spaced or weak)
+        and (left.operated or _may_end(tokens, right))
+    ):
         yield left, plain_parser.parse(c, right.cut)  # = 8 apples - a dash, = 8 (5 + 3 ...)
     if rounded:
         parser = Parser(tokens, env, rounded)

@@ -34,6 +34,8 @@ _DENIAL = re.compile(
     rf"\b{_SAID}(?:{_BE}{_ADVERB}\s+{_BAD}|{_NOT_BE}{_ADVERB}\s+{_GOOD})\b"
     r"(?!\s+(?:to|if|that|when|for|of|on|side)\b)"
     r"|\bit is (?:not true|untrue|false|wrong|incorrect) that\b"
+    r"|\b(?:have|has|get|gets|got|give|gives|gave|is|are|be|yields?|makes?)\s+(?:an?|the|our) "
+    r"(?:wrong|incorrect|false|inaccurate|mistaken) (?:answers?|results?|sums?|totals?|numbers?|values?|solutions?)\b"
     r"|\b(?:none|nothing|not (?:one|all|any)|hardly any) of (?:this|that|it|these|those|the above|what)\b[^.;!?]{0,20}"
     r"\b(?:right|correct|true|accurate|valid|holds)\b"
     r"|\b(?:this|that|it)\s+(?:can(?:not|['’]t|\snot)|could(?:n['’]t|\snot))\s+be\s*(?=[.!,;]|\Z)",

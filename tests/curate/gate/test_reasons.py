@@ -185,6 +185,12 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {"demonstration": "The price rose by 12 dollars."},
         {},
     ),
+    "other_kind": (
+        QuantitiesCheck(),
+        "She sold 48 white clips.",
+        {"demonstration": "She sold 48 yellow clips in April."},
+        {},
+    ),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),
     "no_code": (CODE, "```python\n\n```", TESTS, {}),
     "tests_failed": (CODE, "def f(x):\n    return x", TESTS, {}),

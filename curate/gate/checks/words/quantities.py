@@ -1,6 +1,6 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
-Catches: a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to
+Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to
 another person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers
 (`37 witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a
 noun that could be a word for the same things (`items`; a word that the source knows without counting it) is no
@@ -10,6 +10,7 @@ stands before it, owners in lower case or pronouns. English nouns only; other la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.language.exclusive import changed_kind
 from recast.curate.language.quantities import Quantity, quantities
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
@@ -26,6 +28,7 @@ from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
 STEM = 5
+_WORD = re.compile(r"[A-Za-z]+")
 CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
 KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
@@ -80,6 +83,11 @@ class QuantitiesCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
             return self.passed()
+        if changed := changed_kind(
+            _written(case.completion), _written(f"{case.prompt}\n{case.demonstration}")
+        ):
+            new, old = changed
+            return self.failed("other_kind", f"It says {new!r} where question and demonstration say {old!r}.")
         source = _source(case.prompt, case.demonstration)
         found = quantities(case.completion)
         results = {quantity.value for quantity in found if quantity.computed}
@@ -95,6 +103,12 @@ class QuantitiesCheck(CheckConfig):
         if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
+
+
+@lru_cache(maxsize=2048)
+def _written(text: str) -> frozenset[str]:
+    """The words of a text as they stand: capitals tell `May` from `may`."""
+    return frozenset(_WORD.findall(text))
 
 
 def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
