@@ -77,17 +77,10 @@ AnyCheck = Annotated[
 ]
 Checks = tuple[AnyCheck, ...]
 
-MATH: Checks = (
-    FormatCheck(),
-    AnswerCheck(),
-    ArithmeticCheck(),
-    StepsCheck(),
-    NamesCheck(),
+_TOLD: Checks = (
     CopyCheck(),
     RepetitionCheck(),
     CharactersCheck(),
-    VocabularyCheck(),
-    TopicCheck(),
     ConsistencyCheck(),
     EndingCheck(),
     OperationsCheck(),
@@ -95,49 +88,22 @@ MATH: Checks = (
     QuantitiesCheck(),
     PolarityCheck(),
 )
+"""What every text is asked that answers in words."""
+_SUMS: Checks = (NamesCheck(), VocabularyCheck(), TopicCheck(), *_TOLD)
+_OPEN: Checks = (VocabularyCheck(open=True), TopicCheck(min_share=0.2, min_new=4), *_TOLD)
+"""The same of texts about the world, which may bring words of their own."""
+MATH: Checks = (FormatCheck(), AnswerCheck(), ArithmeticCheck(), StepsCheck(), *_SUMS)
 STRICT: Checks = (
     FormatCheck(),
     AnswerCheck(),
     ArithmeticCheck(),
     StepsCheck(sums=True, detours=False),
     NumbersCheck(),
-    NamesCheck(),
-    CopyCheck(),
-    RepetitionCheck(),
+    *_SUMS,
 )
 """What a reward must ask: whatever optimises against it has no empty text to find."""
-CHOICE: Checks = (
-    FormatCheck(),
-    AnswerCheck(require_marked=True),
-    ArithmeticCheck(),
-    CopyCheck(),
-    RepetitionCheck(),
-    CharactersCheck(),
-    VocabularyCheck(open=True),
-    TopicCheck(min_share=0.2, min_new=4),
-    ConsistencyCheck(),
-    EndingCheck(),
-    OperationsCheck(),
-    SymbolsCheck(),
-    QuantitiesCheck(),
-    PolarityCheck(),
-)
-TEXT: Checks = (
-    FormatCheck(),
-    AnswerCheck(require_reference=False),
-    ArithmeticCheck(),
-    CopyCheck(),
-    RepetitionCheck(),
-    CharactersCheck(),
-    VocabularyCheck(open=True),
-    TopicCheck(min_share=0.2, min_new=4),
-    ConsistencyCheck(),
-    EndingCheck(),
-    OperationsCheck(),
-    SymbolsCheck(),
-    QuantitiesCheck(),
-    PolarityCheck(),
-)
+CHOICE: Checks = (FormatCheck(), AnswerCheck(require_marked=True), ArithmeticCheck(), *_OPEN)
+TEXT: Checks = (FormatCheck(), AnswerCheck(require_reference=False), ArithmeticCheck(), *_OPEN)
 CODE: Checks = (FormatCheck(), CodeCheck(), RepetitionCheck(), CharactersCheck())
 
 CHUNK_ROWS = 500
