@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "curate": {
         **dict.fromkeys(GROUND.split(), GROUND),
         "maths": GROUND,
-        "arithmetic": f"{GROUND} maths language",
+        "arithmetic": f"{GROUND} maths",
         "answers": f"{GROUND} maths arithmetic",
         "language": f"{GROUND} maths",
         "ingest": GROUND,
