@@ -24,7 +24,8 @@ from tests.curate.store.store_workers import KEYS, committer, reader, row, said,
 # processes start from a server that has imported everything and never started a thread
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["tests.curate.store.store_workers", "recast.curate.store.index", "recast.curate.store.staging"]
+    # pandas: pyarrow imports it with the first table
+    ["tests.curate.store.store_workers", "recast.curate.store.index", "recast.curate.store.staging", "pandas"]
 )
 
 
