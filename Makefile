@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by nami
 	$(BIN)/recast demo
 
 test: $(VENV)/.installed-test lint types  ## lint, types and all tests
-	$(PYTEST) -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test  ## ruff
 	$(BIN)/ruff check .

@@ -146,6 +146,7 @@ def test_a_cut_cache_is_made_again(tmp_path: Path, left: float) -> None:
     assert read.dataset().num_rows == 20_000
 
 
+@pytest.mark.slow
 def test_every_damage_of_one_file_once(capsys: pytest.CaptureFixture[str]) -> None:
     counts = rounds_of_damage(len(DAMAGES))
     with capsys.disabled():

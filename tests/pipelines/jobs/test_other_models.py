@@ -63,6 +63,7 @@ def pretrained(architecture: str, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture", [*ARCHITECTURES, "gemma2", "deepseek_v3", "qwen3_next", "lfm2", "gpt_oss", "falcon"]
 )
