@@ -2,7 +2,8 @@
 
 A round is a process that commits, merges and collects, a file damaged under its hands, a kill, and then: what was
 acknowledged reads as it was or is refused, gc removes nothing that is needed, and the store is whole again after
-`rebuild` (a damaged part: after its file was put back). Counts are printed; `make torture` runs 200 rounds.
+`rebuild` (a damaged part: after its file was put back). Every kind of file is damaged in every way once; counts are
+printed, and `make torture` runs 200 rounds.
 """
 
 from __future__ import annotations
