@@ -14,6 +14,8 @@ DATA ?= ../shared/data
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_DISABLE_TELEMETRY = 1
+# without bytecode each of the many processes of the tests compiles torch and transformers anew, 8 s of work
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test lint types torture bench bench-text install install-test clean help
 
@@ -24,7 +26,7 @@ demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by nami
 	$(BIN)/recast demo
 
 test: $(VENV)/.installed-test lint types  ## lint, types and all tests
-	$(PYTEST) -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test  ## ruff
 	$(BIN)/ruff check .

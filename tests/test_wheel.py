@@ -137,6 +137,7 @@ def test_an_archive_of_the_sources_builds_the_same_wheel(checkout: Path, wheel: 
     assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
+@pytest.mark.slow
 def test_a_script_beside_namesakes_uses_the_installed_package(python: Path, tmp_path: Path) -> None:
     for name in ("train.py", "curate.py", "pipelines.py", "agent/__init__.py"):
         path = tmp_path / name

@@ -142,6 +142,7 @@ def parting(world: World, prompt: Any, a: Sample, b: Sample, *, adapter: bool) -
     return float((logits[a.token_ids[at]] - logits[b.token_ids[at]]).abs())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vllm", "http"])
 @pytest.mark.parametrize("adapter", [False, True])
 def test_greedy_texts_are_the_same(world: World, name: str, adapter: bool) -> None:

@@ -275,6 +275,7 @@ result = learn(ROWS, *load(folder), LetterGate(), TINY.model_copy(update={"steps
 """
 
 
+@pytest.mark.slow
 def test_two_processes_learn_one_adapter_from_the_candidates_of_both(tmp_path: Path) -> None:
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     script = tmp_path / "two.py"

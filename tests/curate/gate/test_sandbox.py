@@ -185,11 +185,16 @@ def judged(code: str, tests: str, limits: Limits = SHORT, **row: object) -> Any:
     return CodeCheck(limits=limits).run(Case(code, "", {"tests": tests, **row}))
 
 
+WAITING = {"sleep", "the loop's code", "os.write"}  # nobody answers: these end by the clock
+
+
 @walled
 @pytest.mark.parametrize("name", deceptions.DECEPTIONS)
 def test_no_program_deceives_the_tests(name):
-    check = judged(deceptions.DECEPTIONS[name], deceptions.TESTS, entry_point="total")
-    assert check.reason in ("tests_failed", "code_limit", "not_plain"), check
+    waits = name in WAITING
+    limits = SHORT.model_copy(update={"wall_s": 2.0}) if waits else SHORT
+    check = judged(deceptions.DECEPTIONS[name], deceptions.TESTS, limits, entry_point="total")
+    assert check.reason in (("code_limit",) if waits else ("tests_failed", "code_limit", "not_plain")), check
 
 
 @walled

@@ -50,6 +50,7 @@ def write(path: Path, size: int) -> int:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size",
     [pytest.param(64 << 20, id="64 MB"), pytest.param(5 * 10**9, id="5 GB", marks=pytest.mark.torture)],

@@ -24,7 +24,8 @@ from tests.curate.store.store_workers import KEYS, committer, reader, row, said,
 # processes start from a server that has imported everything and never started a thread
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["tests.curate.store.store_workers", "recast.curate.store.index", "recast.curate.store.staging"]
+    # pandas: pyarrow imports it with the first table
+    ["tests.curate.store.store_workers", "recast.curate.store.index", "recast.curate.store.staging", "pandas"]
 )
 
 
@@ -130,12 +131,14 @@ def damaged_rounds(rounds: int) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_moment_loses_nothing_that_was_acknowledged(capsys: pytest.CaptureFixture[str]) -> None:
     counts = killed_rounds(10)
     with capsys.disabled():
         print(f"\nkill -9: {counts}")
 
 
+@pytest.mark.slow
 def test_many_processes_lose_and_double_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     counts = contention(writers=3, commits=4, readers=2)
     with capsys.disabled():

@@ -1,6 +1,7 @@
 """The demo, small: every stage runs through the public verbs, and a second run finds all of it finished."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,15 @@ from recast.curate.store.store import Store
 from recast.pipelines.demo import demo
 from recast.pipelines.run.runs import EVENTS
 
-SMALL = {"learn.steps": 2, "learn.eval_every": 2, "learn.heldout_rows": 8, "sft.epochs": 1}
+ROWS = 32
+SMALL = {
+    "learn.steps": 2,
+    "learn.prompts_per_step": 4,
+    "learn.candidates": 4,
+    "learn.eval_every": 2,
+    "learn.heldout_rows": 4,
+    "sft.epochs": 1,
+}
 
 
 def starts(out: Path) -> dict[str, int]:
@@ -22,21 +31,23 @@ def starts(out: Path) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_a_small_demo_runs_whole_and_is_found_again(tmp_path) -> None:
     out = tmp_path / "demo"
-    result = demo.run(out, rows=64, items=(8, 1), overrides=SMALL)
+    small = partial(demo.run, out, rows=ROWS, items=(8, 1), overrides=SMALL, jobs=1)
+    result = small()
     assert result["sft_rewrites"]["start_loss"] < 0.6 * result["sft_demonstrations"]["start_loss"]
     assert set(result["learning"]) == {"before", "after"}
     assert json.loads((out / "result.json").read_text()) == result
     assert (out / "report.html").stat().st_size > 50_000
 
     rows = Store(out / "store").open("craft-0-rewrites").table().to_pylist()
-    assert len(rows) == 64
+    assert len(rows) == ROWS
     assert all(row["reason"] for row in rows if row["decision"] == "fallback")
     assert all(row["completion"] == row["demonstration"] for row in rows if row["decision"] == "fallback")
 
     began = starts(out)
-    again = demo.run(out, rows=64, items=(8, 1), overrides=SMALL)
+    again = small()
     assert {k: v for k, v in again.items() if k != "seconds"} == {
         k: v for k, v in result.items() if k != "seconds"
     }

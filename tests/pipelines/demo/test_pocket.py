@@ -99,6 +99,7 @@ json.dump([answer.outputs[0].text for answer in answers], open(sys.argv[1], "w")
 """
 
 
+@pytest.mark.slow
 def test_it_loads_in_vllm_and_says_the_same_as_in_transformers(tmp_path) -> None:
     pytest.importorskip("vllm", reason="vLLM is not installed")
     from recast.agent.prompts import templates

@@ -448,6 +448,7 @@ def test_own_data_and_world_options_are_told_apart(recast):
     assert said.code == 2 and "go with --demonstrations" in said.err
 
 
+@pytest.mark.slow
 def test_a_small_proof_runs_whole_and_is_found_again(tmp_path):
     from recast.pipelines.config import Config
     from recast.pipelines.demo import demo

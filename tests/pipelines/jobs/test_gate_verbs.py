@@ -189,6 +189,7 @@ def kill_when(process, ready, patience_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_gsm8k_audited_through_kill_9_is_what_an_uninterrupted_audit_makes(
     recast_process, tmp_path, shared_data
 ):

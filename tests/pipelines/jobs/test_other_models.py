@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.models import ARCHITECTURES
 
-NUMBERS = [(a, b) for a in range(2, 10) for b in range(2, 6)]
+NUMBERS = [(a, b) for a in range(2, 10) for b in (2, 5)]
 
 
 def rows() -> list[dict[str, str]]:
@@ -24,7 +24,7 @@ def rows() -> list[dict[str, str]]:
 
 
 def pretrained(architecture: str, folder: Path) -> Path:
-    """A tiny model that has seen the question answered, and its solution rewritten, a few hundred times."""
+    """A tiny model that has seen the question answered, and its solution rewritten, about a hundred times."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -52,17 +52,18 @@ def pretrained(architecture: str, folder: Path) -> Path:
     torch.manual_seed(0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     for _ in range(400):
-        chosen = torch.randperm(len(examples))[:16]
+        chosen = torch.randperm(len(examples))[:8]
         loss = model(**{name: values[chosen] for name, values in batch.items()}).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        if loss.item() < 0.02:
+        if loss.item() < 0.05:
             break
     model.save_pretrained(folder)
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture", [*ARCHITECTURES, "gemma2", "deepseek_v3", "qwen3_next", "lfm2", "gpt_oss", "falcon"]
 )
@@ -74,10 +75,10 @@ def test_the_whole_job_runs_and_accepts_rewrites(architecture: str, tmp_path: Pa
     recast("import", data, "--as", "sums")
     learned = recast(
         *("learn", "sums", "--model", model, "-o", tmp_path / "agent", "--json"),
-        *("--set", "learn.steps=2", "--set", "learn.prompts_per_step=4", "--set", "learn.candidates=4"),
+        *("--set", "learn.steps=1", "--set", "learn.prompts_per_step=4", "--set", "learn.candidates=4"),
         *("--set", "learn.max_tokens=64", "--set", "learn.lr=1e-4", "--set", "learn.lora_rank=8"),
     )
-    assert json.loads(learned.out)["steps"] == 2
+    assert json.loads(learned.out)["steps"] == 1
     new = json.loads(
         recast(
             *("rewrite", "sums", "--model", model, "--agent", tmp_path / "agent", "--as", "own", "--json"),

@@ -66,6 +66,7 @@ def test_what_is_finished_is_found_and_only_a_change_is_redone(tmp_path):
     assert {name: o.found for name, o in changed.items()} == {"data": True, "out": False, "mark": True}
 
 
+@pytest.mark.slow
 def test_another_input_redoes_what_follows_from_it(tmp_path):
     plan = chain(tmp_path)
     stages.run(Plan.of(plan), store=tmp_path / "s", jobs=1)

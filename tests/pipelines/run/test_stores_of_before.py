@@ -100,6 +100,7 @@ def test_a_run_that_stood_in_its_middle_goes_on_to_its_end(before, recast):
     assert version.ref == "own@v1" and version.meta["agent_gate_id"] == before["gates"]["copies.yaml"]
 
 
+@pytest.mark.slow
 def test_a_run_of_a_gate_that_decides_otherwise_is_left_alone_and_the_new_gate_begins_anew(before, recast):
     """The run's folder bears the fingerprint of its gate: another gate is another run, with no part of the old one."""
     run = unfinished(before["gates"]["mine.yaml"])

@@ -201,6 +201,7 @@ module.pretrain = watched
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_on_one_corpus(tmp_path) -> None:
     script = tmp_path / "two.py"
     script.write_text(TWO)
@@ -228,6 +229,7 @@ def test_two_processes_train_one_model_on_one_corpus(tmp_path) -> None:
     assert [p["step"] for p in points] == list(range(1, 17)), "one process writes"
 
 
+@pytest.mark.slow
 def test_pretraining_killed_between_checkpoints_ends_in_the_same_weights(tmp_path) -> None:
     killed_and_resumed(8, tmp_path)
 

@@ -447,6 +447,7 @@ def goes_on_to_the_same_weights(settings: dict, step: int, base: Path, folder: P
     ).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "step"), [ROUNDS[0], ROUNDS[2]])
 def test_objectives_and_mixtures_resume_to_the_same_weights(settings, step, base, tmp_path):
     goes_on_to_the_same_weights(settings, step, base, tmp_path)
