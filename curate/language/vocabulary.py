@@ -15,7 +15,7 @@ A list is read when its language is first met (half a second) and the last four 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property, lru_cache
 
 from recast.curate.language.english import FUNCTION_WORDS
@@ -69,22 +69,22 @@ class Vocabulary:
     def __init__(
         self,
         language: str,
-        listed: frozenset[str],
-        common: frozenset[str] = frozenset(),
-        spoken: frozenset[str] = frozenset(),
-        names: frozenset[str] = frozenset(),
+        listed: Iterable[str],
+        common: Iterable[str] = (),
+        spoken: Iterable[str] = (),
+        names: Iterable[str] = (),
     ) -> None:
         self.language = language
-        self.listed = listed
-        self.common = common
+        self.listed = _kept(listed)
+        self.common = _kept(common)
         """The words that everybody uses; what is one slip away from them and rare is more likely that slip."""
-        self.spoken = spoken
+        self.spoken = _kept(spoken)
         """Words of subtitles that the list lacks: words where a text has them small, names where not."""
-        self.names = names
+        self.names = _kept(names)
         """Proper names in lower case, where the list tells them apart: places, months, nations."""
         self.whole = language == "English"
         """Whether the list is so complete that a word outside it and the row is a mistake, not a gap of the list."""
-        self.rich = len(listed) >= _RICH
+        self.rich = len(self.listed) >= _RICH
 
     def __contains__(self, word: str) -> bool:
         return word in self.listed or word in _ABBREVIATED or self._built(word)
@@ -128,21 +128,30 @@ class Vocabulary:
         """A long word whose every four letters occur in listed ones, and that is no slip of the pen in one of them."""
         if len(word) < _TERM or not word.isalpha():
             return False
-        grams = {word[i : i + _GRAM] for i in range(len(word) - _GRAM + 1)}
-        return grams <= self._grams and not self.misspelt(word)
+        known = self._grams
+        return all(gram in known for gram in _fours(word)) and not self.misspelt(word)
 
     @cached_property
-    def _grams(self) -> frozenset[str]:
-        long = (word for word in self.listed if len(word) > _SHORT)
-        return frozenset(word[i : i + _GRAM] for word in long for i in range(len(word) - _GRAM + 1))
+    def _grams(self) -> Collection[str]:
+        return _kept(gram for word in self.listed if len(word) > _SHORT for gram in _fours(word))
 
-    def misspelt(self, word: str, among: frozenset[str] | None = None) -> bool:
+    def misspelt(self, word: str, among: Collection[str] | None = None) -> bool:
         """Whether one letter put in, left out, changed, or swapped with its neighbour makes a word of the list.
 
         `among`: the words to compare with, in place of the list.
         """
         listed = self.listed if among is None else among
         return any(other in listed and other != word for other in _one_edit(word))
+
+
+def _kept(words: Iterable[str]) -> Collection[str]:
+    """Words to look up. No set: each full run of the garbage collector would walk it, a fifth of the gate's time; a
+    dictionary of nothing but strings it leaves alone."""
+    return dict.fromkeys(words)
+
+
+def _fours(word: str) -> Iterator[str]:
+    return (word[i : i + _GRAM] for i in range(len(word) - _GRAM + 1))
 
 
 def one_edit_apart(one: str, two: str) -> bool:
@@ -184,7 +193,7 @@ def _slip_of(word: str, lemma: str) -> bool:
 
 @lru_cache(maxsize=4)
 def vocabulary(language: str | None) -> Vocabulary | None:
-    """The words of a language, None where it has no list; reads the list, and keeps the last two."""
+    """The words of a language, None where it has no list; reads the list, and keeps the last four."""
     if language not in CODES:
         return None
     from spellchecker import SpellChecker
@@ -192,7 +201,7 @@ def vocabulary(language: str | None) -> Vocabulary | None:
     counted = SpellChecker(language=CODES[language]).word_frequency.dictionary
     common = {word for word, count in counted.items() if count >= COMMON}
     if language != "English":
-        return Vocabulary(language, frozenset(counted), frozenset(common))
+        return Vocabulary(language, counted, common)
     from simplemma.strategies import DefaultDictionaryFactory
 
     listed, names = set[str](FUNCTION_WORDS), set[str]()
@@ -203,6 +212,4 @@ def vocabulary(language: str | None) -> Vocabulary | None:
             listed.add(word)
             if lemma in common:
                 common.add(word)  # `bakes` is as common as `bake`
-    return Vocabulary(
-        language, frozenset(listed), frozenset(common), frozenset(counted.keys() - listed), frozenset(names)
-    )
+    return Vocabulary(language, listed, common, counted.keys() - listed, names)

@@ -21,6 +21,7 @@ from recast.curate.language.vocabulary import vocabulary
 from recast.curate.records import Check
 
 _NAME = re.compile(r"(?<=[a-z,;0-9)] )[A-Z][a-z]{2,}(?:-[A-Z][a-z]+)*(?!\w)")
+_WORDLY = re.compile(r"\w")
 _COMMON = frozenset(
     (
         "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "January", "February", "March",
@@ -80,12 +81,12 @@ class NamesCheck(CheckConfig):
     revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
-        told = f"{case.prompt}\n{case.demonstration}".lower()
         said = {
             *_NAME.findall(case.completion),
             *_TITLED.findall(case.completion),
             *_beginning(case.completion),
         }
+        told = f"{case.prompt}\n{case.demonstration}".lower() if said else ""
         invented = sorted(name for name in said if name not in _COMMON and not _known(name, told))
         if invented:
             language = source(case.prompt, case.demonstration).language
@@ -114,11 +115,22 @@ def _beginning(text: str) -> Iterator[str]:
             or (match.group("did") and name.endswith("s"))
         ):
             continue
-        if re.search(rf"\b{name.lower()}\b", text) is None:
+        if not _stands(name.lower(), text):
             yield name
 
 
 def _known(name: str, source: str) -> bool:
     """Whether the name, with or without a plural s, stands in the source as a word of its own."""
-    word = re.escape(name.lower().removesuffix("s"))
-    return re.search(rf"\b{word}s?\b", source) is not None
+    word = name.lower().removesuffix("s")
+    return _stands(word, source) or _stands(f"{word}s", source)
+
+
+def _stands(word: str, text: str) -> bool:
+    """Whether `word` stands in `text` with no letter beside it. No expression: compiling one a name costs more."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (at and _WORDLY.match(text, at - 1)) and not _WORDLY.match(text, end):
+            return True
+        at = text.find(word, at + 1)
+    return False

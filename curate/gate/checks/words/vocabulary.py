@@ -79,8 +79,8 @@ class VocabularyCheck(CheckConfig):
             return found
         if known.language != "English":
             return self._foreign(text, row) or self.passed()
-        for low in new - lacking - known.common:
-            if meant := _slip(low, row.words):
+        for low in new - lacking:
+            if low not in known.common and (meant := _slip(low, row.words)):
                 return self.failed("unknown_word", f"{low!r} is a rare word, and the row has {meant!r}.")
         if _DIGIT_AFTER.search(text):
             for coded in _CODED.findall(text):
