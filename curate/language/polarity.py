@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.topic import vocabulary
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value
 from recast.curate.maths.units import singular
@@ -133,6 +134,29 @@ class Clause(NamedTuple):
     """Whether it says `than`."""
 
 
+def may_turn(text: str, *sources: str) -> bool:
+    """Whether a clause of `text` can stand against one of `sources`; found from their words alone, never wrong when it
+    says no."""
+    if not (text.isascii() and "\\" not in text) or "n't" in text:
+        return True  # what `read` makes of signs and formulas is not known here
+    ours = vocabulary(text)
+    return any(not ours.isdisjoint(_against(source)) or _denies(source) for source in sources) or bool(
+        ours & DENIALS
+    )
+
+
+@lru_cache(maxsize=2048)
+def _against(text: str) -> frozenset[str]:
+    """The opposites of the words of a text."""
+    return frozenset(other for word in vocabulary(text) & _SIDES.keys() for other in opposites(word))
+
+
+@lru_cache(maxsize=2048)
+def _denies(text: str) -> bool:
+    """Whether a text holds a word that denies."""
+    return not vocabulary(text).isdisjoint(DENIALS) or "n't" in text or not text.isascii()
+
+
 def turning(clause: Clause) -> set[str]:
     """The words on the other side of those of `clause`."""
     return {word for axis, side in clause.sides for word in _WORDS[axis, 1 - side]}
@@ -141,10 +165,9 @@ def turning(clause: Clause) -> set[str]:
 @lru_cache(maxsize=2048)
 def clauses(text: str) -> tuple[Clause, ...]:
     """The clauses of `text` that hold a number, in order."""
-    return tuple(clause for sentence in read(text) if sentence.counts for clause in cut(sentence))
+    return tuple(clause for sentence in read(text) if sentence.numbers for clause in cut(sentence))
 
 
-@lru_cache(maxsize=16384)
 def cut(sentence: Sentence) -> tuple[Clause, ...]:
     """The clauses of a sentence that hold a number, in order."""
     found: list[Clause] = []

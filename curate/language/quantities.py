@@ -50,32 +50,34 @@ class Quantity(NamedTuple):
 def quantities(text: str) -> tuple[Quantity, ...]:
     """Every number of `text` in order, with what it counts and whose it is."""
     return tuple(
-        quantity for sentence in read(text) if sentence.counts for quantity in _of_sentence(sentence)
+        quantity for sentence in read(text) if sentence.numbers for quantity in _of_sentence(sentence)
     )
 
 
-@lru_cache(maxsize=16384)
-def _of_sentence(sentence: Sentence) -> tuple[Quantity, ...]:
+def _of_sentence(sentence: Sentence) -> list[Quantity]:
     found: list[Quantity] = []
     tokens = sentence.tokens
-    owner = _subject(tokens)
+    owner = _subject(tokens, sentence.numbers[0][0])
     if owner and any(
         token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens
     ):
         owner = ""  # with a second name who has what is a matter of grammar
-    before, operated = "", False
-    for i, token in enumerate(tokens):
-        value = number(token)
-        if value is not None:
-            nouns, head = _counted(tokens, i)
-            computed = before in EQUAL and operated and not _goes_on(tokens, i + 1)
-            found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
-        elif token in RELATING:
+    for i, value in sentence.numbers:
+        if owner and not RELATING.isdisjoint(tokens[:i]):
             owner = ""
-        operated = operated or token in _SIGNS
-        if token not in _CURRENCY:
-            before = token
-    return tuple(found)
+        nouns, head = _counted(tokens, i)
+        computed = sentence.computes and _is_made(tokens, i)
+        found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
+    return found
+
+
+def _is_made(tokens: tuple[str, ...], at: int) -> bool:
+    """Whether the number stands behind an operation and its equals sign, and no sum goes on with it."""
+    before = at - 1
+    while before >= 0 and tokens[before] in _CURRENCY:
+        before -= 1
+    made = before >= 0 and tokens[before] in EQUAL and not _SIGNS.isdisjoint(tokens[:before])
+    return made and not _goes_on(tokens, at + 1)
 
 
 def _goes_on(tokens: tuple[str, ...], at: int) -> bool:
@@ -86,11 +88,10 @@ def _goes_on(tokens: tuple[str, ...], at: int) -> bool:
     return False
 
 
-def _subject(tokens: tuple[str, ...]) -> str:
-    """The name that begins the sentence, after `so`, `then` and their like; empty where another word does."""
-    for token in tokens:
-        if number(token) is not None:
-            return ""
+def _subject(tokens: tuple[str, ...], first: int) -> str:
+    """The name that begins the sentence, after `so`, `then` and their like; empty where another word or the `first`
+    number does."""
+    for token in tokens[:first]:
         if token[0].isalpha() and token.lower() not in LEADING:
             named = token[0].isupper() and len(token) > 2 and token not in NO_PERSON
             return token.removesuffix("'s").removesuffix("’s") if named else ""

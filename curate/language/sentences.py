@@ -13,9 +13,11 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|approx|no|fig|eq)|\b(?:e\.g|i\.e|a\.m|p\.m)|\b[A-Z])\.\Z",
     re.IGNORECASE,
 )
-# a mark followed by space and by what can begin a sentence; Chinese and Japanese marks need no space
+# A mark followed by space and by what can begin a sentence; Chinese and Japanese marks need no space. What it begins
+# with is one class, so that the search need not try at every letter.
 _END = re.compile(
-    r"(?P<mark>[.!?…]+[\"')\]”’]*)\s+(?=[\"'(\[“‘$\\]*[^\W_])|(?P<wide>[。！？]+[”’」』）]*)|\s*\n+\s*"
+    r"[.!?…。！？\n](?:(?<=[.!?…])[.!?…]*[\"')\]”’]*(?P<mark>)\s+(?=[\"'(\[“‘$\\]*[^\W_])"
+    r"|(?<=[。！？])[。！？]*[”’」』）]*(?P<wide>)|(?<=\n)\s*)"
 )
 
 

@@ -15,7 +15,16 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.polarity import DENIALS, Clause, clauses, cut, opposed, supports, turning
+from recast.curate.language.polarity import (
+    DENIALS,
+    Clause,
+    clauses,
+    cut,
+    may_turn,
+    opposed,
+    supports,
+    turning,
+)
 from recast.curate.language.tokens import Sentence, number, read
 from recast.curate.maths.numbers import Value
 from recast.curate.records import Check
@@ -31,9 +40,11 @@ class PolarityCheck(CheckConfig):
     name: ClassVar[str] = "polarity"
 
     def run(self, case: Case) -> Check:
+        if not may_turn(case.completion, case.prompt, case.demonstration):
+            return self.passed()
         source = _source(case.prompt, case.demonstration)
         for sentence in read(case.completion):
-            if sentence.counts and source.may_turn(sentence):
+            if sentence.numbers and source.may_turn(sentence):
                 for clause in cut(sentence):
                     if clause not in source.known and (
                         turned := self._turned(clause, source, case.completion)
