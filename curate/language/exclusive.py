@@ -20,6 +20,12 @@ _TIMES = (
 )
 _SEASONS = frozenset("spring summer autumn winter".split())
 _MEALS = frozenset("breakfast lunch dinner supper".split())
+_ALL = _COLOURS.union(*_TIMES, _SEASONS, _MEALS)
+
+
+def excluding(words: Set[str]) -> Set[str]:
+    """Those of `words` that exclude others."""
+    return words & _ALL
 
 
 def changed_kind(ours: Set[str], theirs: Set[str]) -> tuple[str, str] | None:

@@ -11,15 +11,15 @@ stands before it, owners in lower case or pronouns. English nouns only; other la
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
-from recast.curate.language.exclusive import changed_kind
+from recast.curate.language.exclusive import changed_kind, excluding
 from recast.curate.language.quantities import Quantity, quantities
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
@@ -39,36 +39,123 @@ MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Source:
-    """What question and demonstration count, by number."""
+    """What question and demonstration count. Nothing is read before a completion asks for it: most have no more than
+    their numbers looked up."""
 
-    pairs: frozenset[tuple[Value, frozenset[str]]]
-    """Every number with what it counts."""
-    nouns: dict[Value, list[frozenset[str]]]
-    results: dict[Value, list[frozenset[str]]]
-    """The same, of numbers right of an equals sign."""
-    computed: frozenset[Value]
-    """All numbers right of an equals sign."""
-    owners: dict[Value, list[str]]
-    words: frozenset[str]
-    """Stems of every word."""
-    bare: frozenset[Value]
-    """Numbers that the question leaves without a noun (`he had 5 left`): they may count anything."""
-    given: frozenset[Value]
-    """The numbers that the question counts with."""
-    answer: Value | None
-    """The last number of the demonstration."""
-    generic: frozenset[str]
-    """Generic nouns that no number of the question counts."""
-    plurals: frozenset[str]
-    """Words, in the singular, that the source has in the plural."""
-    counted: frozenset[str]
-    """Stems of the words that a number of the question counts."""
-    groups: tuple[frozenset[str], ...]
-    """Stems of several words that one number counts."""
-    names: frozenset[str]
-    values: frozenset[Value]
+    prompt: str
+    demonstration: str
+
+    @cached_property
+    def asked(self) -> tuple[Quantity, ...]:
+        return quantities(self.prompt)
+
+    @cached_property
+    def worked(self) -> tuple[Quantity, ...]:
+        return quantities(self.demonstration)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[Value, frozenset[str]]]:
+        """Every number with what it counts."""
+        return frozenset((q.value, q.nouns) for q in (*self.asked, *self.worked) if q.nouns)
+
+    @cached_property
+    def nouns(self) -> dict[Value, list[frozenset[str]]]:
+        """What each number counts, as often as it does."""
+        return _by_value((*self.asked, *self.worked))
+
+    @cached_property
+    def results(self) -> dict[Value, list[frozenset[str]]]:
+        """The same, of numbers right of an equals sign."""
+        return _by_value(q for q in (*self.asked, *self.worked) if q.computed)
+
+    @cached_property
+    def computed(self) -> frozenset[Value]:
+        """All numbers right of an equals sign."""
+        return frozenset(q.value for q in (*self.asked, *self.worked) if q.computed)
+
+    @cached_property
+    def owners(self) -> dict[Value, list[str]]:
+        found: dict[Value, list[str]] = {}
+        for quantity in (*self.asked, *self.worked):
+            if quantity.computed or not quantity.computes:  # an operand may be anybody's
+                owner = quantity.owner if quantity.owner in self.names else ""
+                found.setdefault(quantity.value, []).append(owner)
+        return found
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """Every word as it stands."""
+        sentences = (*read(self.prompt), *read(self.demonstration))
+        return frozenset(word for sentence in sentences for word in sentence.tokens if word[0].isalpha())
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Stems of every word."""
+        stems = {singular(word)[:STEM] for word in self.written}
+        return frozenset(stems | {"dolla"} if "$" in self.prompt or "$" in self.demonstration else stems)
+
+    @cached_property
+    def bare(self) -> frozenset[Value]:
+        """Numbers that the question leaves without a noun (`he had 5 left`): they may count anything."""
+        return frozenset(q.value for q in self.asked if not q.nouns and not q.computes)
+
+    @cached_property
+    def given(self) -> frozenset[Value]:
+        """The numbers that the question counts with."""
+        return frozenset(q.value for q in self.asked if q.nouns)
+
+    @property
+    def answer(self) -> Value | None:
+        """The last number of the demonstration."""
+        return self.worked[-1].value if self.worked else None
+
+    @cached_property
+    def counted(self) -> frozenset[str]:
+        """Stems of the words that a number of the question counts."""
+        return frozenset(stem for quantity in self.asked for stem in _stems(quantity.nouns))
+
+    @cached_property
+    def generic(self) -> frozenset[str]:
+        """Generic nouns that no number of the question counts."""
+        return frozenset(
+            noun for noun in GENERIC if noun[:STEM] not in self.counted or noun in ("person", "people")
+        )
+
+    @cached_property
+    def plurals(self) -> frozenset[str]:
+        """Words, in the singular, that the source has in the plural."""
+        return frozenset(singular(word) for word in self.written if singular(word) != word.lower())
+
+    @cached_property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """Stems of several words that one number counts."""
+        return tuple({_stems(group) for groups in self.nouns.values() for group in groups if len(group) > 1})
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Words of the question in capitals that are written in no other way."""
+        found: set[str] = set()
+        for sentence in read(self.prompt):
+            for token in sentence.tokens:
+                bare = token.removesuffix("'s")
+                if (
+                    len(bare) > 2
+                    and bare[0].isupper()
+                    and bare[1].islower()
+                    and not bare.endswith(("ing", "ly"))
+                ):
+                    found.add(bare)
+        return frozenset(
+            name for name in found if name.lower() not in self.written and name.lower() not in GRAMMAR
+        )
+
+    @cached_property
+    def values(self) -> frozenset[Value]:
+        """Every number, in figures and in words."""
+        texts = (self.prompt, self.demonstration)
+        return frozenset().union(*map(numbers, texts), *map(spoken, texts))
 
 
 class QuantitiesCheck(CheckConfig):
@@ -83,9 +170,8 @@ class QuantitiesCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
             return self.passed()
-        if changed := changed_kind(
-            _written(case.completion), _written(f"{case.prompt}\n{case.demonstration}")
-        ):
+        ours = excluding(_written(case.completion))
+        if ours and (changed := changed_kind(ours, _written(case.prompt) | _written(case.demonstration))):
             new, old = changed
             return self.failed("other_kind", f"It says {new!r} where question and demonstration say {old!r}.")
         source = _source(case.prompt, case.demonstration)
@@ -252,50 +338,12 @@ def _stems(nouns: frozenset[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def _source(prompt: str, demonstration: str) -> _Source:
+    return _Source(prompt, demonstration)
+
+
+def _by_value(found: Iterable[Quantity]) -> dict[Value, list[frozenset[str]]]:
     nouns: dict[Value, list[frozenset[str]]] = {}
-    results: dict[Value, list[frozenset[str]]] = {}
-    owners: dict[Value, list[str]] = {}
-    asked = [quantity for quantity in quantities(prompt) if quantity.nouns]
-    worked = quantities(demonstration)
-    counted = {stem for quantity in asked for stem in _stems(quantity.nouns)}
-    sentences = (*read(prompt), *read(demonstration))
-    words = {word for sentence in sentences for word in sentence.tokens if word[0].isalpha()}
-    names = _names(prompt, words)
-    for quantity in (*quantities(prompt), *worked):
+    for quantity in found:
         if quantity.nouns:
             nouns.setdefault(quantity.value, []).append(quantity.nouns)
-            if quantity.computed:
-                results.setdefault(quantity.value, []).append(quantity.nouns)
-        if quantity.computed or not quantity.computes:  # an operand may be anybody's
-            owners.setdefault(quantity.value, []).append(quantity.owner if quantity.owner in names else "")
-    stems = {singular(word)[:STEM] for word in words}
-    return _Source(
-        pairs=frozenset((value, group) for value, groups in nouns.items() for group in groups),
-        nouns=nouns,
-        results=results,
-        computed=frozenset(q.value for q in (*quantities(prompt), *worked) if q.computed),
-        owners=owners,
-        words=frozenset(stems | {"dolla"} if "$" in prompt or "$" in demonstration else stems),
-        bare=frozenset(q.value for q in quantities(prompt) if not q.nouns and not q.computes),
-        given=frozenset(quantity.value for quantity in asked),
-        answer=worked[-1].value if worked else None,
-        generic=frozenset(
-            noun for noun in GENERIC if noun[:STEM] not in counted or noun in ("person", "people")
-        ),
-        plurals=frozenset(singular(word) for word in words if singular(word) != word.lower()),
-        counted=frozenset(counted),
-        groups=tuple({_stems(group) for groups in nouns.values() for group in groups if len(group) > 1}),
-        names=names,
-        values=numbers(prompt) | spoken(prompt) | numbers(demonstration) | spoken(demonstration),
-    )
-
-
-def _names(prompt: str, words: set[str]) -> frozenset[str]:
-    """Words of the question in capitals that are written in no other way."""
-    found: set[str] = set()
-    for sentence in read(prompt):
-        for token in sentence.tokens:
-            bare = token.removesuffix("'s")
-            if len(bare) > 2 and bare[0].isupper() and bare[1].islower() and not bare.endswith(("ing", "ly")):
-                found.add(bare)
-    return frozenset(name for name in found if name.lower() not in words and name.lower() not in GRAMMAR)
+    return nouns
