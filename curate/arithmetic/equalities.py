@@ -48,6 +48,7 @@ def step_results(text: str) -> tuple[Value, ...]:
 
 _ABOUT = re.compile(r"\b(?:about|approx\w*|around|round\w*|nearly|roughly|almost|estimat\w*)\b", re.I)
 _QUOTED_SUM = re.compile(r"(?<=\d)\??[\"”»'’]{1,2}\s+(?=(?:is|equals|gives)\b|=)")  # "what is 16 + 4" is 20
+_QUOTE = re.compile(r"[\"”»'’]\s")
 _PROGRAM = re.compile(r"^\s*(?:def |return\b|print\(|import |from \w+ import|while .*:$|for .*:$)", re.M)
 _DOCSTRING = re.compile(r'"""(?:.|\n)*?"""|\'\'\'(?:.|\n)*?\'\'\'')
 
@@ -96,7 +97,7 @@ def _analyse(text: str) -> _Analysis:
     page = _Page(program)
     if program:
         text = straight_line(_DOCSTRING.sub("", text))
-    else:
+    elif _QUOTE.search(text):
         text = _QUOTED_SUM.sub(" ", text)
     for segment in segments(plain(text), prose=not program):
         simple = plain_sum(segment)

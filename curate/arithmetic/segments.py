@@ -23,6 +23,8 @@ _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+
 _ABBREVIATED = re.compile(
     r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)|(?<=\b[a-z]{2})\.(?= [a-z])|(?<=\b[a-z]{3})\.(?= [a-z])"
 )
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_MAY_TIMES = re.compile(r"[\d)%\s][xX]")  # soon found, as the expression of the lexer is not
 _OPERATES = re.compile(r"[-+*/×÷^]|\b[xX]\b")
 _COMMENT_RESULT = re.compile(r"#\s*(?:=|->|=>)?\s*([$]?-?[\d.,]+)\s*$")
 
@@ -103,7 +105,8 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
             line = _EQUAL_WORDS.sub(" = ", line)
         if not states(line):
             continue
-        line = _BULLET.sub("", line)
+        if line[:1] not in _LETTERS or line[1:2] == ")":
+            line = _BULLET.sub("", line)
         if "#" in line:
             line = _COMMENT_RESULT.sub(r" = \1", line)
             line = line.split("#", 1)[0] if "=" in line.split("#", 1)[0] else line.replace("#", " ")
@@ -111,7 +114,7 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
             line = _ABBREVIATED.sub("", line)
         for segment in _SEGMENT.split(line):
             if states(segment):
-                if "x" in segment or "X" in segment:
+                if _MAY_TIMES.search(segment):
                     segment = TIMES_X.sub(" * ", segment)
                 if len(segment) <= MAX_SEGMENT_CHARS:
                     yield segment

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_DEFINED = re.compile(r"(?<![*/^+-] )(?<![\w\\*/^+.-])([a-z]) ?=(?!=)")
+_DEFINED = re.compile(r"[^\w\\*/^+.-](?<![*/^+-] )([a-z])(?= ?=(?!=))")
 # what a letter is said to be, to the end of the clause, and a number that is said to be a letter
 _SAID = re.compile(
     r"(?<![A-Za-z])[a-z] ?(?:=|≈|is\b|equals\b)(.{1,200}?)(?:[,;\n]|\.\s|\.\Z|\b(?:and|so|hence|where)\b|\Z)"
@@ -21,7 +21,7 @@ def unbound(text: str) -> tuple[str, ...]:
     """The letters that `text` defines, where it gives a number to no letter at all; empty otherwise."""
     if "=" not in text:
         return ()
-    defined = tuple(dict.fromkeys(_DEFINED.findall(text)))
+    defined = tuple(dict.fromkeys(_DEFINED.findall(f"\n{text}")))
     if not defined or _TURNED.search(text):
         return ()
     sides = (side for said in _SAID.findall(text) for side in said.split("="))

@@ -45,6 +45,7 @@ _LANGUAGES: dict[str, tuple[str, ...]] = {}
 for _language, _listed in FUNCTION_WORDS.items():
     for _word in _listed:
         _LANGUAGES[_word] = (*_LANGUAGES.get(_word, ()), _language)
+_KNOWN = frozenset(_LANGUAGES)
 MIN_WORDS = 5
 MIN_LEAD = 2.0
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -56,8 +57,9 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
-    hits = Counter(
-        language for word in set(_LETTERS.findall(text.lower())) for language in _LANGUAGES.get(word, ())
-    )
+    hits = Counter[str]()
+    for word in _KNOWN.intersection(_LETTERS.findall(text.lower())):
+        for language in _LANGUAGES[word]:
+            hits[language] += 1
     (first, most), (_, next_most) = [*hits.most_common(2), ("", 0), ("", 0)][:2]
     return first if most >= min_words and most >= min_lead * next_most else None

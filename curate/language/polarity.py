@@ -148,7 +148,7 @@ def may_turn(text: str, *sources: str) -> bool:
 @lru_cache(maxsize=2048)
 def _against(text: str) -> frozenset[str]:
     """The opposites of the words of a text."""
-    return frozenset(other for word in vocabulary(text) & _SIDES.keys() for other in opposites(word))
+    return frozenset().union(*(opposites(word) for word in vocabulary(text).intersection(_SIDES)))
 
 
 @lru_cache(maxsize=2048)

@@ -120,13 +120,16 @@ _HINTS = tuple(dict.fromkeys((*_DOUBTS, *_DENIALS, *_RETRACTS)))
 
 def may_waver(text: str) -> bool:
     """Whether any of what this module finds can be in `text`; a fast test that is never wrong when it says no."""
-    lower = text.lower()
-    return any(hint in lower for hint in _HINTS)
+    return _hinted(text, _HINTS)
+
+
+def _hinted(text: str, hints: tuple[str, ...]) -> bool:
+    return any(map(text.lower().__contains__, hints))
 
 
 def denial(text: str) -> str:
     """The words that call a statement of the text wrong; empty where none do."""
-    match = _DENIAL.search(text)
+    match = _DENIAL.search(text) if _hinted(text, _DENIALS) else None
     return match.group() if match else ""
 
 
@@ -142,14 +145,13 @@ def not_the_answer(text: str) -> bool:
 
 def retraction(text: str) -> str:
     """The words that take back what was said; empty where none do."""
-    match = _RETRACTION.search(text)
+    match = _RETRACTION.search(text) if _hinted(text, _RETRACTS) else None
     return match.group() if match else ""
 
 
 def unsettled(sentence: str) -> str:
     """Why a sentence about the answer states none: `denied`, `hedged`, `supposed`, `listed` or `asked`; empty else."""
-    lower = sentence.lower()
-    if not any(noun in lower for noun in _NOUNS):
+    if not _hinted(sentence, _NOUNS):
         return ""
     for kind, pattern in _KINDS:
         if pattern.search(sentence):

@@ -159,6 +159,7 @@ _PARTS: dict[str, Value] = {
     "thousand": 1000,
 }  # fmt: skip
 _SPOKEN = re.compile(r"[a-z]+")
+_SAID = frozenset((*_SMALL, *_TENS, *_PARTS))
 
 
 def spoken(text: str) -> frozenset[Value]:
@@ -166,15 +167,15 @@ def spoken(text: str) -> frozenset[Value]:
     values: set[Value] = set()
     current: Value | None = None
     for word in _SPOKEN.findall(text.lower()):
+        if word not in _SAID:
+            current = current if word == "and" else None
+            continue
         if word in _SMALL or word in _TENS:
             value = _SMALL[word] if word in _SMALL else _TENS[word]
             tens = isinstance(current, int) and current % (10 if value < 10 else 100) == 0 and current > value
             current = current + value if tens and current is not None else value
-        elif word in _PARTS:
-            current = _PARTS[word] * (current if current else 1)
         else:
-            current = current if word == "and" else None
-            continue
+            current = _PARTS[word] * (current if current else 1)
         values.add(current)
     return frozenset(values)
 

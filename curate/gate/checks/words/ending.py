@@ -102,7 +102,7 @@ def _tail(text: str) -> str:
 def _cut(text: str, stated: tuple[Answer, ...], case: Case) -> str:
     """The last sentence, where it breaks off."""
     end = text.rstrip()
-    if not _OPEN.search(end):
+    if not _OPEN.match(end, max(0, len(end) - 1)):
         return ""
     told = sentences(text)
     last = told[-1]
@@ -124,4 +124,5 @@ def _cut(text: str, stated: tuple[Answer, ...], case: Case) -> str:
 @lru_cache(maxsize=2048)
 def _open_ended(text: str) -> bool:
     """Whether `text` itself ends with a letter that no mark follows, or with an open sign."""
-    return _OPEN.search(text.rstrip()) is not None
+    end = text.rstrip()
+    return _OPEN.match(end, max(0, len(end) - 1)) is not None

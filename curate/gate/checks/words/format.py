@@ -108,7 +108,7 @@ class FormatCheck(CheckConfig):
             return self.failed("too_long", f"{ours} words for the demonstration's {theirs}.", ratio)
         lower = text.lower()
         for reason, hints, pattern, said in _PHRASES:
-            match = pattern.search(text) if any(hint in lower for hint in hints) else None
+            match = pattern.search(text) if any(map(lower.__contains__, hints)) else None
             if match and pattern is _MARKUP and _expects_markup(case):
                 continue
             if match and match.group().lower() not in case.demonstration.lower():

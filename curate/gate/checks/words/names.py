@@ -20,7 +20,7 @@ from recast.curate.gate.checks.words.source import source
 from recast.curate.language.vocabulary import vocabulary
 from recast.curate.records import Check
 
-_NAME = re.compile(r"(?<=[a-z,;0-9)] )[A-Z][a-z]{2,}(?:-[A-Z][a-z]+)*(?!\w)")
+_NAME = re.compile(r"[A-Z](?<=[a-z,;0-9)] .)[a-z]{2,}(?:-[A-Z][a-z]+)*(?!\w)")
 _WORDLY = re.compile(r"\w")
 _COMMON = frozenset(
     (
@@ -42,7 +42,7 @@ _DID = (
     "will|would|can|could|must|should|is [a-z]+ing|was [a-z]+ing|[a-z]{2,}ed|drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
 )
 _BEGINS = re.compile(
-    rf"(?:^|(?<=[.!?:] ))(?P<name>[A-Z][a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
+    rf"(?P<name>[A-Z](?:(?<=^.)|(?<=[.!?:] .))[a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
     re.MULTILINE,
 )
 _NO_PERSON = frozenset(

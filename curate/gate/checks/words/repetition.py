@@ -19,6 +19,8 @@ from recast.curate.records import Check
 from recast.curate.texts import ngrams, words
 
 N = 8
+MIN_FILLER = 3
+"""Sentences that say nothing, from which a text is filler."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _NO_SENTENCE = re.compile(r"[\d{}()\[\];=<>\\|_]")  # a number, a formula, a line of code
 
@@ -52,7 +54,7 @@ class RepetitionCheck(CheckConfig):
         if distinct < self.min_distinct:
             return self.failed("repetition", f"Only {distinct:.0%} of its 8-grams are distinct.", distinct)
         sentences, filler = _filler(case)
-        if case.demonstration and len(filler) >= 3 and len(filler) > self.max_filler * sentences:
+        if case.demonstration and len(filler) >= MIN_FILLER and len(filler) > self.max_filler * sentences:
             return self.failed(
                 "boilerplate",
                 f"{len(filler)} of its {sentences} sentences say nothing of it, such as {shown(filler[0])!r}.",
@@ -63,14 +65,15 @@ class RepetitionCheck(CheckConfig):
 
 def _filler(case: Case) -> tuple[int, list[str]]:
     """How many sentences of three words and more there are, and those that say nothing of the question."""
-    known = {
-        stem(w) for w in (*words(case.prompt), *words(case.demonstration)) if len(w) >= 4 or not w.isalpha()
-    }
     told = [s.strip() for s in _SENTENCE.split(case.completion) if len(s.split()) >= 3]
-    empty = [
-        s for s in told
-        if not _NO_SENTENCE.search(s) and not any(stem(w) in known for w in words(s) if w[0].isalnum())
-    ]  # fmt: skip
+    empty = [s for s in told if not _NO_SENTENCE.search(s)]
+    if len(empty) >= MIN_FILLER:
+        known = {
+            stem(w)
+            for w in (*words(case.prompt), *words(case.demonstration))
+            if len(w) >= 4 or not w.isalpha()
+        }
+        empty = [s for s in empty if not any(stem(w) in known for w in words(s) if w[0].isalnum())]
     return len(told), empty
 
 
