@@ -21,7 +21,7 @@ _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b",
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
 # the mark of `712 lbs. - 234 lbs.` and of `3 lbs. coffee * 40` ends no sentence
 _ABBREVIATED = re.compile(
-    r"(?<=[A-Za-z])\.(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)|(?<=\b[a-z]{2})\.(?= [a-z])|(?<=\b[a-z]{3})\.(?= [a-z])"
+    r"\.(?:(?<=[A-Za-z]\.)(?=\s*[-+*/×÷=)] ?[$\d(]|\s*=)|(?<=\b[a-z]{2}\.)(?= [a-z])|(?<=\b[a-z]{3}\.)(?= [a-z]))"
 )
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _MAY_TIMES = re.compile(r"[\d)%\s][xX]")  # soon found, as the expression of the lexer is not
@@ -63,6 +63,9 @@ def chains(text: str) -> str:
     `Left = 96 - 15 - 23` and `Left = 58` on the next line are `Left = 96 - 15 - 23 = 58`, and a line that begins with
     an equals sign goes on. Another sum under the same name, or another value of a symbol, begins anew.
     """
+    labels = [line.partition("=")[0].strip() for line in text.split("\n") if "=" in line]
+    if "" not in labels and len(set(labels)) == len(labels):
+        return text
     lines: list[str] = []
     label, last = "", -1
     for line in text.split("\n"):

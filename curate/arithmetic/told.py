@@ -83,10 +83,16 @@ _TIMES = {
     "twice": "2", "double": "2", "doubling": "2", "triple": "3", "tripling": "3", "thrice": "3", "half": "1/2",
     "halving": "1/2",
 }  # fmt: skip
-# words one of which such a sum has, its form with the result, and the sum in signs
-_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Say], ...] = tuple(
+# what the frequent ones among the forms below need, and a line can be searched for at once
+_SUM_OF, _MORE_THAN = re.compile("(?:sum|total) of "), re.compile("more than ")
+_AND_NUMBER = re.compile(rf"and (?:the |another )?(?:[$€£\d]|(?:{_ONES}|{_TEENS}|{_TENS})\b)")
+_ANY = re.compile("")
+_NEEDS = {"sum total": _SUM_OF, "more": _MORE_THAN}
+# words one of which such a sum has, what it needs besides, its form with the result, and the sum in signs
+_FORMS: tuple[tuple[frozenset[str], re.Pattern[str], re.Pattern[str], Say], ...] = tuple(
     (
         frozenset(cues.split()),
+        _AND_NUMBER if say is _total and cues.startswith("make") else _NEEDS.get(cues, _ANY),
         re.compile(rf"(?<![\w.,/$-])(?<!= ){form}(?![\w]|[.,]\d| ?[-+*/%=^])", re.IGNORECASE),
         say,
     )
@@ -134,7 +140,7 @@ _FORMS: tuple[tuple[frozenset[str], re.Pattern[str], Say], ...] = tuple(
         ),
     )
 )
-_CUES = frozenset().union(*(cues for cues, _, _ in _FORMS))
+_CUES = frozenset().union(*(cues for cues, _, _, _ in _FORMS))
 _VERBS = frozenset(
     "is are equal equals make makes made making give gives giving leave leaves leaving come comes total totals add "
     "adds sum sums get gets yield yields obtain obtains find result results".split()
@@ -158,8 +164,8 @@ def in_signs(line: str) -> str:
     said = set((lower.replace("(", " ").replace("-", " ") if "(" in line or "-" in line else lower).split())
     if said.isdisjoint(_CUES) or said.isdisjoint(_VERBS):
         return line
-    for cues, form, say in _FORMS:
-        if not said.isdisjoint(cues):
+    for cues, need, form, say in _FORMS:
+        if not said.isdisjoint(cues) and need.search(lower):
             line = form.sub(partial(_written, say=say), line)
     return line
 
