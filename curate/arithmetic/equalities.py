@@ -121,7 +121,7 @@ def _analyse(text: str) -> _Analysis:
 
 
 def _may_state(text: str) -> bool:
-    return "=" in text or "equal" in text or "\\" in text or states(text) or tells(text)
+    return "=" in text or "equal" in text or "\\" in text or states(text) or bool(tells(text))
 
 
 _Link = tuple[int, int, int, int, str, bool, bool]

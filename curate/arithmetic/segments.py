@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from recast.curate.arithmetic.lexer import TIMES_X
 from recast.curate.arithmetic.parser import evaluate
-from recast.curate.arithmetic.told import in_signs
+from recast.curate.arithmetic.told import in_signs, tells
 
 MAX_SEGMENT_CHARS = 4000
 
@@ -101,8 +101,9 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
         text = ANNOTATION.sub("", text)
     if prose and "=" in text:
         text = chains(text)
+    cues = tells(text) if prose else ()
     for line in text.split("\n"):
-        if prose:
+        if any(map(line.lower().__contains__, cues)):
             line = in_signs(line)
         if "equal" in line:
             line = _EQUAL_WORDS.sub(" = ", line)

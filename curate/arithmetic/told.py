@@ -152,16 +152,20 @@ _OPENS = re.compile(
 )
 
 
-def tells(text: str) -> bool:
-    """A cheap necessary condition for telling a sum."""
-    said = set(text.lower().split())
-    return not said.isdisjoint(_CUES) and not said.isdisjoint(_VERBS)
+def tells(text: str) -> frozenset[str]:
+    """The words of `text` one of which a line needs that tells a sum; empty where none can."""
+    said = _said(text.lower())
+    return frozenset() if said.isdisjoint(_VERBS) else _CUES.intersection(said)
+
+
+def _said(lower: str) -> set[str]:
+    return set((lower.replace("(", " ").replace("-", " ") if "(" in lower or "-" in lower else lower).split())
 
 
 def in_signs(line: str) -> str:
     """`line` with every sum that it tells in words as one in signs, apart from its sentence."""
     lower = line.lower()
-    said = set((lower.replace("(", " ").replace("-", " ") if "(" in line or "-" in line else lower).split())
+    said = _said(lower)
     if said.isdisjoint(_CUES) or said.isdisjoint(_VERBS):
         return line
     for cues, need, form, say in _FORMS:

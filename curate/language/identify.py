@@ -15,6 +15,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from recast.curate.language.prose import bare_letters
+
 _WORDS = {
     "English": "the and of are was that with for his her they each from how many has have will then this which",
     "French": "le la les des une est dans pour qui sur avec elle il sont donc combien et du au ce cette nous",
@@ -58,7 +60,8 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
     hits = Counter[str]()
-    for word in _KNOWN.intersection(_LETTERS.findall(text.lower())):
+    letters = bare_letters(text.replace("'", " ")) if text.isascii() else _LETTERS.findall(text.lower())
+    for word in _KNOWN.intersection(letters):
         for language in _LANGUAGES[word]:
             hits[language] += 1
     (first, most), (_, next_most) = [*hits.most_common(2), ("", 0), ("", 0)][:2]

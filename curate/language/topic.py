@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from recast.curate.language.common_words import EMPTY, FUNCTION, is_common
+from recast.curate.language.prose import bare_letters
 from recast.curate.language.stems import stem
 
 ENGLISH_SHARE = 0.15
@@ -24,7 +25,6 @@ ENGLISH_SHARE = 0.15
 
 _IDEOGRAPH = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_IDEOGRAPH}]|[^\W\d_{_IDEOGRAPH}]+(?:['’][^\W\d_{_IDEOGRAPH}]+)*")
-_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 _COMMAND = re.compile(r"\\[A-Za-z]+")  # of LaTeX
 
 
@@ -39,7 +39,7 @@ def words_of(text: str) -> list[str]:
     """The words of `text` in lower case, in order, numbers and signs left out."""
     if "\\" in text:
         text = _COMMAND.sub(" ", text)
-    return (_ASCII_WORD if text.isascii() else _WORD).findall(text.lower())
+    return bare_letters(text) if text.isascii() else _WORD.findall(text.lower())
 
 
 @lru_cache(maxsize=2048)

@@ -21,6 +21,7 @@ FLOAT_ERROR = Fraction(1, 10**9)
 """How far apart two numbers are at most of which one is written with the digits of a float."""
 
 _NUMBER = re.compile(r"(-?)[$€£]?((?<=[$€£])\d{1,3}(?: \d{3})+(?![\d.])|\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
+_SLASH = re.compile(r"/ ?\(?\d")
 _WRITTEN_FRACTION = re.compile(
     r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
 )
@@ -49,8 +50,8 @@ def literal(text: str) -> tuple[Value | None, int]:
 def divide(a: Value, b: Value) -> Value | None:
     if b == 0:
         return None
-    if isinstance(a, int) and isinstance(b, int) and a % b == 0:
-        return a // b
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b if a % b == 0 else Fraction(a, b)
     return exact(Fraction(a) / Fraction(b))
 
 
@@ -120,11 +121,13 @@ def numbers(text: str) -> frozenset[Value]:
             values.add(exact(Fraction(value) / 100))
         if sign:
             values.add(-value)
-    if "/" in text:
+    if "/" in text and _SLASH.search(text):
         for whole, top, bottom in _WRITTEN_FRACTION.findall(text):
-            if int(bottom):
-                values.add(exact(Fraction(int(top), int(bottom))))
-                values.add(exact(int(whole or 0) + Fraction(int(top), int(bottom))))
+            part = divide(int(top), int(bottom))
+            if part is not None:
+                values.add(part)
+                if whole:
+                    values.add(exact(int(whole) + Fraction(part)))
     return frozenset(values)
 
 

@@ -92,7 +92,7 @@ def marks(text: str) -> list[Answer]:
             _mark(trimmed(sentence(text, match.end())), "phrase", match.start(), False)
             for match in _FOREIGN.finditer(text)
         ]
-    if ":" in text or "=" in text or "." in text:
+    if "A" in text or "Result" in text:
         options = None
         for match in _LETTER_LINE.finditer(text):
             if match.group("letter"):
