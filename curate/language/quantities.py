@@ -27,48 +27,67 @@ LOOK_AHEAD = 4
 _SIGNS = frozenset("+-*/")
 _CURRENCY = {"$": "dollar", "€": "euro", "£": "pound"}
 _ENDING = frozenset(("left", "one"))
+_ALONE = {sign: (frozenset([name]), name) for sign, name in (*_CURRENCY.items(), ("%", "percent"))}
 _NOTHING: tuple[frozenset[str], str] = (frozenset(), "")
 
 
 class Quantity(NamedTuple):
-    """One number of a text."""
+    """One number of a text. Whose it is and whether a sum makes it is read when somebody asks: few do."""
 
     value: Value
     nouns: frozenset[str]
     """What it counts: words without plural endings, head and adjectives alike; empty where nothing follows."""
     head: str
     """The last of the nouns, as written; empty where there is none."""
-    owner: str
-    """The name that begins its sentence, empty where none does."""
-    computes: bool
-    """Whether a sum stands in its sentence."""
-    computed: bool
-    """Whether it is what a sum makes."""
+    sentence: Sentence
+    at: int
+    """Its place among the tokens of its sentence."""
+
+    @property
+    def owner(self) -> str:
+        """The name that begins its sentence, empty where none does."""
+        tokens = self.sentence.tokens
+        owner = _subject(tokens, self.sentence.numbers[0][0])
+        return owner if owner and RELATING.isdisjoint(tokens[: self.at]) and _alone(owner, tokens) else ""
+
+    @property
+    def computes(self) -> bool:
+        """Whether a sum stands in its sentence."""
+        return self.sentence.computes
+
+    @property
+    def computed(self) -> bool:
+        """Whether it is what a sum makes."""
+        return self.sentence.computes and _is_made(self.sentence.tokens, self.at)
 
 
-@lru_cache(maxsize=2048)
-def quantities(text: str) -> tuple[Quantity, ...]:
+def quantities(text: str) -> list[Quantity]:
     """Every number of `text` in order, with what it counts and whose it is."""
+    return [
+        Quantity(value, *_counted(sentence.tokens, at), sentence, at)
+        for sentence in read(text)
+        for at, value in sentence.numbers
+    ]
+
+
+@lru_cache(maxsize=4096)
+def quantities_of(text: str, value: Value) -> tuple[Quantity, ...]:
+    """Those of `quantities` that are `value`, read without the others."""
     return tuple(
-        quantity for sentence in read(text) if sentence.numbers for quantity in _of_sentence(sentence)
+        [
+            Quantity(value, *_counted(sentence.tokens, at), sentence, at)
+            for sentence in read(text)
+            for at, other in sentence.numbers
+            if other == value
+        ]
     )
 
 
-def _of_sentence(sentence: Sentence) -> list[Quantity]:
-    found: list[Quantity] = []
-    tokens = sentence.tokens
-    owner = _subject(tokens, sentence.numbers[0][0])
-    if owner and any(
+def _alone(owner: str, tokens: tuple[str, ...]) -> bool:
+    """Whether no second name stands beside `owner`: with two, who has what is a matter of grammar."""
+    return not any(
         token[0].isupper() and owner not in token and token.lower() not in LEADING for token in tokens
-    ):
-        owner = ""  # with a second name who has what is a matter of grammar
-    for i, value in sentence.numbers:
-        if owner and not RELATING.isdisjoint(tokens[:i]):
-            owner = ""
-        nouns, head = _counted(tokens, i)
-        computed = sentence.computes and _is_made(tokens, i)
-        found.append(Quantity(value, nouns, head, owner, sentence.computes, computed))
-    return found
+    )
 
 
 def _is_made(tokens: tuple[str, ...], at: int) -> bool:
@@ -102,9 +121,9 @@ def _counted(tokens: tuple[str, ...], at: int) -> tuple[frozenset[str], str]:
     """The nouns after a number, and the last of them."""
     text = tokens[at]
     if text[0] in _CURRENCY:
-        return frozenset([_CURRENCY[text[0]]]), _CURRENCY[text[0]]
+        return _ALONE[text[0]]
     if text[-1] == "%":
-        return frozenset(["percent"]), "percent"
+        return _ALONE["%"]
     if at + 1 == len(tokens) or not (tokens[at + 1][0].isalpha() or tokens[at + 1] == "-"):
         return _NOTHING
     nouns: list[str] = []

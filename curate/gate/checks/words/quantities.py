@@ -11,7 +11,7 @@ stands before it, owners in lower case or pronouns. English nouns only; other la
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.exclusive import changed_kind, excluding
-from recast.curate.language.quantities import Quantity, quantities
+from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
@@ -47,42 +47,36 @@ class _Source:
     prompt: str
     demonstration: str
 
-    @cached_property
-    def asked(self) -> tuple[Quantity, ...]:
-        return quantities(self.prompt)
+    def of(self, value: Value) -> tuple[Quantity, ...]:
+        """Where the number stands."""
+        return (*quantities_of(self.prompt, value), *quantities_of(self.demonstration, value))
+
+    def nouns(self, value: Value) -> list[frozenset[str]]:
+        """What the number counts, as often as it does."""
+        return [q.nouns for q in self.of(value) if q.nouns]
+
+    def results(self, value: Value) -> list[frozenset[str]]:
+        """The same, where a sum makes the number."""
+        return [q.nouns for q in self.of(value) if q.nouns and q.computed]
+
+    def owners(self, value: Value) -> list[str]:
+        """Whose the number is, empty for nobody's, wherever it is no operand, which may be anybody's."""
+        found = (q for q in self.of(value) if q.computed or not q.computes)
+        return [q.owner if q.owner in self.names else "" for q in found]
+
+    def bare(self, value: Value) -> bool:
+        """Whether the question leaves the number without a noun (`he had 5 left`): it may count anything."""
+        return any(not q.nouns and not q.computes for q in quantities_of(self.prompt, value))
+
+    def given(self, value: Value) -> bool:
+        """Whether the question counts with the number."""
+        return any(q.nouns for q in quantities_of(self.prompt, value))
 
     @cached_property
-    def worked(self) -> tuple[Quantity, ...]:
-        return quantities(self.demonstration)
-
-    @cached_property
-    def pairs(self) -> frozenset[tuple[Value, frozenset[str]]]:
-        """Every number with what it counts."""
-        return frozenset((q.value, q.nouns) for q in (*self.asked, *self.worked) if q.nouns)
-
-    @cached_property
-    def nouns(self) -> dict[Value, list[frozenset[str]]]:
-        """What each number counts, as often as it does."""
-        return _by_value((*self.asked, *self.worked))
-
-    @cached_property
-    def results(self) -> dict[Value, list[frozenset[str]]]:
-        """The same, of numbers right of an equals sign."""
-        return _by_value(q for q in (*self.asked, *self.worked) if q.computed)
-
-    @cached_property
-    def computed(self) -> frozenset[Value]:
-        """All numbers right of an equals sign."""
-        return frozenset(q.value for q in (*self.asked, *self.worked) if q.computed)
-
-    @cached_property
-    def owners(self) -> dict[Value, list[str]]:
-        found: dict[Value, list[str]] = {}
-        for quantity in (*self.asked, *self.worked):
-            if quantity.computed or not quantity.computes:  # an operand may be anybody's
-                owner = quantity.owner if quantity.owner in self.names else ""
-                found.setdefault(quantity.value, []).append(owner)
-        return found
+    def answer(self) -> Value | None:
+        """The last number of the demonstration."""
+        found = (sentence.numbers for sentence in reversed(read(self.demonstration)))
+        return next((told[-1][1] for told in found if told), None)
 
     @cached_property
     def written(self) -> frozenset[str]:
@@ -97,24 +91,9 @@ class _Source:
         return frozenset(stems | {"dolla"} if "$" in self.prompt or "$" in self.demonstration else stems)
 
     @cached_property
-    def bare(self) -> frozenset[Value]:
-        """Numbers that the question leaves without a noun (`he had 5 left`): they may count anything."""
-        return frozenset(q.value for q in self.asked if not q.nouns and not q.computes)
-
-    @cached_property
-    def given(self) -> frozenset[Value]:
-        """The numbers that the question counts with."""
-        return frozenset(q.value for q in self.asked if q.nouns)
-
-    @property
-    def answer(self) -> Value | None:
-        """The last number of the demonstration."""
-        return self.worked[-1].value if self.worked else None
-
-    @cached_property
     def counted(self) -> frozenset[str]:
         """Stems of the words that a number of the question counts."""
-        return frozenset(stem for quantity in self.asked for stem in _stems(quantity.nouns))
+        return frozenset(stem for quantity in quantities(self.prompt) for stem in _stems(quantity.nouns))
 
     @cached_property
     def generic(self) -> frozenset[str]:
@@ -131,7 +110,8 @@ class _Source:
     @cached_property
     def groups(self) -> tuple[frozenset[str], ...]:
         """Stems of several words that one number counts."""
-        return tuple({_stems(group) for groups in self.nouns.values() for group in groups if len(group) > 1})
+        told = (*quantities(self.prompt), *quantities(self.demonstration))
+        return tuple({_stems(quantity.nouns) for quantity in told if len(quantity.nouns) > 1})
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -176,15 +156,15 @@ class QuantitiesCheck(CheckConfig):
             return self.failed("other_kind", f"It says {new!r} where question and demonstration say {old!r}.")
         source = _source(case.prompt, case.demonstration)
         found = quantities(case.completion)
-        results = {quantity.value for quantity in found if quantity.computed}
-        strange = [q for q in found if q.nouns and (q.value, q.nouns) not in source.pairs]
+        strange = [q for q in found if q.nouns and q.nouns not in source.nouns(q.value)]
+        results = {q.value for q in found if q.computed} if strange else set[Value]()
         for quantity in strange:
             if said := _other_noun(quantity, source, results):
                 return self.failed("other_unit", said)
         if said := _exchanged(strange, source):
             return self.failed("other_unit", said)
         for quantity in found:
-            if quantity.owner and (said := _other_owner(quantity, source)):
+            if said := _other_owner(quantity, source):
                 return self.failed("other_owner", said)
         if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
@@ -199,11 +179,11 @@ def _written(text: str) -> frozenset[str]:
 
 def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) -> str:
     nouns, value = quantity.nouns, quantity.value
-    if value == 1 or value in source.bare or nouns & source.generic:
+    if value == 1 or source.bare(value) or nouns & source.generic:
         return ""
-    if value in results and value not in source.computed:
+    if value in results and not any(q.computed for q in source.of(value)):
         return ""  # a result of its own that a given number happens to equal
-    given = (source.results if quantity.computed else source.nouns).get(value)
+    given = (source.results if quantity.computed else source.nouns)(value)
     if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
         return ""
     if unit := next((noun for noun in nouns if _unit(noun)), ""):
@@ -220,13 +200,13 @@ def _exchanged(strange: list[Quantity], source: _Source) -> str:
     wrong = [
         q for q in strange
         if q.value != 1
-        and (given := source.nouns.get(q.value))
+        and (given := source.nouns(q.value))
         and not any(_same(q.nouns, theirs, source) for theirs in given)
     ]  # fmt: skip
     for i, one in enumerate(wrong):
         for two in wrong[:i]:
             if one.value != two.value and all(
-                any(_stems(a.nouns) & _stems(theirs) for theirs in source.nouns[b.value])
+                any(_stems(a.nouns) & _stems(theirs) for theirs in source.nouns(b.value))
                 for a, b in ((one, two), (two, one))
             ):
                 return (
@@ -274,11 +254,11 @@ def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> 
     value = quantity.value
     if not all(len(noun) > 2 and noun[:STEM] in source.counted for noun in quantity.nouns):
         return False
-    if not all(theirs & source.plurals for theirs in source.nouns[value]):
+    if not all(theirs & source.plurals for theirs in source.nouns(value)):
         return False  # `5 died` counts no died
     if quantity.computed:
-        return value == source.answer and len(source.results.get(value, ())) == 1
-    return value in source.given and value not in source.results and value not in results
+        return value == source.answer and len(source.results(value)) == 1
+    return source.given(value) and not source.results(value) and value not in results
 
 
 def _strange(quantity: Quantity, source: _Source) -> bool:
@@ -289,10 +269,12 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
 
 
 def _other_owner(quantity: Quantity, source: _Source) -> str:
-    owner = quantity.owner
-    if owner not in source.names or (quantity.computes and not quantity.computed):
+    if quantity.computes and not quantity.computed:
         return ""
-    given = source.owners.get(quantity.value)
+    owner = quantity.owner
+    if not owner or owner not in source.prompt or owner not in source.names:
+        return ""
+    given = source.owners(quantity.value)
     if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
         return ""
     return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
@@ -339,11 +321,3 @@ def _stems(nouns: frozenset[str]) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def _source(prompt: str, demonstration: str) -> _Source:
     return _Source(prompt, demonstration)
-
-
-def _by_value(found: Iterable[Quantity]) -> dict[Value, list[frozenset[str]]]:
-    nouns: dict[Value, list[frozenset[str]]] = {}
-    for quantity in found:
-        if quantity.nouns:
-            nouns.setdefault(quantity.value, []).append(quantity.nouns)
-    return nouns
