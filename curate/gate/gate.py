@@ -12,8 +12,9 @@ first failed check, or, where none failed, of the first undecided one: undecided
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from importlib import metadata
 from pathlib import Path
@@ -186,7 +187,8 @@ class Gate:
                 # a row or question that breaks the batch breaks again in its own check, which makes it `check_error`
                 with suppress(Exception):
                     prepare([args for job in jobs for args in self._asked(name, self._case(*job))])
-        return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
+        with _collector_paused():
+            return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
     def _case(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> Case:
         return Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
@@ -228,6 +230,18 @@ class Gate:
         if self.models:
             return map(partial(_verify_chunk, self), chunks)
         return in_order(partial(_verify_chunk, self.config), chunks, workers=workers)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No run of the garbage collector: checks make no cycles, and walking what they remember took a sixth of the time."""
+    paused = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if paused:
+            gc.enable()
 
 
 def _outcome(check: CheckConfig, case: Case) -> Check:

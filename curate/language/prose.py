@@ -43,25 +43,7 @@ _PROGRAM = re.compile(
     re.MULTILINE,
 )
 # one of which stands in every program that `_PROGRAM` finds, and in few sums told in words
-_PIECES = (
-    "`",
-    "{",
-    ";",
-    "_",
-    "[",
-    "|",
-    "#include",
-    "#!",
-    "::",
-    "=>",
-    "->",
-    ":=",
-    "</",
-    "<!",
-    "()",
-    "):",
-    " --",
-)
+_PIECES = re.compile(r"[`{;_\[|]|#[!i]|::|[=-]>|:=|<[/!]|\([)]|\):| --")
 _KEYWORDS = frozenset(
     "echo SELECT INSERT CREATE UPDATE import return return; def const var package sudo ls grep awk sed chmod mkdir ssh "
     "git curl wget npm pip docker ps lambda".split()
@@ -105,7 +87,7 @@ def spaced_words(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    hinted = any(map(text.__contains__, _PIECES)) or not _KEYWORDS.isdisjoint(text.split())
+    hinted = _PIECES.search(text) is not None or not _KEYWORDS.isdisjoint(text.split())
     return hinted and _PROGRAM.search(text) is not None
 
 

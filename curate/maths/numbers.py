@@ -20,7 +20,11 @@ MAX_BITS = 4096
 FLOAT_ERROR = Fraction(1, 10**9)
 """How far apart two numbers are at most of which one is written with the digits of a float."""
 
-_NUMBER = re.compile(r"(-?)[$€£]?((?<=[$€£])\d{1,3}(?: \d{3})+(?![\d.])|\d[\d,]*(?:\.\d+)?|\.\d+)( ?%)?")
+# begins with one class of characters, so that it is found without a try at every letter; signs stand before it
+_NUMBER = re.compile(
+    r"[\d.](?:(?<=[$€£]\d)\d{0,2}(?: \d{3})+(?![\d.])|(?<=\d)[\d,]*(?:\.\d+)?|(?<=\.)\d+)(?P<percent> ?%)?"
+)
+_CURRENCY = frozenset("$€£")
 _SLASH = re.compile(r"/ ?\(?\d")
 _WRITTEN_FRACTION = re.compile(
     r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
@@ -112,14 +116,17 @@ def numbers(text: str) -> frozenset[Value]:
     """Every number written in `text`, a percentage counting both as 20 and as 1/5, and `3/4` as a fraction too."""
     values: set[Value] = set()
     text = plain(text)
-    for sign, digits, percent in set(_NUMBER.findall(text)):
-        value, _ = literal(digits.rstrip(","))
+    for match in _NUMBER.finditer(text):
+        value, _ = literal(match.group().rstrip("% ,"))
         if value is None:
             continue
         values.add(value)
-        if percent:
+        if match["percent"]:
             values.add(exact(Fraction(value) / 100))
-        if sign:
+        before = match.start() - 1
+        if before > 0 and text[before] in _CURRENCY:
+            before -= 1
+        if before >= 0 and text[before] == "-":
             values.add(-value)
     if "/" in text and _SLASH.search(text):
         for whole, top, bottom in _WRITTEN_FRACTION.findall(text):
@@ -134,8 +141,8 @@ def numbers(text: str) -> frozenset[Value]:
 def count(text: str) -> dict[Value, int]:
     """How often each number is written in `text`, whatever its sign, currency or percent sign."""
     counts: dict[Value, int] = {}
-    for _, digits, _ in _NUMBER.findall(plain(text)):
-        value, _ = literal(digits.rstrip(","))
+    for match in _NUMBER.finditer(plain(text)):
+        value, _ = literal(match.group().rstrip("% ,"))
         if value is not None:
             counts[value] = counts.get(value, 0) + 1
     return counts

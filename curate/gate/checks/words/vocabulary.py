@@ -137,6 +137,8 @@ class VocabularyCheck(CheckConfig):
             (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
         }
         for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
+            if f"{one} {two}" not in " ".join(text.lower().split()):
+                continue  # a sign or a number stands between them
             again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
             found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
             if found and found.group().lower() not in told_before.lower():
