@@ -12,7 +12,6 @@ True
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import lru_cache
 
 from recast.curate.language.prose import bare_letters
@@ -59,10 +58,13 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
-    hits = Counter[str]()
+    hits: dict[str, int] = {}
     letters = bare_letters(text.replace("'", " ")) if text.isascii() else _LETTERS.findall(text.lower())
     for word in _KNOWN.intersection(letters):
         for language in _LANGUAGES[word]:
-            hits[language] += 1
-    (first, most), (_, next_most) = [*hits.most_common(2), ("", 0), ("", 0)][:2]
-    return first if most >= min_words and most >= min_lead * next_most else None
+            hits[language] = hits.get(language, 0) + 1
+    most = max(hits.values(), default=0)
+    if most < min_words:
+        return None
+    near = [language for language, count in hits.items() if min_lead * count > most or count == most]
+    return near[0] if len(near) == 1 else None

@@ -75,6 +75,12 @@ def bare_letters(text: str) -> list[str]:
     return _LETTERS.findall(text.lower())
 
 
+@lru_cache(maxsize=2048)
+def vocabulary(text: str) -> frozenset[str]:
+    """The different words of `text`, as `bare_letters` reads them."""
+    return frozenset(bare_letters(text))
+
+
 def spaced_words(text: str) -> list[str]:
     """The words of `text` as they stand and in order, without those that are part of a number or an identifier.
 

@@ -16,8 +16,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from recast.curate.language import prose
 from recast.curate.language.common_words import EMPTY, FUNCTION, is_common
-from recast.curate.language.prose import bare_letters
 from recast.curate.language.stems import stem
 
 ENGLISH_SHARE = 0.15
@@ -39,13 +39,13 @@ def words_of(text: str) -> list[str]:
     """The words of `text` in lower case, in order, numbers and signs left out."""
     if "\\" in text:
         text = _COMMAND.sub(" ", text)
-    return bare_letters(text) if text.isascii() else _WORD.findall(text.lower())
+    return prose.bare_letters(text) if text.isascii() else _WORD.findall(text.lower())
 
 
 @lru_cache(maxsize=2048)
 def vocabulary(text: str) -> frozenset[str]:
     """The different words of `text`."""
-    return frozenset(words_of(text))
+    return prose.vocabulary(text) if text.isascii() and "\\" not in text else frozenset(words_of(text))
 
 
 @lru_cache(maxsize=2048)

@@ -49,6 +49,7 @@ _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[^{}]*\}(?:\{[^{}]*\})?")
 _MARKDOWN_POWER = re.compile(r"(?<=[\w)])\*\*(?=[\w(])|(?<=[\w)]) \*\* (?=[\w(])")
 _ROOT = re.compile(r"√\s?(\d{1,12}(?:\.\d{1,9})?)")
 _MIXED = re.compile(r"(?<![\d./])(\d{1,6}) and (\d{1,3}/\d{1,3})(?![\d./])")  # 1 and 1/3
+_MAY_MIX = re.compile(r"\d and \d")
 _CURRENCY_BEFORE_TEXT = re.compile(r"\\[$%#&_]")
 
 
@@ -65,7 +66,7 @@ def plain(text: str) -> str:
         text = text.translate(_SIGNS)
     if "\\" in text:
         text = _latex(text)
-    if " and " in text:
+    if " and " in text and _MAY_MIX.search(text):
         text = _MIXED.sub(r"\1 \2", text)
     if "**" in text:
         text = _MARKDOWN_POWER.sub("^", text).replace("**", " ")

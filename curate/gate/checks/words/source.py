@@ -8,7 +8,8 @@ from functools import cached_property, lru_cache
 from recast.curate.language.english import FUNCTION_WORDS, content_pairs
 from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
 from recast.curate.language.identify import language
-from recast.curate.language.prose import bare_letters, holds_code, prose, spaced_words
+from recast.curate.language.prose import holds_code, prose, spaced_words
+from recast.curate.language.prose import vocabulary as words_of
 from recast.curate.language.vocabulary import vocabulary
 
 _OTHER = frozenset[str]().union(*OF_LANGUAGES.values()) - OF_LANGUAGES["English"] - FUNCTION_WORDS
@@ -27,7 +28,7 @@ class Source:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        return frozenset(bare_letters(f"{self.prompt}\n{self.demonstration}"))
+        return words_of(self.prompt) | words_of(self.demonstration)
 
     @cached_property
     def language(self) -> str | None:
