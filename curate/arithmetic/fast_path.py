@@ -41,7 +41,7 @@ class Equality:
 
 def plain_sum(segment: str) -> Equality | None:
     """The common case without a parser: `she has 12 + 5 * 2 = 22 eggs`, exactly true. Anything else is None."""
-    match = _SIMPLE.search(segment)
+    match = _SIMPLE.search(segment) if segment.count("=") == 1 else None
     if match is None or _MORE.search(segment, 0, match.start()) or _MORE.search(segment, match.end()):
         return None
     work, stated = match.groups()

@@ -12,7 +12,9 @@ True
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
+from itertools import chain
 
 from recast.curate.language.prose import bare_letters
 
@@ -58,11 +60,8 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
-    hits: dict[str, int] = {}
     letters = bare_letters(text.replace("'", " ")) if text.isascii() else _LETTERS.findall(text.lower())
-    for word in _KNOWN.intersection(letters):
-        for language in _LANGUAGES[word]:
-            hits[language] = hits.get(language, 0) + 1
+    hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, _KNOWN.intersection(letters))))
     most = max(hits.values(), default=0)
     if most < min_words:
         return None

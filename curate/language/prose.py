@@ -45,7 +45,7 @@ _PROGRAM = re.compile(
 # one of which stands in every program that `_PROGRAM` finds, and in few sums told in words
 _PIECES = re.compile(r"[`{;_\[|]|#[!i]|::|[=-]>|:=|<[/!]|\([)]|\):| --")
 _KEYWORDS = frozenset(
-    "echo SELECT INSERT CREATE UPDATE import return return; def const var package sudo ls grep awk sed chmod mkdir ssh "
+    "echo select insert create update import return def const var package sudo ls grep awk sed chmod mkdir ssh "
     "git curl wget npm pip docker ps lambda".split()
 )
 _TYPESET = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("×", " "), ("−", " "))
@@ -93,7 +93,7 @@ def spaced_words(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    hinted = _PIECES.search(text) is not None or not _KEYWORDS.isdisjoint(text.split())
+    hinted = _PIECES.search(text) is not None or not _KEYWORDS.isdisjoint(vocabulary(text))
     return hinted and _PROGRAM.search(text) is not None
 
 

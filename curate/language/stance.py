@@ -115,7 +115,8 @@ _RETRACTS = (
     "reject", "regard", "should", "knows", "trust", "believe", "i guess", "i suppose", "i doubt", "i do", "i could",
     "i may", "i might",
 )  # fmt: skip
-_HINTS = tuple(dict.fromkeys((*_DOUBTS, *_DENIALS, *_RETRACTS)))
+_EVERY = tuple(dict.fromkeys((*_DOUBTS, *_DENIALS, *_RETRACTS)))
+_HINTS = tuple(hint for hint in _EVERY if not any(other in hint for other in _EVERY if other != hint))
 
 
 def may_waver(text: str) -> bool:

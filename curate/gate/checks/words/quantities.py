@@ -51,6 +51,14 @@ class _Source:
         """Where the number stands."""
         return (*quantities_of(self.prompt, value), *quantities_of(self.demonstration, value))
 
+    def says(self, quantity: Quantity) -> bool:
+        """Whether the number counts the same here; the question is read only where the demonstration does not say so."""
+        return any(
+            told.nouns == quantity.nouns
+            for text in (self.demonstration, self.prompt)
+            for told in quantities_of(text, quantity.value)
+        )
+
     def nouns(self, value: Value) -> list[frozenset[str]]:
         """What the number counts, as often as it does."""
         return [q.nouns for q in self.of(value) if q.nouns]
@@ -156,7 +164,7 @@ class QuantitiesCheck(CheckConfig):
             return self.failed("other_kind", f"It says {new!r} where question and demonstration say {old!r}.")
         source = _source(case.prompt, case.demonstration)
         found = quantities(case.completion)
-        strange = [q for q in found if q.nouns and q.nouns not in source.nouns(q.value)]
+        strange = [q for q in found if q.nouns and not source.says(q)]
         results = {q.value for q in found if q.computed} if strange else set[Value]()
         for quantity in strange:
             if said := _other_noun(quantity, source, results):
