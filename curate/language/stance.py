@@ -95,6 +95,7 @@ _NOT_THE_ANSWER = re.compile(
     r"(?:answers?|results?|totals?|sums?|solutions?)\b(?!\s+(?:yet|to))",
     re.IGNORECASE,
 )
+_ENDS = str.maketrans("\n!?", ";;;")  # where a sentence ends at the latest
 _NOUNS = ("answer", "solution", "result", "total")
 _KINDS = (("denied", _DENIED), ("supposed", _SUPPOSED), ("hedged", _HEDGED), ("listed", _LISTED))
 # Below, what must occur in a text in lower case before it is worth reading sentence by sentence: most texts hold none.
@@ -132,6 +133,13 @@ def denial(text: str) -> str:
     """The words that call a statement of the text wrong; empty where none do."""
     match = _DENIAL.search(text) if _hinted(text, _DENIALS) else None
     return match.group() if match else ""
+
+
+def may_deny(text: str) -> bool:
+    """Whether a sentence of `text` can hold a denial or a retraction of any kind; never wrong when it says no."""
+    told = text.translate(_ENDS)
+    patterns = (_DENIAL, _RETRACTION, _NUMBER_DENIED, _NOT_THE_ANSWER)
+    return any(pattern.search(told) for pattern in patterns)
 
 
 def denied_numbers(text: str) -> list[str]:

@@ -53,7 +53,8 @@ _STYLED = re.compile(
 _GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
 _AGAIN = re.compile(r"(\S.{0,39}?)\1{3,}", re.DOTALL)
 _CHUNK, _PERIOD = 18, 40
-_STRING = re.compile(r"[A-Za-z0-9]{16,}")
+_LONG = 16
+_STRING = re.compile(rf"[A-Za-z0-9]{{{_LONG},}}")
 _SPELT = re.compile(r"(?<!\S)(?:[A-Za-z] ){5,}[A-Za-z](?!\S)")
 _SWITCH = re.compile(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])")
 
@@ -131,7 +132,8 @@ class CharactersCheck(CheckConfig):
         spelt = _SPELT.search(text) if lengths.count(1) > 5 else None
         if spelt and spelt.group() not in f"{case.prompt}\n{case.demonstration}":
             return self.failed("noise", f"{shown(spelt.group(), 40)!r} is spelt letter by letter.")
-        for string in _STRING.findall(" ".join(piece for piece in pieces if len(piece) >= 16)):
+        longest = max(lengths, default=0)
+        for string in _STRING.findall(text) if longest >= _LONG else ():
             known = string in case.demonstration or string in case.prompt
             if len(_SWITCH.findall(string)) >= 4 and not known:
                 return self.failed("noise", f"{shown(string, 40)!r} is no word and no number.")

@@ -22,6 +22,7 @@ from recast.curate.language.sentences import sentences
 from recast.curate.language.stance import (
     denial,
     denied_numbers,
+    may_deny,
     may_waver,
     not_the_answer,
     retraction,
@@ -65,7 +66,7 @@ class ConsistencyCheck(CheckConfig):
             if doubtful := _unsettled_answer(text, told, stated):
                 said = f"Nothing states the answer after {shown(doubtful)!r}."
                 return self.failed("answer_not_stated", said, 0.0)
-            if denied := _denied(told, case):
+            if may_deny(text) and (denied := _denied(told, case)):
                 return self.failed("result_denied", f"It denies what it says: {shown(denied)!r}.", 0.0)
         if _only_restated(stated, case):
             return self.failed("only_restated", "It says what the question says, and then the answer.", 0.0)

@@ -29,6 +29,7 @@ _COMMON = frozenset(
         "Step", "So", "Then", "Answer", "Total", "Therefore", "Now", "Finally", "First", "Next", "Since", "Thus",
     )
 )  # fmt: skip
+_TITLES = ("Mr", "Ms", "Miss", "Dr", "Prof")
 _TITLED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? ([A-Z][a-z]{2,})(?!\w)")
 # what persons do, in the present and in the past: a plural that ends in s does the latter only
 _DOES = (
@@ -83,7 +84,7 @@ class NamesCheck(CheckConfig):
     def run(self, case: Case) -> Check:
         said = {
             *_NAME.findall(case.completion),
-            *_TITLED.findall(case.completion),
+            *(_TITLED.findall(case.completion) if any(map(case.completion.__contains__, _TITLES)) else ()),
             *_beginning(case.completion),
         }
         told = f"{case.prompt}\n{case.demonstration}".lower() if said else ""
