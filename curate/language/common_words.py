@@ -1,8 +1,8 @@
 """English words that say nothing about what a text is about: function words, and those of any worked solution.
 
-The second list was drawn from what demonstrations of word problems say that their questions do not (the words that many
-of them share), with other forms and near synonyms added. Units of time, money and measure stand in it, since a solution
-may convert them.
+Beside function words (`curate.language.english`) there is a list that was drawn from what demonstrations of word problems
+say that their questions do not (the words that many of them share), with other forms and near synonyms added. Units of
+time, money and measure stand in it, since a solution may convert them.
 
 >>> is_common("therefore"), is_common("dollars"), is_common("casino")
 (True, True, False)
@@ -10,26 +10,9 @@ may convert them.
 
 from __future__ import annotations
 
+from recast.curate.language.english import FUNCTION_WORDS
 from recast.curate.language.stems import stem
 
-FUNCTION = frozenset(
-    """
-    a an the this that these those such same other others another each every either neither both all any some none
-    no not nor only i me my mine myself we us our ours ourselves you your yours yourself he him his himself
-    she her hers herself it its itself they them their theirs themselves one ones who whom whose which what
-    whatever when whenever where wherever why how and or but if then than so as because since while although
-    though unless until whereas whether of in on at by for with from to into onto upon out off up down over
-    under above below between among amongst through throughout during before after against about around
-    across along within without toward towards per via like am is are was were be been being isn't aren't
-    wasn't weren't do does did done doing don't doesn't didn't has have had having haven't hasn't hadn't
-    will would shall should can could may might must won't wouldn't can't cannot couldn't there's that's
-    it's he's she's they're we're i'm you're let's they'll he'll she'll we'll it'll who's what's here's
-    there here now already still yet also too very just quite even ever never always again once more most
-    less least few fewer many much several enough almost nearly exactly however therefore thus hence
-    moreover otherwise instead etc well else rather everything everyone everybody something someone somebody
-    anything anyone anybody nothing nobody everywhere somewhere anywhere somehow whichever whoever
-    """.split()
-)
 SOLUTION = frozenset(
     """
     answer solution question problem result conclusion step part case way method approach reasoning
@@ -71,7 +54,7 @@ SOLUTION = frozenset(
 )  # fmt: skip
 TELLING = frozenset("he him his she her hers they them their theirs who whom whose".split())
 """Function words that speak of somebody."""
-EMPTY = (FUNCTION - TELLING) | frozenset(
+EMPTY = (FUNCTION_WORDS - TELLING) | frozenset(
     """
     answer solution result conclusion step number total sum first second third fourth fifth sixth next last
     finally firstly secondly lastly get got gets have make makes give gives equal equals plus minus times
@@ -79,7 +62,7 @@ EMPTY = (FUNCTION - TELLING) | frozenset(
     """.split()
 )
 """Words of a text that puts sums and its answer in a row and says no more."""
-_COMMON = FUNCTION | SOLUTION
+_COMMON = FUNCTION_WORDS | SOLUTION
 _STEMS = frozenset(stem(word) for word in SOLUTION)
 
 

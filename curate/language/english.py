@@ -7,17 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-FUNCTION_WORDS: frozenset[str] = frozenset(
-    (
-        "a an the and or but nor so if then than that this these those there here when while where which "
-        "who whom whose what how why of in on at by to for from with without into onto over under after "
-        "before between during through per about as is are was were be been being am do does did has have "
-        "had having will would can could shall should may might must not no he she it they we you i him "
-        "her them us me his hers its their theirs our ours your yours my mine all both each every any "
-        "some many much more most less few fewer other another such same only also too very just because "
-        "since until although though out up down off again however therefore thus hence let"
-    ).split()
+FUNCTION_WORDS = frozenset(
+    """
+    a an the let this that these those such same other others another each every either neither both all any some none
+    no not nor only i me my mine myself we us our ours ourselves you your yours yourself he him his himself
+    she her hers herself it its itself they them their theirs themselves one ones who whom whose which what
+    whatever when whenever where wherever why how and or but if then than so as because since while although
+    though unless until whereas whether of in on at by for with from to into onto upon out off up down over
+    under above below between among amongst through throughout during before after against about around
+    across along within without toward towards per via like am is are was were be been being isn't aren't
+    wasn't weren't do does did done doing don't doesn't didn't has have had having haven't hasn't hadn't
+    will would shall should can could may might must won't wouldn't can't cannot couldn't there's that's
+    it's he's she's they're we're i'm you're let's they'll he'll she'll we'll it'll who's what's here's
+    there here now already still yet also too very just quite even ever never always again once more most
+    less least few fewer many much several enough almost nearly exactly however therefore thus hence
+    moreover otherwise instead etc well else rather everything everyone everybody something someone somebody
+    anything anyone anybody nothing nobody everywhere somewhere anywhere somehow whichever whoever
+    """.split()
 )
+"""The one list of them; what else a reading passes over is said where it is added."""
 _DOUBLED = frozenset(
     "the a an of to in and for with are he she it was by from at or as how what which this these my "
     "your his her their they we you has".split()

@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from recast.curate.language import prose
-from recast.curate.language.common_words import EMPTY, FUNCTION, is_common
+from recast.curate.language.common_words import EMPTY, is_common
+from recast.curate.language.english import FUNCTION_WORDS
 from recast.curate.language.stems import stem
 
 ENGLISH_SHARE = 0.15
@@ -58,7 +59,7 @@ def stems(text: str) -> frozenset[str]:
 def is_english(text: str) -> bool:
     """Whether English function words are frequent in `text`; so they are in English, and in no other language."""
     words = words_of(text)
-    return sum(word in FUNCTION for word in words) >= ENGLISH_SHARE * len(words)
+    return sum(word in FUNCTION_WORDS for word in words) >= ENGLISH_SHARE * len(words)
 
 
 def shared(text: str, *sources: str) -> Shared:

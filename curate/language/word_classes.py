@@ -3,22 +3,16 @@ no name."""
 
 from __future__ import annotations
 
-GRAMMAR = frozenset(
+from recast.curate.language.english import FUNCTION_WORDS
+
+GRAMMAR = FUNCTION_WORDS | frozenset(
     (
-        "a about above across adds after again against all already also altogether always am an and any are around "
-        "as at away back be because been before being below beneath beside between both brings but by can cannot "
-        "comes costs could did do does doing done double down during each either else equals ever every everyone "
-        "few first for from further gets gives goes had half has have having he hence her here hers herself him "
-        "himself his how i if in into is it its itself just last later least leaves left let made make makes making "
-        "many may me means might more most much must my needs neither never next no none nor not now of off on once "
-        "ones only onto or other our out over own per plus minus remaining remains results same says shall she "
-        "should shows since so some something still such takes than that the their theirs them themselves then "
-        "there therefore these they this those though through thrice thus till times to together too toward triple "
-        "twice under until up upon us very was we well were what when where whether which while who whole whom "
-        "whose why will with within without would yes yet yields you your"
+        "adds altogether away back beneath beside brings comes costs double equals first further gets gives goes half last "
+        "later leaves left made make makes making means minus needs next own plus remaining remains results says shows "
+        "takes thrice till times together triple twice whole yes yields"
     ).split()
 )
-"""They say how things hang together, not which: articles, pronouns, prepositions, auxiliaries, verbs of results."""
+"""They say how things hang together, not which: function words, verbs of results, words of order and operation."""
 
 GENERIC = frozenset(
     (
