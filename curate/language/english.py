@@ -47,6 +47,11 @@ NEVER_THE_END = _DETERMINERS | frozenset(
     "a and or but of than because if with into from at by per is are was were".split()
 )
 """Words after which a text without a last sign was cut off."""
+SELDOM_THE_END = NEVER_THE_END | frozenset(
+    "to so for on in as that which who whose since while when where be been has have had will would can could should "
+    "his her this these those each then".split()
+)
+"""Words after which one may have been: `what it is for` is whole."""
 
 
 def content_pairs(pieces: Iterable[str]) -> list[tuple[tuple[str, str], bool]]:

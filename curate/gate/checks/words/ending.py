@@ -19,8 +19,9 @@ from recast.curate.answers.extract import Answer, stated_answers
 from recast.curate.answers.statements.clauses import sentence_end
 from recast.curate.answers.statements.marks import is_program
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.english import NEVER_THE_END, SELDOM_THE_END
 from recast.curate.language.sentences import sentences
-from recast.curate.language.topic import shared, words_of
+from recast.curate.language.topic import is_english, shared, words_of
 from recast.curate.maths.numbers import numbers, spoken
 from recast.curate.records import Check
 
@@ -30,12 +31,6 @@ MIN_SENTENCES = 2
 """Sentences of four words and more from which a text has a habit of ending them with a mark."""
 
 _SUM = re.compile(r"\d\s*[-+*/×÷·−]\s*[$€£(]*\d[^\n]*?=")
-_DANGLING = frozenset(
-    "a an the of to and or but if so with for from by in on at as than that which who whose because since while when "
-    "where "
-    "is are was were be been has have had will would can could should his her their its our my your this these those "
-    "each every per into then".split()
-)
 _ENDED = re.compile(r"[.!?…。！？]['\")\]”’*_$`}]*\Z")
 _OPEN = re.compile(r"[^\W\d_]\Z|[,=+*/(–—-]\Z")
 _MARKUP = " \t\r\n*_$`.!)}]>\\\"'”’。"
@@ -108,7 +103,10 @@ def _cut(text: str, stated: tuple[Answer, ...], case: Case) -> str:
     last = told[-1]
     begin = text.rfind(last)
     words = words_of(last)
-    if end[-1] in ",=+*/(" or (words and words[-1] in _DANGLING and end[-1].isalpha()):
+    final = words[-1] if words and end[-1].isalpha() else ""
+    if final in NEVER_THE_END and is_english(case.demonstration):
+        return "" if words_of(case.demonstration)[-1:] == [final] else last
+    if end[-1] in ",=+*/(" or final in SELDOM_THE_END:
         return "" if _open_ended(case.demonstration) else last
     if stated and stated[-1].start >= begin:
         return ""

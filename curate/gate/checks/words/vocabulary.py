@@ -1,8 +1,8 @@
 """Are these the words of the row's language, put together as that language does?
 
 Catches: misspelt and made-up words, gibberish, another language in whole or in one sentence, words run into numbers,
-a new name that begins a sentence, and in English the text whose function words were dropped or whose words were
-shuffled. A word is known that the question, the demonstration or the language's list has, or that a rule makes of such
+a new name that begins a sentence and is no word (`names` sees those that are, by what they do), and in English what
+`curate.gate.checks.words.grammar` calls broken. A word is known that the question, the demonstration or the language's list has, or that a rule makes of such
 words. Cannot catch: a misspelling that is another word (`form` for `from`), a wrong word of the right language; nor
 anything but its script (`characters`, `format`) in a language without a list, where the check passes and says so.
 """
@@ -11,20 +11,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import pairwise
 from math import ceil
 from typing import ClassVar, Literal
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.words.grammar import broken
 from recast.curate.gate.checks.words.source import SHORT, Source, source
-from recast.curate.language.english import (
-    FUNCTION_WORDS,
-    IMPOSSIBLE,
-    NEVER_LAST,
-    NEVER_THE_END,
-    TWICE,
-    content_pairs,
-)
+from recast.curate.language.english import FUNCTION_WORDS
 from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
 from recast.curate.language.prose import bare_letters, prose, spaced_words
 from recast.curate.language.sentences import sentences
@@ -41,10 +34,6 @@ _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z]
 _FIGURES = str.maketrans("0134578", "oleastb")
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
-_TELEGRAPH = 0.28
-_SALAD = 0.42
-_TERSE = 0.34
-_SALAD_PAIRS = 6
 
 
 class VocabularyCheck(CheckConfig):
@@ -91,8 +80,8 @@ class VocabularyCheck(CheckConfig):
             for glued in _GLUED.finditer(text):
                 if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
-        if self.grammar and not row.code:
-            return self._grammar(text, told, case.completion.rstrip()[-40:], row) or self.passed()
+        if self.grammar and not row.code and (wrong := broken(text, told, row)):
+            return self.failed(*wrong)
         return self.passed()
 
     def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
@@ -128,54 +117,6 @@ class VocabularyCheck(CheckConfig):
         for sentence in sentences(text):
             if _speaks(sentence, row.language or "") and sentence not in f"{row.prompt}\n{row.demonstration}":
                 return self.failed("language_changed", f"{shown(sentence)!r} is not {row.language}.")
-        return None
-
-    def _grammar(self, text: str, told: list[str], ends: str, row: Source) -> Check | None:
-        """English words that do not make English sentences."""
-        told_before = f"{row.prompt}\n{row.demonstration}"
-        twice = {
-            (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
-        }
-        for one, two in twice.union(IMPOSSIBLE.intersection(pairwise(told))):
-            if f"{one} {two}" not in " ".join(text.lower().split()):
-                continue  # a sign or a number stands between them
-            again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
-            found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
-            if found and found.group().lower() not in told_before.lower():
-                return self.failed("noise", f"No sentence goes {found.group()!r}.")
-        pieces = text.split()
-        for last in NEVER_LAST.intersection(pieces):
-            if last not in told_before:
-                return self.failed("noise", f"No clause ends in {last!r}.")
-        last = told[-1] if told else ""
-        if (
-            last in NEVER_THE_END
-            and ends.lower().endswith(f" {last}")
-            and not told_before.endswith(ends[-9:])
-        ):
-            return self.failed("cut_off", f"It ends in the middle of a sentence: {shown(ends)!r}.")
-        long = [word for word in told if len(word) > 1]
-        share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
-        if len(long) < 6 or share > _SALAD:
-            return None
-        theirs = [
-            pair for pair, between in content_pairs(pieces) if not between and row.words.issuperset(pair)
-        ]
-        if len(theirs) < (2 if share < _TERSE else _SALAD_PAIRS + 2):
-            return None
-        beside, apart = row.neighbours
-        dropped = sorted({pair for pair in theirs if pair in apart and pair not in beside})
-        if share < _TERSE and len(dropped) >= (2 if share < _TELEGRAPH else 3):
-            one, two = (" ".join(pair) for pair in dropped[:2])
-            return self.failed("words_dropped", f"Words are missing in {one!r} and {two!r}.", share)
-        told_so = sum(pair in beside or pair in apart for pair in theirs)
-        if (
-            len(theirs) >= (_SALAD_PAIRS if share < _TERSE else _SALAD_PAIRS + 2)
-            and told_so <= len(theirs) // 7
-        ):
-            return self.failed(
-                "noise", f"{shown(' '.join(theirs[0]))!r} and the rest are no sentences.", share
-            )
         return None
 
 

@@ -1,0 +1,73 @@
+"""English words that make no English sentences: doubled, impossible side by side, dropped, shuffled.
+
+A part of `vocabulary`, which knows that every single word is all right. The row is the measure: what stands together in
+question and demonstration may stand together, and pairs of content words that they hold apart by function words tell
+whether such words were dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+from recast.curate.gate.checks.case import shown
+from recast.curate.gate.checks.words.source import SHORT, Source
+from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, NEVER_LAST, TWICE, content_pairs
+
+TERSE = 0.34
+"""Share of function words below which they may have been dropped."""
+TELEGRAPH = 0.28
+"""The same, where two pairs of words without them are enough."""
+FLUENT = 0.42
+"""The share above which a text has the function words of prose."""
+MIN_WORDS = 6
+SALAD_PAIRS = 6
+"""Pairs of content words in a terse text from which it is a shuffled one, if nearly none is known; two more in others."""
+
+Wrong = tuple[str, str, float | None]
+"""Reason, message and score of a failed check."""
+
+
+def broken(text: str, told: list[str], row: Source) -> Wrong | None:
+    """What of `text`, prose whose words are `told`, is no English; None where nothing is."""
+    return _side_by_side(text, told, row) or _dropped_or_shuffled(text, told, row)
+
+
+def _side_by_side(text: str, told: list[str], row: Source) -> Wrong | None:
+    before = f"{row.prompt}\n{row.demonstration}"
+    twice = {
+        (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
+    }
+    for one, two in sorted(twice.union(IMPOSSIBLE.intersection(pairwise(told)))):
+        if f"{one} {two}" not in " ".join(text.lower().split()):
+            continue  # a sign or a number stands between them
+        again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
+        found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
+        if found and found.group().lower() not in before.lower():
+            return "noise", f"No sentence goes {found.group()!r}.", None
+    for last in sorted(NEVER_LAST.intersection(text.split())):
+        if last not in before:
+            return "noise", f"No clause ends in {last!r}.", None
+    return None
+
+
+def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Wrong | None:
+    long = [word for word in told if len(word) > 1]
+    share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
+    if len(long) < MIN_WORDS or share > FLUENT:
+        return None
+    shuffled = SALAD_PAIRS if share < TERSE else SALAD_PAIRS + 2
+    pairs = [
+        pair for pair, between in content_pairs(text.split()) if not between and row.words.issuperset(pair)
+    ]
+    if len(pairs) < (2 if share < TERSE else shuffled):
+        return None
+    beside, apart = row.neighbours
+    dropped = sorted({pair for pair in pairs if pair in apart and pair not in beside})
+    if share < TERSE and len(dropped) >= (2 if share < TELEGRAPH else 3):
+        one, two = (" ".join(pair) for pair in dropped[:2])
+        return "words_dropped", f"Words are missing in {one!r} and {two!r}.", share
+    known = sum(pair in beside or pair in apart for pair in pairs)
+    if len(pairs) >= shuffled and known <= len(pairs) // 7:
+        return "noise", f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share
+    return None
