@@ -6,6 +6,7 @@ the backbone more than the demonstrations that they were to make cheaper, and th
 
 from __future__ import annotations
 
+from recast.curate.language.stems import beginning
 from recast.curate.texts import bare_words
 
 MAX_NLL_GAIN = 0.05
@@ -15,14 +16,12 @@ MAX_WORD_DRIFT = 0.5
 MIN_ROWS = 10
 """Rewritten rows below which a mean says nothing."""
 
-STEM_LETTERS = 5
-
 
 def word_drift(text: str, demonstration: str) -> float:
     """1 - Dice coefficient of the two texts' stems, in [0, 1]: 0 for the same words, 1 for none in common.
 
-    Stems are the first five letters of words; numbers are left to the gate. Both words that are new and words that
-    are gone raise it. 0 where neither text has a word.
+    Stems are the beginnings of words (`curate.language.stems`); numbers are left to the gate. Both words that are new
+    and words that are gone raise it. 0 where neither text has a word.
     """
     ours, theirs = _stems(text), _stems(demonstration)
     return 1.0 - 2.0 * len(ours & theirs) / (len(ours) + len(theirs)) if ours or theirs else 0.0
@@ -48,4 +47,4 @@ def warnings(nll_gain: float | None, drift: float | None) -> dict[str, str]:
 
 
 def _stems(text: str) -> frozenset[str]:
-    return frozenset(w[:STEM_LETTERS].removesuffix("s") for w in bare_words(text) if not w[0].isdigit())
+    return frozenset(beginning(w) for w in bare_words(text) if not w[0].isdigit())

@@ -16,13 +16,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from recast.curate.language.stems import BEGINNING
 from recast.curate.language.tokens import EQUAL, Sentence, number, read
 from recast.curate.language.topic import vocabulary
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value
 from recast.curate.maths.units import singular
 
-STEM = 5
 # one axis a line, its two sides apart by |; every form that is written. The first ones are told by either party.
 _CONVERSE = """
 gave give gives giving gifted donate donates donated | receive receives received receiving
@@ -215,7 +215,7 @@ def _clause(tokens: list[str]) -> Clause:
             elif word in _LACKS:
                 lacks = True
             elif word not in GRAMMAR:
-                words.append(singular(word.removesuffix("'s"))[:STEM])
+                words.append(singular(word.removesuffix("'s"))[:BEGINNING])
             relative = relative or word == "that"
             compares = compares or word == "than"
         if token not in "$€£":

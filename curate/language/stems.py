@@ -39,6 +39,19 @@ _IRREGULAR: dict[str, str] = {
 }
 
 
+BEGINNING = 5
+"""Letters by which a word is known where forms matter less than speed."""
+
+
+def beginning(word: str) -> str:
+    """The first five letters without a plural s, in any language: coarser than `stem`, for shares over whole texts.
+
+    >>> beginning("clips"), beginning("selling"), beginning("sells")
+    ('clip', 'selli', 'sell')
+    """
+    return word[:BEGINNING].removesuffix("s")
+
+
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """The stem of a word in lower case."""

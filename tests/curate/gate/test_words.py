@@ -123,7 +123,6 @@ def test_what_the_row_writes_itself_is_allowed():
         ("Mona baked 48 rolls in the.", "noise"),
         ("She baked my of rolls: 48 in both days.", "noise"),
         ("Mona baked rolls Monday. Mona baked rolls Friday Monday. Baked 48 rolls days.", "words_dropped"),
-        ("The answer is 48. And then the", "cut_off"),
     ],
 )
 def test_words_that_are_none_or_do_not_make_sentences(text, why):
@@ -266,3 +265,18 @@ def test_a_theorem_and_a_german_noun_are_no_new_names():
     assert reason(NamesCheck(), "It follows by Pythagoras that Vieta's formula holds.") == ""
     assert reason(NamesCheck(), "Then Natalie has 48.") == "invented_name"
     assert reason(NamesCheck(), "Nun sind es also insgesamt 24 Stifte in den Schachteln.", *GERMAN) == ""
+
+
+@pytest.mark.parametrize(
+    ("demonstration", "text", "why"),
+    [
+        ("36 + 12 = 48 rolls for all of them", "Mona has 36 + 12 = 48 of the", "cut_mid_sentence"),
+        ("36 + 12 = 48 rolls is what they are", "Mona has 48 and that is what they are", ""),
+        ("36 + 12 = 48 rolls for all of them", "36 + 12 = 48 is what it is for", ""),
+    ],
+)
+def test_a_word_that_ends_no_sentence_is_a_cut_even_where_the_demonstration_has_no_last_sign(
+    demonstration, text, why
+):
+    case = Case(text, demonstration, {"messages": [{"role": "user", "content": QUESTION}]})
+    assert EndingCheck().run(case).reason == why

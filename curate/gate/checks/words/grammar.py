@@ -22,7 +22,7 @@ FLUENT = 0.42
 """The share above which a text has the function words of prose."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
-"""Pairs of content words in a terse text from which it is a shuffled one, if nearly none is known; two more in others."""
+"""Pairs of content words in a terse text from which it is a shuffled one, if hardly one is known; two more in others."""
 
 Wrong = tuple[str, str, float | None]
 """Reason, message and score of a failed check."""

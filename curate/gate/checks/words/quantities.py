@@ -1,7 +1,7 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
-Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72 clips, `$120` for 120 minutes), a quantity given to
-another person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers
+Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72 clips,
+`$120` for 120 minutes), a quantity given to another person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers
 (`37 witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a
 noun that could be a word for the same things (`items`; a word that the source knows without counting it) is no
 other noun. Cannot catch: a noun changed for one that the source uses for the same number, a number whose noun
@@ -21,13 +21,13 @@ from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.exclusive import changed_kind, excluding
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
+from recast.curate.language.stems import BEGINNING
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
-STEM = 5
 _WORD = re.compile(r"[A-Za-z]+")
 CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
@@ -95,7 +95,7 @@ class _Source:
     @cached_property
     def words(self) -> frozenset[str]:
         """Stems of every word."""
-        stems = {singular(word)[:STEM] for word in self.written}
+        stems = {singular(word)[:BEGINNING] for word in self.written}
         return frozenset(stems | {"dolla"} if "$" in self.prompt or "$" in self.demonstration else stems)
 
     @cached_property
@@ -107,7 +107,7 @@ class _Source:
     def generic(self) -> frozenset[str]:
         """Generic nouns that no number of the question counts."""
         return frozenset(
-            noun for noun in GENERIC if noun[:STEM] not in self.counted or noun in ("person", "people")
+            noun for noun in GENERIC if noun[:BEGINNING] not in self.counted or noun in ("person", "people")
         )
 
     @cached_property
@@ -195,7 +195,7 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
     if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
         return ""
     if unit := next((noun for noun in nouns if _unit(noun)), ""):
-        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:STEM] not in source.words):
+        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:BEGINNING] not in source.words):
             return ""
     elif not _strange(quantity, source) and not _swapped(quantity, source, results):
         return ""
@@ -260,7 +260,7 @@ def _units(nouns: frozenset[str]) -> bool:
 def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> bool:
     """Whether a given number, or the answer, counts what other numbers of the question count."""
     value = quantity.value
-    if not all(len(noun) > 2 and noun[:STEM] in source.counted for noun in quantity.nouns):
+    if not all(len(noun) > 2 and noun[:BEGINNING] in source.counted for noun in quantity.nouns):
         return False
     if not all(theirs & source.plurals for theirs in source.nouns(value)):
         return False  # `5 died` counts no died
@@ -273,7 +273,7 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
     """Whether the head is a plural that the source has no word of."""
     head = quantity.head
     plural = len(head) > 3 and head.endswith("s") and not head.endswith("ss")
-    return plural and all(noun[:STEM] not in source.words for noun in quantity.nouns)
+    return plural and all(noun[:BEGINNING] not in source.words for noun in quantity.nouns)
 
 
 def _other_owner(quantity: Quantity, source: _Source) -> str:
@@ -323,7 +323,7 @@ def _explained(value: Value, known: set[Value]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _stems(nouns: frozenset[str]) -> frozenset[str]:
-    return frozenset(noun[:STEM] for noun in nouns)
+    return frozenset(noun[:BEGINNING] for noun in nouns)
 
 
 @lru_cache(maxsize=1024)

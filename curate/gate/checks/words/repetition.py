@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.stems import beginning
 from recast.curate.records import Check
 from recast.curate.texts import ngrams, words
 
@@ -69,14 +70,9 @@ def _filler(case: Case) -> tuple[int, list[str]]:
     empty = [s for s in told if not _NO_SENTENCE.search(s)]
     if len(empty) >= MIN_FILLER:
         known = {
-            stem(w)
+            beginning(w)
             for w in (*words(case.prompt), *words(case.demonstration))
             if len(w) >= 4 or not w.isalpha()
         }
-        empty = [s for s in empty if not any(stem(w) in known for w in words(s) if w[0].isalnum())]
+        empty = [s for s in empty if not any(beginning(w) in known for w in words(s) if w[0].isalnum())]
     return len(told), empty
-
-
-def stem(word: str) -> str:
-    """The first five letters: `clip` and `clips`, `selling` and `sells` are one word."""
-    return word[:5].removesuffix("s")
