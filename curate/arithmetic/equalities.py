@@ -94,10 +94,7 @@ def _analyse(text: str) -> _Analysis:
     later: list[_Later] = []
     program = _PROGRAM.search(text) is not None
     page = _Page(program)
-    if program:
-        text = straight_line(_DOCSTRING.sub("", text))
-    else:
-        text = _QUOTED_SUM.sub(" ", text)
+    text = straight_line(_DOCSTRING.sub("", text)) if program else _QUOTED_SUM.sub(" ", text)
     for segment in segments(plain(text), prose=not program):
         simple = plain_sum(segment)
         if simple is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def case(
     return Case(completion, demonstration, row, models=models)
 
 
-def reason(completion: str, check: StepsCheck = STRICT, **kwargs) -> str:
+def reason(completion: str, check: StepsCheck = STRICT, **kwargs: Any) -> str:
     return check.run(case(completion, **kwargs)).reason
 
 
