@@ -44,8 +44,9 @@ class LearnConfig(BaseModel):
     warmup_steps: int = Field(default=0, ge=0)
     """Steps over which the learning rate rises from 0."""
     beta: float = Field(default=1e-3, ge=0)
-    """KL coefficient towards the backbone (paper: 1e-3, k3 estimator). 0 saves a forward pass a step; no KL is
-    measured then, and the alarm that ends a run by it is off."""
+    """KL coefficient towards the backbone (paper: 1e-3, k3 estimator). 0 saves a forward pass a step, and the
+    training pass over candidates without an advantage; no KL is measured then, and the alarm that ends a run by it is
+    off."""
     lora_rank: int = Field(default=64, ge=1)
     """LoRA rank (paper: 64), on all linear layers."""
     lora_alpha: int = Field(default=32, gt=0)

@@ -179,6 +179,18 @@ def grpo_trainer(
     return trainer
 
 
+def with_advantage(inputs: dict[str, Any]) -> tuple[dict[str, Any], float]:
+    """The candidates of a micro-batch that have an advantage, and their share of it."""
+    chosen = inputs["advantages"] != 0
+    if bool(chosen.all()):
+        return inputs, 1.0
+    kept = {
+        name: value[chosen] if isinstance(value, torch.Tensor) and value.shape[:1] == chosen.shape else value
+        for name, value in inputs.items()
+    }
+    return kept, float(chosen.float().mean())
+
+
 def trainer_class() -> type:
     """TRL's trainer with the log-probabilities of `agent.learning.shared_prefix` where they apply."""
     from trl import GRPOTrainer
@@ -197,6 +209,16 @@ def trainer_class() -> type:
             found = super()._generate_and_score_completions(inputs)
             self.on_advantages(found["advantages"].tolist())
             return found
+
+        def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+            # without KL a candidate that has no advantage has no gradient; DDP wants a forward in every process
+            if self.beta or self.accelerator.num_processes > 1 or not self.model.training:
+                return super()._compute_loss(model, inputs)
+            kept, share = with_advantage(inputs)
+            if not share:
+                return torch.stack([p.sum() for p in model.parameters() if p.requires_grad]).sum() * 0.0
+            # `grpo` and `dr_grpo` take means over the candidates that they see, `dapo` over those of the whole step
+            return super()._compute_loss(model, kept) * (share if self.loss_type != "dapo" else 1.0)
 
         def _get_per_token_logps_and_entropies(
             self,

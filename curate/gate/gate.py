@@ -234,7 +234,7 @@ class Gate:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """No run of the garbage collector: checks make no cycles, and walking what they remember took a sixth of the time."""
+    """No run of the garbage collector: checks make no cycles, and walks over what they remember took a sixth."""
     paused = gc.isenabled()
     gc.disable()
     try:
@@ -277,9 +277,9 @@ def load_gate(
 ) -> Gate:
     """A gate by preset name (`math`, `strict`, `choice`, `text`, `code`, `auto`), from a YAML file, or from a config.
 
-    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`, `entails(premise, hypothesis)`,
-    `relations(pairs)`, `judge(row, text)`. One with a method `prepare(asked)`, where `asked` is a list of such arguments,
-    is told beforehand what `verify_many` will ask.
+    `models` are what its checks may ask: `similarity(a, b)`, `sentences(texts, sources)`,
+    `entails(premise, hypothesis)`, `relations(pairs)`, `judge(row, text)`. One with a method `prepare(asked)`, where
+    `asked` is a list of such arguments, is told beforehand what `verify_many` will ask.
     """
     if isinstance(preset_or_file, GateConfig):
         return Gate(preset_or_file, models)

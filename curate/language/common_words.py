@@ -1,8 +1,8 @@
 """English words that say nothing about what a text is about: function words, and those of any worked solution.
 
-Beside function words (`curate.language.english`) there is a list that was drawn from what demonstrations of word problems
-say that their questions do not (the words that many of them share), with other forms and near synonyms added. Units of
-time, money and measure stand in it, since a solution may convert them.
+Beside function words (`curate.language.english`) there is a list that was drawn from what demonstrations of word
+problems say that their questions do not (the words that many of them share), with other forms and near synonyms added.
+Units of time, money and measure stand in it, since a solution may convert them.
 
 >>> is_common("therefore"), is_common("dollars"), is_common("casino")
 (True, True, False)

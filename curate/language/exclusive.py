@@ -31,8 +31,8 @@ def excluding(words: Set[str]) -> Set[str]:
 def changed_kind(ours: Set[str], theirs: Set[str]) -> tuple[str, str] | None:
     """A word of `ours` that excludes one of `theirs`, and that one; None where there is none.
 
-    A colour excludes where the other side has colours and not this one. Days, months, seasons and meals follow upon each
-    other, so one excludes only where it stands in the place of another, which is gone.
+    A colour excludes where the other side has colours and not this one. Days, months, seasons and meals follow upon
+    each other, so one excludes only where it stands in the place of another, which is gone.
     """
     if (new := (ours & _COLOURS) - theirs) and (old := theirs & _COLOURS):
         return min(new), min(old)

@@ -7,9 +7,9 @@ from recast.curate.language.english import FUNCTION_WORDS
 
 GRAMMAR = FUNCTION_WORDS | frozenset(
     (
-        "adds altogether away back beneath beside brings comes costs double equals first further gets gives goes half last "
-        "later leaves left made make makes making means minus needs next own plus remaining remains results says shows "
-        "takes thrice till times together triple twice whole yes yields"
+        "adds altogether away back beneath beside brings comes costs double equals first further gets gives goes half "
+        "last later leaves left made make makes making means minus needs next own plus remaining remains results says "
+        "shows takes thrice till times together triple twice whole yes yields"
     ).split()
 )
 """They say how things hang together, not which: function words, verbs of results, words of order and operation."""

@@ -3,8 +3,9 @@
     python tests/bench/accepted.py --data DATA [--gate math] [--half development | final] [--show 20] [--json]
 
 The labels (candidates-labels.jsonl) are of cleaned rewrites that SmolLM2 made of mwp prose, mwp programs and GSM8K
-(tests/bench/candidates.py), read one by one without sight of any verdict: right, arguable, wrong. They join the data by the hash
-of the question. Checks are looked at with the development half; the final half is for the figure that is written down.
+(tests/bench/candidates.py), read one by one without sight of any verdict: right, arguable, wrong. They join the data by
+the hash of the question. Checks are looked at with the development half; the final half is for the figure that is
+written down.
 """
 
 from __future__ import annotations

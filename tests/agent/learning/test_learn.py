@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 from pydantic import ValidationError
 
+from recast.agent.learning import trl_trainer
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.learn import learn
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
@@ -375,6 +377,40 @@ def test_the_loss_does_not_depend_on_the_micro_batch(tmp_path: Path, loss_type: 
             next(line["grad_norm"] for line in metrics(tmp_path / f"agent-{micro}") if "grad_norm" in line)
         )
     assert ends[0] == pytest.approx(ends[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("loss_type", get_args(LearnConfig.model_fields["loss_type"].annotation))
+def test_candidates_without_an_advantage_are_left_out_of_the_pass_and_change_nothing(
+    tmp_path: Path, loss_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    class EvenRowsGate(LetterGate):
+        """Refuses every candidate of every other row: groups without any advantage."""
+
+        def verify_many(self, rows: Sequence[Mapping[str, Any]], *given: Any, **named: Any) -> list[Verdict]:
+            refused = Verdict(VerdictStatus.REJECTED, "odd")
+            verdicts = super().verify_many(rows, *given, **named)
+            return [refused if int(r["row_id"]) % 2 else v for r, v in zip(rows, verdicts, strict=True)]
+
+    config = TINY.model_copy(update={"beta": 0.0, "loss_type": loss_type, "micro_batch": 4, "steps": 2})
+    folder = make_model("llama", tmp_path / "model")
+    seen: list[float] = []
+    real = trl_trainer.with_advantage
+
+    def counted(inputs: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        kept, share = real(inputs)
+        seen.append(share)
+        return kept, share
+
+    weights = []
+    for name, chosen in (("part", counted), ("whole", lambda inputs: (inputs, 1.0))):
+        monkeypatch.setattr(trl_trainer, "with_advantage", chosen)
+        learn(ROWS, *load(folder), EvenRowsGate(), config, tmp_path / name)
+        weights.append(load_file(tmp_path / name / "last" / "adapter_model.safetensors"))
+    assert len(seen) == 8 and min(seen) < 1.0, "some candidate of the two steps had no advantage"
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-5), name
 
 
 def test_a_falling_learning_rate_comes_to_rest(tmp_path: Path) -> None:

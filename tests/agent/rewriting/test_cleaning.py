@@ -23,7 +23,8 @@ from recast.agent.rewriting.methods import FIXED, method
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate.gate.gate import load_gate
-from recast.curate.gate.perturbation import perturb, retold
+from recast.curate.gate.perturbation.perturb import perturb
+from recast.curate.gate.perturbation.sums import retold
 from recast.curate.history.lineage import why
 from recast.curate.history.query import query
 from recast.curate.store.store import Store
@@ -258,7 +259,7 @@ def test_candidates_of_before_read_as_uncut_beside_those_of_today(tmp_path):
     expected = candidates(old)
     part = next(iter(sorted((run / "parts").iterdir())))
     table = pq.read_table(part)
-    kind = table.schema.field("candidates").type.value_type
+    kind = table["candidates"].type.field(0).type
     fields = [f for f in kind if f.name != "cut"]
     lacking = table["candidates"].cast(pa.list_(pa.struct(fields)))
     pq.write_table(table.set_column(table.num_columns - 1, "candidates", lacking), part)
@@ -268,7 +269,11 @@ def test_candidates_of_before_read_as_uncut_beside_those_of_today(tmp_path):
     store = Store(tmp_path / "store")
     store.commit(rows(9), "d")
     store.commit(
-        again.rows(), "r", parent="d", law="rewrite", candidates=again.candidates().read_all().drop(["cut"])
+        again.rows(),
+        "r",
+        parent="d",
+        law="rewrite",
+        candidates=again.candidates().read_all().drop_columns(["cut"]),
     )
     assert store.open("r").candidates()["cut"].to_pylist() == [None] * 36
     assert "cut" not in why(store, "r", "r0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ STRICT = StepsCheck(sums=True, detours=False)
 def case(
     completion: str, demonstration: str = TOLD, question: str = QUESTION, answer: str = "72", **models
 ) -> Case:
-    row = {
+    row: dict[str, Any] = {
         "messages": [{"role": "user", "content": question}],
         "demonstration": demonstration,
         "answer": answer,
@@ -28,7 +29,7 @@ def case(
     return Case(completion, demonstration, row, models=models)
 
 
-def reason(completion: str, check: StepsCheck = STRICT, **kwargs) -> str:
+def reason(completion: str, check: StepsCheck = STRICT, **kwargs: Any) -> str:
     return check.run(case(completion, **kwargs)).reason
 
 
@@ -105,13 +106,13 @@ def test_a_demonstration_without_a_step_that_can_be_read_decides_nothing():
     ],
 )
 def test_where_no_step_is_needed_none_is_asked_for(demonstration, question, answer):
-    row = {"demonstration": demonstration, "question": question, "answer": answer}
+    row: dict[str, Any] = {"demonstration": demonstration, "question": question, "answer": answer}
     assert reason(f"The answer is {answer}.", StepsCheck(), **row) == ""
 
 
 def test_a_chain_says_the_values_of_its_sides():
     demonstration = "60 / 2 = 30, and 30 - 5 = 25.\n#### 25"
-    row = {"demonstration": demonstration, "question": "Half of 60 less 5?", "answer": "25"}
+    row: dict[str, Any] = {"demonstration": demonstration, "question": "Half of 60 less 5?", "answer": "25"}
     assert reason("It is 60/2 - 5 = 30 - 5 = 25 then.", **row) == ""
     assert reason("It is 60/2 - 5 = 25 then.", **row) == "missing_step"
     assert reason("It is 60/2 - 5 = 25 then.", StepsCheck(), **row) == "", (
@@ -121,7 +122,7 @@ def test_a_chain_says_the_values_of_its_sides():
 
 def test_a_detour_on_known_numbers_is_free_and_one_that_ends_in_a_step_stands_for_its_work():
     demonstration = "10 + 20 + 30 = 60 cards in all.\n#### 60"
-    row = {
+    row: dict[str, Any] = {
         "demonstration": demonstration,
         "question": "Ann has 10, Bea 20, Cem 30. Together?",
         "answer": "60",
@@ -163,7 +164,7 @@ def test_the_same_work_in_another_writing():
 
 def test_the_strict_gate_asks_more_than_the_default_one_and_keeps_the_tasks():
     strict, default = load_gate("strict"), load_gate("auto")
-    row = {
+    row: dict[str, Any] = {
         "messages": [{"role": "user", "content": QUESTION}],
         "demonstration": TOLD,
         "answer": "72",

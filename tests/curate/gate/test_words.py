@@ -6,6 +6,7 @@ import pytest
 
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.words.characters import CharactersCheck
+from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
@@ -278,5 +279,4 @@ def test_a_theorem_and_a_german_noun_are_no_new_names():
 def test_a_word_that_ends_no_sentence_is_a_cut_even_where_the_demonstration_has_no_last_sign(
     demonstration, text, why
 ):
-    case = Case(text, demonstration, {"messages": [{"role": "user", "content": QUESTION}]})
-    assert EndingCheck().run(case).reason == why
+    assert reason(EndingCheck(), text, demonstration=demonstration) == why

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
 from recast.curate.gate.checks.words.source import SHORT, Source
@@ -22,18 +23,25 @@ FLUENT = 0.42
 """The share above which a text has the function words of prose."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
-"""Pairs of content words in a terse text from which it is a shuffled one, if hardly one is known; two more in others."""
-
-Wrong = tuple[str, str, float | None]
-"""Reason, message and score of a failed check."""
+"""Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; two more in others."""
 
 
-def broken(text: str, told: list[str], row: Source) -> Wrong | None:
+class Broken(NamedTuple):
+    """What is no English in a text."""
+
+    message: str
+    share: float | None = None
+    """The text's share of function words, where they tell."""
+    dropped: bool = False
+    """Whether words are missing, and not too many or out of place."""
+
+
+def broken(text: str, told: list[str], row: Source) -> Broken | None:
     """What of `text`, prose whose words are `told`, is no English; None where nothing is."""
     return _side_by_side(text, told, row) or _dropped_or_shuffled(text, told, row)
 
 
-def _side_by_side(text: str, told: list[str], row: Source) -> Wrong | None:
+def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
     before = f"{row.prompt}\n{row.demonstration}"
     twice = {
         (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
@@ -44,14 +52,14 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Wrong | None:
         again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
         found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
         if found and found.group().lower() not in before.lower():
-            return "noise", f"No sentence goes {found.group()!r}.", None
+            return Broken(f"No sentence goes {found.group()!r}.")
     for last in sorted(NEVER_LAST.intersection(text.split())):
         if last not in before:
-            return "noise", f"No clause ends in {last!r}.", None
+            return Broken(f"No clause ends in {last!r}.")
     return None
 
 
-def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Wrong | None:
+def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | None:
     long = [word for word in told if len(word) > 1]
     share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
     if len(long) < MIN_WORDS or share > FLUENT:
@@ -66,8 +74,8 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Wrong | Non
     dropped = sorted({pair for pair in pairs if pair in apart and pair not in beside})
     if share < TERSE and len(dropped) >= (2 if share < TELEGRAPH else 3):
         one, two = (" ".join(pair) for pair in dropped[:2])
-        return "words_dropped", f"Words are missing in {one!r} and {two!r}.", share
+        return Broken(f"Words are missing in {one!r} and {two!r}.", share, dropped=True)
     known = sum(pair in beside or pair in apart for pair in pairs)
     if len(pairs) >= shuffled and known <= len(pairs) // 7:
-        return "noise", f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share
+        return Broken(f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share)
     return None

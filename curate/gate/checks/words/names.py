@@ -1,10 +1,10 @@
 """Do the names of the completion occur in the question or the demonstration?
 
 Catches: Natalia who became Natalie, a person who was not there before. A name is a capitalised word that does not
-begin a sentence, that follows a title, or that begins a sentence and does what persons do (`Ann buys`); in German, where
-nouns are capitalised, one that the language's list does not hold. Whoever a theorem is called after is nobody new.
-Cannot catch: a name that was left out, names swapped with each other, a German name that is in the list, anything in
-languages that capitalise nothing.
+begin a sentence, that follows a title, or that begins a sentence and does what persons do (`Ann buys`); in German,
+where nouns are capitalised, one that the language's list does not hold. Whoever a theorem is called after is nobody
+new. Cannot catch: a name that was left out, names swapped with each other, a German name that is in the list, anything
+in languages that capitalise nothing.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ _DOES = (
     "visits|weighs|drinks|cuts|sleeps|draws|rides|counts|brings|borrows|invites|thinks|says|knows"
 )
 _DID = (
-    "had|got|bought|sold|gave|made|earned|needed|spent|wanted|walked|drove|ate|ran|worked|played|saved|paid|used|took|"
-    "kept|received|found|saw|went|lived|lost|won|collected|planted|picked|baked|wrote|owned|owed|started|visited|weighed|"
-    "will|would|can|could|must|should|is [a-z]+ing|was [a-z]+ing|[a-z]{2,}ed|drank|slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
+    "had|got|bought|sold|gave|made|earned|needed|spent|wanted|walked|drove|ate|ran|worked|played|saved|paid|"
+    "used|took|kept|received|found|saw|went|lived|lost|won|collected|planted|picked|baked|wrote|owned|owed|"
+    "started|visited|weighed|will|would|can|could|must|should|is [a-z]+ing|was [a-z]+ing|[a-z]{2,}ed|drank|"
+    "slept|drew|rode|counted|brought|borrowed|invited|thought|said|knew"
 )
 _BEGINS = re.compile(
     rf"(?P<name>[A-Z](?:(?<=^.)|(?<=[.!?:] .))[a-z]{{2,}})(?:(?:['’]s)? (?P<does>{_DOES})| (?P<did>{_DID}))\b",
@@ -48,11 +49,12 @@ _BEGINS = re.compile(
 )
 _NO_PERSON = frozenset(
     (
-        "he she it they we you her his its our their my your once this that these those there who which what whoever everyone everybody someone somebody "
-        "anyone anybody nobody each both all one another neither either nothing everything something half most some many "
-        "several few people mom mum dad mother father parents grandma grandpa grandmother grandfather brother sister son "
-        "daughter child children kid teacher student school class company family friend neighbor neighbour man woman boy "
-        "girl store shop team group two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty"
+        "he she it they we you her his its our their my your once this that these those there who which what whoever "
+        "everyone everybody someone somebody anyone anybody nobody each both all one another neither either nothing "
+        "everything something half most some many several few people mom mum dad mother father parents grandma "
+        "grandpa grandmother grandfather brother sister son daughter child children kid teacher student school class "
+        "company family friend neighbor neighbour man woman boy girl store shop team group two three four five six "
+        "seven eight nine ten eleven twelve twenty thirty forty fifty"
     ).split()
 )
 _NOT_AT_END = ("ing", "tion", "sion", "ment", "ity", "ness", "ly")

@@ -1,11 +1,12 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
-Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72 clips,
-`$120` for 120 minutes), a quantity given to another person, and quantities that are neither given, nor a sum's result, nor one operation away from such numbers
-(`37 witnesses`). Fails only where question or demonstration give the same number another noun and never this one; a
-noun that could be a word for the same things (`items`; a word that the source knows without counting it) is no
-other noun. Cannot catch: a noun changed for one that the source uses for the same number, a number whose noun
-stands before it, owners in lower case or pronouns. English nouns only; other languages pass.
+Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72
+clips, `$120` for 120 minutes), a quantity given to another person, and quantities that are neither given, nor a
+sum's result, nor one operation away from such numbers (`37 witnesses`). Fails only where question or demonstration
+give the same number another noun and never this one; a noun that could be a word for the same things (`items`; a
+word that the source knows without counting it) is no other noun. Cannot catch: a noun changed for one that the
+source uses for the same number, a number whose noun stands before it, owners in lower case or pronouns. English
+nouns only; other languages pass.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class _Source:
         return (*quantities_of(self.prompt, value), *quantities_of(self.demonstration, value))
 
     def says(self, quantity: Quantity) -> bool:
-        """Whether the number counts the same here; the question is read only where the demonstration does not say so."""
+        """Whether the number counts the same here. The question is read only where the demonstration says no."""
         return any(
             told.nouns == quantity.nouns
             for text in (self.demonstration, self.prompt)

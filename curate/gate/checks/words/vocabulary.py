@@ -2,9 +2,10 @@
 
 Catches: misspelt and made-up words, gibberish, another language in whole or in one sentence, words run into numbers,
 a new name that begins a sentence and is no word (`names` sees those that are, by what they do), and in English what
-`curate.gate.checks.words.grammar` calls broken. A word is known that the question, the demonstration or the language's list has, or that a rule makes of such
-words. Cannot catch: a misspelling that is another word (`form` for `from`), a wrong word of the right language; nor
-anything but its script (`characters`, `format`) in a language without a list, where the check passes and says so.
+`curate.gate.checks.words.grammar` calls broken. A word is known that the question, the demonstration or the language's
+list has, or that a rule makes of such words. Cannot catch: a misspelling that is another word (`form` for `from`), a
+wrong word of the right language; nor anything but its script (`characters`, `format`) in a language without a list,
+where the check passes and says so.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ class VocabularyCheck(CheckConfig):
                 if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
         if self.grammar and not row.code and (wrong := broken(text, told, row)):
-            return self.failed(*wrong)
+            if wrong.dropped:
+                return self.failed("words_dropped", wrong.message, wrong.share)
+            return self.failed("noise", wrong.message, wrong.share)
         return self.passed()
 
     def _judged(self, lacking: set[str], text: str, known: Vocabulary, row: Source) -> Check | None:
