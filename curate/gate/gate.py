@@ -13,7 +13,7 @@ first failed check, or, where none failed, of the first undecided one: undecided
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from importlib import metadata
@@ -233,7 +233,7 @@ class Gate:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def _collector_paused() -> Generator[None]:
     """No run of the garbage collector: checks make no cycles, and walks over what they remember took a sixth."""
     paused = gc.isenabled()
     gc.disable()

@@ -138,8 +138,9 @@ def denial(text: str) -> str:
 def may_deny(text: str) -> bool:
     """Whether a sentence of `text` can hold a denial or a retraction of any kind; never wrong when it says no."""
     told = text.translate(_ENDS)
-    patterns = (_DENIAL, _RETRACTION, _NUMBER_DENIED, _NOT_THE_ANSWER)
-    return any(pattern.search(told) for pattern in patterns)
+    if denial(told) or retraction(told):
+        return True
+    return _hinted(told, _NEGATIONS) and bool(_NUMBER_DENIED.search(told) or _NOT_THE_ANSWER.search(told))
 
 
 def denied_numbers(text: str) -> list[str]:

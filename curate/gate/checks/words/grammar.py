@@ -23,7 +23,7 @@ FLUENT = 0.42
 """The share above which a text has the function words of prose."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
-"""Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; two more in others."""
+"""Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; else two more."""
 
 
 class Broken(NamedTuple):

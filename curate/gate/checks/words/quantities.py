@@ -144,7 +144,7 @@ class _Source:
     def values(self) -> frozenset[Value]:
         """Every number, in figures and in words."""
         texts = (self.prompt, self.demonstration)
-        return frozenset().union(*map(numbers, texts), *map(spoken, texts))
+        return frozenset[Value]().union(*map(numbers, texts), *map(spoken, texts))
 
 
 class QuantitiesCheck(CheckConfig):
