@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "ingest": GROUND,
         "store": GROUND,
         "gate": f"{GROUND} maths arithmetic answers language store",
+        "export": f"{GROUND} store",
         "curation": f"{GROUND} arithmetic ingest gate",
         "history": f"{GROUND} answers ingest store gate",
     },
