@@ -12,24 +12,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recast.curate.curation.split import place
 from recast.curate.errors import DataError, UsageError
-from recast.curate.export.formats import Asked, Format, Objective, Refusal, Shape, Turns
+from recast.curate.export.formats import Asked, Format, Objective, Refusal, Shape, Slots, Turns
 from recast.curate.export.registry import find
 from recast.curate.export.rejected import Rejected, rejected
-from recast.curate.export.rows import TALKS, Kind, Row, place, read, survey
+from recast.curate.export.rows import TALKS, Kind, Row, columns, prompt_key, rows_of, survey
 from recast.curate.export.sinks import Sink, Written, measured
+from recast.curate.export.slots import Plain, line_of, lines_of, plain, table_of_plain
 from recast.curate.files import whole
 from recast.curate.store.snapshot import Snapshot
 from recast.curate.store.store import Store
 
 MANIFEST = "recast.json"
 NAMED_ROWS = 5  # refused rows that a result names for each reason; the file names all
-EXPECTED = ("no_rejected",)  # what no trainer lacks: the version has no pair for the row
+MOST_RUNS = 65  # of rows of one kind in a batch: shorter ones are not worth their own columns
 
 
 @dataclass(slots=True)
@@ -57,6 +64,7 @@ class Exported:
     lines: int  # more than rows where a row is several examples
     columns: tuple[str, ...]
     files: tuple[Written, ...]
+    data: tuple[Path, ...]  # those of them that hold the lines
     refused: Mapping[str, Refused]
     start: str
     notes: tuple[str, ...]
@@ -237,6 +245,7 @@ class _Run:
         else:
             self.trainer = form.trainer
         self.shape = shape
+        self.slots = shape.lines.of(asked) if isinstance(shape.lines, Slots) else None
         self.train = Sink(stack, target.train, schema, shape.shard_rows)
         self.held = Sink(stack, target.validation, schema, shape.shard_rows)
         self.left = Sink(stack, target.refused)
@@ -252,27 +261,59 @@ class _Run:
         return self.asked.objective in ("dpo", "kto")
 
     def write(self, snapshot: Snapshot, pairs: Rejected | None) -> None:
+        whole = self.shape.whole
+        for batch in snapshot.batches(columns(whole=whole)):
+            if self.slots is None:
+                rows = rows_of(batch, whole=whole)
+                self._write(pairs.beside(rows) if pairs is not None else rows)
+                continue
+            for begin, end, simple in _runs(plain(batch)):
+                piece = batch.slice(begin, end - begin)
+                if simple:
+                    self._write_plain(piece)
+                else:
+                    self._write(rows_of(piece, whole=whole))
+
+    def _write_plain(self, batch: pa.RecordBatch) -> None:
+        """What `_write` does for rows that nothing can refuse, without an object for any of them."""
+        assert self.slots is not None
+        sides = [(self.train, batch), (self.held, batch.slice(0, 0))]
+        if self.share:
+            held = pa.array([place(text) < self.share for text in batch.column("messages").to_pylist()])
+            sides = [(self.train, batch.filter(pc.invert(held))), (self.held, batch.filter(held))]
+        for side, (sink, rows) in enumerate(sides):
+            if not rows.num_rows:
+                continue
+            self.rows[side] += rows.num_rows
+            for counted in pc.value_counts(rows.column("decision")).to_pylist():
+                self.decisions[counted["values"]] = (
+                    self.decisions.get(counted["values"], 0) + counted["counts"]
+                )
+            if sink.schema is not None:
+                sink.write_table(table_of_plain(self.slots, Plain(rows), sink.schema))
+            else:
+                sink.columns = list(self.slots)
+                sink.write_text(lines_of(self.slots, Plain(rows)), rows.num_rows)
+
+    def _write(self, rows: Sequence[Row]) -> None:
         shape, asked = self.shape, self.asked
-        for rows in read(snapshot, whole=shape.whole):
-            if pairs is not None:
-                rows = pairs.beside(rows)
-            lines: tuple[list[Any], list[Any]] = [], []
-            index: tuple[list[Any], list[Any]] = [], []
-            for row in rows:
-                if refusal := shape.refuses(row, asked, self.trainer):
-                    self._refuse(row, refusal)
-                    continue
-                side = 1 if self.share and place(row) < self.share else 0
-                self.rows[side] += 1
-                self.decisions[row.decision] = self.decisions.get(row.decision, 0) + 1
-                made = list(shape.lines(row, asked))
-                lines[side].extend(made)
-                if shape.index:
-                    index[side].extend(asked.row_facts(row) for _ in made)
-            self.train.write(lines[0])
-            self.held.write(lines[1])
-            for sink, each in zip(self.indexes, index, strict=False):
-                sink.write(each)
+        lines: tuple[list[Any], list[Any]] = [], []
+        index: tuple[list[Any], list[Any]] = [], []
+        for row in rows:
+            if refusal := shape.refuses(row, asked, self.trainer):
+                self._refuse(row, refusal)
+                continue
+            side = 1 if self.share and place(prompt_key(row)) < self.share else 0
+            self.rows[side] += 1
+            self.decisions[row.decision] = self.decisions.get(row.decision, 0) + 1
+            made = [line_of(self.slots, row)] if self.slots is not None else list(shape.lines(row, asked))
+            lines[side].extend(made)
+            if shape.index:
+                index[side].extend(asked.row_facts(row) for _ in made)
+        self.train.write(lines[0])
+        self.held.write(lines[1])
+        for sink, each in zip(self.indexes, index, strict=False):
+            sink.write(each)
 
     def _refuse(self, row: Row, refusal: Refusal) -> None:
         tally = self.refused.setdefault(refusal.reason, Refused(refusal.has, refusal.lacks))
@@ -318,10 +359,22 @@ class _Run:
             bad = self.train.lines + self.held.lines - sum(self.rows)
             notes.append(f"{sum(self.rows)} lines are good and {bad} bad.")
         return Exported(
-            target.path, self.form.name, asked.objective, asked.turns, asked.version.split(" ")[0], asked.version_id,
-            sum(self.rows), self.rows[1], self.train.lines + self.held.lines, tuple(self.train.columns), tuple(files),
-            self.refused, shape.start(asked), tuple(notes),
-        )  # fmt: skip
+            path=target.path,
+            format=self.form.name,
+            objective=asked.objective,
+            turns=asked.turns,
+            ref=asked.version.split(" ")[0],
+            version_id=asked.version_id,
+            rows=sum(self.rows),
+            validation_rows=self.rows[1],
+            lines=self.train.lines + self.held.lines,
+            columns=tuple(self.train.columns),
+            files=tuple(files),
+            data=tuple(file.path for sink in (self.train, self.held) for file in sink.files),
+            refused=self.refused,
+            start=shape.start(asked),
+            notes=tuple(notes),
+        )
 
     def _nothing(self) -> str:
         why = "; ".join(
@@ -334,6 +387,14 @@ class _Run:
             f"no row of {self.asked.version.split(' ')[0]} is left to train {self.form.trainer} on: "
             f"{why or 'the version is empty'}. Nothing was written."
         )
+
+
+def _runs(simple: np.ndarray) -> list[tuple[int, int, bool]]:
+    """Begin, end and kind of runs of rows of one kind; one run of the other kind where they change too often."""
+    cuts = [0, *(np.flatnonzero(np.diff(simple)) + 1).tolist(), len(simple)]
+    if len(cuts) > MOST_RUNS:
+        return [(0, len(simple), False)]
+    return [(a, b, bool(simple[a])) for a, b in pairwise(cuts) if a < b]
 
 
 def _index(path: Path) -> Path:

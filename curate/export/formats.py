@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from recast.curate.export.rows import HAS, Kind, Row, Survey, kinds
+from recast.curate.export.slots import Slot, constant, stored, unusual
 from recast.curate.records import Messages
 
 Objective = Literal["sft", "dpo", "kto", "grpo", "rft"]
@@ -48,6 +49,20 @@ class Asked:
         """Name of the rows for registries of data sets: letters, digits and `_` only."""
         return "".join(c if c.isalnum() else "_" for c in self.slug)
 
+    @property
+    def facts(self) -> dict[str, Slot]:
+        """The columns that say which row a line is; every trainer ignores them."""
+        named = {name: stored(name) for name in ("row_id", "target", "decision")}
+        return {**named, "version": constant(self.version)}
+
+    def tools(self, *, text: bool) -> dict[str, Slot]:
+        """The column `tools` where any row of the version has some."""
+        return (
+            {"tools": unusual(lambda row: self.with_tools(row, text=text)["tools"])}
+            if self.survey.tools
+            else {}
+        )
+
     def with_tools(self, row: Row, *, text: bool) -> Line:
         """`tools` of the line where any row of the version has some; as JSON text where a table would mix them up."""
         if not self.survey.tools:
@@ -77,6 +92,13 @@ class Refusal:
     lacks: str
 
 
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Columns of a format, of which plain rows are written without looking at each."""
+
+    of: Callable[[Asked], Mapping[str, Slot]]
+
+
 def nothing(_: Asked) -> Mapping[str, str]:
     return {}
 
@@ -93,8 +115,8 @@ def silent(_: Asked) -> str:
 class Shape:
     """What is written for one objective of one format."""
 
-    lines: Callable[[Row, Asked], Iterable[Line]]
-    """One line for a row, several where a row is several examples."""
+    lines: Callable[[Row, Asked], Iterable[Line]] | Slots
+    """One line for a row, several where a row is several examples; or the columns, which are one line for each row."""
     knows: frozenset[Kind]
     """Kinds of row that reach the model whole."""
     trains: Literal["last", "all", "both", "reader"] = "both"

@@ -1,6 +1,6 @@
 """Rows of a version as an export sees them: the prompt, the assistant's turn with all that it has, and what is unusual.
 
-    for row in read(snapshot):
+    for row in rows_of(batch):
         row.prompt, row.said          # turns before, and the turn to learn, as {role, content, ...}
         kinds(row)                    # frozenset() of a plain row; {Kind.TOOLS, Kind.CALLS} of one that calls tools
 
@@ -11,7 +11,7 @@ the row, which no other member of a turn can cause: chat templates never look at
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recast.curate.fingerprint import prompt_hash
+from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Message, Messages
 from recast.curate.schema import VERSION_SCHEMA
 from recast.curate.store.snapshot import Snapshot
@@ -90,16 +90,17 @@ class Row(NamedTuple):
         return [*self.prompt, self.said]
 
 
-def read(snapshot: Snapshot, *, whole: bool = False) -> Iterator[list[Row]]:
-    """The rows of a version in order, a batch at a time; memory holds a few row groups.
+def columns(*, whole: bool) -> list[str]:
+    """Columns of the store that `rows_of` needs."""
+    return VERSION_SCHEMA.names if whole else list(COLUMNS)
 
-    `whole`: turns keep members that mean nothing to a chat template, and `stored` has every column.
-    """
-    names = VERSION_SCHEMA.names if whole else COLUMNS
-    for batch in snapshot.batches(names):
-        columns = [batch.column(name).to_pylist() for name in COLUMNS]
-        stored = batch.to_pylist() if whole else [None] * batch.num_rows
-        yield [_row(*values, stored=all_) for *values, all_ in zip(*columns, stored, strict=True)]
+
+def rows_of(batch: pa.RecordBatch, *, whole: bool = False) -> list[Row]:
+    """The rows of a batch with `columns`. `whole`: turns keep members that mean nothing to a chat template, and
+    `stored` has every column."""
+    values = [batch.column(name).to_pylist() for name in COLUMNS]
+    stored = batch.to_pylist() if whole else [None] * batch.num_rows
+    return [_row(*each, stored=all_) for *each, all_ in zip(*values, stored, strict=True)]
 
 
 def _row(
@@ -109,7 +110,7 @@ def _row(
     prompt = json.loads(messages)
     if stored is None:
         prompt = [known(turn) for turn in prompt]
-    said: dict[str, Any] = {"role": "assistant", "content": completion}
+    said: dict[str, Any] = {"content": completion, "role": "assistant"}
     tools = None
     if meta is not None and (
         '"tools"' in meta or '"completion_turn"' in meta
@@ -169,17 +170,9 @@ def _unusual(turn: Message, found: set[Kind]) -> None:
         found.add(Kind.PARTS)
 
 
-def place(row: Row) -> float:
-    """Where the row's prompt lies in [0, 1): by its content alone, so that no other row can move it.
-
-    Prompts that differ in capitals or white space alone lie at one place: one of them in training would tell the other.
-    """
-    said = [[turn.get("role"), _folded(turn.get("content"))] for turn in row.prompt]
-    return int(prompt_hash(said)[:13], 16) / 16**13  # pyright: ignore[reportArgumentType]  # any JSON has a hash
-
-
-def _folded(content: Any) -> Any:
-    return " ".join(content.lower().split()) if isinstance(content, str) else content
+def prompt_key(row: Row) -> str:
+    """The prompt by which a row is held out or not: who says what, and nothing else of the row or of other rows."""
+    return canonical_json([{"content": turn.get("content"), "role": turn.get("role")} for turn in row.prompt])
 
 
 @dataclass(frozen=True, slots=True)

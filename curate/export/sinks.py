@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.export.formats import Line
+from recast.curate.export.slots import BREAKS
 from recast.curate.files import whole
 
 GROUP_ROWS = 16_384
-# what `str.splitlines` takes for the end of a line and JSON does not escape: readers that cut files so break in them
-_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_BREAKS = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in BREAKS})
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def as_line(line: Line) -> str:
@@ -61,69 +61,76 @@ class Sink:
         schema: pa.Schema | None = None,
         shard_rows: int | None = None,
     ) -> None:
-        """`schema`: columns of a Parquet file, JSON lines without one. `shard_rows`: `path` is NAME.SUFFIX of shards
-        NAME-00000.SUFFIX and so on, each of at most so many rows."""
-        self.path, self.files = path, list[Written]()
-        self._stack, self._schema, self._shard_rows = stack, schema, shard_rows
-        self._held: list[Line] = []
-        self._open: tuple[Path, Path, Callable[[list[Line]], None], Callable[[], None]] | None = None
-        self._lines = 0
+        """`schema`: columns of a Parquet file, JSON lines without one. `shard_rows`: `path` is NAME.parquet of shards
+        NAME-00000.parquet and so on, each of at most so many rows."""
+        self.path, self.schema, self.files = path, schema, list[Written]()
         self.columns: list[str] = schema.names if schema is not None else []
+        self._stack, self._shard_rows = stack, shard_rows
+        self._temporary: Path | None = None
+        self._file: Any = None
+        self._lines = 0  # of the open file, with those held
+        self._held: list[pa.RecordBatch] = []
 
     @property
     def lines(self) -> int:
-        return sum(file.lines for file in self.files) + self._lines + len(self._held)
+        return sum(file.lines for file in self.files) + self._lines
 
     def write(self, lines: Sequence[Line]) -> None:
-        self._held += lines
-        while len(self._held) >= GROUP_ROWS:
-            self._flush(GROUP_ROWS)
+        if not lines:
+            return
+        self.columns = self.columns or list(lines[0])
+        if self.schema is not None:
+            self.write_table(table_of(lines, self.schema))
+        else:
+            self.write_text("".join(map(as_line, lines)).encode(), len(lines))
 
-    def close(self) -> None:
-        """Write what is held and end the file; it is still under another name."""
-        if self._held:
-            self._flush(len(self._held))
-        self._end()
+    def write_text(self, text: bytes | memoryview, count: int) -> None:
+        """Whole lines of UTF-8."""
+        self._opened().write(text)
+        self._lines += count
 
-    def _flush(self, count: int) -> None:
-        while count:
-            room = self._shard_rows - self._lines if self._shard_rows else count
-            piece, self._held = self._held[: min(room, count)], self._held[min(room, count) :]
-            put = (self._open or self._begin(piece))[2]
-            put(piece)
-            count -= len(piece)
-            self._lines += len(piece)
+    def write_table(self, rows: pa.RecordBatch) -> None:
+        while rows.num_rows:
+            room = self._shard_rows - self._lines if self._shard_rows else rows.num_rows
+            piece, rows = rows.slice(0, room), rows.slice(room)
+            self._held.append(piece)
+            self._lines += piece.num_rows
+            if sum(batch.num_rows for batch in self._held) >= GROUP_ROWS:
+                self._put_held()
             if self._lines == self._shard_rows:
                 self._end()
 
-    def _begin(
-        self, first: list[Line]
-    ) -> tuple[Path, Path, Callable[[list[Line]], None], Callable[[], None]]:
-        path = self.path
-        if self._shard_rows:
-            path = path.with_name(f"{path.stem}-{len(self.files):05d}{path.suffix}")
-        temporary = self._stack.enter_context(whole(path))
-        if self._schema is None:
-            self.columns = self.columns or list(first[0])
-            file = self._stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-            self._open = path, temporary, lambda lines: file.writelines(map(as_line, lines)), file.close
-        else:
-            schema = self._schema
-            writer = self._stack.enter_context(pq.ParquetWriter(temporary, schema, compression="zstd"))
-            self._open = (
-                path,
-                temporary,
-                lambda lines: writer.write_batch(table_of(lines, schema)),
-                writer.close,
-            )
-        return self._open
+    def close(self) -> None:
+        """End the file; it is still under another name."""
+        self._end()
+
+    def _put_held(self) -> None:
+        if self._held:
+            self._opened().write_table(pa.Table.from_batches(self._held, self.schema))
+            self._held = []
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            self._temporary = self._stack.enter_context(whole(self._path()))
+            if self.schema is None:
+                self._file = self._stack.enter_context(self._temporary.open("wb"))
+            else:
+                self._file = self._stack.enter_context(
+                    pq.ParquetWriter(self._temporary, self.schema, compression="zstd")
+                )
+        return self._file
+
+    def _path(self) -> Path:
+        if not self._shard_rows:
+            return self.path
+        return self.path.with_name(f"{self.path.stem}-{len(self.files):05d}{self.path.suffix}")
 
     def _end(self) -> None:
-        if self._open is not None:
-            path, temporary, _, close = self._open
-            close()
-            self.files.append(measured(path, temporary, self._lines))
-            self._open, self._lines = None, 0
+        self._put_held()
+        if self._file is not None and self._temporary is not None:
+            self._file.close()
+            self.files.append(measured(self._path(), self._temporary, self._lines))
+            self._file, self._lines = None, 0
 
 
 def table_of(lines: Sequence[Line], schema: pa.Schema) -> pa.RecordBatch:

@@ -1,6 +1,6 @@
 """Which tokens of a line each trainer trains: our account of its loader, held against the real ones by tests.
 
-    example = MASKS["mlx"](line, tokenizer, asked)
+    example = MASKS["mlx"](line, tokenizer, "last")
     example.ids, example.trained          # as many truth values as tokens
 
 Every function takes a line as the export wrote it and renders it with the tokenizer's chat template in the way that the
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recast.curate.export.formats import Asked, Line
+from recast.curate.export.formats import Line, Turns, arguments_as_objects, arguments_as_text
 from recast.curate.records import Messages
 
 
@@ -35,7 +35,7 @@ class Example:
         return self.trained.index(True) if True in self.trained else len(self.ids)
 
 
-Mask = Callable[[Line, Any, Asked], Example]
+Mask = Callable[[Line, Any, Turns], Example]
 
 
 def tools_of(line: Line) -> list[Any] | None:
@@ -95,10 +95,12 @@ def split_turns(line: Line) -> tuple[Messages, Messages]:
 # one by one
 
 
-def trl(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def trl(line: Line, tokenizer: Any, train: Turns) -> Example:
     tools = tools_of(line)
     if "messages" in line:
-        return with_marks(tokenizer, line["messages"], tools, None if has_marks(tokenizer) else _patched(tokenizer))
+        return with_marks(
+            tokenizer, line["messages"], tools, None if has_marks(tokenizer) else _patched(tokenizer)
+        )
     asked_ids = ids_of(tokenizer, line["prompt"], tools, asks=True)
     ids = ids_of(tokenizer, [*line["prompt"], *line["completion"]], tools)
     return after(ids, common(asked_ids, ids))
@@ -121,7 +123,7 @@ def common(a: Sequence[int], b: Sequence[int]) -> int:
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def verl(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def verl(line: Line, tokenizer: Any, train: Turns) -> Example:
     """Each message rendered by itself; what the template puts before every lone message is taken off again."""
     one = ids_of(tokenizer, [{"role": "user", "content": ""}])
     two = ids_of(tokenizer, [{"role": "user", "content": ""}] * 2)
@@ -141,19 +143,19 @@ def verl(line: Line, tokenizer: Any, asked: Asked) -> Example:
     return Example(ids, trained)
 
 
-def openrlhf(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def openrlhf(line: Line, tokenizer: Any, train: Turns) -> Example:
     """Text sliced at turns; an end token is put at the end where the text has none."""
-    turns = line["messages"] if asked.turns == "all" else [*line["input"], *line["output"]]
+    turns = line["messages"] if train == "all" else [*line["input"], *line["output"]]
     text = text_of(tokenizer, turns).rstrip("\n")
     if not text.endswith(tokenizer.eos_token):
         text += " " + tokenizer.eos_token
     ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
     ids[-1] = tokenizer.eos_token_id
     trained = [False] * len(ids)
-    for n in assistants(turns) if asked.turns == "all" else [len(turns) - 1]:
+    for n in assistants(turns) if train == "all" else [len(turns) - 1]:
         asks = text_of(tokenizer, turns[:n], asks=True)
         start = len(tokenizer(asks, add_special_tokens=False)["input_ids"])
-        if asked.turns == "last":
+        if train == "last":
             end = len(ids)
         else:
             said = text_of(tokenizer, turns[: n + 1])[len(asks) :]
@@ -167,15 +169,16 @@ def spans(
 ) -> Example:
     """The whole conversation, trained from the assistant's header (with `header`, from before it) to the turn's end.
 
-    By characters of the rendered text, as tokens that straddle a boundary belong to the answer; by counts of tokens where
-    a shorter conversation is not how the whole one begins.
+    By characters of the rendered text, as tokens that straddle a boundary belong to the answer; by counts of tokens
+    where a shorter conversation is not how the whole one begins.
     """
     text = text_of(tokenizer, turns, tools)
     done = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = list(done["input_ids"]), done["offset_mapping"]
     trained = [False] * len(ids)
     for n in chosen:
-        begins, ends = (text_of(tokenizer, turns[:n], tools, asks=not header), text_of(tokenizer, turns[: n + 1], tools))
+        begins = text_of(tokenizer, turns[:n], tools, asks=not header)
+        ends = text_of(tokenizer, turns[: n + 1], tools)
         if text.startswith(begins) and text.startswith(ends):
             for m, (a, b) in enumerate(offsets):
                 trained[m] = trained[m] or (a < b and a < len(ends) and len(begins) < b)
@@ -186,15 +189,15 @@ def spans(
     return Example(ids, trained)
 
 
-def open_instruct(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def open_instruct(line: Line, tokenizer: Any, train: Turns) -> Example:
     found = assistants(line["messages"])
-    return spans(tokenizer, line["messages"], tools_of(line), found if asked.turns == "all" else found[-1:])
+    return spans(tokenizer, line["messages"], tools_of(line), found if train == "all" else found[-1:])
 
 
-def axolotl(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def axolotl(line: Line, tokenizer: Any, train: Turns) -> Example:
     """What of the text changes when a turn says something else, and the end token within three tokens of it."""
     turns = [{k: v for k, v in turn.items() if k != "training"} for turn in line["messages"]]
-    turns, tools = _parsed(turns), tools_of(line)
+    turns, tools = arguments_as_objects(turns), tools_of(line)
     text = text_of(tokenizer, turns, tools)
     done = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, offsets = list(done["input_ids"]), done["offset_mapping"]
@@ -204,8 +207,12 @@ def axolotl(line: Line, tokenizer: Any, asked: Asked) -> Example:
             continue
         begin, end = len(text), 0
         for other in ("[[dummy_message]]", "zzdummymessagezz"):
-            changed = text_of(tokenizer, [*turns[:n], {"role": "assistant", "content": other}, *turns[n + 1 :]], tools)
-            start = next((k for k, (x, y) in enumerate(zip(text, changed, strict=False)) if x != y), len(text))
+            changed = text_of(
+                tokenizer, [*turns[:n], {"role": "assistant", "content": other}, *turns[n + 1 :]], tools
+            )
+            start = next(
+                (k for k, (x, y) in enumerate(zip(text, changed, strict=False)) if x != y), len(text)
+            )
             most = min(len(text), len(changed)) - start
             same = next((k for k in range(most) if text[-1 - k] != changed[-1 - k]), most)
             begin, end = min(begin, start), max(end, len(text) - same)
@@ -219,13 +226,7 @@ def axolotl(line: Line, tokenizer: Any, asked: Asked) -> Example:
     return Example(ids, trained)
 
 
-def _parsed(turns: Messages) -> Messages:
-    from recast.curate.export.formats import arguments_as_objects
-
-    return arguments_as_objects(turns)
-
-
-def llamafactory(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def llamafactory(line: Line, tokenizer: Any, train: Turns) -> Example:
     """Slots that are read off the chat template, filled and tokenised one by one."""
     slot = "{{content}}"
 
@@ -236,7 +237,9 @@ def llamafactory(line: Line, tokenizer: Any, asked: Asked) -> Example:
     system_slot = shown([{"role": "system", "content": slot}])
     bare = shown([{"role": "system", "content": ""}, {"role": "user", "content": slot}], asks=True)
     user_slot = shown([{"role": "user", "content": slot}], asks=True)
-    said = shown([{"role": "user", "content": slot}, {"role": "assistant", "content": slot}])[len(user_slot) :]
+    said = shown([{"role": "user", "content": slot}, {"role": "assistant", "content": slot}])[
+        len(user_slot) :
+    ]
     if "<think>" in said:
         raise NotRead("the template of a reasoning model; its thoughts are put in by LLaMA-Factory itself")
     default = ""
@@ -253,7 +256,7 @@ def llamafactory(line: Line, tokenizer: Any, asked: Asked) -> Example:
         head = prefix * (n == 0) + (system_slot.replace(slot, system, 1) if n == 0 and system else "")
         asks = encode(head) + encode(user_slot.replace(slot, spoken[n]["content"], 1))
         answer = encode(said.lstrip("\n").replace(slot, spoken[n + 1]["content"], 1))
-        learnt = asked.turns == "all" or n + 2 == len(spoken)
+        learnt = train == "all" or n + 2 == len(spoken)
         ids += asks + answer
         trained += [False] * len(asks) + [learnt] * len(answer)
     return Example(ids, trained)
@@ -272,19 +275,19 @@ def _inserted(short: str, long: str) -> str:
     return found
 
 
-def mlx(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def mlx(line: Line, tokenizer: Any, train: Turns) -> Example:
     turns, tools = line["messages"], tools_of(line)
     return after(ids_of(tokenizer, turns, tools), len(ids_of(tokenizer, turns[:-1], tools, asks=True)))
 
 
-def automodel(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def automodel(line: Line, tokenizer: Any, train: Turns) -> Example:
     """The template's markers, or prefixes of the conversation without the header; `mask_history` keeps the last run."""
     turns, tools = _with_text_arguments(line["messages"]), tools_of(line)
     if has_marks(tokenizer):
         example = with_marks(tokenizer, turns, tools)
     else:
         example = spans(tokenizer, turns, tools, assistants(turns))
-    if asked.turns == "all":
+    if train == "all":
         return example
     trained, keep = list(example.trained), False
     for n in reversed(range(len(trained))):
@@ -297,40 +300,41 @@ def automodel(line: Line, tokenizer: Any, asked: Asked) -> Example:
 
 
 def _with_text_arguments(turns: Messages) -> Messages:
-    from recast.curate.export.formats import arguments_as_text
-
     return [turn | {"content": turn.get("content") or ""} for turn in arguments_as_text(turns)]
 
 
-def nemo_rl(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def nemo_rl(line: Line, tokenizer: Any, train: Turns) -> Example:
     """Turns as what each adds to the rendered conversation, header and all."""
     found = assistants(line["messages"])
-    chosen = found if asked.turns == "all" else found[-1:]
+    chosen = found if train == "all" else found[-1:]
     return spans(tokenizer, line["messages"], tools_of(line), chosen, header=True)
 
 
-def unsloth(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def unsloth(line: Line, tokenizer: Any, train: Turns) -> Example:
     found = assistants(line["messages"])
-    return spans(tokenizer, line["messages"], None, found if asked.turns == "all" else found[-1:])
+    return spans(tokenizer, line["messages"], None, found if train == "all" else found[-1:])
 
 
-def prime_rl(line: Line, tokenizer: Any, asked: Asked) -> Example:
-    turns = _parsed(line["messages"])
+def prime_rl(line: Line, tokenizer: Any, train: Turns) -> Example:
+    turns = arguments_as_objects(line["messages"])
     return spans(tokenizer, turns, tools_of(line), assistants(turns))
 
 
-def pair(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def pair(line: Line, tokenizer: Any, train: Turns) -> Example:
     """A prompt and its completion, whatever the trainer: what comes after the prompt trains."""
     prompt, said = split_turns(line)
     return spans(tokenizer, [*prompt, *said], tools_of(line), [len(prompt)])
 
 
-def strings(line: Line, tokenizer: Any, asked: Asked) -> Example:
-    turns = [{"role": "user", "content": line["prompt"]}, {"role": "assistant", "content": line["completion"]}]
+def strings(line: Line, tokenizer: Any, train: Turns) -> Example:
+    turns = [
+        {"role": "user", "content": line["prompt"]},
+        {"role": "assistant", "content": line["completion"]},
+    ]
     return spans(tokenizer, turns, None, [1])
 
 
-def every(line: Line, tokenizer: Any, asked: Asked) -> Example:
+def every(line: Line, tokenizer: Any, train: Turns) -> Example:
     """Every turn of the assistant, as readers of `messages` do."""
     return spans(tokenizer, line["messages"], tools_of(line), assistants(line["messages"]))
 
@@ -351,4 +355,4 @@ MASKS: dict[str, Mask] = {
     "prime-rl": prime_rl,
     "unsloth": unsloth,
 }
-"""SFT by format. torchtune renders turns by its model's own tokenizer, OpenAI tells nobody how: neither can be measured."""
+"""SFT by format. torchtune renders turns by its model's own tokenizer, OpenAI tells nobody how: they are not here."""

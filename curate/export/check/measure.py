@@ -1,6 +1,6 @@
 """An export measured: tokens that train, rows that are dropped or cut, and one row to look at.
 
-    checked = measure(exported, tokenizer, max_length=None)
+    checked = measure(exported, tokenizer)
     checked.nothing                      # rows of which nothing would be trained
 
 It reads the files that were written, not the version, so it proves the files.
@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import UsageError
-from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, tools_of
+from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, split_turns, tools_of
 from recast.curate.export.export import Exported
-from recast.curate.export.formats import Asked, Line
+from recast.curate.export.formats import Line
+from recast.curate.export.rows import REASONING
 from recast.curate.records import Messages
 
 NAMED_ROWS = 5
@@ -57,7 +58,12 @@ class Checked:
     dropped_lines: int = 0
     nothing: list[str] = field(default_factory=list[str])  # rows that train nothing, the first few
     nothing_lines: int = 0
-    example: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])  # pieces of a row; does each train?
+    lost: dict[str, list[str]] = field(
+        default_factory=dict[str, list[str]]
+    )  # what the chat template leaves out
+    example: list[tuple[str, bool]] = field(
+        default_factory=list[tuple[str, bool]]
+    )  # pieces of a row; does each train?
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,11 +79,12 @@ class Checked:
             "end_of_turn_trained": self.ends,
             "trains_nothing": self.nothing_lines,
             "trains_nothing_rows": self.nothing,
+            "template_leaves_out": self.lost,
             "example": [{"text": text, "trained": trained} for text, trained in self.example],
         }
 
 
-def measure(done: Exported, asked: Asked, tokenizer: Any, *, max_length: int | None = None) -> Checked:
+def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) -> Checked:
     """Read the written files as the trainer would and count. `max_length` in tokens; None is the trainer's default.
 
     Raises UsageError for a format whose rendering nobody can repeat.
@@ -85,15 +92,18 @@ def measure(done: Exported, asked: Asked, tokenizer: Any, *, max_length: int | N
     if done.objective == "sft" and done.format not in MASKS:
         can = ", ".join(MASKS)
         raise UsageError(
-            f"--check knows no way to repeat what {done.format} makes of a row; it can for {can}. The files are written."
+            f"--check knows no way to repeat what {done.format} makes of a row; it can for {can}. The files are "
+            "written."
         )
     default, overlong = LIMITS.get(done.format, (None, "cut"))
     checked = Checked(done.format, max_length or default)
     stop = end_of_turn(tokenizer)
     for line in _lines(done):
         row = str(line.get("row_id") or (line.get("extra_info") or {}).get("row_id") or line.get("id"))
-        for example in _examples(line, tokenizer, asked, checked, row):
+        for example in _examples(line, tokenizer, done, checked, row):
             _count(checked, example, row, overlong, stop)
+            if done.objective == "sft":
+                _look_for_losses(checked, line, tokenizer, example, row)
             if not checked.example and True in example.trained:
                 checked.example = _pieces(tokenizer, example)
     return checked
@@ -101,14 +111,8 @@ def measure(done: Exported, asked: Asked, tokenizer: Any, *, max_length: int | N
 
 def _lines(done: Exported) -> Iterator[Line]:
     """The lines of the training and validation files."""
-    for file in done.files:
-        path = file.path
-        if "refused" in path.name or path.name.endswith(".index.jsonl"):
-            continue
-        if path.suffix == ".jsonl" or path == done.path:
-            yield from _json_lines(path) if path.suffix != ".parquet" else _table_lines(path)
-        elif path.suffix == ".parquet":
-            yield from _table_lines(path)
+    for path in done.data:
+        yield from _table_lines(path) if path.suffix == ".parquet" else _json_lines(path)
 
 
 def _json_lines(path: Path) -> Iterator[Line]:
@@ -130,16 +134,14 @@ def _turns(value: Any) -> Any:
     return value
 
 
-def _examples(
-    line: Line, tokenizer: Any, asked: Asked, checked: Checked, row: str
-) -> Iterator[Example]:
+def _examples(line: Line, tokenizer: Any, done: Exported, checked: Checked, row: str) -> Iterator[Example]:
     try:
-        if asked.objective == "sft":
-            yield MASKS[checked.trainer](line, tokenizer, asked)
-        elif asked.objective == "dpo":
+        if done.objective == "sft":
+            yield MASKS[done.format](line, tokenizer, done.turns)
+        elif done.objective == "dpo":
             for prompt, said in _sides(line):
                 yield spans(tokenizer, [*prompt, *said], tools_of(line), [len(prompt)])
-        elif asked.objective == "kto":
+        elif done.objective == "kto":
             turns = line["messages"] if "messages" in line else [*line["prompt"], *line["completion"]]
             yield spans(tokenizer, turns, tools_of(line), [len(turns) - 1])
         else:
@@ -196,6 +198,29 @@ def _count(checked: Checked, example: Example, row: str, overlong: Overlong, sto
         checked.nothing_lines += 1
         if len(checked.nothing) < NAMED_ROWS:
             checked.nothing.append(row)
+
+
+def _look_for_losses(checked: Checked, line: Line, tokenizer: Any, example: Example, row: str) -> None:
+    """Note what the line has and the rendered row has not: a template may know neither tools nor thoughts."""
+    turns = _turns_of(line)
+    tools = tools_of(line) or []
+    if not tools and all(len(turn) == 2 for turn in turns):
+        return
+    shown = tokenizer.decode(example.ids)
+    said = {"reasoning of the last turn": [turns[-1].get(name) for name in REASONING]}
+    calls = [call for turn in turns for call in turn.get("tool_calls") or []]
+    said["tool calls"] = [call.get("function", {}).get("name") for call in calls]
+    said["definitions of tools"] = [tool.get("function", tool).get("name") for tool in tools]
+    for what, texts in said.items():
+        if any(isinstance(text, str) and text.strip() not in shown for text in texts):
+            named = checked.lost.setdefault(what, [])
+            if len(named) < NAMED_ROWS:
+                named.append(row)
+
+
+def _turns_of(line: Line) -> Messages:
+    found = line["messages"] if "messages" in line else [*split_turns(line)[0], *split_turns(line)[1]]
+    return found if isinstance(found[0], dict) else []
 
 
 def _from_prompt(example: Example, limit: int) -> int:

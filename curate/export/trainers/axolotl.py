@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from recast.curate.export.formats import Asked, Format, Line, Shape, arguments_as_text, quoted
-from recast.curate.export.rows import TALKS, TOOLED, Kind, Row
+from recast.curate.export.formats import Asked, Format, Shape, Slots, arguments_as_text, quoted
+from recast.curate.export.rows import TALKS, TOOLED, Kind
+from recast.curate.export.slots import Slot, turns
+from recast.curate.records import Messages
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    turns = arguments_as_text(row.turns)
-    last = len(turns) - 1
-    yield (
-        {"messages": [_marked(turn, n == last or asked.turns == "all") for n, turn in enumerate(turns)]}
-        | asked.with_tools(row, text=True)
-        | asked.row_facts(row)
-    )
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    def shaped(turns: Messages) -> Messages:
+        last = len(turns) - 1
+        texts = arguments_as_text(turns)
+        return [_marked(turn, n == last or asked.turns == "all") for n, turn in enumerate(texts)]
+
+    said = turns(shaped=shaped, last={"training": True})
+    return {"messages": said, **asked.tools(text=True), **asked.facts}
 
 
 def _marked(turn: dict[str, Any], trained: bool) -> dict[str, Any]:
@@ -64,7 +66,7 @@ AXOLOTL = Format(
     "axolotl",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | TOOLED | {Kind.MARKED},
             beside=config,
             start=lambda asked: f"axolotl train {quoted(asked.folder / 'axolotl.yaml')}",

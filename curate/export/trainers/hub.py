@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import yaml
 
-from recast.curate.export.formats import FACTS, Asked, Format, Line, Shape
-from recast.curate.export.rows import ALL, Kind, Row
-from recast.curate.export.trainers.plain import cells, talk
+from recast.curate.export.formats import FACTS, Asked, Format, Shape, Slots
+from recast.curate.export.rows import ALL, Kind
+from recast.curate.export.slots import Slot, stored, turns
+from recast.curate.export.trainers.plain import all_cells, talk
 
 _MORE = ("answer", "task", "demonstration", "reason", "source", "agent_id", "gate_id")
 SHARD_ROWS = 250_000
 
 
-def _line(row: Row, asked: Asked) -> Iterable[Line]:
-    assert row.stored is not None
-    tools = {"tools": json.dumps(row.tools, ensure_ascii=False) if row.tools else None}
-    yield (
-        {"messages": [cells(turn) for turn in row.turns]}
-        | (tools if asked.survey.tools else {})
-        | {name: row.stored[name] for name in _MORE}
-        | asked.row_facts(row)
-    )
+def _columns(asked: Asked) -> Mapping[str, Slot]:
+    return {
+        "messages": turns(shaped=all_cells),
+        **asked.tools(text=True),
+        **{name: stored(name) for name in _MORE},
+        **asked.facts,
+    }
 
 
 def _schema(asked: Asked) -> pa.Schema:
@@ -104,7 +102,7 @@ HF = Format(
     "Hugging Face datasets",
     {
         "sft": Shape(
-            _line,
+            Slots(_columns),
             ALL - {Kind.PARTS},
             trains="reader",
             schema=_schema,

@@ -11,8 +11,19 @@ from typing import Any
 
 import yaml
 
-from recast.curate.export.formats import Asked, Format, Line, Refusal, Shape, quoted, takes_turns, unmarked
+from recast.curate.export.formats import (
+    Asked,
+    Format,
+    Line,
+    Refusal,
+    Shape,
+    Slots,
+    quoted,
+    takes_turns,
+    unmarked,
+)
 from recast.curate.export.rows import TALKS, Row
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers.pairs import comparable, refused
 
 TAGS = {
@@ -29,8 +40,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    yield {"messages": unmarked(row.turns)} | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=unmarked), **asked.facts}
 
 
 def _dpo(row: Row, asked: Asked) -> Iterable[Line]:
@@ -101,7 +112,7 @@ LLAMAFACTORY = Format(
     "llamafactory",
     "LLaMA-Factory",
     {
-        "sft": Shape(_sft, TALKS, beside=_beside, start=_start, fits=_takes_turns, notes=_NOTES),
+        "sft": Shape(Slots(_sft), TALKS, beside=_beside, start=_start, fits=_takes_turns, notes=_NOTES),
         "dpo": Shape(
             _dpo, TALKS, beside=_beside, start=_start, fits=_takes_turns, notes=_NOTES, needs="rejected"
         ),

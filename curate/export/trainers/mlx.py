@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from recast.curate.export.formats import Asked, Format, Line, Shape, arguments_as_objects, quoted, unmarked
-from recast.curate.export.rows import TALKS, TOOLED, Row
+from recast.curate.export.formats import Asked, Format, Shape, Slots, quoted
+from recast.curate.export.rows import TALKS, TOOLED
+from recast.curate.export.slots import Slot, turns
+from recast.curate.export.trainers.plain import whole_turns
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    tools = {"tools": row.tools} if row.tools else {}
-    yield {"messages": unmarked(arguments_as_objects(row.turns))} | tools | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=whole_turns), **asked.tools(text=False), **asked.facts}
 
 
 MLX = Format(
@@ -18,7 +19,7 @@ MLX = Format(
     "MLX-LM",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | TOOLED,
             trains="last",
             files=("train", "valid"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -13,18 +13,19 @@ from recast.curate.export.formats import (
     Line,
     Refusal,
     Shape,
-    arguments_as_objects,
+    Slots,
     one_question,
     quoted,
     unmarked,
 )
 from recast.curate.export.rows import TALKS, TOOLED, Kind, Row
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers.pairs import comparable
+from recast.curate.export.trainers.plain import whole_turns
 
 
-def _messages(row: Row, asked: Asked) -> Iterable[Line]:
-    tools = {"tools": row.tools} if row.tools else {}
-    yield {"messages": unmarked(arguments_as_objects(row.turns))} | tools | asked.row_facts(row)
+def _messages(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=whole_turns), **asked.tools(text=False), **asked.facts}
 
 
 def _dpo(row: Row, asked: Asked) -> Iterable[Line]:
@@ -83,7 +84,7 @@ NEMO_RL = Format(
     "NeMo-RL",
     {
         "sft": Shape(
-            _messages,
+            Slots(_messages),
             TALKS | {Kind.TOOLS, Kind.CALLS},
             beside=_nemo_rl_sft,
             start=_nemo_rl("sft", "openai_format"),
@@ -106,6 +107,7 @@ def _automodel(asked: Asked) -> dict[str, str]:
             "_target_": "nemo_automodel.components.datasets.llm.chat_dataset.ChatDataset",
             "path_or_dataset_id": str(path),
             "mask_history": asked.turns == "last",
+            "mask_generation_prompt": True,  # else templates without generation markers train the header, too
         }
 
     settings = {"dataset": source(asked.train)}
@@ -119,13 +121,14 @@ NEMO_AUTOMODEL = Format(
     "NeMo-Automodel",
     {
         "sft": Shape(
-            _messages,
+            Slots(_messages),
             TALKS | TOOLED,
             beside=_automodel,
             start=lambda asked: (
                 "automodel finetune llm -c RECIPE.yaml --model.pretrained_model_name_or_path MODEL --dataset._target_ "
                 "nemo_automodel.components.datasets.llm.chat_dataset.ChatDataset --dataset.path_or_dataset_id "
-                f"{quoted(asked.train)} --dataset.mask_history {str(asked.turns == 'last').lower()}"
+                f"{quoted(asked.train)} --dataset.mask_history {str(asked.turns == 'last').lower()} "
+                "--dataset.mask_generation_prompt true"
             ),
             fits=_named_calls,
             notes=("Truncation leaves a stub of a row; see `seq_length` of the recipe.",),

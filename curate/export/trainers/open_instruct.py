@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from recast.curate.export.formats import (
     Asked,
@@ -10,22 +10,20 @@ from recast.curate.export.formats import (
     Line,
     Refusal,
     Shape,
-    arguments_as_objects,
+    Slots,
     quoted,
     unmarked,
 )
 from recast.curate.export.rows import TALKS, TOOLED, Row
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers.pairs import comparable, refused
+from recast.curate.export.trainers.plain import whole_turns
 
 _TRANSFORM = {"last": "last_turn_tulu_tokenize_and_truncate_v1", "all": "sft_tulu_tokenize_and_truncate_v1"}
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    yield (
-        {"messages": unmarked(arguments_as_objects(row.turns))}
-        | asked.with_tools(row, text=True)
-        | asked.row_facts(row)
-    )
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=whole_turns), **asked.tools(text=True), **asked.facts}
 
 
 def _dpo(row: Row, asked: Asked) -> Iterable[Line]:
@@ -52,7 +50,7 @@ OPEN_INSTRUCT = Format(
     "open-instruct",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | TOOLED,
             start=lambda asked: (
                 "python open_instruct/finetune.py --model_name_or_path MODEL --dataset_mixer_list "

@@ -6,18 +6,22 @@ earlier turns: with `--turns all`, rows with reasoning are refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from recast.curate.export.formats import HAS, Asked, Format, Line, Refusal, Shape, quoted, unmarked
+from recast.curate.export.formats import HAS, Asked, Format, Line, Refusal, Shape, Slots, quoted, unmarked
 from recast.curate.export.rows import TALKS, Kind, Row, kinds
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers import reward
 from recast.curate.export.trainers.pairs import comparable, refused
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    turns = unmarked(row.turns)
-    said = {"messages": turns} if asked.turns == "all" else {"input": turns[:-1], "output": turns[-1:]}
-    yield said | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    said = (
+        {"messages": turns(shaped=unmarked)}
+        if asked.turns == "all"
+        else {"input": turns(said=False, shaped=unmarked), "output": turns(prompt=False, shaped=unmarked)}
+    )
+    return {**said, **asked.facts}
 
 
 def _thoughts(row: Row, asked: Asked) -> Refusal | None:
@@ -62,7 +66,7 @@ OPENRLHF = Format(
     "OpenRLHF",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | {Kind.REASONING},
             start=_start_sft,
             fits=_thoughts,

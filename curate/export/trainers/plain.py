@@ -8,7 +8,7 @@ as its last; what reads it trains, as a rule, every turn of the assistant, so ro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -21,26 +21,35 @@ from recast.curate.export.formats import (
     Line,
     Refusal,
     Shape,
+    Slots,
     arguments_as_objects,
     one_question,
     unmarked,
 )
 from recast.curate.export.rows import ALL, Kind, Row
+from recast.curate.export.slots import Slot, constant, stored, stored_json, turns
+from recast.curate.records import Messages
 from recast.curate.schema import VERSION_SCHEMA
 
 
-def _everything(row: Row, asked: Asked) -> Iterable[Line]:
-    assert row.stored is not None
-    stored = {k: v for k, v in row.stored.items() if v is not None or k == "answer"}
-    if "meta" in stored:
-        stored["meta"] = json.loads(stored["meta"])
-    stored["messages"] = row.turns
-    yield stored | asked.with_tools(row, text=False) | {"version": asked.version}
+def _everything(asked: Asked) -> Mapping[str, Slot]:
+    return _stored(turns(), asked) | {"meta": stored_json("meta")} | asked.tools(text=False) | _version(asked)
 
 
-def _table(row: Row, asked: Asked) -> Iterable[Line]:
-    assert row.stored is not None
-    yield row.stored | {"messages": [cells(turn) for turn in row.turns], "version": asked.version}
+def _table(asked: Asked) -> Mapping[str, Slot]:
+    return _stored(turns(shaped=all_cells), asked) | _version(asked)
+
+
+def _stored(messages: Slot, asked: Asked) -> dict[str, Slot]:
+    return {name: messages if name == "messages" else stored(name) for name in VERSION_SCHEMA.names}
+
+
+def _version(asked: Asked) -> dict[str, Slot]:
+    return {"version": constant(asked.version)}
+
+
+def all_cells(turns: Messages) -> Messages:
+    return [cells(turn) for turn in turns]
 
 
 def cells(turn: dict[str, Any]) -> dict[str, Any]:
@@ -61,29 +70,31 @@ def _table_schema(asked: Asked) -> pa.Schema:
     return pa.schema([*fields, pa.field("version", pa.string())])
 
 
-def messages(row: Row, asked: Asked) -> Iterable[Line]:
+def whole_turns(turns: Messages) -> Messages:
+    """Turns as chat templates read them."""
+    return unmarked(arguments_as_objects(turns))
+
+
+def _messages(asked: Asked) -> Mapping[str, Slot]:
     """The whole conversation, its last turn the one to learn."""
-    yield (
-        {"messages": unmarked(arguments_as_objects(row.turns))}
-        | asked.with_tools(row, text=False)
-        | {"answer": row.answer, "task": row.task}
-        | asked.row_facts(row)
-    )
+    return {"messages": turns(shaped=whole_turns), **asked.tools(text=False), **ANSWER_SLOTS, **asked.facts}
 
 
 def messages_schema(_: Asked) -> pa.Schema:
     return pa.schema([pa.field("messages", TALK), *ANSWER, *FACTS])
 
 
-def _pair(row: Row, asked: Asked) -> Iterable[Line]:
-    yield (
-        {"prompt": unmarked(arguments_as_objects(row.prompt)), "completion": arguments_as_objects([row.said])}
-        | asked.with_tools(row, text=False)
-        | {"answer": row.answer, "task": row.task}
-        | asked.row_facts(row)
-    )
+def _pair(asked: Asked) -> Mapping[str, Slot]:
+    return {
+        "prompt": turns(said=False, shaped=whole_turns),
+        "completion": turns(prompt=False, shaped=whole_turns),
+        **asked.tools(text=False),
+        **ANSWER_SLOTS,
+        **asked.facts,
+    }
 
 
+ANSWER_SLOTS = {"answer": stored("answer"), "task": stored("task")}
 ANSWER = [pa.field("answer", pa.string()), pa.field("task", pa.string())]
 
 
@@ -113,7 +124,7 @@ _NAMED = ("{slug}", "{slug}.validation")  # a folder may hold many versions
 JSONL = Format(
     "jsonl",
     "any reader",
-    {"sft": Shape(_everything, ALL, trains="reader", whole=True, files=_NAMED)},
+    {"sft": Shape(Slots(_everything), ALL, trains="reader", whole=True, files=_NAMED)},
     "every column, `messages` the whole conversation, one object a line",
 )
 PARQUET = Format(
@@ -121,7 +132,7 @@ PARQUET = Format(
     "any reader",
     {
         "sft": Shape(
-            _table,
+            Slots(_table),
             ALL - {Kind.PARTS},
             trains="reader",
             schema=_table_schema,
@@ -137,7 +148,7 @@ MESSAGES = Format(
     "readers of conversations",
     {
         "sft": Shape(
-            messages,
+            Slots(_messages),
             ALL - {Kind.MARKED},
             trains="all",
             schema=messages_schema,
@@ -149,7 +160,7 @@ MESSAGES = Format(
 PAIRS = Format(
     "prompt-completion",
     "readers of pairs",
-    {"sft": Shape(_pair, ALL - {Kind.MARKED}, trains="last", schema=pair_schema)},
+    {"sft": Shape(Slots(_pair), ALL - {Kind.MARKED}, trains="last", schema=pair_schema)},
     "`prompt` and `completion`, lists of turns",
 )
 STRINGS = Format(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from recast.curate.export.formats import (
     Asked,
@@ -11,19 +11,21 @@ from recast.curate.export.formats import (
     Line,
     Refusal,
     Shape,
+    Slots,
     arguments_as_text,
     quoted,
     unmarked,
 )
 from recast.curate.export.rows import TALKS, TOOLED, Row
+from recast.curate.export.slots import Slot, turns
+from recast.curate.records import Messages
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    yield (
-        {"messages": unmarked(arguments_as_text(row.turns))}
-        | asked.with_tools(row, text=True)
-        | asked.row_facts(row)
-    )
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    def shaped(turns: Messages) -> Messages:
+        return unmarked(arguments_as_text(turns))
+
+    return {"messages": turns(shaped=shaped), **asked.tools(text=True), **asked.facts}
 
 
 def _toml(asked: Asked) -> dict[str, str]:
@@ -35,7 +37,7 @@ PRIME_RL = Format(
     "prime-rl",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | TOOLED,
             trains="all",
             beside=_toml,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import yaml
 
-from recast.curate.export.formats import Asked, Format, Line, Refusal, Shape, quoted, takes_turns, unmarked
+from recast.curate.export.formats import Asked, Format, Refusal, Shape, Slots, quoted, takes_turns, unmarked
 from recast.curate.export.rows import TALKS, Row
+from recast.curate.export.slots import Slot, turns
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    yield {"messages": unmarked(row.turns)} | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=unmarked), **asked.facts}
 
 
 def _takes_turns(row: Row, asked: Asked) -> Refusal | None:
@@ -41,7 +42,7 @@ TORCHTUNE = Format(
     "torchtune",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS,
             trains="all",
             fits=_takes_turns,

@@ -6,7 +6,7 @@ chat template needs generation markers (TRL brings them for the templates that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 
@@ -17,24 +17,33 @@ from recast.curate.export.formats import (
     Format,
     Line,
     Shape,
+    Slots,
     arguments_as_objects,
     quoted,
     unmarked,
 )
 from recast.curate.export.rows import TALKS, TOOLED, Kind, Row
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers.pairs import comparable, refused
-from recast.curate.export.trainers.plain import ANSWER, messages_schema, pair_schema
+from recast.curate.export.trainers.plain import (
+    ANSWER,
+    ANSWER_SLOTS,
+    messages_schema,
+    pair_schema,
+    whole_turns,
+)
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    turns = unmarked(arguments_as_objects(row.turns))
-    said = {"messages": turns} if asked.turns == "all" else {"prompt": turns[:-1], "completion": turns[-1:]}
-    yield (
-        said
-        | asked.with_tools(row, text=True)
-        | {"answer": row.answer, "task": row.task}
-        | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    said = (
+        {"messages": turns(shaped=whole_turns)}
+        if asked.turns == "all"
+        else {
+            "prompt": turns(said=False, shaped=whole_turns),
+            "completion": turns(prompt=False, shaped=whole_turns),
+        }
     )
+    return {**said, **asked.tools(text=True), **ANSWER_SLOTS, **asked.facts}
 
 
 def _sft_schema(asked: Asked) -> pa.Schema:
@@ -98,7 +107,7 @@ TRL = Format(
     "TRL",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | TOOLED | {Kind.DEVELOPER},
             schema=_sft_schema,
             start=_start("sft"),
@@ -167,8 +176,8 @@ trainer.train()
 '''
 
 
-def _unsloth(row: Row, asked: Asked) -> Iterable[Line]:
-    yield {"messages": unmarked(row.turns)} | asked.row_facts(row)
+def _unsloth(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=unmarked), **asked.facts}
 
 
 def _unsloth_script(asked: Asked) -> dict[str, str]:
@@ -183,7 +192,7 @@ UNSLOTH = Format(
     "unsloth",
     {
         "sft": Shape(
-            _unsloth,
+            Slots(_unsloth),
             TALKS | {Kind.REASONING},
             beside=_unsloth_script,
             start=lambda asked: f"python {quoted(asked.folder / 'sft.py')} MODEL",

@@ -6,12 +6,13 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from recast.curate.export.formats import FACTS, TALK, Asked, Format, Line, Shape, quoted, unmarked
+from recast.curate.export.formats import FACTS, TALK, Asked, Format, Line, Shape, Slots, quoted, unmarked
 from recast.curate.export.rows import TALKS, Kind, Row
+from recast.curate.export.slots import Slot, turns
 from recast.curate.export.trainers import reward
 
 _RL = pa.schema(
@@ -28,8 +29,8 @@ _RL = pa.schema(
 )
 
 
-def _sft(row: Row, asked: Asked) -> Iterable[Line]:
-    yield {"messages": unmarked(row.turns)} | asked.row_facts(row)
+def _sft(asked: Asked) -> Mapping[str, Slot]:
+    return {"messages": turns(shaped=unmarked), **asked.facts}
 
 
 def _sft_schema(asked: Asked) -> pa.Schema:
@@ -58,7 +59,7 @@ VERL = Format(
     "verl",
     {
         "sft": Shape(
-            _sft,
+            Slots(_sft),
             TALKS | {Kind.REASONING},
             trains="all",
             schema=_sft_schema,

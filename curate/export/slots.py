@@ -1,0 +1,230 @@
+"""Columns of a format, said once and rendered three ways: a row at a time, as JSON text, as Arrow columns.
+
+    {"messages": TURNS, "answer": Stored("answer"), "version": FACTS...}
+
+Most rows of most versions are a question, with or without a system turn, and its answer as text. `plain` finds them by
+their stored text, and a whole batch of them becomes JSON lines or columns without a Python object for any of them. All
+other rows go through `Slot.of`, which knows everything; the lines are the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from recast.curate.export.rows import Row
+from recast.curate.records import Messages
+
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_PLAIN = rf'^\[(?:\{{"content":{_TEXT},"role":"system"\}},)?\{{"content":{_TEXT},"role":"user"\}}\]$'  # canonical JSON
+_ONE_SYSTEM = pa.schema([
+    pa.field("m", pa.list_(pa.struct([pa.field("content", pa.string()), pa.field("role", pa.string())])))
+])  # fmt: skip
+Piece = pa.Array | str
+
+
+def plain(batch: pa.RecordBatch) -> np.ndarray:
+    """bool[rows]: rows that are a question, with or without a system turn before it, and a text."""
+    shaped = pc.match_substring_regex(batch.column("messages"), _PLAIN)
+    meta = batch.column("meta")
+    unusual = pc.or_(pc.match_substring(meta, '"tools"'), pc.match_substring(meta, '"completion_turn"'))
+    return pc.and_not(shaped, pc.fill_null(unusual, False)).to_numpy(zero_copy_only=False)
+
+
+class Plain:
+    """A batch of plain rows."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return self.batch.num_rows
+
+    @cached_property
+    def prompt(self) -> pa.Array:
+        """The turns before, as JSON text without the brackets around them."""
+        return pc.binary_slice(self.batch.column("messages").cast(pa.binary()), 1, -1).cast(pa.string())
+
+    @cached_property
+    def said(self) -> pa.Array:
+        """The completion as a JSON string."""
+        return quoted(self.batch.column("completion"))
+
+    @cached_property
+    def prompt_turns(self) -> pa.ListArray:
+        """The turns before as list<struct<content, role>>."""
+        texts = pc.binary_join_element_wise('{"m":', self.batch.column("messages"), "}\n", "")
+        block = max(1 << 20, texts.nbytes + 1)  # in one piece: the reader cuts blocks at lines
+        table = pyarrow.json.read_json(
+            pa.BufferReader(_bytes_of(texts)),
+            pyarrow.json.ReadOptions(use_threads=False, block_size=block),
+            pyarrow.json.ParseOptions(explicit_schema=_ONE_SYSTEM, unexpected_field_behavior="error"),
+        )
+        return table.column(0).combine_chunks()
+
+    def turns(self, kind: pa.DataType, *, prompt: bool, said: bool) -> pa.Array:
+        """Lists of turns of the type `kind`: the turns before, the turn to learn, or both."""
+        count = len(self)
+        before = self.prompt_turns if prompt else pa.ListArray.from_arrays(
+            pa.array(np.zeros(count + 1, np.int32)), pa.array([], _ONE_SYSTEM.field(0).type.value_type)
+        )  # fmt: skip
+        ends = before.offsets.to_numpy().astype(np.int64)
+        flat = before.values
+        roles, contents = flat.field("role"), flat.field("content")
+        if said:
+            # each list grows by one: where its last turn goes, a turn of the completions is taken
+            sizes = np.diff(ends) + 1
+            ends = np.concatenate([[0], np.cumsum(sizes)])
+            source = np.empty(ends[-1], np.int64)
+            last = ends[1:] - 1
+            inner = np.ones(len(source), bool)
+            inner[last] = False
+            source[inner] = np.arange(len(flat))
+            source[last] = len(flat) + np.arange(count)
+            index = pa.array(source)
+            contents = pa.concat_arrays([contents, self.batch.column("completion")]).take(index)
+            roles = pa.concat_arrays([roles, pa.repeat(pa.scalar("assistant"), count)]).take(index)
+        known = {"role": roles, "content": contents}
+        members = [kind.value_type.field(n) for n in range(kind.value_type.num_fields)]
+        fields = [known.get(m.name, pa.nulls(len(roles), m.type)) for m in members]
+        turns = pa.StructArray.from_arrays(fields, fields=members)
+        return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), turns, type=kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A column: what it is of any row, and of a batch of plain rows as pieces of JSON text and as an Arrow array."""
+
+    of: Callable[[Row], Any]
+    text: Callable[[Plain], list[Piece]]
+    column: Callable[[Plain, pa.DataType], pa.Array]
+
+
+def turns(
+    *, prompt: bool = True, said: bool = True, shaped: Callable[[Messages], Messages] = lambda turns: turns,
+    last: Mapping[str, Any] | None = None,
+) -> Slot:  # fmt: skip
+    """Turns of a row. `shaped` is what a reader wants of turns with more than role and content, and must leave others
+    as they are; `last`: members of the last turn beside."""
+    more = "".join(f",{json.dumps(k)}:{json.dumps(v)}" for k, v in (last or {}).items())
+
+    def of(row: Row) -> Messages:
+        chosen = shaped(row.turns)
+        chosen = chosen if said else chosen[:-1]
+        return chosen if prompt else chosen[-1:]
+
+    def text(rows: Plain) -> list[Piece]:
+        begins: list[Piece] = ["[", rows.prompt] if prompt else ["["]
+        if not said:
+            return [*begins, "]"]
+        comma = "," if prompt else ""
+        return [*begins, comma + '{"content":', rows.said, f',"role":"assistant"{more}}}]']
+
+    return Slot(of, text, lambda rows, kind: rows.turns(kind, prompt=prompt, said=said))
+
+
+def stored(name: str) -> Slot:
+    """A column of the version that a row has by the same name."""
+
+    def column(rows: Plain, kind: pa.DataType) -> pa.Array:
+        return rows.batch.column(name).cast(kind)
+
+    def of(row: Row) -> Any:
+        return row.stored[name] if row.stored is not None else getattr(row, name)
+
+    return Slot(of, lambda rows: [as_json(rows.batch.column(name))], column)
+
+
+def stored_json(name: str) -> Slot:
+    """A column of the version that is JSON text, as what it says."""
+
+    def of(row: Row) -> Any:
+        assert row.stored is not None
+        return None if row.stored[name] is None else json.loads(row.stored[name])
+
+    return Slot(of, lambda rows: [pc.fill_null(rows.batch.column(name), "null")], stored(name).column)
+
+
+def constant(value: Any) -> Slot:
+    said = _dumps(value)
+    return Slot(
+        lambda row: value,
+        lambda rows: [said],
+        lambda rows, kind: pa.repeat(pa.scalar(value, kind), len(rows)),
+    )
+
+
+def unusual(of: Callable[[Row], Any]) -> Slot:
+    """What a plain row has not: null in all of them."""
+    return Slot(of, lambda rows: ["null"], lambda rows, kind: pa.nulls(len(rows), kind))
+
+
+def line_of(slots: Mapping[str, Slot], row: Row) -> dict[str, Any]:
+    return {name: slot.of(row) for name, slot in slots.items()}
+
+
+def lines_of(slots: Mapping[str, Slot], rows: Plain) -> memoryview:
+    """The lines of plain rows, as UTF-8 with their ends."""
+    pieces: list[Piece] = []
+    for n, (name, slot) in enumerate(slots.items()):
+        pieces += [("," if n else "{") + json.dumps(name, ensure_ascii=False) + ":", *slot.text(rows)]
+    merged: list[Piece] = []
+    for piece in [*pieces, "}\n"]:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    lines = pc.binary_join_element_wise(*merged, "")
+    if pc.any(pc.match_substring_regex(lines, "[\u0085\u2028\u2029]")).as_py():
+        for sign in BREAKS:
+            lines = pc.replace_substring(lines, sign, f"\\u{ord(sign):04x}")
+    return _bytes_of(lines)
+
+
+BREAKS = "\u0085\u2028\u2029"
+"""What `str.splitlines` takes for the end of a line and JSON does not escape: readers that cut so break in them."""
+
+
+def _bytes_of(texts: pa.Array) -> memoryview:
+    """The texts one after the other, without a copy."""
+    _, offsets, values = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(values)[ends[0] : ends[-1]] if values is not None else memoryview(b"")
+
+
+def table_of_plain(slots: Mapping[str, Slot], rows: Plain, schema: pa.Schema) -> pa.RecordBatch:
+    """The columns of plain rows."""
+    return pa.RecordBatch.from_arrays(
+        [slots[field.name].column(rows, field.type) for field in schema], schema=schema
+    )
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def quoted(texts: pa.Array) -> pa.Array:
+    """`texts` as JSON strings; null as null."""
+    escaped = texts
+    for sign, written in _ESCAPES.items():
+        escaped = pc.replace_substring(escaped, sign, written)
+    if pc.any(pc.match_substring_regex(escaped, "[\x00-\x1f]")).as_py():
+        return pa.array([_dumps(text) for text in texts.to_pylist()], pa.string())
+    return pc.fill_null(pc.binary_join_element_wise('"', escaped, '"', ""), "null")
+
+
+def as_json(values: pa.Array) -> pa.Array:
+    """Values of a column as JSON text."""
+    if pa.types.is_string(values.type):
+        return quoted(values)
+    if pa.types.is_integer(values.type):
+        return pc.fill_null(values.cast(pa.string()), "null")
+    return pa.array([_dumps(value) for value in values.to_pylist()], pa.string())
