@@ -10,7 +10,7 @@ was trained on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ def held_out(row_ids: Sequence[str], share: float) -> list[bool]:
     One id is held out whatever the share, and one is not where there are two: which ones these are can change when
     rows are added, nothing else can.
     """
-    places = [place(row_id) for row_id in row_ids]
+    places = [_place(row_id) for row_id in row_ids]
     if not places:
         return []
     lowest, highest = min(places), max(places)
@@ -38,7 +38,15 @@ def parted(rows: Sequence[T], held: Sequence[bool]) -> tuple[list[T], list[T]]:
     return [row for row, h in pairs if not h], [row for row, h in pairs if h]
 
 
-def place(key: str) -> float:
-    """Where a key lies in [0, 1), by its hash: what lies below a share is held out, whatever else there is."""
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def below(keys: Iterable[str], share: float) -> list[bool]:
+    """Whether the hash of each key lies in the lowest `share` (0 to 1) of all: no other key has a say in it."""
+    # a digest is the first digits of a place in [0, 1), so bytes compare as places do
+    bound = min(int(share * 2**64), 2**64 - 1).to_bytes(8, "big")
+    digest = hashlib.sha256
+    return [digest(key.encode("utf-8", "surrogatepass")).digest() < bound for key in keys]
+
+
+def _place(row_id: str) -> float:
+    """A row's place in [0, 1)."""
+    digest = hashlib.sha256(row_id.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -22,14 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recast.curate.curation.split import place
+from recast.curate.curation.split import below
 from recast.curate.errors import DataError, UsageError
 from recast.curate.export.formats import Asked, Format, Objective, Refusal, Shape, Slots, Turns
 from recast.curate.export.registry import find
 from recast.curate.export.rejected import Rejected, rejected
 from recast.curate.export.rows import TALKS, Kind, Row, columns, prompt_key, rows_of, survey
 from recast.curate.export.sinks import Sink, Written, measured
-from recast.curate.export.slots import Plain, line_of, lines_of, plain, table_of_plain
+from recast.curate.export.slots import Plain, line_of, lines_of, plain, table_of_plain, truths
 from recast.curate.files import whole
 from recast.curate.store.snapshot import Snapshot
 from recast.curate.store.store import Store
@@ -133,7 +133,7 @@ def export(
         validation=target.validation if validation else None,
         objective=wanted,
         turns=turns or "last",
-        survey=survey(snapshot),
+        survey=survey(snapshot, table=target.parquet),
     )
     earlier = _earlier(target, shape, asked)
     with contextlib.ExitStack() as stack:
@@ -262,7 +262,7 @@ class _Run:
 
     def write(self, snapshot: Snapshot, pairs: Rejected | None) -> None:
         whole = self.shape.whole
-        for batch in snapshot.batches(columns(whole=whole)):
+        for batch in snapshot.batches(columns(whole=whole, spoken=self.asked.survey.spoken)):
             if self.slots is None:
                 rows = rows_of(batch, whole=whole)
                 self._write(pairs.beside(rows) if pairs is not None else rows)
@@ -279,7 +279,7 @@ class _Run:
         assert self.slots is not None
         sides = [(self.train, batch), (self.held, batch.slice(0, 0))]
         if self.share:
-            held = pa.array([place(text) < self.share for text in batch.column("messages").to_pylist()])
+            held = truths(below(batch.column("messages").to_pylist(), self.share))
             sides = [(self.train, batch.filter(pc.invert(held))), (self.held, batch.filter(held))]
         for side, (sink, rows) in enumerate(sides):
             if not rows.num_rows:
@@ -303,7 +303,7 @@ class _Run:
             if refusal := shape.refuses(row, asked, self.trainer):
                 self._refuse(row, refusal)
                 continue
-            side = 1 if self.share and place(prompt_key(row)) < self.share else 0
+            side = int(self.share > 0 and below([prompt_key(row)], self.share)[0])
             self.rows[side] += 1
             self.decisions[row.decision] = self.decisions.get(row.decision, 0) + 1
             made = [line_of(self.slots, row)] if self.slots is not None else list(shape.lines(row, asked))

@@ -90,21 +90,24 @@ class Row(NamedTuple):
         return [*self.prompt, self.said]
 
 
-def columns(*, whole: bool) -> list[str]:
-    """Columns of the store that `rows_of` needs."""
-    return VERSION_SCHEMA.names if whole else list(COLUMNS)
+def columns(*, whole: bool, spoken: bool) -> list[str]:
+    """Columns of the store that `rows_of` needs; `spoken` as `Survey` has it."""
+    return VERSION_SCHEMA.names if whole else [name for name in COLUMNS if spoken or name != "demonstration"]
 
 
 def rows_of(batch: pa.RecordBatch, *, whole: bool = False) -> list[Row]:
     """The rows of a batch with `columns`. `whole`: turns keep members that mean nothing to a chat template, and
     `stored` has every column."""
-    values = [batch.column(name).to_pylist() for name in COLUMNS]
+    there = batch.schema.names
+    values = [
+        batch.column(name).to_pylist() if name in there else [None] * batch.num_rows for name in COLUMNS
+    ]
     stored = batch.to_pylist() if whole else [None] * batch.num_rows
     return [_row(*each, stored=all_) for *each, all_ in zip(*values, stored, strict=True)]
 
 
 def _row(
-    row_id: str, target: int, messages: str, completion: str, demonstration: str, answer: str | None,
+    row_id: str, target: int, messages: str, completion: str, demonstration: str | None, answer: str | None,
     task: str | None, decision: str, meta: str | None, *, stored: dict[str, Any] | None,
 ) -> Row:  # fmt: skip
     prompt = json.loads(messages)
@@ -177,25 +180,34 @@ def prompt_key(row: Row) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What occurs anywhere in a version: readers that guess columns from the first rows must see it from the start."""
+    """What occurs anywhere in a version, by the text of its rows alone: a name in a text counts, too.
+
+    Readers that guess columns from the first rows must see from the start what later ones have.
+    """
 
     tools: bool = False
-    members: tuple[str, ...] = ()  # of turns, beside role and content, in the order of MEMBERS
+    spoken: bool = False  # some completion has more than text
+    members: tuple[
+        str, ...
+    ] = ()  # of turns, beside role and content, in the order of MEMBERS; of tables only
 
 
-def survey(snapshot: Snapshot) -> Survey:
-    """What occurs in a version, by the text of its rows alone: a name that only stands in a text counts, too."""
-    tools, found = False, set[str]()
-    for batch in snapshot.batches(["messages", "meta"]):
-        for name in _UNUSUAL - found:
-            if any(_occurs(column, f'"{name}"') for column in batch.columns):
-                found.add(name)
-        tools = tools or _occurs(batch.column("meta"), '"tools"')
-    return Survey(tools, tuple(name for name in MEMBERS if name in found))
+def survey(snapshot: Snapshot, *, table: bool) -> Survey:
+    """What occurs in a version. Without `table`, the turns before completions are not read for it."""
+    tools = spoken = False
+    found = set[str]()
+    for batch in snapshot.batches(["messages", "meta"] if table else ["meta"]):
+        meta = batch.column("meta")
+        tools = tools or _occurs(meta, '"tools"')
+        spoken = spoken or _occurs(meta, '"completion_turn"')
+        for column in batch.columns if table and any(_occurs(c, _ANY_MEMBER) for c in batch.columns) else ():
+            found |= {name for name in _UNUSUAL - found if _occurs(column, f'"{name}"')}
+    return Survey(tools, spoken, tuple(name for name in MEMBERS if name in found))
 
 
 _UNUSUAL = set(MEMBERS) - _PLAIN
+_ANY_MEMBER = f'"(?:{"|".join(sorted(_UNUSUAL))})"'
 
 
-def _occurs(column: pa.Array, text: str) -> bool:
-    return pc.any(pc.match_substring(column, text)).as_py() or False
+def _occurs(column: pa.Array, pattern: str) -> bool:
+    return column.null_count < len(column) and bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())

@@ -10,7 +10,7 @@ other rows go through `Slot.of`, which knows everything; the lines are the same,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,12 +31,39 @@ _ONE_SYSTEM = pa.schema([
 Piece = pa.Array | str
 
 
+# What follows is made from buffers: `pa.array` and `pa.scalar` import pandas to look at a value, which takes longer
+# than many an export.
+
+
+def _string(text: str) -> pa.Scalar:
+    data = text.encode()
+    ends = np.array([0, len(data)], np.int32)
+    return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])[0]
+
+
+def truths(values: Sequence[bool] | np.ndarray) -> pa.BooleanArray:
+    bits = np.packbits(np.asarray(values, bool), bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+
+
+def _integers(values: np.ndarray) -> pa.Array:
+    kind = pa.int64() if values.dtype == np.int64 else pa.int32()
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _joined(*pieces: Piece) -> pa.Array:
+    """The pieces of each row one after the other; null where one is."""
+    whole = [_string(piece) if isinstance(piece, str) else piece for piece in pieces]
+    return pc.binary_join_element_wise(*whole, _string(""))
+
+
 def plain(batch: pa.RecordBatch) -> np.ndarray:
     """bool[rows]: rows that are a question, with or without a system turn before it, and a text."""
     shaped = pc.match_substring_regex(batch.column("messages"), _PLAIN)
     meta = batch.column("meta")
     unusual = pc.or_(pc.match_substring(meta, '"tools"'), pc.match_substring(meta, '"completion_turn"'))
-    return pc.and_not(shaped, pc.fill_null(unusual, False)).to_numpy(zero_copy_only=False)
+    found = pc.and_not(shaped, pc.coalesce(unusual, truths([False])[0]))
+    return np.from_dlpack(found.cast(pa.uint8())).astype(bool)  # `to_numpy` of truth values imports pandas
 
 
 class Plain:
@@ -61,7 +88,7 @@ class Plain:
     @cached_property
     def prompt_turns(self) -> pa.ListArray:
         """The turns before as list<struct<content, role>>."""
-        texts = pc.binary_join_element_wise('{"m":', self.batch.column("messages"), "}\n", "")
+        texts = _joined('{"m":', self.batch.column("messages"), "}\n")
         block = max(1 << 20, texts.nbytes + 1)  # in one piece: the reader cuts blocks at lines
         table = pyarrow.json.read_json(
             pa.BufferReader(_bytes_of(texts)),
@@ -74,9 +101,9 @@ class Plain:
         """Lists of turns of the type `kind`: the turns before, the turn to learn, or both."""
         count = len(self)
         before = self.prompt_turns if prompt else pa.ListArray.from_arrays(
-            pa.array(np.zeros(count + 1, np.int32)), pa.array([], _ONE_SYSTEM.field(0).type.value_type)
+            _integers(np.zeros(count + 1, np.int32)), pa.nulls(0, _ONE_SYSTEM.field(0).type.value_type)
         )  # fmt: skip
-        ends = before.offsets.to_numpy().astype(np.int64)
+        ends = np.from_dlpack(before.offsets).astype(np.int64)
         flat = before.values
         roles, contents = flat.field("role"), flat.field("content")
         if said:
@@ -89,14 +116,14 @@ class Plain:
             inner[last] = False
             source[inner] = np.arange(len(flat))
             source[last] = len(flat) + np.arange(count)
-            index = pa.array(source)
+            index = _integers(source)
             contents = pa.concat_arrays([contents, self.batch.column("completion")]).take(index)
-            roles = pa.concat_arrays([roles, pa.repeat(pa.scalar("assistant"), count)]).take(index)
+            roles = pa.concat_arrays([roles, pa.repeat(_string("assistant"), count)]).take(index)
         known = {"role": roles, "content": contents}
         members = [kind.value_type.field(n) for n in range(kind.value_type.num_fields)]
         fields = [known.get(m.name, pa.nulls(len(roles), m.type)) for m in members]
         turns = pa.StructArray.from_arrays(fields, fields=members)
-        return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), turns, type=kind)
+        return pa.ListArray.from_arrays(_integers(ends.astype(np.int32)), turns, type=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +177,15 @@ def stored_json(name: str) -> Slot:
         assert row.stored is not None
         return None if row.stored[name] is None else json.loads(row.stored[name])
 
-    return Slot(of, lambda rows: [pc.fill_null(rows.batch.column(name), "null")], stored(name).column)
+    return Slot(of, lambda rows: [pc.coalesce(rows.batch.column(name), _string("null"))], stored(name).column)
 
 
-def constant(value: Any) -> Slot:
-    said = _dumps(value)
+def constant(text: str) -> Slot:
+    said = _dumps(text)
     return Slot(
-        lambda row: value,
+        lambda row: text,
         lambda rows: [said],
-        lambda rows, kind: pa.repeat(pa.scalar(value, kind), len(rows)),
+        lambda rows, kind: pa.repeat(_string(text), len(rows)).cast(kind),
     )
 
 
@@ -182,7 +209,7 @@ def lines_of(slots: Mapping[str, Slot], rows: Plain) -> memoryview:
             merged[-1] += piece
         else:
             merged.append(piece)
-    lines = pc.binary_join_element_wise(*merged, "")
+    lines = _joined(*merged)
     if pc.any(pc.match_substring_regex(lines, "[\u0085\u2028\u2029]")).as_py():
         for sign in BREAKS:
             lines = pc.replace_substring(lines, sign, f"\\u{ord(sign):04x}")
@@ -218,13 +245,15 @@ def quoted(texts: pa.Array) -> pa.Array:
         escaped = pc.replace_substring(escaped, sign, written)
     if pc.any(pc.match_substring_regex(escaped, "[\x00-\x1f]")).as_py():
         return pa.array([_dumps(text) for text in texts.to_pylist()], pa.string())
-    return pc.fill_null(pc.binary_join_element_wise('"', escaped, '"', ""), "null")
+    return pc.coalesce(_joined('"', escaped, '"'), _string("null"))
 
 
 def as_json(values: pa.Array) -> pa.Array:
     """Values of a column as JSON text."""
+    if values.null_count == len(values):
+        return pa.repeat(_string("null"), len(values))
     if pa.types.is_string(values.type):
         return quoted(values)
     if pa.types.is_integer(values.type):
-        return pc.fill_null(values.cast(pa.string()), "null")
+        return pc.coalesce(values.cast(pa.string()), _string("null"))
     return pa.array([_dumps(value) for value in values.to_pylist()], pa.string())

@@ -4,9 +4,9 @@
     python -m tests.bench.export --rows 200000
 
 Rows are those of the store's benchmark (`corpus`), about 1 kB each. Each part runs in a process of its own. The first
-figure is processor time against pyarrow writing the same columns as zstd Parquet from an Arrow stream; JSON lines, which
-pyarrow does not write, are held against the Parquet file of the same columns, `verl`. The exit status is 1 where a bound
-is missed.
+figure is processor time against pyarrow writing the same columns as zstd Parquet from an Arrow stream; JSON lines,
+which pyarrow does not write, are held against the Parquet file of the same columns, `verl`. The exit status is 1 where
+a bound is missed.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from recast.curate.store.export import TRL_SCHEMA
 
 import recast
 from recast.curate.errors import UsageError
 from recast.curate.store import snapshot
-from recast.curate.store.export import TRL_SCHEMA
 from recast.pipelines import api
 from recast.pipelines.run import runs
 from tests.conftest import ROOT, demonstrations

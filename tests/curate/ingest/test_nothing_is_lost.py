@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from recast.curate.store.export import export
 
 from recast.curate.errors import DataError
 from recast.curate.ingest import importer
-from recast.curate.store.export import export
 from recast.curate.store.store import Store
 
 LAYOUTS: dict[str, tuple[str, ...]] = {

@@ -9,9 +9,9 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from recast.curate.store.export import TRL_SCHEMA, export
 
 from recast.curate.errors import UsageError
-from recast.curate.store.export import TRL_SCHEMA, export
 from recast.curate.store.store import Store
 
 ROWS = [
