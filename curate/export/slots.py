@@ -81,7 +81,7 @@ class Plain:
         return pc.binary_slice(self.batch.column("messages").cast(pa.binary()), 1, -1).cast(pa.string())
 
     @cached_property
-    def said(self) -> pa.Array:
+    def said(self) -> list[Piece]:
         """The completion as a JSON string."""
         return quoted(self.batch.column("completion"))
 
@@ -153,7 +153,7 @@ def turns(
         if not said:
             return [*begins, "]"]
         comma = "," if prompt else ""
-        return [*begins, comma + '{"content":', rows.said, f',"role":"assistant"{more}}}]']
+        return [*begins, comma + '{"content":', *rows.said, f',"role":"assistant"{more}}}]']
 
     return Slot(of, text, lambda rows, kind: rows.turns(kind, prompt=prompt, said=said))
 
@@ -167,7 +167,7 @@ def stored(name: str) -> Slot:
     def of(row: Row) -> Any:
         return row.stored[name] if row.stored is not None else getattr(row, name)
 
-    return Slot(of, lambda rows: [as_json(rows.batch.column(name))], column)
+    return Slot(of, lambda rows: as_json(rows.batch.column(name)), column)
 
 
 def stored_json(name: str) -> Slot:
@@ -238,22 +238,24 @@ _dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def quoted(texts: pa.Array) -> pa.Array:
+def quoted(texts: pa.Array) -> list[Piece]:
     """`texts` as JSON strings; null as null."""
     escaped = texts
     for sign, written in _ESCAPES.items():
         escaped = pc.replace_substring(escaped, sign, written)
     if pc.any(pc.match_substring_regex(escaped, "[\x00-\x1f]")).as_py():
-        return pa.array([_dumps(text) for text in texts.to_pylist()], pa.string())
-    return pc.coalesce(_joined('"', escaped, '"'), _string("null"))
+        return [pa.array([_dumps(text) for text in texts.to_pylist()], pa.string())]
+    if not texts.null_count:
+        return ['"', escaped, '"']  # the quotes join what stands around them
+    return [pc.coalesce(_joined('"', escaped, '"'), _string("null"))]
 
 
-def as_json(values: pa.Array) -> pa.Array:
+def as_json(values: pa.Array) -> list[Piece]:
     """Values of a column as JSON text."""
     if values.null_count == len(values):
-        return pa.repeat(_string("null"), len(values))
+        return ["null"]
     if pa.types.is_string(values.type):
         return quoted(values)
     if pa.types.is_integer(values.type):
-        return pc.coalesce(values.cast(pa.string()), _string("null"))
-    return pa.array([_dumps(value) for value in values.to_pylist()], pa.string())
+        return [pc.coalesce(values.cast(pa.string()), _string("null"))]
+    return [pa.array([_dumps(value) for value in values.to_pylist()], pa.string())]

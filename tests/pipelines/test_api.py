@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from recast.curate.store.export import TRL_SCHEMA
 
 import recast
 from recast.curate.errors import UsageError
@@ -162,7 +161,7 @@ def test_a_version_loads_in_three_formats_with_its_id(here: Path) -> None:
     rest = {"answer": "4", "task": "sum", "row_id": "sum-1"}
     assert chats[1] == {"messages": [question, said], **rest}
     assert pairs[1] == {"prompt": [question], "completion": [said], **rest}
-    assert pairs.column_names == TRL_SCHEMA.names
+    assert pairs.column_names == ["prompt", "completion", "answer", "task", "row_id"]
     for data in (rows, chats, pairs):
         assert data.cache_files, "not memory-mapped"
         for made in (

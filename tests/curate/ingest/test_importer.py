@@ -12,10 +12,10 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from recast.curate.store.export import export
 
 from recast.curate import fingerprint, schema
 from recast.curate.errors import DataError, UsageError
+from recast.curate.export.export import export
 from recast.curate.history.diff import diff
 from recast.curate.ingest import importer, streams
 from recast.curate.store.store import Store
