@@ -149,7 +149,8 @@ class Shape:
         """Why `row` cannot be written; None where it can."""
         asks = asked.objective in ("grpo", "rft")
         found = kinds(row._replace(said=_SILENT) if asks else row)  # what was answered is not written
-        for kind in sorted(found - self.knows - {Kind.MARKED}):
+        # calls are turns of the assistant, too: what is rarer says more
+        for kind in sorted(found - self.knows - {Kind.MARKED}, key=lambda kind: (kind is Kind.HISTORY, kind)):
             return Refusal(kind, f"has {HAS[kind]}", f"{trainer} does not know them here")
         if asked.objective == "sft" and Kind.HISTORY in found and self.trains != "reader":
             if self.trains not in ("both", asked.turns):
