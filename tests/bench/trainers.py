@@ -33,7 +33,11 @@ PACKAGES: dict[str, list[str]] = {
     "axolotl": ["axolotl==0.19.0", "addict", "colorama", "python-dotenv", "s3fs", "fastcore"],
     "nemo-automodel": ["nemo-automodel==0.7.0", "torchdata", "pillow"],
     "unsloth": ["unsloth", "unsloth_zoo==2026.10.9"],
-}
+    "verl": [
+        "verl==0.9.1", "omegaconf", "antlr4-python3-runtime==4.9.3", "tensordict==0.10.0", "codetiming", "hydra-core",
+        "ray", "click", "msgpack", "jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "protobuf",
+    ],
+}  # fmt: skip
 """What an environment holds beside the packages of this one."""
 ROWS, SEED = 200, 0
 Examples = Iterator[tuple[list[int], list[bool]]]
@@ -144,6 +148,18 @@ def unsloth(folder: Path, model: str, turns: str) -> Examples:
         yield list(ids), [label != -100 for label in labels[0]]
 
 
+def verl(folder: Path, model: str, turns: str) -> Examples:
+    from omegaconf import OmegaConf
+    from transformers import AutoTokenizer
+    from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+
+    settings = OmegaConf.create({"messages_key": "messages", "truncation": "error", "pad_mode": "no_padding"})
+    rows = MultiTurnSFTDataset(str(folder / "train.parquet"), AutoTokenizer.from_pretrained(model), settings)
+    for n in range(len(rows)):
+        row = rows[n]
+        yield row["input_ids"].tolist(), row["loss_mask"].bool().tolist()
+
+
 LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "llamafactory": llamafactory,
     "mlx": mlx,
@@ -151,6 +167,7 @@ LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "axolotl": axolotl,
     "nemo-automodel": nemo_automodel,
     "unsloth": unsloth,
+    "verl": verl,
 }
 
 
@@ -222,6 +239,7 @@ def held_against(name: str, turns: str, model: Path, out: Path) -> tuple[int, in
     from transformers import AutoTokenizer
 
     from recast.curate.export.check.masks import MASKS
+    from recast.curate.export.check.measure import lines_of
     from recast.curate.export.export import export
     from recast.curate.store.store import Store
 
@@ -246,7 +264,7 @@ def held_against(name: str, turns: str, model: Path, out: Path) -> tuple[int, in
     theirs = [json.loads(line) for line in found.read_text().splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(model)
     wrong = [] if len(theirs) == done.rows else [f"it makes {len(theirs)} rows of {done.rows}"]
-    lines = [json.loads(line) for line in done.data[0].read_text(encoding="utf-8").split("\n")[:-1]]
+    lines = list(lines_of(done))
     for line, (ids, trained) in zip(lines, theirs, strict=False):
         ours = MASKS[name](line, tokenizer, turns)  # pyright: ignore[reportArgumentType]
         if (ours.ids, ours.trained) != (ids, trained):

@@ -311,8 +311,15 @@ def nemo_rl(line: Line, tokenizer: Any, train: Turns) -> Example:
 
 
 def unsloth(line: Line, tokenizer: Any, train: Turns) -> Example:
+    """As `spans`, without the white space that a template puts after the end of a turn."""
     found = assistants(line["messages"])
-    return spans(tokenizer, line["messages"], None, found if train == "all" else found[-1:])
+    example = spans(tokenizer, line["messages"], None, found if train == "all" else found[-1:])
+    trained = list(example.trained)
+    for n in reversed(range(len(trained))):
+        ends = n + 1 == len(trained) or not trained[n + 1]
+        if trained[n] and ends and not tokenizer.decode([example.ids[n]]).strip():
+            trained[n] = False
+    return Example(example.ids, trained)
 
 
 def prime_rl(line: Line, tokenizer: Any, train: Turns) -> Example:

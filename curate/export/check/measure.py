@@ -98,7 +98,7 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
     default, overlong = LIMITS.get(done.format, (None, "cut"))
     checked = Checked(done.format, max_length or default)
     stop = end_of_turn(tokenizer)
-    for line in _lines(done):
+    for line in lines_of(done):
         row = str(line.get("row_id") or (line.get("extra_info") or {}).get("row_id") or line.get("id"))
         for example in _examples(line, tokenizer, done, checked, row):
             _count(checked, example, row, overlong, stop)
@@ -109,7 +109,7 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
     return checked
 
 
-def _lines(done: Exported) -> Iterator[Line]:
+def lines_of(done: Exported) -> Iterator[Line]:
     """The lines of the training and validation files."""
     for path in done.data:
         yield from _table_lines(path) if path.suffix == ".parquet" else _json_lines(path)
