@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: demo test lint types torture bench bench-text install install-test clean help
+.PHONY: demo test lint types torture bench trainers bench-text install install-test clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -38,6 +38,9 @@ torture: $(VENV)/.installed-test  ## long fault and soak runs
 
 bench: $(VENV)/.installed-bench  ## what versions and diffs cost, with bounds, beside Lance and Delta Lake (half an hour)
 	$(BIN)/python -m tests.bench.store
+
+trainers: $(VENV)/.installed-test  ## exports through the trainers' own loaders, each in an environment of its own (downloads them once)
+	$(BIN)/python -m tests.bench.trainers
 
 bench-text: $(VENV)/.installed-test  ## real input end to end, judged by code that shares nothing with the gate
 	$(BIN)/python tests/bench/real_input.py --data $(DATA) --out out/bench

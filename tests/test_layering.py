@@ -31,8 +31,8 @@ MAY_IMPORT = {
         "ingest": GROUND,
         "store": GROUND,
         "gate": f"{GROUND} maths arithmetic answers language store",
-        "export": f"{GROUND} store",
         "curation": f"{GROUND} arithmetic ingest gate",
+        "export": f"{GROUND} store curation",
         "history": f"{GROUND} answers ingest store gate",
     },
     "agent": {

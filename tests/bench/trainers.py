@@ -34,8 +34,9 @@ PACKAGES: dict[str, list[str]] = {
     "nemo-automodel": ["nemo-automodel==0.7.0", "torchdata", "pillow"],
     "unsloth": ["unsloth", "unsloth_zoo==2026.10.9"],
     "verl": [
-        "verl==0.9.1", "omegaconf", "antlr4-python3-runtime==4.9.3", "tensordict==0.10.0", "codetiming", "hydra-core",
-        "ray", "click", "msgpack", "jsonschema", "jsonschema-specifications", "referencing", "rpds-py", "protobuf",
+        *("verl==0.9.1", "omegaconf", "antlr4-python3-runtime==4.9.3", "tensordict==0.10.0", "pyvers", "orjson"),
+        *("cloudpickle", "codetiming", "hydra-core", "ray", "click", "msgpack", "jsonschema", "protobuf"),
+        *("jsonschema-specifications", "referencing", "rpds-py"),
     ],
 }  # fmt: skip
 """What an environment holds beside the packages of this one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from recast.pipelines.exit_codes import FAILED_ROWS, OK
 from recast.pipelines.options import Names, VersionRef, option
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ TO = Literal[
     "axolotl", "llamafactory", "open-instruct", "mlx", "torchtune", "nemo-rl", "nemo-automodel", "prime-rl", "unsloth",
     "verifiers", "openai", "hf",
 ]  # fmt: skip
-REFUSED = 4
+OK, FAILED_ROWS, REFUSED = 0, 3, 4  # exit codes
 
 
 def job(
