@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from recast.curate.curation.split import below
 from recast.curate.errors import DataError, UsageError
-from recast.curate.export.formats import Asked, Format, Objective, Refusal, Shape, Slots, Turns
+from recast.curate.export.formats import Asked, Format, Line, Objective, Refusal, Shape, Slots, Turns
 from recast.curate.export.registry import find
 from recast.curate.export.rejected import Rejected, rejected
 from recast.curate.export.rows import TALKS, Kind, Row, columns, prompt_key, rows_of, survey
@@ -306,7 +306,7 @@ class _Run:
             side = int(self.share > 0 and below([prompt_key(row)], self.share)[0])
             self.rows[side] += 1
             self.decisions[row.decision] = self.decisions.get(row.decision, 0) + 1
-            made = [line_of(self.slots, row)] if self.slots is not None else list(shape.lines(row, asked))
+            made = self._made(row)
             lines[side].extend(made)
             if shape.index:
                 index[side].extend(asked.row_facts(row) for _ in made)
@@ -314,6 +314,13 @@ class _Run:
         self.held.write(lines[1])
         for sink, each in zip(self.indexes, index, strict=False):
             sink.write(each)
+
+    def _made(self, row: Row) -> list[Line]:
+        """The lines of a row that is not refused."""
+        if self.slots is not None:
+            return [line_of(self.slots, row)]
+        assert not isinstance(self.shape.lines, Slots)
+        return list(self.shape.lines(row, self.asked))
 
     def _refuse(self, row: Row, refusal: Refusal) -> None:
         tally = self.refused.setdefault(refusal.reason, Refused(refusal.has, refusal.lacks))

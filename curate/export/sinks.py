@@ -140,7 +140,7 @@ def table_of(lines: Sequence[Line], schema: pa.Schema) -> pa.RecordBatch:
     )
 
 
-def column_of(values: list[Any], kind: pa.DataType) -> pa.Array:
+def column_of(values: list[Any], kind: Any) -> pa.Array:
     if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
         return pa.array(values, kind)
     ends, flat, end = [0], [], 0

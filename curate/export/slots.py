@@ -25,9 +25,8 @@ from recast.curate.records import Messages
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _PLAIN = rf'^\[(?:\{{"content":{_TEXT},"role":"system"\}},)?\{{"content":{_TEXT},"role":"user"\}}\]$'  # canonical JSON
-_ONE_SYSTEM = pa.schema([
-    pa.field("m", pa.list_(pa.struct([pa.field("content", pa.string()), pa.field("role", pa.string())])))
-])  # fmt: skip
+_TURN = pa.struct([pa.field("content", pa.string()), pa.field("role", pa.string())])
+_PROMPTS = pa.schema([pa.field("m", pa.list_(_TURN))])
 Piece = pa.Array | str
 
 
@@ -93,15 +92,17 @@ class Plain:
         table = pyarrow.json.read_json(
             pa.BufferReader(_bytes_of(texts)),
             pyarrow.json.ReadOptions(use_threads=False, block_size=block),
-            pyarrow.json.ParseOptions(explicit_schema=_ONE_SYSTEM, unexpected_field_behavior="error"),
+            pyarrow.json.ParseOptions(
+                explicit_schema=pa.schema([pa.field("m", pa.list_(_TURN))]), unexpected_field_behavior="error"
+            ),
         )
         return table.column(0).combine_chunks()
 
-    def turns(self, kind: pa.DataType, *, prompt: bool, said: bool) -> pa.Array:
+    def turns(self, kind: Any, *, prompt: bool, said: bool) -> pa.Array:
         """Lists of turns of the type `kind`: the turns before, the turn to learn, or both."""
         count = len(self)
         before = self.prompt_turns if prompt else pa.ListArray.from_arrays(
-            _integers(np.zeros(count + 1, np.int32)), pa.nulls(0, _ONE_SYSTEM.field(0).type.value_type)
+            _integers(np.zeros(count + 1, np.int32)), pa.nulls(0, _TURN)
         )  # fmt: skip
         ends = np.from_dlpack(before.offsets).astype(np.int64)
         flat = before.values
@@ -210,7 +211,8 @@ def lines_of(slots: Mapping[str, Slot], rows: Plain) -> memoryview:
         else:
             merged.append(piece)
     lines = _joined(*merged)
-    if pc.any(pc.match_substring_regex(lines, "[\u0085\u2028\u2029]")).as_py():
+    data = _octets(lines)
+    if data.size and data.max() >= 0x80:  # letters beyond ASCII, and perhaps these signs
         for sign in BREAKS:
             lines = pc.replace_substring(lines, sign, f"\\u{ord(sign):04x}")
     return _bytes_of(lines)
@@ -223,8 +225,15 @@ BREAKS = "\u0085\u2028\u2029"
 def _bytes_of(texts: pa.Array) -> memoryview:
     """The texts one after the other, without a copy."""
     _, offsets, values = texts.buffers()
+    if not len(texts) or values is None or offsets is None:
+        return memoryview(b"")
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return memoryview(values)[ends[0] : ends[-1]] if values is not None else memoryview(b"")
+    return memoryview(values)[ends[0] : ends[-1]]
+
+
+def _octets(texts: pa.Array) -> np.ndarray:
+    """uint8[bytes]: the texts one after the other."""
+    return np.frombuffer(_bytes_of(texts), np.uint8)
 
 
 def table_of_plain(slots: Mapping[str, Slot], rows: Plain, schema: pa.Schema) -> pa.RecordBatch:
@@ -240,10 +249,13 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 def quoted(texts: pa.Array) -> list[Piece]:
     """`texts` as JSON strings; null as null."""
+    data = _octets(texts)
     escaped = texts
     for sign, written in _ESCAPES.items():
-        escaped = pc.replace_substring(escaped, sign, written)
-    if pc.any(pc.match_substring_regex(escaped, "[\x00-\x1f]")).as_py():
+        if (data == ord(sign)).any():
+            escaped = pc.replace_substring(escaped, sign, written)
+    left = _octets(escaped)
+    if left.size and left.min() < 0x20:
         return [pa.array([_dumps(text) for text in texts.to_pylist()], pa.string())]
     if not texts.null_count:
         return ['"', escaped, '"']  # the quotes join what stands around them

@@ -404,8 +404,8 @@ def _prompt_of(messages: Any) -> Any:
 def _without_cells(turn: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in turn.items() if value is not None or name == "content"}
     for name in ("tool_calls", "function_call"):
-        if isinstance(kept.get(name), str):
-            kept[name] = json.loads(kept[name])
+        if isinstance(calls := kept.get(name), str):
+            kept[name] = json.loads(calls)
     return kept
 
 

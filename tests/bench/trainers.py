@@ -47,7 +47,7 @@ Examples = Iterator[tuple[list[int], list[bool]]]
 # read by the trainer's own code, in its environment: nothing of ours is imported here
 
 
-def llamafactory(folder: Path, model: str, turns: str) -> Examples:
+def _llamafactory_rows(folder: Path, model: str, stage: str) -> Any:
     os.environ["DISABLE_VERSION_CHECK"] = "1"
     sound = types.ModuleType("torchaudio")
     sound.__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
@@ -63,8 +63,11 @@ def llamafactory(folder: Path, model: str, turns: str) -> Examples:
     model_args, data_args, training_args, _, _ = get_train_args(settings)
     loaded = load_tokenizer(model_args)
     template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
-    rows = get_dataset(template, model_args, data_args, training_args, stage="sft", **loaded)["train_dataset"]
-    for row in rows:
+    return get_dataset(template, model_args, data_args, training_args, stage=stage, **loaded)["train_dataset"]
+
+
+def llamafactory(folder: Path, model: str, turns: str) -> Examples:
+    for row in _llamafactory_rows(folder, model, "sft"):
         yield row["input_ids"], [label != -100 for label in row["labels"]]
 
 
@@ -142,7 +145,8 @@ def unsloth(folder: Path, model: str, turns: str) -> Examples:
         None, tokenizer=tokenizer, return_function=True, last_response_only=turns == "last",
         instruction_part="<|im_start|>user\n", response_part="<|im_start|>assistant\n",
     )  # fmt: skip
-    for row in load_dataset("json", data_files=str(folder / "train.jsonl"), split="train"):
+    rows: Any = load_dataset("json", data_files=str(folder / "train.jsonl"), split="train")
+    for row in rows:
         ids = tokenizer.apply_chat_template(row["messages"], tokenize=True, return_dict=False)
         labels = mark({"input_ids": [ids]})["labels"]
         labels = labels.tolist() if hasattr(labels, "tolist") else labels
@@ -161,6 +165,54 @@ def verl(folder: Path, model: str, turns: str) -> Examples:
         yield row["input_ids"].tolist(), row["loss_mask"].bool().tolist()
 
 
+def llamafactory_dpo(folder: Path, model: str, turns: str) -> Examples:
+    for row in _llamafactory_rows(folder, model, "rm"):
+        for side in ("chosen", "rejected"):
+            yield row[f"{side}_input_ids"], [label != -100 for label in row[f"{side}_labels"]]
+
+
+def openrlhf_grpo(folder: Path, model: str, turns: str) -> Examples:
+    from datasets import load_dataset
+    from openrlhf.datasets import PromptDataset
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    data = types.SimpleNamespace(input_key="input", label_key="label", apply_chat_template=True)
+    strategy = types.SimpleNamespace(args=types.SimpleNamespace(data=data), is_rank_0=lambda: False)
+    raw = load_dataset("json", data_files=str(folder / "train.jsonl"), split="train")
+    rows = PromptDataset(raw, tokenizer, strategy)
+    assert list(rows.labels) == [row["label"] for row in raw]
+    for prompt in rows.prompts:
+        ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        yield ids, [False] * len(ids)
+
+
+def verl_grpo(folder: Path, model: str, turns: str) -> Examples:
+    from omegaconf import OmegaConf
+    from transformers import AutoTokenizer
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    settings = {
+        "prompt_key": "prompt",
+        "max_prompt_length": 1024,
+        "truncation": "error",
+        "filter_overlong_prompts": True,
+    }
+    rows = RLHFDataset(
+        str(folder / "train.parquet"),
+        tokenizer,
+        OmegaConf.create({**settings, "filter_overlong_prompts_workers": 1}),
+    )
+    for n in range(len(rows)):
+        row = rows[n]
+        assert row["reward_model"]["ground_truth"] and row["extra_info"]["row_id"]
+        ids = tokenizer.apply_chat_template(
+            list(row["raw_prompt"]), add_generation_prompt=True, return_dict=False
+        )
+        yield list(ids), [False] * len(ids)
+
+
 LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "llamafactory": llamafactory,
     "mlx": mlx,
@@ -169,6 +221,9 @@ LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "nemo-automodel": nemo_automodel,
     "unsloth": unsloth,
     "verl": verl,
+    "llamafactory-dpo": llamafactory_dpo,
+    "openrlhf-grpo": openrlhf_grpo,
+    "verl-grpo": verl_grpo,
 }
 
 
@@ -239,18 +294,15 @@ def held_against(name: str, turns: str, model: Path, out: Path) -> tuple[int, in
     """Rows written, refused, tokens that train, and what differs."""
     from transformers import AutoTokenizer
 
-    from recast.curate.export.check.masks import MASKS
-    from recast.curate.export.check.measure import lines_of
+    from recast.curate.export.check.measure import examples_of, lines_of
     from recast.curate.export.export import export
-    from recast.curate.store.store import Store
 
-    store = Store(out / "store")
-    if not store.has("varied"):
-        store.commit(varied_rows(), "varied")
+    to, objective = parts(name)
     folder = out / f"{name}-{turns}"
-    done = export(store, "varied", name, folder, turns=turns)  # pyright: ignore[reportArgumentType]
+    said: Any = None if objective != "sft" else turns
+    done = export(varied(out / "store"), "varied", to, folder, objective=objective, turns=said)
     found = out / f"{name}-{turns}.jsonl"
-    command = [environment(name, out / "environments"), __file__, "--load", name, folder, model, turns, found]
+    command = [environment(to, out / "environments"), __file__, "--load", name, folder, model, turns, found]
     offline = {
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -262,19 +314,44 @@ def held_against(name: str, turns: str, model: Path, out: Path) -> tuple[int, in
     )
     if ran.returncode:
         return done.rows, done.refused_rows, 0, [f"its loader failed: {ran.stderr.strip()[-1500:]}"]
-    theirs = [json.loads(line) for line in found.read_text().splitlines()]
+    theirs = [tuple(json.loads(line)) for line in found.read_text().splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(model)
-    wrong = [] if len(theirs) == done.rows else [f"it makes {len(theirs)} rows of {done.rows}"]
-    lines = list(lines_of(done))
-    for line, (ids, trained) in zip(lines, theirs, strict=False):
-        ours = MASKS[name](line, tokenizer, turns)  # pyright: ignore[reportArgumentType]
-        if (ours.ids, ours.trained) != (ids, trained):
+    ours = [
+        (line.get("row_id"), (example.ids, example.trained))
+        for line in lines_of(done)
+        for example in examples_of(line, tokenizer, to, objective, done.turns)
+    ]
+    wrong = [] if len(theirs) == len(ours) else [f"it makes {len(theirs)} examples of {len(ours)}"]
+    for (row, mine), its in zip(ours, theirs, strict=False):
+        if mine != its:
             shown = [
-                tokenizer.decode([i for i, t in zip(*pair, strict=True) if t])
-                for pair in ((ids, trained), (ours.ids, ours.trained))
+                tokenizer.decode([token for token, learnt in zip(*pair, strict=True) if learnt])
+                for pair in (its, mine)
             ]
-            wrong.append(f"{line['row_id']}: it trains {shown[0]!r}, we say {shown[1]!r}")
+            wrong.append(f"{row}: it trains {shown[0]!r}, we say {shown[1]!r}")
     return done.rows, done.refused_rows, sum(sum(trained) for _, trained in theirs), wrong
+
+
+def parts(name: str) -> tuple[str, Any]:
+    """Trainer and objective of a loader's name."""
+    to, _, objective = name.rpartition("-")
+    return (to, objective) if objective in ("dpo", "grpo") else (name, "sft")
+
+
+def varied(home: Path) -> Any:
+    """A store with `varied_rows`, each with a candidate that was refused."""
+    from recast.curate.records import Candidate, Verdict, VerdictStatus
+    from recast.curate.schema import candidate_table
+    from recast.curate.store.store import Store
+
+    store = Store(home)
+    if not store.has("varied"):
+        rows, bad = varied_rows(), Verdict(VerdictStatus.REJECTED)
+        beside = [
+            Candidate(row["row_id"], 0, 0, 0, f"Not {row['completion']}", 1, "stop", 0, bad) for row in rows
+        ]
+        store.commit(rows, "varied", candidates=candidate_table(beside))
+    return store
 
 
 def main() -> int:
@@ -293,8 +370,10 @@ def main() -> int:
     model = make_model("llama", out / "model")
     (model / "chat_template.jinja").write_text(TOOL_TEMPLATE)
     failed = 0
+    varied(out / "store")
     for name in given.names or LOADERS:
-        trains = FORMATS[name].shapes["sft"].trains
+        to, objective = parts(name)
+        trains = FORMATS[to].shapes["sft"].trains if objective == "sft" else "last"
         for turns in ("last", "all") if trains == "both" else (trains,):
             rows, refused, tokens, wrong = held_against(name, turns, model, out)
             failed += bool(wrong)

@@ -20,7 +20,7 @@ from recast.curate.chat import end_of_turn
 from recast.curate.errors import UsageError
 from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, split_turns, tools_of
 from recast.curate.export.export import Exported
-from recast.curate.export.formats import Line
+from recast.curate.export.formats import Line, Objective, Turns
 from recast.curate.export.rows import REASONING
 from recast.curate.records import Messages
 
@@ -100,7 +100,13 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
     stop = end_of_turn(tokenizer)
     for line in lines_of(done):
         row = str(line.get("row_id") or (line.get("extra_info") or {}).get("row_id") or line.get("id"))
-        for example in _examples(line, tokenizer, done, checked, row):
+        try:
+            examples = list(examples_of(line, tokenizer, done.format, done.objective, done.turns))
+        except NotRead as why:
+            checked.lines += 1
+            _drop(checked, str(why), row)
+            continue
+        for example in examples:
             _count(checked, example, row, overlong, stop)
             if done.objective == "sft":
                 _look_for_losses(checked, line, tokenizer, example, row)
@@ -134,25 +140,22 @@ def _turns(value: Any) -> Any:
     return value
 
 
-def _examples(line: Line, tokenizer: Any, done: Exported, checked: Checked, row: str) -> Iterator[Example]:
-    try:
-        if done.objective == "sft":
-            yield MASKS[done.format](line, tokenizer, done.turns)
-        elif done.objective == "dpo":
-            for prompt, said in _sides(line):
-                yield spans(tokenizer, [*prompt, *said], tools_of(line), [len(prompt)])
-        elif done.objective == "kto":
-            turns = line["messages"] if "messages" in line else [*line["prompt"], *line["completion"]]
-            yield spans(tokenizer, turns, tools_of(line), [len(turns) - 1])
-        else:
-            prompt = _question(line)
-            yield Example(ids := ids_of(tokenizer, prompt, tools_of(line), asks=True), [False] * len(ids))
-    except NotRead as why:
-        checked.lines += 1
-        checked.dropped_lines += 1
-        named = checked.dropped.setdefault(str(why), [])
-        if len(named) < NAMED_ROWS:
-            named.append(row)
+def examples_of(line: Line, tokenizer: Any, to: str, objective: Objective, turns: Turns) -> Iterator[Example]:
+    """What the trainer `to` makes of a line: one example, two of a pair. Raises NotRead.
+
+    Of a prompt without an answer nothing trains yet: the model's own words will.
+    """
+    if objective == "sft":
+        yield MASKS[to](line, tokenizer, turns)
+    elif objective == "dpo":
+        for prompt, said in _sides(line):
+            yield spans(tokenizer, [*prompt, *said], tools_of(line), [len(prompt)])
+    elif objective == "kto":
+        talk = line["messages"] if "messages" in line else [*line["prompt"], *line["completion"]]
+        yield spans(tokenizer, talk, tools_of(line), [len(talk) - 1])
+    else:
+        ids = ids_of(tokenizer, _question(line), tools_of(line), asks=True)
+        yield Example(ids, [False] * len(ids))
 
 
 def _sides(line: Line) -> Iterator[tuple[Messages, Messages]]:
@@ -179,11 +182,8 @@ def _count(checked: Checked, example: Example, row: str, overlong: Overlong, sto
     limit = checked.max_length
     if limit is not None and len(ids) > limit:
         if overlong == "raise" or (overlong == "drop" and example.prompt >= limit - 2):
-            checked.dropped_lines += 1
-            why = "raises" if overlong == "raise" else "drops"
-            named = checked.dropped.setdefault(f"longer than {limit} tokens, on which the trainer {why}", [])
-            if len(named) < NAMED_ROWS:
-                named.append(row)
+            does = "raises" if overlong == "raise" else "drops"
+            _drop(checked, f"longer than {limit} tokens, on which the trainer {does}", row)
             return
         checked.cut += 1
         start = _from_prompt(example, limit) if overlong == "share" else 0
@@ -221,6 +221,13 @@ def _look_for_losses(checked: Checked, line: Line, tokenizer: Any, example: Exam
 def _turns_of(line: Line) -> Messages:
     found = line["messages"] if "messages" in line else [*split_turns(line)[0], *split_turns(line)[1]]
     return found if isinstance(found[0], dict) else []
+
+
+def _drop(checked: Checked, why: str, row: str) -> None:
+    checked.dropped_lines += 1
+    named = checked.dropped.setdefault(why, [])
+    if len(named) < NAMED_ROWS:
+        named.append(row)
 
 
 def _from_prompt(example: Example, limit: int) -> int:

@@ -90,8 +90,9 @@ def _counts(title: str, counts: Mapping[str, Any] | None) -> str:
 
 
 def _feature(field: pa.Field) -> dict[str, Any]:
-    if pa.types.is_list(field.type):
-        members = field.type.value_type
+    kind: Any = field.type
+    if pa.types.is_list(kind):
+        members = kind.value_type
         inner = [_feature(members.field(n)) for n in range(members.num_fields)]
         return {"name": field.name, "list": inner}
     return {"name": field.name, "dtype": str(field.type)}

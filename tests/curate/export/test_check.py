@@ -192,7 +192,7 @@ def test_trl_prefers_and_rewards_on_exports(tokenizer: Any, tiny_model: Path, tm
     }  # fmt: skip
     rewarded: list[float | None] = []
 
-    def reward(completions: list[Any], solution: list[str], **columns: Any) -> list[float]:
+    def reward(completions: list[Any], solution: list[str], **columns: Any) -> list[float | None]:
         boxed = [[{"role": "assistant", "content": f"So it is {text}."}] for text in solution]
         rewarded.extend(accuracy_reward(boxed, solution))
         assert set(columns) >= {"row_id", "answer", "version"}
