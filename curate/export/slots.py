@@ -92,9 +92,7 @@ class Plain:
         table = pyarrow.json.read_json(
             pa.BufferReader(_bytes_of(texts)),
             pyarrow.json.ReadOptions(use_threads=False, block_size=block),
-            pyarrow.json.ParseOptions(
-                explicit_schema=pa.schema([pa.field("m", pa.list_(_TURN))]), unexpected_field_behavior="error"
-            ),
+            pyarrow.json.ParseOptions(explicit_schema=_PROMPTS, unexpected_field_behavior="error"),
         )
         return table.column(0).combine_chunks()
 

@@ -53,7 +53,7 @@ PRIME_RL = Format(
 TASKSET = '''"""Tasks of {version}: a question each, rewarded where the final answer of the reply equals the row's.
 
 Two answers are compared as recast's gate compares them; what cannot be told counts as wrong.
-Install with `pip install -e {folder}` (and `pip install --no-deps recast-sft`), then use the taskset id "{package}".
+Install this folder (pip install -e FOLDER, pip install --no-deps recast-sft), then use the taskset id "{package}".
 """
 
 import json
