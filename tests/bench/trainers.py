@@ -38,8 +38,14 @@ PACKAGES: dict[str, list[str]] = {
         *("cloudpickle", "codetiming", "hydra-core", "ray", "click", "msgpack", "jsonschema", "protobuf"),
         *("jsonschema-specifications", "referencing", "rpds-py"),
     ],
+    "verifiers": ["verifiers==0.4.0"],
+    "torchtune": [
+        *("torchtune==0.6.1", "torchdata", "omegaconf", "antlr4-python3-runtime==4.9.3", "torchao==0.9.0"),
+        *("blobfile", "tiktoken", "sentencepiece", "kagglehub", "pycryptodomex", "lxml", "regex"),
+    ],
 }  # fmt: skip
 """What an environment holds beside the packages of this one."""
+WITH_ALL_THEY_NEED = ("verifiers",)  # no package of it is among ours
 ROWS, SEED = 200, 0
 Examples = Iterator[tuple[list[int], list[bool]]]
 
@@ -213,6 +219,66 @@ def verl_grpo(folder: Path, model: str, turns: str) -> Examples:
         yield list(ids), [False] * len(ids)
 
 
+def verifiers_grpo(folder: Path, model: str, turns: str) -> Examples:
+    import asyncio
+    import importlib.util
+
+    from transformers import AutoTokenizer
+    from verifiers.v1 import Taskset, TasksetConfig
+    from verifiers.v1.utils.loaders import _plugin_class
+
+    sys.path.insert(0, str(ROOT))  # the reward asks recast
+    spec = importlib.util.spec_from_file_location("taskset", folder / "__init__.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["taskset"] = module
+    spec.loader.exec_module(module)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    for task in _plugin_class(module, Taskset, "taskset")(TasksetConfig()):
+        score = lambda text, task=task: asyncio.run(task.correct(types.SimpleNamespace(last_reply=text)))  # noqa: E731
+        assert (score(f"It is {task.data.answer}."), score("It is -999.")) == (1.0, 0.0)
+        asks = task.data.prompt
+        if not isinstance(asks, str):
+            asks = [message.model_dump(include={"role", "content"}) for message in asks]
+        talk = [{"role": "user", "content": asks}] if isinstance(asks, str) else asks
+        system = [{"role": "system", "content": task.data.system_prompt}] if task.data.system_prompt else []
+        ids = tokenizer.apply_chat_template([*system, *talk], add_generation_prompt=True, return_dict=False)
+        yield list(ids), [False] * len(ids)
+
+
+def torchtune(folder: Path, model: str, turns: str) -> Examples:
+    import yaml
+    from torchtune.datasets import chat_dataset
+    from transformers import AutoTokenizer
+
+    class Renderer:
+        """What torchtune asks of its models' tokenizers: each message as tokens, masked as the message says."""
+
+        max_seq_len = None
+
+        def __call__(self, sample: Any, inference: bool = False) -> Any:
+            ids: list[int] = []
+            mask: list[bool] = []
+            for message in sample.pop("messages"):
+                for text, masked in (
+                    (f"<|im_start|>{message.role}\n", True),
+                    (message.text_content + "<|im_end|>", message.masked),
+                    ("\n", True),
+                ):
+                    piece = tokenizer(text, add_special_tokens=False)["input_ids"]
+                    ids += piece
+                    mask += [masked] * len(piece)
+            return {**sample, "tokens": ids, "mask": mask}
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    settings = yaml.safe_load((folder / "torchtune.yaml").read_text())["dataset"]
+    settings.pop("_component_")
+    rows = chat_dataset(Renderer(), **settings)
+    for n in range(len(rows)):
+        row = rows[n]
+        yield list(row["tokens"]), [label != -100 for label in row["labels"]]
+
+
 LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "llamafactory": llamafactory,
     "mlx": mlx,
@@ -224,6 +290,8 @@ LOADERS: dict[str, Callable[[Path, str, str], Examples]] = {
     "llamafactory-dpo": llamafactory_dpo,
     "openrlhf-grpo": openrlhf_grpo,
     "verl-grpo": verl_grpo,
+    "verifiers-grpo": verifiers_grpo,
+    "torchtune": torchtune,
 }
 
 
@@ -231,7 +299,7 @@ def load(name: str, folder: str, model: str, turns: str, out: str) -> None:
     """In the trainer's environment: one JSON line for each row that it makes, ids and whether each trains."""
     with open(out, "w", encoding="utf-8") as file:
         for ids, trained in LOADERS[name](Path(folder), model, turns):
-            file.write(json.dumps([[int(token) for token in ids], trained]) + "\n")
+            file.write(json.dumps([[int(token) for token in ids], [bool(each) for each in trained]]) + "\n")
 
 
 # here
@@ -246,7 +314,8 @@ def environment(name: str, out: Path) -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         shared = sysconfig.get_path("purelib")
         (packages / "shared.pth").write_text(shared + "\n")
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        pip += [] if name in WITH_ALL_THEY_NEED else ["--no-deps"]
         subprocess.run([*pip, "--no-compile", "--upgrade", "--target", packages, *PACKAGES[name]], check=True)
         stamp.write_text(json.dumps(PACKAGES[name]))
     return folder / "bin" / "python"
@@ -316,10 +385,12 @@ def held_against(name: str, turns: str, model: Path, out: Path) -> tuple[int, in
         return done.rows, done.refused_rows, 0, [f"its loader failed: {ran.stderr.strip()[-1500:]}"]
     theirs = [tuple(json.loads(line)) for line in found.read_text().splitlines()]
     tokenizer = AutoTokenizer.from_pretrained(model)
+    # torchtune asks its models' own tokenizers; the one that it is given here trains up to the end of a turn
+    like = "unsloth" if to == "torchtune" else to
     ours = [
         (line.get("row_id"), (example.ids, example.trained))
         for line in lines_of(done)
-        for example in examples_of(line, tokenizer, to, objective, done.turns)
+        for example in examples_of(line, tokenizer, like, objective, done.turns)
     ]
     wrong = [] if len(theirs) == len(ours) else [f"it makes {len(theirs)} examples of {len(ours)}"]
     for (row, mine), its in zip(ours, theirs, strict=False):

@@ -139,7 +139,6 @@ def _asks(row: Row, asked: Asked) -> Refusal | None:
 def _module(asked: Asked) -> dict[str, str]:
     words = {
         "version": asked.version,
-        "folder": asked.folder,
         "package": package(asked),
         "rows": asked.train.name,
     }
