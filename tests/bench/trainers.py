@@ -185,7 +185,7 @@ def openrlhf_grpo(folder: Path, model: str, turns: str) -> Examples:
     tokenizer = AutoTokenizer.from_pretrained(model)
     data = types.SimpleNamespace(input_key="input", label_key="label", apply_chat_template=True)
     strategy = types.SimpleNamespace(args=types.SimpleNamespace(data=data), is_rank_0=lambda: False)
-    raw = load_dataset("json", data_files=str(folder / "train.jsonl"), split="train")
+    raw: Any = load_dataset("json", data_files=str(folder / "train.jsonl"), split="train")
     rows = PromptDataset(raw, tokenizer, strategy)
     assert list(rows.labels) == [row["label"] for row in raw]
     for prompt in rows.prompts:

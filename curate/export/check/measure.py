@@ -84,17 +84,21 @@ class Checked:
         }
 
 
+def require_measurable(to: str, objective: Objective) -> None:
+    """Raise UsageError for a format whose rendering nobody can repeat."""
+    if (objective == "sft" and to not in MASKS) or (to, objective) == ("openai", "dpo"):
+        raise UsageError(
+            f"--check knows no way to repeat what {to} makes of a row for {objective}; for sft it can for "
+            f"{', '.join(MASKS)}."
+        )
+
+
 def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) -> Checked:
     """Read the written files as the trainer would and count. `max_length` in tokens; None is the trainer's default.
 
     Raises UsageError for a format whose rendering nobody can repeat.
     """
-    if done.objective == "sft" and done.format not in MASKS:
-        can = ", ".join(MASKS)
-        raise UsageError(
-            f"--check knows no way to repeat what {done.format} makes of a row; it can for {can}. The files are "
-            "written."
-        )
+    require_measurable(done.format, done.objective)
     default, overlong = LIMITS.get(done.format, (None, "cut"))
     checked = Checked(done.format, max_length or default)
     stop = end_of_turn(tokenizer)

@@ -96,6 +96,11 @@ def job(
         raise UsageError("--dry-run lists what --push would send; say --push USER/NAME, too.")
     if max_length is not None and check is None:
         raise UsageError("--max-length is for --check MODEL: files hold rows whole.")
+    if check is not None:
+        from recast.curate.export.check.measure import require_measurable
+        from recast.curate.export.registry import find
+
+        require_measurable(to, find(to, objective)[1])
     facts = None
     if to == "hf":
         from recast.pipelines.wiring.card_facts import card_facts

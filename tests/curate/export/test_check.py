@@ -130,7 +130,8 @@ def test_a_check_names_what_the_chat_template_leaves_out(store: Store, tmp_path:
 
 def test_what_nobody_can_repeat_is_said(store: Store, tokenizer: Any, tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match="no way to repeat what torchtune makes of a row; it can for messages"
+        UsageError,
+        match="no way to repeat what torchtune makes of a row for sft; for sft it can for messages",
     ):
         measure(export(store, "a", "torchtune", tmp_path / "out"), tokenizer)
 

@@ -60,6 +60,12 @@ def test_a_check_with_a_model_says_what_trains_and_fails_where_nothing_does(reca
     assert said.code == 0
     said = recast("export", "plain", "--to", "trl", "-o", "out", "--max-length", "4")
     assert said.code == 2 and "--max-length is for --check MODEL" in said.err
+    said = recast("export", "plain", "--to", "jsonl", "-o", "never", "--check", "pocket")
+    assert (
+        said.code == 2
+        and "no way to repeat what jsonl makes of a row" in said.err
+        and not (home / "never").exists()
+    )
 
 
 def test_a_dry_run_of_a_push_lists_files_sizes_and_hashes(recast: Any, home: Path) -> None:
