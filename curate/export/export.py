@@ -202,8 +202,19 @@ def _earlier(target: _Target, shape: Shape, asked: Asked) -> set[Path]:
         listed = json.loads((target.folder / MANIFEST).read_text(encoding="utf-8"))
         folder = Path(listed["path"])
         known = {target.folder / Path(file["path"]).relative_to(folder) for file in listed["files"]}
-    beside = [target.folder / name for name in shape.beside(asked)]
-    for path in (target.train, target.validation, target.refused, *beside):
+    beside = [target.folder / name for name in (*shape.beside(asked), *(["README.md"] if shape.card else []))]
+    shards = [
+        found
+        for path in (target.train, target.validation)
+        for found in path.parent.glob(f"{path.stem}-*{path.suffix}")
+    ]
+    for path in (
+        target.train,
+        target.validation,
+        target.refused,
+        *beside,
+        *(shards if shape.shard_rows else ()),
+    ):
         if path.exists() and path not in known:
             raise UsageError(
                 f"{path} is there already and no export wrote it (there is no {MANIFEST} that names it); move it, or "

@@ -428,6 +428,7 @@ def varied(home: Path) -> Any:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", metavar="TRAINER")
+    parser.add_argument("--without-marks", action="store_true", help="a template without generation markers")
     parser.add_argument("--out", type=Path, default=Path("out/trainers"))
     parser.add_argument("--load", nargs=5, metavar=("NAME", "FOLDER", "MODEL", "TURNS", "FILE"))
     given = parser.parse_args()
@@ -439,7 +440,10 @@ def main() -> int:
 
     out = given.out.absolute()
     model = make_model("llama", out / "model")
-    (model / "chat_template.jinja").write_text(TOOL_TEMPLATE)
+    template = TOOL_TEMPLATE
+    if given.without_marks:
+        template = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
+    (model / "chat_template.jinja").write_text(template)
     failed = 0
     varied(out / "store")
     for name in given.names or LOADERS:

@@ -92,6 +92,12 @@ def test_a_folder_with_a_file_of_somebody_else_is_refused(store: Store, tmp_path
     with pytest.raises(UsageError, match=r"train\.jsonl is there already and no export wrote it"):
         export(store, "a", "trl", tmp_path)
     assert (tmp_path / "train.jsonl").read_text() == "mine"
+    for name in ("README.md", "data/train-00007.parquet"):
+        mine = tmp_path / name.replace("/", "-") / name
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        with pytest.raises(UsageError, match=r"is there already and no export wrote it"):
+            export(store, "a", "hf", tmp_path / name.replace("/", "-"))
 
 
 def test_a_failed_export_leaves_what_was_there(store: Store, tmp_path: Path) -> None:
