@@ -17,7 +17,7 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # without bytecode each of the many processes of the tests compiles torch and transformers anew, 8 s of work
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types torture bench bench-text install install-test clean help
+.PHONY: demo test lint types torture bench trainers bench-text install install-test clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,9 @@ torture: $(VENV)/.installed-test  ## long fault and soak runs
 
 bench: $(VENV)/.installed-bench  ## what versions and diffs cost, with bounds, beside Lance and Delta Lake (half an hour)
 	$(BIN)/python -m tests.bench.store
+
+trainers: $(VENV)/.installed-test  ## exports through the trainers' own loaders, each in an environment of its own (downloads them once)
+	$(BIN)/python -m tests.bench.trainers
 
 bench-text: $(VENV)/.installed-test  ## real input end to end, judged by code that shares nothing with the gate
 	$(BIN)/python tests/bench/real_input.py --data $(DATA) --out out/bench

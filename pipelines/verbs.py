@@ -121,7 +121,7 @@ VERBS: dict[str, Verb] = {
             "export",
             "Write a version as files that trainers read.",
             VERSIONS,
-            "recast export craft-rewrites --to trl -o craft.jsonl",
+            "recast export craft-rewrites --to trl -o craft --validation 0.05",
         ),
         Verb(
             "curate",

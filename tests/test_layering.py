@@ -32,6 +32,7 @@ MAY_IMPORT = {
         "store": GROUND,
         "gate": f"{GROUND} maths arithmetic answers language store",
         "curation": f"{GROUND} arithmetic ingest gate",
+        "export": f"{GROUND} store curation",
         "history": f"{GROUND} answers ingest store gate",
     },
     "agent": {

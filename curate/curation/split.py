@@ -10,7 +10,7 @@ was trained on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -36,6 +36,14 @@ def parted(rows: Sequence[T], held: Sequence[bool]) -> tuple[list[T], list[T]]:
     """(training rows, held-out rows), both in the order of `rows`."""
     pairs = list(zip(rows, held, strict=True))
     return [row for row, h in pairs if not h], [row for row, h in pairs if h]
+
+
+def below(keys: Iterable[str], share: float) -> list[bool]:
+    """Whether the hash of each key lies in the lowest `share` (0 to 1) of all: no other key has a say in it."""
+    # a digest is the first digits of a place in [0, 1), so bytes compare as places do
+    bound = min(int(share * 2**64), 2**64 - 1).to_bytes(8, "big")
+    digest = hashlib.sha256
+    return [digest(key.encode("utf-8", "surrogatepass")).digest() < bound for key in keys]
 
 
 def _place(row_id: str) -> float:

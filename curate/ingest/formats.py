@@ -366,6 +366,9 @@ def _side(row: Mapping[str, Any], column: str, prompt: Turns, turn: int) -> tupl
 
 def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     out = {name: row.get(name) for name in VERSION_SCHEMA.names}
+    if "version" in row:  # `messages` is the whole conversation there, as readers of other tools expect it
+        row = {name: value for name, value in row.items() if name not in ("version", "tools")}
+        out["messages"] = _prompt_of(out["messages"])
     for name, shape in (("messages", list), ("meta", dict)):
         out[name] = _json(name, out[name], shape)
     if not isinstance(out["answer"], str | None):
@@ -388,6 +391,22 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
             keep(meta, key, value)
         out["meta"] = canonical_json(meta)
     return out
+
+
+def _prompt_of(messages: Any) -> Any:
+    """What comes before the turn to learn, with calls as they were before a table made text of them."""
+    turns = decoded(messages)
+    if not isinstance(turns, list) or not turns or turns[-1].get("role") != "assistant":
+        raise RowError("'messages' does not end with the assistant's turn, as an export writes it")
+    return [_without_cells(turn) for turn in turns[:-1]]
+
+
+def _without_cells(turn: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in turn.items() if value is not None or name == "content"}
+    for name in ("tool_calls", "function_call"):
+        if isinstance(calls := kept.get(name), str):
+            kept[name] = json.loads(calls)
+    return kept
 
 
 def _json(name: str, value: Any, shape: type) -> str | None:

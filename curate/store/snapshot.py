@@ -34,7 +34,7 @@ DATASET_COLUMNS: dict[Format, tuple[str, ...]] = {
     "messages": ("messages", "answer", "task", "row_id"),
     "prompt_completion": ("prompt", "completion", "answer", "task", "row_id"),
 }
-"""Columns of a `datasets.Dataset` by format; the last are those of the export `trl`."""
+"""Columns of a `datasets.Dataset` by format."""
 TURNS: dict[Format, tuple[str, ...]] = {
     "rows": ("messages",),
     "messages": ("messages",),

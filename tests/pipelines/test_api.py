@@ -17,7 +17,6 @@ import pytest
 import recast
 from recast.curate.errors import UsageError
 from recast.curate.store import snapshot
-from recast.curate.store.export import TRL_SCHEMA
 from recast.pipelines import api
 from recast.pipelines.run import runs
 from tests.conftest import ROOT, demonstrations
@@ -162,7 +161,7 @@ def test_a_version_loads_in_three_formats_with_its_id(here: Path) -> None:
     rest = {"answer": "4", "task": "sum", "row_id": "sum-1"}
     assert chats[1] == {"messages": [question, said], **rest}
     assert pairs[1] == {"prompt": [question], "completion": [said], **rest}
-    assert pairs.column_names == TRL_SCHEMA.names
+    assert pairs.column_names == ["prompt", "completion", "answer", "task", "row_id"]
     for data in (rows, chats, pairs):
         assert data.cache_files, "not memory-mapped"
         for made in (

@@ -15,9 +15,9 @@ import pytest
 
 from recast.curate import fingerprint, schema
 from recast.curate.errors import DataError, UsageError
+from recast.curate.export.export import export
 from recast.curate.history.diff import diff
 from recast.curate.ingest import importer, streams
-from recast.curate.store.export import export
 from recast.curate.store.store import Store
 
 

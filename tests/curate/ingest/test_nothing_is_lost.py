@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from recast.curate.errors import DataError
+from recast.curate.export.export import export
 from recast.curate.ingest import importer
-from recast.curate.store.export import export
 from recast.curate.store.store import Store
 
 LAYOUTS: dict[str, tuple[str, ...]] = {
@@ -315,9 +315,9 @@ def test_tools_and_thoughts_go_out_again_as_trl_reads_them(tmp_path: Path) -> No
     version = store.commit(importer.read(path), "a")
     (line,) = export(store, "a", "trl", tmp_path / "out.jsonl").path.read_text().splitlines()
     out = json.loads(line)
-    assert (out["completion"], out["tools"]) == ([said], tools)
+    assert (out["completion"], json.loads(out["tools"])) == ([said], tools)
     (row,) = store.open(version).rows()
     store.commit([row | {"completion": "d", "decision": "rewrite"}], "a")
     (line,) = export(store, "a", "trl", tmp_path / "out.jsonl").path.read_text().splitlines()
     out = json.loads(line)  # the thoughts led to another text
-    assert (out["completion"], out["tools"]) == ([{"role": "assistant", "content": "d"}], tools)
+    assert (out["completion"], json.loads(out["tools"])) == ([{"role": "assistant", "content": "d"}], tools)

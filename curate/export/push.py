@@ -1,0 +1,58 @@
+"""A folder as a data set of the Hugging Face hub: what would be sent, and sending it in one commit.
+
+planned(Path("gsm8k-hf"))            # name, bytes and sha256 of every file; nothing is asked of the hub
+push(Path("gsm8k-hf"), "me/gsm8k")
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recast.curate.errors import MissingDependencyError, UsageError
+from recast.curate.export.export import Exported
+
+
+def planned(done: Exported) -> list[dict[str, Any]]:
+    """Every file of an export with its size and hash, as the hub would name it. Looks at the files, not at the hub."""
+    found = []
+    for operation in _operations(done):
+        info = operation.upload_info
+        found.append({"path": operation.path_in_repo, "bytes": info.size, "sha256": info.sha256.hex()})
+    return found
+
+
+def push(done: Exported, name: str) -> str:
+    """Send the files of an export to the data set `name` (USER/NAME), all in one commit; return its address.
+
+    The data set is made private where there is none. Raises UsageError for a name without a user.
+    """
+    _check(name)
+    from huggingface_hub import HfApi
+
+    hub = HfApi()
+    hub.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+    commit = hub.create_commit(
+        name, _operations(done), repo_type="dataset", commit_message=f"{done.ref} ({done.version_id[:16]})"
+    )
+    return commit.commit_url
+
+
+def _check(name: str) -> None:
+    if name.count("/") != 1 or not all(name.split("/")):
+        raise UsageError(f"--push takes USER/NAME, for instance --push me/gsm8k; found {name!r}.")
+
+
+def _operations(done: Exported) -> list[Any]:
+    try:
+        from huggingface_hub import CommitOperationAdd
+    except ImportError as missing:
+        raise MissingDependencyError(
+            "pushing needs huggingface_hub: pip install huggingface_hub"
+        ) from missing
+    return [
+        CommitOperationAdd(path_in_repo=str(file.path.relative_to(done.path)), path_or_fileobj=str(file.path))
+        for file in done.files
+        if not file.path.name.endswith(
+            "refused.jsonl"
+        )  # texts of rows that were left out on purpose stay here
+    ]
