@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from recast.curate.maths.notation import plain
+
 _VERB = re.compile(
     r"\b(?:(?P<add>add(?:ing)?)|(?P<subtract>subtract(?:ing)?|deduct(?:ing)?|tak(?:e|ing) away)"
     r"|(?P<multiply>multiply(?:ing)?)|(?P<divide>divid(?:e|ing)))\b(?! up\b)",
@@ -67,6 +69,23 @@ def misnamed(sentence: str) -> list[str]:
         said = sentence[max(0, verb.start() - _TELLING_REACH) : verb.end()].split()[-2:]
         found.append(f"{' '.join(said).lstrip(',:;( ')}: {shown.group().strip()}")
     return found
+
+
+def unshown(text: str, source: str) -> str:
+    """The first operation that `text` names and no sum of it has, nor the source in sign or word; empty where none is.
+
+    Silent on a text that shows no sum, and where a part of a whole may stand for a division.
+    """
+    if not may_misname(text) or _PART.search(text):
+        return ""
+    shown = {sign for match in _SHOWN.finditer(plain(text)) for sign in _SIGN.findall(match.group())}
+    known = {_SIGNS[str(match.lastgroup)] for match in _VERB.finditer(source)} | set(
+        _SIGN.findall(plain(source))
+    )
+    for verb in _VERB.finditer(text) if shown else ():
+        if _SIGNS[str(verb.lastgroup)] not in shown | known and _calculates(verb):
+            return text[max(0, verb.start() - _TELLING_REACH) : verb.end() + _TELLING_REACH]
+    return ""
 
 
 def _calculates(verb: re.Match[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recast.curate.arithmetic.equalities import false_equalities
-from recast.curate.arithmetic.operations import misnamed
+from recast.curate.arithmetic.operations import misnamed, unshown
 from recast.curate.arithmetic.unbound import unbound
 
 
@@ -82,3 +82,21 @@ def test_letters_are_unbound_where_none_is_ever_a_number():
         "No letters: 3 x 4 = 12.",
     ):
         assert unbound(text) == (), text
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "found"),
+    [
+        ("We get it by dividing the time. So 8 * 3 = 24.", "8 * 3 = 24", True),
+        ("We get it by multiplying them. So 8 * 3 = 24.", "8 * 3 = 24", False),
+        ("We divide by 4, that is 8 * 0.25 = 2.", "8 / 4 = 2", False),  # a part of a whole
+        (
+            "We get it by dividing them. So 8 * 3 = 24.",
+            "We divide 24 by 3.",
+            False,
+        ),  # the source speaks of it
+        ("We get it by dividing the time.", "8 * 3 = 24", False),  # it shows no sum
+    ],
+)
+def test_an_operation_that_no_sum_has_is_seen(text, source, found):
+    assert bool(unshown(text, source)) is found

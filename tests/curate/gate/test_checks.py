@@ -374,3 +374,16 @@ def test_an_unreadable_judge_is_neither_yes_nor_no():
     )
     assert reason(JudgeCheck(), asked({"judge": lambda row, text: None})) == "unreadable_judge"
     assert reason(JudgeCheck(), asked({"judge": lambda row, text: float("nan")})) == "unreadable_judge"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("9 / 3 = <<9/3=3>>3 omelets.", ""),
+        ("9 / 3 = <<3*3=9>>3 omelets.", "false_equality"),
+        ("It costs $<<10/3=3.3333>>3.33 each.", ""),  # written with fewer digits
+        ("The fee is <<350000*5/100=17500.0>>17 500.", ""),  # thousands apart
+    ],
+)
+def test_a_calculator_note_says_what_the_text_says(text, reason):
+    assert ArithmeticCheck().run(Case(text, "", {})).reason == reason

@@ -99,6 +99,12 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "false_equality": (ArithmeticCheck(), "12 + 5 = 18", {}, {}),
     "undecided_equality": (ArithmeticCheck(max_undecided=0.5), "y + 5 = 18 and z + 3 = 9", {}, {}),
     "missing_step": (StepsCheck(), "In the end there are 72.", {"demonstration": STEPS}, {}),
+    "stray_sum": (
+        StepsCheck(),
+        "48 clips / 2 = 24 clips in May. 48 * 24 = 1152. Both months: 48 + 24 = 72 clips.",
+        {"demonstration": STEPS},
+        {},
+    ),
     "no_reasoning": (StepsCheck(), "24 72", {"demonstration": STEPS}, {}),
     "no_step_read": (
         StepsCheck(),

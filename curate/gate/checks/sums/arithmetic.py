@@ -1,20 +1,25 @@
 """Is every equality that the completion states true?
 
-Catches: the right answer after false sums, in any notation that `curate.arithmetic` reads and in words (`6 and 7 make
-14`), which is what an agent learns within 60 steps when only the answer is checked. Cannot catch: true sums about the
-wrong quantities, sums that a story tells without naming an operation, and equations with a name whose value the text
-never gives (counted in the score, and refused above `max_undecided`).
+Catches: a calculator note that says another result than the text (`<<9/3=3>>9`), the right answer after false sums,
+in any notation that `curate.arithmetic` reads and in words (`6 and 7 make 14`), which is what an agent learns within
+60 steps when only the answer is checked. Cannot catch: true sums about the wrong quantities, sums that a story tells
+without naming an operation, and equations with a name whose value the text never gives (counted in the score, and
+refused above `max_undecided`).
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.maths.numbers import agrees, literal
 from recast.curate.records import Check
+
+_NOTED = re.compile(r"=\s*\$?(-?[\d.,]*\d)\s*>>\s*[$€£]?(-?\d[\d,]*(?:\.\d+)?)(?![\d%/]| \d{3}\b)")
 
 
 class ArithmeticCheck(CheckConfig):
@@ -25,13 +30,17 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)
         for equality in stated:
             if equality.truth is False:
                 return self.failed("false_equality", f"`{shown(equality.text)}` is false.", 0.0)
+        for noted, said in _NOTED.findall(case.completion) if ">>" in case.completion else ():
+            one, other = literal(noted), literal(said)
+            if None not in (one[0], other[0]) and not agrees(one[0], other[0], one[1], other[1]):
+                return self.failed("false_equality", f"`{noted}` is noted and {said} written.", 0.0)
         undecided = [e for e in stated if e.truth is None]
         share = 1.0 - len(undecided) / len(stated) if stated else 1.0
         if 1.0 - share > self.max_undecided:

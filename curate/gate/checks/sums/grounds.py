@@ -45,6 +45,7 @@ _WORDS_OF: dict[str, tuple[Value, ...]] = {
     "yards": (3,), "square": (4,), "rectangle": (2,), "triplets": (3,), "quadruple": (4,), "inches": (12,),
     "pounds": (16,), "pound": (16,), "ounces": (16,), "month": (4,), "months": (4,), "cube": (6,), "miles": (5280,),
 }  # fmt: skip
+_QUOTED = re.compile(r"[\"“«][^\"“”«»\n]{20,}[\"”»]")  # a question that is told again states nothing
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _READ_ALOUD = frozenset(
     "plus minus times divided multiplied by over is are equal equals to make makes give gives get the we and so".split()
@@ -176,7 +177,7 @@ def grounded(text: str, prompt: str, demonstration: str) -> Iterator[tuple[Sum, 
 def by_sentence(text: str) -> tuple[frozenset[Value], ...]:
     """The numbers of every sentence of `text` that tells something about them: no list, no answer alone."""
     told: list[frozenset[Value]] = []
-    for sentence in sentences(ANNOTATION.sub("", text)):
+    for sentence in sentences(_QUOTED.sub("", ANNOTATION.sub("", text))):
         said = numbers(sentence) | spoken(sentence)
         letters = len(_LETTERS.findall(sentence))
         enough = letters >= max(MIN_WORDS_OF_SENTENCE, len(numbers(sentence)))

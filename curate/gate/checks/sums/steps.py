@@ -14,13 +14,16 @@ What is asked for depends on the demonstration:
   must stand in the completion (`no_reasoning`). Sums alone are no retelling of sentences.
 - None of its steps can be read, and its answer is no number of the question: the completion is undecided
   (`no_step_read`), unless the gate has a judge or an entailment model, whose checks decide.
-- It gives its answer directly (no other number stands in it), its answer is no number at all, or stands in the
-  question: nothing is asked for.
+- It gives its answer directly (no other number stands in it): some words of reasoning are asked for.
+- Its answer is no number at all, or stands in the question: nothing is asked for.
 
-Catches: a dropped step, a number altered mid-way, an answer without its reasoning, vacuous sums. A result that the
-completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as missing, and so does
-one of two steps that come to the same number. Cannot catch: a number that is stated for another reason, true sums about
-the wrong quantities.
+A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question, the
+demonstration or the answer (`stray_sum`).
+
+Catches: a dropped step, sums for nothing, a number altered mid-way, an answer without its reasoning, vacuous sums. A
+result that the completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as
+missing, and so does one of two steps that come to the same number. Cannot catch: a number that is stated for another
+reason, true sums about the wrong quantities.
 """
 
 from __future__ import annotations
@@ -81,7 +84,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -107,6 +110,13 @@ class StepsCheck(CheckConfig):
                 "no_reasoning",
                 "The results stand there without a sum of given numbers, and without a sentence that tells them, "
                 f"such as {_said((missing or results)[0])}.",
+                share,
+            )
+        if astray := _astray(stated, case):
+            return self.failed(
+                "stray_sum",
+                f"A sum comes to {_said(astray.result)}, which leads to nothing and which neither question nor "
+                "demonstration knows.",
                 share,
             )
         return self.passed(share)
@@ -142,10 +152,12 @@ class StepsCheck(CheckConfig):
 
     def _nothing_read(self, case: Case) -> Check:
         answer = _answer(case)
-        if not answer or answer <= asked(case.prompt) or _direct(case.demonstration, answer):
+        if not answer or answer <= asked(case.prompt):
             return self.passed()
         if not has_words(case.completion, self.min_words_per_step) and not sums(case.completion):
             return self.failed("no_reasoning", "The answer stands there without any reasoning.", 0.0)
+        if _direct(case.demonstration, answer):
+            return self.passed()
         if DECIDING_MODELS & case.models.keys():
             return self.passed()
         return self.undecided(
@@ -153,6 +165,29 @@ class StepsCheck(CheckConfig):
             "No step of the demonstration can be read, so nothing says whether the completion has them. "
             "Give the gate a judge or an entailment check, which decide such rows.",
         )
+
+
+def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
+    """The first sum whose result nothing goes on with: no sum, no number of question, demonstration or answer.
+
+    People add sums of their own to get somewhere, or to check; a text that drifts adds them for nothing.
+    """
+    if not stated:
+        return None
+    shown = numbers(case.demonstration) | spoken(case.demonstration) | set(step_results(case.demonstration))
+    known = asked(case.prompt) | shown | _answer(case)
+    for step, _ in stated:
+        if (
+            step.result in known
+            or step.vacuous
+            or _nearly(step.result, known)
+            or converted(step.result, known)
+        ):
+            continue
+        used = {v for other, _ in stated if other != step for v in other.operands}
+        if step.result not in used and not _nearly(step.result, used):
+            return step
+    return None
 
 
 def _answer(case: Case) -> frozenset[Value]:
