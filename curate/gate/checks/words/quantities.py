@@ -29,6 +29,8 @@ from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
+_GOES_BEFORE = frozenset("0123456789.,-/$€£")
+_GOES_AFTER = frozenset("%-'’_")
 _WORD = re.compile(r"[A-Za-z]+")
 CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
@@ -53,8 +55,9 @@ class _Source:
         return (*quantities_of(self.prompt, value), *quantities_of(self.demonstration, value))
 
     def says(self, quantity: Quantity) -> bool:
-        """Whether the number counts the same here. The question is read only where the demonstration says no."""
-        return any(
+        """Whether the number counts the same here; no text is read that has it word for word."""
+        written = quantity.written
+        return any(_holds(text, written) for text in (self.demonstration, self.prompt)) or any(
             told.nouns == quantity.nouns
             for text in (self.demonstration, self.prompt)
             for told in quantities_of(text, quantity.value)
@@ -178,6 +181,15 @@ class QuantitiesCheck(CheckConfig):
         if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
+
+
+def _holds(text: str, written: str) -> bool:
+    """Whether `written`, a number and words, stands in `text` and is no part of a longer number or word."""
+    at = text.find(written)
+    if at < 0:
+        return False
+    after = text[at + len(written) : at + len(written) + 1]
+    return text[at - 1 : at] not in _GOES_BEFORE and not after.isalnum() and after not in _GOES_AFTER
 
 
 @lru_cache(maxsize=2048)
