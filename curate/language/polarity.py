@@ -95,6 +95,7 @@ for _axis, _line in enumerate((_CONVERSE.strip() + _AXES.replace("\\\n", "").rst
         for _word in _words.split():
             _SIDES.setdefault(_word, []).append((_axis, _side))
         _WORDS[_axis, _side] = tuple(_words.split())
+_SIDED = frozenset(_SIDES)
 _DENIES = frozenset("not never cannot".split())
 _LACKS = frozenset("no none neither nor nobody nothing".split())
 _CUTS = frozenset(
@@ -107,6 +108,7 @@ DENIALS = _DENIES | _LACKS
 _TURNS = frozenset("but so while whereas because since although though then".split())
 
 
+@lru_cache(maxsize=1024)
 def opposites(word: str) -> tuple[str, ...]:
     """The words that stand against `word`, in lower case; none where no pair of opposites holds it."""
     return tuple(other for axis, side in _SIDES.get(word, ()) for other in _WORDS[axis, 1 - side])
@@ -148,7 +150,7 @@ def may_turn(text: str, *sources: str) -> bool:
 @lru_cache(maxsize=2048)
 def _against(text: str) -> frozenset[str]:
     """The opposites of the words of a text."""
-    return frozenset().union(*(opposites(word) for word in vocabulary(text).intersection(_SIDES)))
+    return frozenset[str]().union(*map(opposites, _SIDED & vocabulary(text)))
 
 
 @lru_cache(maxsize=2048)

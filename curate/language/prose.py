@@ -43,7 +43,8 @@ _PROGRAM = re.compile(
     re.MULTILINE,
 )
 # one of which stands in every program that `_PROGRAM` finds, and in few sums told in words
-_PIECES = re.compile(r"[`{;_\[|]|#[!i]|::|[=-]>|:=|<[/!]|\([)]|\):| --")
+_SIGN = re.compile(r"[`{;_\[|]")
+_PIECES = ("#include", "#!", "::", "=>", "->", ":=", "</", "<!", "()", "):", " --")
 _KEYWORDS = frozenset(
     "echo select insert create update import return def const var package sudo ls grep awk sed chmod mkdir ssh "
     "git curl wget npm pip docker ps lambda".split()
@@ -93,7 +94,11 @@ def spaced_words(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    hinted = _PIECES.search(text) is not None or not _KEYWORDS.isdisjoint(vocabulary(text))
+    hinted = (
+        _SIGN.search(text) is not None
+        or any(map(text.__contains__, _PIECES))
+        or not _KEYWORDS.isdisjoint(vocabulary(text))
+    )
     return hinted and _PROGRAM.search(text) is not None
 
 
