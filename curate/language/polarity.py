@@ -13,6 +13,7 @@ compared with whom changes places with it (`Ann has 5 more than Tom`, `Tom has 5
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -142,9 +143,10 @@ def may_turn(text: str, *sources: str) -> bool:
     if not (text.isascii() and "\\" not in text) or "n't" in text:
         return True  # what `read` makes of signs and formulas is not known here
     ours = vocabulary(text)
-    return any(not ours.isdisjoint(_against(source)) or _denies(source) for source in sources) or bool(
-        ours & DENIALS
-    )
+    if ours & DENIALS or any(not ours.isdisjoint(_against(source)) for source in sources):
+        return True
+    denied = frozenset[Value]().union(*map(_denied, sources))
+    return bool(denied) and any(value in denied for sentence in read(text) for _, value in sentence.numbers)
 
 
 @lru_cache(maxsize=2048)
@@ -154,9 +156,16 @@ def _against(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=2048)
-def _denies(text: str) -> bool:
-    """Whether a text holds a word that denies."""
-    return not vocabulary(text).isdisjoint(DENIALS) or "n't" in text or not text.isascii()
+def _denied(text: str) -> frozenset[Value]:
+    """The numbers of the clauses of a text that deny."""
+    if text.isascii() and vocabulary(text).isdisjoint(DENIALS) and "n't" not in text:
+        return frozenset()
+    return denied_numbers(clauses(text))
+
+
+def denied_numbers(found: Iterable[Clause]) -> frozenset[Value]:
+    """The numbers of those clauses that deny."""
+    return frozenset(value for clause in found if clause.denials or clause.lacks for value in clause.numbers)
 
 
 def turning(clause: Clause) -> set[str]:

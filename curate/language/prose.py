@@ -49,6 +49,7 @@ _KEYWORDS = frozenset(
     "echo select insert create update import return def const var package sudo ls grep awk sed chmod mkdir ssh "
     "git curl wget npm pip docker ps lambda".split()
 )
+_WORDLY = re.compile(r"\w")
 _TYPESET = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("×", " "), ("−", " "))
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")
@@ -80,6 +81,21 @@ def bare_letters(text: str) -> list[str]:
 def vocabulary(text: str) -> frozenset[str]:
     """The different words of `text`, as `bare_letters` reads them."""
     return frozenset(bare_letters(text))
+
+
+def stands(word: str, text: str) -> bool:
+    """Whether `word` stands in `text` with no letter, figure or underscore beside it.
+
+    >>> stands("ann", "ann's"), stands("ann", "annual")
+    (True, False)
+    """
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (at and _WORDLY.match(text, at - 1)) and not _WORDLY.match(text, end):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def spaced_words(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from typing import ClassVar, Literal
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.exclusive import changed_kind, excluding
+from recast.curate.language.prose import stands
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.stems import BEGINNING
 from recast.curate.language.tokens import EQUAL, number, read
@@ -74,7 +75,7 @@ class _Source:
     def owners(self, value: Value) -> list[str]:
         """Whose the number is, empty for nobody's, wherever it is no operand, which may be anybody's."""
         found = (q for q in self.of(value) if q.computed or not q.computes)
-        return [q.owner if q.owner in self.names else "" for q in found]
+        return [q.owner if self.names(q.owner) else "" for q in found]
 
     def bare(self, value: Value) -> bool:
         """Whether the question leaves the number without a noun (`he had 5 left`): it may count anything."""
@@ -125,22 +126,15 @@ class _Source:
         told = (*quantities(self.prompt), *quantities(self.demonstration))
         return tuple({_stems(quantity.nouns) for quantity in told if len(quantity.nouns) > 1})
 
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Words of the question in capitals that are written in no other way."""
-        found: set[str] = set()
-        for sentence in read(self.prompt):
-            for token in sentence.tokens:
-                bare = token.removesuffix("'s")
-                if (
-                    len(bare) > 2
-                    and bare[0].isupper()
-                    and bare[1].islower()
-                    and not bare.endswith(("ing", "ly"))
-                ):
-                    found.add(bare)
-        return frozenset(
-            name for name in found if name.lower() not in self.written and name.lower() not in GRAMMAR
+    def names(self, word: str) -> bool:
+        """Whether the question has a word in capitals that is written in no other way."""
+        likely = len(word) > 2 and word[1].islower() and not word.endswith(("ing", "ly"))
+        low = word.lower()
+        return (
+            likely
+            and low not in GRAMMAR
+            and stands(word, self.prompt)
+            and not (stands(low, self.prompt) or stands(low, self.demonstration))
         )
 
     @cached_property
@@ -293,7 +287,7 @@ def _other_owner(quantity: Quantity, source: _Source) -> str:
     if quantity.computes and not quantity.computed:
         return ""
     owner = quantity.owner
-    if not owner or owner not in source.prompt or owner not in source.names:
+    if not owner or not source.names(owner):
         return ""
     given = source.owners(quantity.value)
     if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
