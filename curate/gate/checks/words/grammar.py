@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from operator import and_
 from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
@@ -88,4 +87,4 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
 def _most_pairs(told: list[str]) -> int:
     """An upper bound, soon found, of the pairs of content words that no function word parts."""
     content = [word not in FUNCTION_WORDS or word in ("may", "will") for word in told]
-    return sum(map(and_, content, content[1:]))
+    return sum(one and two for one, two in pairwise(content))
