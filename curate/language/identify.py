@@ -16,7 +16,7 @@ from collections import Counter
 from functools import lru_cache
 from itertools import chain
 
-from recast.curate.language.prose import bare_letters
+from recast.curate.language.prose import vocabulary
 
 _WORDS = {
     "English": "the and of are was that with for his her they each from how many has have will then this which",
@@ -60,7 +60,8 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
-    letters = bare_letters(text.replace("'", " ")) if text.isascii() else _LETTERS.findall(text.lower())
+    plain = text.isascii() and "'" not in text
+    letters = vocabulary(text) if plain else _LETTERS.findall(text.lower())
     hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, _KNOWN.intersection(letters))))
     most = max(hits.values(), default=0)
     if most < min_words:

@@ -13,6 +13,7 @@ compared with whom changes places with it (`Ann has 5 more than Tom`, `Tom has 5
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -95,6 +96,7 @@ for _axis, _line in enumerate((_CONVERSE.strip() + _AXES.replace("\\\n", "").rst
         for _word in _words.split():
             _SIDES.setdefault(_word, []).append((_axis, _side))
         _WORDS[_axis, _side] = tuple(_words.split())
+_SIDED = frozenset(_SIDES)
 _DENIES = frozenset("not never cannot".split())
 _LACKS = frozenset("no none neither nor nobody nothing".split())
 _CUTS = frozenset(
@@ -107,6 +109,7 @@ DENIALS = _DENIES | _LACKS
 _TURNS = frozenset("but so while whereas because since although though then".split())
 
 
+@lru_cache(maxsize=1024)
 def opposites(word: str) -> tuple[str, ...]:
     """The words that stand against `word`, in lower case; none where no pair of opposites holds it."""
     return tuple(other for axis, side in _SIDES.get(word, ()) for other in _WORDS[axis, 1 - side])
@@ -140,21 +143,29 @@ def may_turn(text: str, *sources: str) -> bool:
     if not (text.isascii() and "\\" not in text) or "n't" in text:
         return True  # what `read` makes of signs and formulas is not known here
     ours = vocabulary(text)
-    return any(not ours.isdisjoint(_against(source)) or _denies(source) for source in sources) or bool(
-        ours & DENIALS
-    )
+    if ours & DENIALS or any(not ours.isdisjoint(_against(source)) for source in sources):
+        return True
+    denied = frozenset[Value]().union(*map(_denied, sources))
+    return bool(denied) and any(value in denied for sentence in read(text) for _, value in sentence.numbers)
 
 
 @lru_cache(maxsize=2048)
 def _against(text: str) -> frozenset[str]:
     """The opposites of the words of a text."""
-    return frozenset().union(*(opposites(word) for word in vocabulary(text).intersection(_SIDES)))
+    return frozenset[str]().union(*map(opposites, _SIDED & vocabulary(text)))
 
 
 @lru_cache(maxsize=2048)
-def _denies(text: str) -> bool:
-    """Whether a text holds a word that denies."""
-    return not vocabulary(text).isdisjoint(DENIALS) or "n't" in text or not text.isascii()
+def _denied(text: str) -> frozenset[Value]:
+    """The numbers of the clauses of a text that deny."""
+    if text.isascii() and vocabulary(text).isdisjoint(DENIALS) and "n't" not in text:
+        return frozenset()
+    return denied_numbers(clauses(text))
+
+
+def denied_numbers(found: Iterable[Clause]) -> frozenset[Value]:
+    """The numbers of those clauses that deny."""
+    return frozenset(value for clause in found if clause.denials or clause.lacks for value in clause.numbers)
 
 
 def turning(clause: Clause) -> set[str]:

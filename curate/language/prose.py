@@ -43,11 +43,13 @@ _PROGRAM = re.compile(
     re.MULTILINE,
 )
 # one of which stands in every program that `_PROGRAM` finds, and in few sums told in words
-_PIECES = re.compile(r"[`{;_\[|]|#[!i]|::|[=-]>|:=|<[/!]|\([)]|\):| --")
+_SIGN = re.compile(r"[`{;_\[|]")
+_PIECES = ("#include", "#!", "::", "=>", "->", ":=", "</", "<!", "()", "):", " --")
 _KEYWORDS = frozenset(
     "echo select insert create update import return def const var package sudo ls grep awk sed chmod mkdir ssh "
     "git curl wget npm pip docker ps lambda".split()
 )
+_WORDLY = re.compile(r"\w")
 _TYPESET = (("’", "'"), ("“", " "), ("”", " "), ("–", " "), ("—", " "), ("×", " "), ("−", " "))
 _LETTERS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SPACED = re.compile(rf"(?<![\w\\'’]){_LETTERS.pattern}(?![\w])")
@@ -81,6 +83,21 @@ def vocabulary(text: str) -> frozenset[str]:
     return frozenset(bare_letters(text))
 
 
+def stands(word: str, text: str) -> bool:
+    """Whether `word` stands in `text` with no letter, figure or underscore beside it.
+
+    >>> stands("ann", "ann's"), stands("ann", "annual")
+    (True, False)
+    """
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (at and _WORDLY.match(text, at - 1)) and not _WORDLY.match(text, end):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
 def spaced_words(text: str) -> list[str]:
     """The words of `text` as they stand and in order, without those that are part of a number or an identifier.
 
@@ -93,7 +110,11 @@ def spaced_words(text: str) -> list[str]:
 @lru_cache(maxsize=1024)
 def holds_code(text: str) -> bool:
     """Whether a text is a program, or holds one."""
-    hinted = _PIECES.search(text) is not None or not _KEYWORDS.isdisjoint(vocabulary(text))
+    hinted = (
+        _SIGN.search(text) is not None
+        or any(map(text.__contains__, _PIECES))
+        or not _KEYWORDS.isdisjoint(vocabulary(text))
+    )
     return hinted and _PROGRAM.search(text) is not None
 
 

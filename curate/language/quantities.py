@@ -51,6 +51,13 @@ class Quantity(NamedTuple):
         return owner if owner and RELATING.isdisjoint(tokens[: self.at]) and _alone(owner, tokens) else ""
 
     @property
+    def written(self) -> str:
+        """The number and what it counts, with one space between its words."""
+        tokens, at = self.sentence.tokens, self.at
+        end = next((i for i in range(at + 1, len(tokens)) if tokens[i].lower() == self.head), at)
+        return " ".join(tokens[at : end + 1])
+
+    @property
     def computes(self) -> bool:
         """Whether a sum stands in its sentence."""
         return self.sentence.computes
@@ -113,6 +120,7 @@ def _subject(tokens: tuple[str, ...], first: int) -> str:
     for token in tokens[:first]:
         if token[0].isalpha() and token.lower() not in LEADING:
             named = token[0].isupper() and len(token) > 2 and token not in NO_PERSON
+            named = named and token.lower() not in GRAMMAR
             return token.removesuffix("'s").removesuffix("’s") if named else ""
     return ""
 

@@ -18,7 +18,8 @@ from recast.curate.gate.gate import load_gate
 from recast.curate.records import CheckStatus
 
 CASES = json.loads((Path(__file__).parent / "meaning_cases.json").read_text(encoding="utf-8"))
-NEW = {"names", "operations", "symbols", "quantities", "polarity"}
+# `arithmetic` judges the sums that are told in words
+NEW = {"names", "arithmetic", "operations", "symbols", "quantities", "polarity"}
 LEAST = {
     "unit": 16,
     "operation": 13,

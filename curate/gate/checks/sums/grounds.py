@@ -18,7 +18,6 @@ from recast.curate.answers.statements.marks import marks
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.language.sentences import sentences
-from recast.curate.language.tokens import read
 from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, divide, exact, literal, numbers, spoken
 
@@ -191,10 +190,9 @@ def has_words(text: str, least: int) -> bool:
     """Whether `text` has `least` words of two letters and more that read no sign aloud, apart from sentences that mark
     an answer."""
     counted = 0
-    for told in read(text):
-        words = [token for token in told.tokens if len(token) > 1 and token[0].isalpha()]
-        found = len(words) - sum(word.lower() in _READ_ALOUD for word in words)
-        if found and not marks(told.text):
+    for told in sentences(text):
+        found = sum(word.lower() not in _READ_ALOUD for word in _LETTERS.findall(told))
+        if found and not marks(told):
             counted += found
             if counted >= least:
                 return True

@@ -65,10 +65,13 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     if len(long) < MIN_WORDS or share > FLUENT:
         return None
     shuffled = SALAD_PAIRS if share < TERSE else SALAD_PAIRS + 2
+    least = 2 if share < TERSE else shuffled
+    if _most_pairs(told) < least:
+        return None
     pairs = [
         pair for pair, between in content_pairs(text.split()) if not between and row.words.issuperset(pair)
     ]
-    if len(pairs) < (2 if share < TERSE else shuffled):
+    if len(pairs) < least:
         return None
     beside, apart = row.neighbours
     dropped = sorted({pair for pair in pairs if pair in apart and pair not in beside})
@@ -79,3 +82,9 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     if len(pairs) >= shuffled and known <= len(pairs) // 7:
         return Broken(f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share)
     return None
+
+
+def _most_pairs(told: list[str]) -> int:
+    """An upper bound, soon found, of the pairs of content words that no function word parts."""
+    content = [word not in FUNCTION_WORDS or word in ("may", "will") for word in told]
+    return sum(one and two for one, two in pairwise(content))

@@ -17,11 +17,11 @@ from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.words.source import source
+from recast.curate.language.prose import stands
 from recast.curate.language.vocabulary import vocabulary
 from recast.curate.records import Check
 
 _NAME = re.compile(r"[A-Z](?<=[a-z,;0-9)] .)[a-z]{2,}(?:-[A-Z][a-z]+)*(?!\w)")
-_WORDLY = re.compile(r"\w")
 _COMMON = frozenset(
     (
         "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "January", "February", "March",
@@ -118,22 +118,11 @@ def _beginning(text: str) -> Iterator[str]:
             or (match.group("did") and name.endswith("s"))
         ):
             continue
-        if not _stands(name.lower(), text):
+        if not stands(name.lower(), text):
             yield name
 
 
 def _known(name: str, source: str) -> bool:
     """Whether the name, with or without a plural s, stands in the source as a word of its own."""
     word = name.lower().removesuffix("s")
-    return _stands(word, source) or _stands(f"{word}s", source)
-
-
-def _stands(word: str, text: str) -> bool:
-    """Whether `word` stands in `text` with no letter beside it. No expression: compiling one a name costs more."""
-    at = text.find(word)
-    while at >= 0:
-        end = at + len(word)
-        if not (at and _WORDLY.match(text, at - 1)) and not _WORDLY.match(text, end):
-            return True
-        at = text.find(word, at + 1)
-    return False
+    return stands(word, source) or stands(f"{word}s", source)

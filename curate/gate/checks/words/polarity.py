@@ -20,6 +20,7 @@ from recast.curate.language.polarity import (
     Clause,
     clauses,
     cut,
+    denied_numbers,
     may_turn,
     opposed,
     supports,
@@ -102,7 +103,6 @@ def _source(prompt: str, demonstration: str) -> _Source:
         for value in clause.numbers:
             by_number.setdefault(value, []).append(clause)
     words = DENIALS.union(*(turning(clause) for clause in found))
-    denied = frozenset(
-        value for clause in found if clause.denials or clause.lacks for value in clause.numbers
+    return _Source(
+        frozenset(found), by_number, words | {word.capitalize() for word in words}, denied_numbers(found)
     )
-    return _Source(frozenset(found), by_number, words | {word.capitalize() for word in words}, denied)

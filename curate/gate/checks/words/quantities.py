@@ -21,6 +21,7 @@ from typing import ClassVar, Literal
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.language.exclusive import changed_kind, excluding
+from recast.curate.language.prose import stands
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.stems import BEGINNING
 from recast.curate.language.tokens import EQUAL, number, read
@@ -29,6 +30,8 @@ from recast.curate.maths.numbers import Value, divide, numbers, spoken
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
+_GOES_BEFORE = frozenset("0123456789.,-/$€£")
+_GOES_AFTER = frozenset("%-'’_")
 _WORD = re.compile(r"[A-Za-z]+")
 CONVERSIONS = frozenset((4, 7, 12, 16, 24, 30, 31, 52, 60, 100, 360, 365, 1000, 3600))
 """What every reader knows: days of a week, months of a year, minutes of an hour, per cent."""
@@ -53,8 +56,9 @@ class _Source:
         return (*quantities_of(self.prompt, value), *quantities_of(self.demonstration, value))
 
     def says(self, quantity: Quantity) -> bool:
-        """Whether the number counts the same here. The question is read only where the demonstration says no."""
-        return any(
+        """Whether the number counts the same here; no text is read that has it word for word."""
+        written = quantity.written
+        return any(_holds(text, written) for text in (self.demonstration, self.prompt)) or any(
             told.nouns == quantity.nouns
             for text in (self.demonstration, self.prompt)
             for told in quantities_of(text, quantity.value)
@@ -71,7 +75,7 @@ class _Source:
     def owners(self, value: Value) -> list[str]:
         """Whose the number is, empty for nobody's, wherever it is no operand, which may be anybody's."""
         found = (q for q in self.of(value) if q.computed or not q.computes)
-        return [q.owner if q.owner in self.names else "" for q in found]
+        return [q.owner if self.names(q.owner) else "" for q in found]
 
     def bare(self, value: Value) -> bool:
         """Whether the question leaves the number without a noun (`he had 5 left`): it may count anything."""
@@ -122,22 +126,15 @@ class _Source:
         told = (*quantities(self.prompt), *quantities(self.demonstration))
         return tuple({_stems(quantity.nouns) for quantity in told if len(quantity.nouns) > 1})
 
-    @cached_property
-    def names(self) -> frozenset[str]:
-        """Words of the question in capitals that are written in no other way."""
-        found: set[str] = set()
-        for sentence in read(self.prompt):
-            for token in sentence.tokens:
-                bare = token.removesuffix("'s")
-                if (
-                    len(bare) > 2
-                    and bare[0].isupper()
-                    and bare[1].islower()
-                    and not bare.endswith(("ing", "ly"))
-                ):
-                    found.add(bare)
-        return frozenset(
-            name for name in found if name.lower() not in self.written and name.lower() not in GRAMMAR
+    def names(self, word: str) -> bool:
+        """Whether the question has a word in capitals that is written in no other way."""
+        likely = len(word) > 2 and word[1].islower() and not word.endswith(("ing", "ly"))
+        low = word.lower()
+        return (
+            likely
+            and low not in GRAMMAR
+            and stands(word, self.prompt)
+            and not (stands(low, self.prompt) or stands(low, self.demonstration))
         )
 
     @cached_property
@@ -178,6 +175,15 @@ class QuantitiesCheck(CheckConfig):
         if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
+
+
+def _holds(text: str, written: str) -> bool:
+    """Whether `written`, a number and words, stands in `text` and is no part of a longer number or word."""
+    at = text.find(written)
+    if at < 0:
+        return False
+    after = text[at + len(written) : at + len(written) + 1]
+    return text[at - 1 : at] not in _GOES_BEFORE and not after.isalnum() and after not in _GOES_AFTER
 
 
 @lru_cache(maxsize=2048)
@@ -281,7 +287,7 @@ def _other_owner(quantity: Quantity, source: _Source) -> str:
     if quantity.computes and not quantity.computed:
         return ""
     owner = quantity.owner
-    if not owner or owner not in source.prompt or owner not in source.names:
+    if not owner or not source.names(owner):
         return ""
     given = source.owners(quantity.value)
     if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
