@@ -13,8 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
+# a deadline measures the machine, not the property
+hypothesis.settings.register_profile("recast", deadline=None)
+hypothesis.settings.load_profile("recast")
 # before torch is imported: with several processes on few cores, two threads each are many times slower
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
