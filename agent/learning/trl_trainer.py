@@ -212,7 +212,7 @@ def trainer_class() -> type:
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
             # without KL a candidate that has no advantage has no gradient; DDP wants a forward in every process
-            if self.beta or self.accelerator.num_processes > 1 or not self.model.training:
+            if self.beta or self.accelerator.num_processes > 1 or not model.training:
                 return super()._compute_loss(model, inputs)
             kept, share = with_advantage(inputs)
             if not share:

@@ -38,8 +38,8 @@ class ArithmeticCheck(CheckConfig):
             if equality.truth is False:
                 return self.failed("false_equality", f"`{shown(equality.text)}` is false.", 0.0)
         for noted, said in _NOTED.findall(case.completion) if ">>" in case.completion else ():
-            one, other = literal(noted), literal(said)
-            if None not in (one[0], other[0]) and not agrees(one[0], other[0], one[1], other[1]):
+            (one, digits), (other, shown_digits) = literal(noted), literal(said)
+            if one is not None and other is not None and not agrees(one, other, digits, shown_digits):
                 return self.failed("false_equality", f"`{noted}` is noted and {said} written.", 0.0)
         undecided = [e for e in stated if e.truth is None]
         share = 1.0 - len(undecided) / len(stated) if stated else 1.0
