@@ -1,6 +1,6 @@
 """What of a real model's rewrites a gate accepts, against labels that were given by reading.
 
-    python tests/bench/accepted.py --data DATA [--gate math] [--half development | final] [--show 20] [--json]
+    python -m tests.bench.accepted --data DATA [--gate math] [--half development | final] [--show 20] [--json]
 
 The labels (candidates-labels.jsonl) are of cleaned rewrites that SmolLM2 made of mwp prose, mwp programs and GSM8K
 (tests/bench/candidates.py), read one by one without sight of any verdict: right, arguable, wrong. They join the data by
