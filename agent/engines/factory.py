@@ -116,7 +116,7 @@ def open_engine(
             max_length=config.max_length,
         )
     if config.type == "vllm":
-        from recast.agent.engines.vllm.engine import VLLMEngine
+        from recast.agent.engines.vllm_engine import VLLMEngine
 
         return VLLMEngine.load(
             path,

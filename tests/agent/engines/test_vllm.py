@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from recast.agent.engines.factory import EngineConfig, open_engine
-from recast.agent.engines.vllm.engine import VLLMEngine, _lora_options
+from recast.agent.engines.vllm_engine import VLLMEngine, _lora_options
 from recast.curate.errors import MissingDependencyError, ModelError, UsageError
 
 
