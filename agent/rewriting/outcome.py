@@ -44,6 +44,7 @@ DECIDED = (
     "seed",
 )
 NLL = ("nll_demonstration", "nll_completion", "nll_self")
+OF_REWRITTEN = ("nll_gain", "word_drift")
 PART_SCHEMA = pa.schema(
     [
         pa.field(POSITION, pa.int64()),
@@ -133,8 +134,7 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self.triage = Triage()
         self.errors: dict[str, str] = {}
-        self.nll = {name: [0.0, 0] for name in NLL}  # sum and number
-        self.gain, self.drift = (0.0, 0), (0.0, 0)  # of rewritten rows, likewise
+        self.totals = {name: [0.0, 0] for name in (*NLL, *OF_REWRITTEN)}  # sum and number
 
     def add(self, part: pa.Table) -> None:
         self.num_targets += part.num_rows
@@ -148,12 +148,10 @@ class Tally:
         for row_id, error in zip(failed["row_id"].to_pylist(), failed["error"].to_pylist(), strict=True):
             if len(self.errors) < SHOWN_ERRORS:
                 self.errors[row_id] = error
-        for name, total in self.nll.items():
-            total[0] += pc.sum(part[name].cast(pa.float64())).as_py() or 0.0
-            total[1] += part.num_rows - part[name].null_count
+        for name in NLL:
+            self._sum(name, part[name].cast(pa.float64()))
         rewritten = part.filter(pc.is_in(part["decision"], pa.array(REWRITTEN)))
-        gains = pc.subtract(rewritten["nll_completion"], rewritten["nll_demonstration"]).drop_null()
-        self.gain = (self.gain[0] + (pc.sum(gains).as_py() or 0.0), self.gain[1] + len(gains))
+        self._sum("nll_gain", pc.subtract(rewritten["nll_completion"], rewritten["nll_demonstration"]))
         candidates = _candidates(part)
         self.num_candidates += candidates.num_rows
         self.num_tokens += pc.sum(candidates["num_tokens"]).as_py() or 0
@@ -166,15 +164,21 @@ class Tally:
         scores = [json.loads(s) for s in candidates["scores"].to_pylist()]
         chosen = candidates["chosen"].to_pylist()
         drifts = [s["drift"] for s, kept in zip(scores, chosen, strict=True) if kept and "drift" in s]
-        self.drift = (self.drift[0] + sum(drifts), self.drift[1] + len(drifts))
+        self._sum("word_drift", pa.array(drifts, pa.float64()))
         other_rule = [s["gate"] for s in scores if "gate" in s]
         self.num_gate_accepted += int(sum(other_rule)) if other_rule else num_accepted
+
+    def _sum(self, name: str, values: pa.Array | pa.ChunkedArray) -> None:
+        total = self.totals[name]
+        total[0] += pc.sum(values).as_py() or 0.0
+        total[1] += len(values) - values.null_count
 
     def progress(self) -> dict[str, int]:
         return {kind.value: self.counts[kind] for kind in KINDS}
 
     def figures(self) -> dict[str, Any]:
-        gain, drift = (total / num if num >= MIN_ROWS else None for total, num in (self.gain, self.drift))
+        least = {name: MIN_ROWS if name in OF_REWRITTEN else 1 for name in self.totals}
+        means = {name: s / num if num >= least[name] else None for name, (s, num) in self.totals.items()}
         return {
             "num_rows": self.num_rows,
             "num_targets": self.num_targets,
@@ -189,10 +193,8 @@ class Tally:
             "num_tokens": self.num_tokens,
             "num_cut": self.num_cut,
             "cut": dict(self.cut.most_common()),
-            **{name: total / num if num else None for name, (total, num) in self.nll.items()},
-            "nll_gain": gain,
-            "word_drift": drift,
-            "warnings": warnings(gain, drift),
+            **means,
+            "warnings": warnings(means["nll_gain"], means["word_drift"]),
         }
 
 

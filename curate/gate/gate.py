@@ -182,22 +182,25 @@ class Gate:
 
     def verify_chunk(self, jobs: Sequence[Job]) -> list[Verdict]:
         """One verdict a job, in order; models that can answer many questions at once are asked once for all jobs."""
-        for name, model in self.models.items():
-            if prepare := getattr(model, "prepare", None):
-                # a row or question that breaks the batch breaks again in its own check, which makes it `check_error`
-                with suppress(Exception):
-                    prepare([args for job in jobs for args in self._asked(name, self._case(*job))])
+        able = {name: getattr(model, "prepare", None) for name, model in self.models.items()}
+        prepared = {name: prepare for name, prepare in able.items() if prepare}
+        asked: dict[str, list[tuple[Any, ...]]] = {name: [] for name in prepared}
+        # a row or question that breaks here breaks again in its own check, which makes it `check_error`
+        for job in jobs if prepared else ():
+            with suppress(Exception):
+                case = self._case(*job)
+                for check in self.checks_for(case.row):
+                    for name, args in check.asks(case):
+                        if name in asked:
+                            asked[name].append(args)
+        for name, prepare in prepared.items():
+            with suppress(Exception):
+                prepare(asked[name])
         with _collector_paused():
             return [self.verify(row, completion, finish_reason=reason) for row, completion, reason in jobs]
 
     def _case(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> Case:
         return Case(completion, row.get("demonstration") or "", row, finish_reason, self.models)
-
-    def _asked(self, name: str, case: Case) -> Iterator[tuple[Any, ...]]:
-        for check in self.checks_for(case.row):
-            for model, args in check.asks(case):
-                if model == name:
-                    yield args
 
     def checks_for(self, row: Mapping[str, Any]) -> Sequence[CheckConfig]:
         task = row.get("task")
