@@ -182,19 +182,21 @@ def commented(sections: Iterable[str] = tuple(SECTIONS)) -> str:
 
 
 def field_docs(cls: type[BaseModel]) -> dict[str, str]:
-    """Field -> the text under it in the class body (or its `description`), as one line."""
+    """Field -> the text under it in the class body, a base's where the class has none, (or its `description`), as
+    one line."""
     docs = {name: info.description for name, info in cls.model_fields.items() if info.description}
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for node, following in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-            and isinstance(following.value.value, str)
-        ):
-            docs.setdefault(node.target.id, following.value.value)
+    for owner in cls.__mro__[: cls.__mro__.index(BaseModel)]:
+        body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for node, following in zip(body.body, body.body[1:], strict=False):
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+                and isinstance(following.value.value, str)
+            ):
+                docs.setdefault(node.target.id, following.value.value)
     return {name: " ".join(text.split()) for name, text in docs.items()}
 
 
