@@ -36,6 +36,7 @@ SECTIONS: dict[str, str] = {
     "engine": "recast.agent.engines.factory:EngineConfig",
     "judge": "recast.agent.engines.factory:EngineConfig",
     "sft": "recast.train.sft.config:SftConfig",
+    "reject": "recast.train.rejection.config:RejectConfig",
     "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
     "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
     "curate": "recast.curate.curation.filters:CurateConfig",

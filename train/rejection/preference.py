@@ -53,22 +53,22 @@ def preference_trainer(
         measured=False,
         logging_steps=1,
     ) | {"beta": config.beta, "max_length": None, "disable_dropout": True}
-    if config.method == "dpo":
-        make, args = DPOTrainer, DPOConfig(**given, loss_type=["hinge", "sft"], loss_weights=[1.0, 1.0])
-    else:
-        make, args = KTOTrainer, KTOConfig(**given)
-    trainer = make(
-        model=model,
-        args=args,
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        peft_config=lora(model, config),
-        callbacks=[
+    shared: dict[str, Any] = {
+        "model": model,
+        "train_dataset": Dataset.from_list(rows),
+        "processing_class": tokenizer,
+        "peft_config": lora(model, config),
+        "callbacks": [
             curve_writer(
                 curve, heldout_curve, steps, config.epochs, MEANS, ("loss", "rewards/margins"), progress
             )
         ],
-    )
+    }
+    if config.method == "dpo":
+        args = DPOConfig(**given, loss_type=["hinge", "sft"], loss_weights=[1.0, 1.0])
+        trainer: Any = DPOTrainer(args=args, **shared)
+    else:
+        trainer = KTOTrainer(args=KTOConfig(**given), **shared)
     trainer.remove_callback(PrinterCallback)  # words go to `progress`, never to stdout
     return trainer
 

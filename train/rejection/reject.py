@@ -34,7 +34,7 @@ from recast.train.model.loading import default_device, has_fast_bf16, load
 from recast.train.rejection import audit
 from recast.train.rejection.config import NOT_IDENTITY, RejectConfig
 from recast.train.rejection.groups import Encoded, describe, encoded, groups, identity
-from recast.train.sft.examples import order
+from recast.train.sft.examples import mappings, order
 from recast.train.sft.mixture import stream
 from recast.train.sft.trainer import Progress, train
 
@@ -72,7 +72,7 @@ class RejectResult:
 
 
 def reject(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Any,
     candidates: Iterable[Mapping[str, Any]],
     model_path: str | Path,
     config: RejectConfig,
@@ -83,6 +83,7 @@ def reject(
 ) -> RejectResult:
     """Tune the model at `model_path` on accepted and refused candidates (see `train.rejection.groups`) into `out`.
 
+    `rows` are of any of the kinds that `train.sft.examples.mappings` takes.
     A finished `out` of the same data, model and config is returned as it is; an unfinished one goes on; one of another
     run raises UsageError. Raises DataError where no row can be trained, UsageError where none has a refused candidate,
     ModelError where the model cannot be loaded.
@@ -92,7 +93,7 @@ def reject(
     device = default_device()
     model, tokenizer = load(model_path, device=device)
     dtype = model.dtype
-    found, left_out = groups(rows, candidates, config)
+    found, left_out = groups(mappings(rows), candidates, config)
     data, num_too_long = encoded(found, tokenizer, config)
     if num_too_long:
         left_out["too_long_for_max_length"] += num_too_long
@@ -157,11 +158,7 @@ def reject(
         left_out=dict(left_out),
         steps=state["global_step"],
         eased=times,
-        stopped="steps"
-        if state["global_step"] >= trainer.state.max_steps
-        else "fell"
-        if times >= EASINGS
-        else "patience",
+        stopped="steps" if state["global_step"] >= total else "fell" if times >= EASINGS else "patience",
         moved=summary["heldout"] or summary["trained"],
         discrimination=summary["discrimination"],
         dtype=str(dtype).removeprefix("torch."),
