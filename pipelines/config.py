@@ -36,6 +36,7 @@ SECTIONS: dict[str, str] = {
     "engine": "recast.agent.engines.factory:EngineConfig",
     "judge": "recast.agent.engines.factory:EngineConfig",
     "sft": "recast.train.sft.config:SftConfig",
+    "reject": "recast.train.rejection.config:RejectConfig",
     "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
     "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
     "curate": "recast.curate.curation.filters:CurateConfig",
@@ -182,19 +183,21 @@ def commented(sections: Iterable[str] = tuple(SECTIONS)) -> str:
 
 
 def field_docs(cls: type[BaseModel]) -> dict[str, str]:
-    """Field -> the text under it in the class body (or its `description`), as one line."""
+    """Field -> the text under it in the class body, a base's where the class has none, (or its `description`), as
+    one line."""
     docs = {name: info.description for name, info in cls.model_fields.items() if info.description}
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for node, following in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(following, ast.Expr)
-            and isinstance(following.value, ast.Constant)
-            and isinstance(following.value.value, str)
-        ):
-            docs.setdefault(node.target.id, following.value.value)
+    for owner in cls.__mro__[: cls.__mro__.index(BaseModel)]:
+        body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for node, following in zip(body.body, body.body[1:], strict=False):
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+                and isinstance(following.value.value, str)
+            ):
+                docs.setdefault(node.target.id, following.value.value)
     return {name: " ".join(text.split()) for name, text in docs.items()}
 
 

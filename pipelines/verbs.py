@@ -211,6 +211,14 @@ VERBS: dict[str, Verb] = {
             sections=("sft",),
         ),
         Verb(
+            "reject",
+            "Tune a model on accepted candidates and against refused ones.",
+            TRAINING,
+            "recast reject craft-rewrites --model path/to/model -o models/craft-rejected",
+            has_run=True,
+            sections=("reject",),
+        ),
+        Verb(
             "eval",
             "Ask a model every question of some suites.",
             TRAINING,

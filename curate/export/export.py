@@ -141,7 +141,9 @@ def export(
         manifest = stack.enter_context(whole(target.folder / MANIFEST)) if target.listed else None
         run = _Run(stack, form, shape, asked, target, validation)
         pairs = (
-            stack.enter_context(rejected(_with_candidates(store, snapshot))) if run.needs_rejected else None
+            stack.enter_context(rejected(store.with_candidates(snapshot.version)))
+            if run.needs_rejected
+            else None
         )
         run.write(snapshot, pairs)
         done = run.finish(stack, facts or {})
@@ -221,15 +223,6 @@ def _earlier(target: _Target, shape: Shape, asked: Asked) -> set[Path]:
                 "export to another folder."
             )
     return known
-
-
-def _with_candidates(store: Store, snapshot: Snapshot) -> Snapshot:
-    """The version, or the nearest of its first parents, that keeps candidates."""
-    version = snapshot.version
-    for older in store.log(version.ref):
-        if older.candidates_parts:
-            return store.open(older)
-    return snapshot
 
 
 # writing

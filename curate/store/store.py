@@ -82,6 +82,10 @@ class Store:
             version = ref if isinstance(ref, Version) else versions.resolve(con, ref)
             return self.snapshot(con, version)
 
+    def with_candidates(self, version: Version) -> Snapshot:
+        """`version`, or the nearest of its first parents that keeps candidates; `version` itself where none does."""
+        return self.open(next((v for v in self.log(version.ref) if v.candidates_parts), version))
+
     def names(self) -> list[str]:
         """Every data set in the store; empty where there is no store yet."""
         if not self.catalog.exists():

@@ -1,4 +1,4 @@
-"""Settings of fine-tuning, and which of them decide what it ends in."""
+"""Settings of fine-tuning, and which of them decide what it ends in; what other tunings share with it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ NOT_IDENTITY = {
 }
 
 
-class SftConfig(BaseModel):
-    """How one model is fine-tuned on one data set. Part of the run's identity but for `NOT_IDENTITY`."""
+class TuningConfig(BaseModel):
+    """How weights are moved, whatever the loss: what `sft` and `reject` share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objective: str = "nll"
-    """What a token costs: nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft (train/sft/objectives.py)."""
     lr: float = Field(default=3e-4, gt=0)
     """Peak learning rate. 3e-4 suits models of a few million parameters; 1e-5 to 5e-5 those of billions."""
     epochs: int = Field(default=3, ge=1)
@@ -59,21 +57,11 @@ class SftConfig(BaseModel):
     """Recompute activations in the backward pass: less memory, slower."""
     checkpoints: int = Field(default=4, ge=0)
     """Points over the run from which it can be resumed. 0: a killed run begins anew."""
-    telemetry_tokens: int = Field(default=20_000, ge=0)
-    """Trained tokens measured before and after, for the figures of the gate. 0: none."""
     seed: int = 0
     """Seeds the order of the rows, what a mixture draws, dropout and the LoRA initialisation."""
 
-    @field_validator("objective")
-    @classmethod
-    def _known_objective(cls, value: str) -> str:
-        try:
-            return str(Objective.parse(value))
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-
     @model_validator(mode="after")
-    def _options_have_an_effect(self) -> SftConfig:
+    def _options_have_an_effect(self) -> TuningConfig:
         if self.micro_batch_size and self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"batch_size {self.batch_size} is no multiple of micro_batch_size {self.micro_batch_size}"
@@ -83,3 +71,20 @@ class SftConfig(BaseModel):
         if self.patience is not None and not self.heldout:
             raise ValueError("patience has no effect without heldout, a share of the rows such as 0.1")
         return self
+
+
+class SftConfig(TuningConfig):
+    """How one model is fine-tuned on one data set. Part of the run's identity but for `NOT_IDENTITY`."""
+
+    objective: str = "nll"
+    """What a token costs: nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft (train/sft/objectives.py)."""
+    telemetry_tokens: int = Field(default=20_000, ge=0)
+    """Trained tokens measured before and after, for the figures of the gate. 0: none."""
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, value: str) -> str:
+        try:
+            return str(Objective.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error

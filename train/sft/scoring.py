@@ -37,13 +37,20 @@ def add_scoring(model: Any) -> Any:
 
     `batch` has `input_ids`, `attention_mask` and `labels` (N, T), not shifted, as `collate` makes them. A
     head that is more than one matrix (scaled or capped logits, an adapter on it) is taken as it is, with the
-    logits of the trained rows' positions held at once.
+    logits of the trained rows' positions held at once. With `entropy_at`, a mask (N, T - 1) of a few positions, the
+    entropy of the next token there, nats, with its gradient, comes as a second result; their logits are held.
     """
     original = model.forward
     plain = _head_is_plain(model)
 
     @functools.wraps(type(model).forward)
-    def forward(self: Any, *args: Any, needs: frozenset[str] | None = None, **kwargs: Any) -> Any:
+    def forward(
+        self: Any,
+        *args: Any,
+        needs: frozenset[str] | None = None,
+        entropy_at: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
         if needs is None:
             return original(*args, **kwargs)
         labels = kwargs.pop("labels")[:, 1:]  # position t predicts token t + 1
@@ -51,12 +58,20 @@ def add_scoring(model: Any) -> Any:
         head = self.get_output_embeddings()
         if not plain or type(head) is not torch.nn.Linear:
             logits = original(*args, use_cache=False, **kwargs).logits[:, :-1]
-            return token_statistics(logits[trained], labels[trained], needs)
+            found = token_statistics(logits[trained], labels[trained], needs)
+            return found if entropy_at is None else (found, full_entropy(logits[entropy_at]))
         hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state[:, :-1]
-        return linear_statistics(hidden[trained], head.weight, labels[trained], needs, head.bias)
+        found = linear_statistics(hidden[trained], head.weight, labels[trained], needs, head.bias)
+        return found if entropy_at is None else (found, full_entropy(head(hidden[entropy_at])))
 
     model.forward = types.MethodType(forward, model)
     return model
+
+
+def full_entropy(logits: Tensor) -> Tensor:
+    """Entropy (N,) of `logits` (N, V), nats, with its gradient."""
+    logp = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), dim=-1)
+    return -(logp.exp() * logp).sum(-1)
 
 
 def scored(

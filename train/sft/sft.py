@@ -30,7 +30,7 @@ from recast.curate.chat import eos_ids, template_id
 from recast.curate.curation.split import parted
 from recast.curate.files import read_lines, write_json
 from recast.train.model.loading import default_device, has_fast_bf16, load
-from recast.train.sft.config import SftConfig
+from recast.train.sft.config import SftConfig, TuningConfig
 from recast.train.sft.examples import Example, order, tokenize
 from recast.train.sft.identity import JOB, MANIFEST, run_in
 from recast.train.sft.mixture import stream
@@ -129,7 +129,7 @@ def sft(
     )
     state = train(trainer, config.patience)
 
-    tuned = _save(trainer.model, tokenizer, dtype, config, out)
+    tuned = save(trainer.model, tokenizer, dtype, config, out)
     _after(tuned.float(), examples, config, out, measuring)
     curve, on_heldout = read_lines(out / CURVE), read_lines(out / HELDOUT)
     ended = curve[-1]["epoch"]
@@ -219,7 +219,7 @@ def _tidy(out: Path) -> None:
     (out / BASE_TOKENS).unlink(missing_ok=True)
 
 
-def _save(model: Any, tokenizer: Any, dtype: Any, config: SftConfig, out: Path) -> Any:
+def save(model: Any, tokenizer: Any, dtype: Any, config: TuningConfig, out: Path) -> Any:
     """Write the tuned model and return it, with a LoRA merged."""
     if config.lora_rank is not None:
         model.save_pretrained(out / "adapter")

@@ -23,7 +23,7 @@ from recast.train.sft.examples import Example
 from recast.train.sft.objective_names import CONCENTRATION, Objective
 
 if TYPE_CHECKING:
-    from recast.train.sft.config import SftConfig
+    from recast.train.sft.config import SftConfig, TuningConfig
 
 Progress = Callable[[Mapping[str, Any]], None]
 
@@ -52,9 +52,10 @@ def sft_trainer(
 
     from recast.train.sft.objectives import apply
     from recast.train.sft.scoring import mean_nll
-    from recast.train.sft.telemetry import GateMeans
+    from recast.train.sft.telemetry import MEANS, GateMeans
 
     objective = Objective.parse(config.objective)
+    shown = ("loss",) if config.objective == "nll" else ("loss", "nll", "gate")
 
     class CompletionTrainer(SFTTrainer):
         means = GateMeans(objective)
@@ -89,8 +90,62 @@ def sft_trainer(
             """Nothing leaves the machine."""
 
     steps = math.ceil(len(order) / config.batch_size)
+    if config.lora_rank is None and config.dropout:
+        _drop_out(model, config.dropout)
+    args = SFTConfig(
+        **arguments(
+            config,
+            steps,
+            checkpoints=checkpoints,
+            bf16=bf16,
+            on_cpu=model.device.type == "cpu",
+            measured=bool(heldout),
+            logging_steps=max(1, steps // 200),
+        ),
+        # Token ids and labels are given: nothing is tokenised, masked, cut or shuffled again.
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        loss_type="nll",  # unused: `compute_loss` is ours
+        router_aux_loss_coef=0.0,  # or TRL has mixtures of experts return their routing, in the saved config, too
+    )
+    data = Dataset.from_dict({"input_ids": [e.ids for e in examples], "labels": [e.labels for e in examples]})
+    callbacks: list[transformers.TrainerCallback] = [
+        curve_writer(curve, heldout_curve, steps, config.epochs, MEANS, shown, progress)
+    ]
+    if config.patience is not None:
+        callbacks.append(early_stopping(config.patience))
+    of_text = model.config.get_text_config()
+    router_coef = getattr(of_text, "router_aux_loss_coef", None)
+    trainer = CompletionTrainer(
+        model=model,
+        args=args,
+        train_dataset=data.select(order),
+        eval_dataset=data.select([0]) if heldout else None,  # stands for `heldout`, which `evaluate` reads
+        processing_class=tokenizer,
+        peft_config=lora(model, config),
+        callbacks=callbacks,
+    )
+    if router_coef is not None:
+        of_text.router_aux_loss_coef = router_coef  # the model's own, which TRL has overwritten
+    trainer.remove_callback(PrinterCallback)  # words go to `progress`, never to stdout
+    return trainer
+
+
+def arguments(
+    config: TuningConfig,
+    steps: int,
+    *,
+    checkpoints: Path,
+    bf16: bool,
+    on_cpu: bool,
+    measured: bool,
+    logging_steps: int,
+) -> dict[str, Any]:
+    """Arguments of a transformers trainer that takes rows in a given order, once through, in `steps` steps.
+
+    Held-out rows are `measured` on the configuration's schedule; with its `patience` the best weights are kept.
+    """
     micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
-    on_cpu = model.device.type == "cpu"
     every = max(1, steps // config.evaluations)
     best: dict[str, Any] = {}
     if config.patience is not None:  # the best weights are those of a checkpoint
@@ -100,61 +155,33 @@ def sft_trainer(
         save = {"save_strategy": "steps", "save_steps": max(1, math.ceil(steps / (config.checkpoints + 1)))}
     else:
         save = {"save_strategy": "no"}
-    if config.lora_rank is None and config.dropout:
-        _drop_out(model, config.dropout)
-    args = SFTConfig(
-        output_dir=str(checkpoints),
-        num_train_epochs=1,  # the order holds all epochs
-        train_sampling_strategy="sequential",
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=config.batch_size // micro,
-        learning_rate=config.lr,
-        lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
-        warmup_steps=math.ceil(config.warmup * steps),
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        # Token ids and labels are given: nothing is tokenised, masked, cut or shuffled again.
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        loss_type="nll",  # unused: `compute_loss` is ours
-        router_aux_loss_coef=0.0,  # or TRL has mixtures of experts return their routing, in the saved config, too
-        bf16=bf16,
-        use_cpu=on_cpu,
-        gradient_checkpointing=config.gradient_checkpointing,
-        logging_strategy="steps",
-        logging_steps=max(1, steps // 200),
-        eval_strategy="steps" if heldout else "no",
-        eval_steps=every,
-        save_total_limit=1 if config.patience is None else 2,  # the best and the last
-        seed=config.seed,
-        report_to="none",
-        disable_tqdm=True,
-        log_level="error",
-        dataloader_pin_memory=not on_cpu,
+    return {
+        "output_dir": str(checkpoints),
+        "num_train_epochs": 1,  # the order holds all epochs
+        "train_sampling_strategy": "sequential",
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": config.batch_size // micro,
+        "learning_rate": config.lr,
+        "lr_scheduler_type": config.schedule if config.schedule != "constant" else "constant_with_warmup",
+        "warmup_steps": math.ceil(config.warmup * steps),
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "bf16": bf16,
+        "use_cpu": on_cpu,
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "logging_strategy": "steps",
+        "logging_steps": logging_steps,
+        "eval_strategy": "steps" if measured else "no",
+        "eval_steps": every,
+        "save_total_limit": 1 if config.patience is None else 2,  # the best and the last
+        "seed": config.seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+        "dataloader_pin_memory": not on_cpu,
         **save,
         **best,
-    )
-    data = Dataset.from_dict({"input_ids": [e.ids for e in examples], "labels": [e.labels for e in examples]})
-    callbacks: list[transformers.TrainerCallback] = [
-        _curve_writer(curve, heldout_curve, steps, config, progress)
-    ]
-    if config.patience is not None:
-        callbacks.append(_early_stopping(config.patience))
-    of_text = model.config.get_text_config()
-    router_coef = getattr(of_text, "router_aux_loss_coef", None)
-    trainer = CompletionTrainer(
-        model=model,
-        args=args,
-        train_dataset=data.select(order),
-        eval_dataset=data.select([0]) if heldout else None,  # stands for `heldout`, which `evaluate` reads
-        processing_class=tokenizer,
-        peft_config=_lora(model, config),
-        callbacks=callbacks,
-    )
-    if router_coef is not None:
-        of_text.router_aux_loss_coef = router_coef  # the model's own, which TRL has overwritten
-    trainer.remove_callback(PrinterCallback)  # words go to `progress`, never to stdout
-    return trainer
+    }
 
 
 def train(trainer: Any, patience: int | None) -> dict[str, Any]:
@@ -166,7 +193,7 @@ def train(trainer: Any, patience: int | None) -> dict[str, Any]:
     checkpoint = last_checkpoint(folder)
     state = json.loads((checkpoint / STATE).read_text()) if checkpoint else None
     # killed after the decision to stop: another step would be one that an uninterrupted run never made
-    if state is None or not _is_over(state["log_history"], patience):
+    if state is None or not is_over(state["log_history"], patience):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         state = {
             name: getattr(trainer.state, name)
@@ -177,7 +204,7 @@ def train(trainer: Any, patience: int | None) -> dict[str, Any]:
     return state
 
 
-def _is_over(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+def is_over(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
     """Whether the last `patience` held-out losses all failed to be a new best."""
     losses = [point[HELDOUT_METRIC] for point in history if HELDOUT_METRIC in point]
     return (
@@ -186,7 +213,8 @@ def _is_over(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool
     )
 
 
-def _early_stopping(patience: int) -> Any:
+def early_stopping(patience: int) -> Any:
+    """A callback that ends training where `is_over` says so."""
     from transformers import TrainerCallback
 
     class EarlyStopping(TrainerCallback):
@@ -197,7 +225,7 @@ def _early_stopping(patience: int) -> Any:
                 control.should_evaluate = control.should_save = True  # the last weights may be the best
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if _is_over(state.log_history, patience):
+            if is_over(state.log_history, patience):
                 control.should_training_stop = True
 
     return EarlyStopping()
@@ -236,13 +264,26 @@ def _drop_out(model: Any, share: float) -> None:
         )
 
 
-def _lora(model: Any, config: SftConfig) -> Any:
+def lora(model: Any, config: TuningConfig) -> Any:
+    """PEFT's configuration of the LoRA that is trained, None where all weights are."""
     if config.lora_rank is None:
         return None
     return lora_config(model, config.lora_rank, config.lora_alpha or config.lora_rank, config.dropout)
 
 
-def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, progress: Progress | None) -> Any:
+def curve_writer(
+    path: Path,
+    heldout: Path,
+    steps: int,
+    epochs: int,
+    means: Sequence[str],
+    shown: Sequence[str],
+    progress: Progress | None,
+) -> Any:
+    """A callback that writes a line a logged step: loss, `means` and learning rate; held-out losses to `heldout`.
+
+    `progress` gets those of them that are `shown`.
+    """
     from transformers import TrainerCallback
 
     started = time.monotonic()
@@ -255,19 +296,18 @@ def _curve_writer(path: Path, heldout: Path, steps: int, config: SftConfig, prog
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             step = state.global_step
-            place = {"step": step, "epoch": round(step / steps * config.epochs, 4)}
+            place = {"step": step, "epoch": round(step / steps * epochs, 4)}
             if HELDOUT_METRIC in logs:
-                append_line(heldout, {**place, "loss": logs[HELDOUT_METRIC]})
+                measured = {
+                    name.removeprefix("eval_"): v for name, v in logs.items() if name.startswith("eval_")
+                }
+                append_line(heldout, {**place, **measured})
             if "loss" not in logs:
                 return
-            from recast.train.sft.telemetry import MEANS
-
-            measured = {name: logs[name] for name in ("loss", "grad_norm", *MEANS) if name in logs}
+            measured = {name: logs[name] for name in ("loss", "grad_norm", *means) if name in logs}
             append_line(path, {**place, **measured, "lr": logs.get("learning_rate")})
             if progress:
-                shown = {name: measured[name] for name in ("loss", "nll", "gate") if name in measured}
-                if config.objective == "nll":
-                    shown = {"loss": measured["loss"]}
-                progress({"step": step, "steps": steps, **shown, "seconds": time.monotonic() - started})
+                said = {name: measured[name] for name in shown if name in measured}
+                progress({"step": step, "steps": steps, **said, "seconds": time.monotonic() - started})
 
     return CurveWriter()

@@ -1,0 +1,95 @@
+"""Settings of rejective fine-tuning, and which of them decide what it ends in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from recast.curate.errors import UsageError
+from recast.train.sft.config import TuningConfig
+from recast.train.sft.objective_names import Objective
+
+NOT_IDENTITY = {
+    "checkpoints": "how often a run can be resumed does not change what it ends in",
+}
+
+ONLY_FOR = {
+    "objective": ("rejective",),
+    "margin": ("rejective",),
+    "margin_weight": ("rejective",),
+    "unlikelihood_weight": ("rejective",),
+    "bounded": ("rejective",),
+    "floor": ("rejective",),
+    "ambiguity_weight": ("rejective",),
+    "ramp": ("rejective",),
+    "fall_steps": ("rejective", "nft"),
+    "patience": ("rejective", "nft"),
+    "beta": ("dpo", "kto"),
+}
+"""Settings that only some methods read."""
+
+
+class RejectConfig(TuningConfig):
+    """How one model learns from accepted and rejected candidates. Part of the run's identity but for
+    `NOT_IDENTITY`."""
+
+    method: Literal["rejective", "nft", "dpo", "kto"] = "rejective"
+    """rejective: likelihood of the accepted, margin, unlikelihood and ambiguity (train/rejection/losses.py). nft:
+    negative-aware fine-tuning. dpo: TRL's DPO with hinge and likelihood. kto: TRL's KTO, which needs no pairs."""
+    lr: float = Field(default=1e-4, gt=0)
+    """Peak learning rate. Lower than `sft`'s: what is pushed away does not come back by itself."""
+    epochs: int = Field(default=1, ge=1)
+    """Times that every row is seen."""
+    batch_size: int = Field(default=8, ge=1)
+    """Rows a step, each with its candidates."""
+    heldout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the rows that is measured and not trained: on them it is seen whether right and wrong come apart."""
+    accepted: int = Field(default=2, ge=1)
+    """Most accepted candidates of a row, the chosen one first."""
+    rejects_per_accepted: int = Field(default=2, ge=0)
+    """Most rejected candidates of a row for each accepted one."""
+    all_passed: Literal["keep", "drop"] = "keep"
+    """Rows whose candidates were all accepted. keep: they hold the model where it is; drop: they teach nothing new."""
+    objective: str = "nll"
+    """What a token of an accepted candidate costs, as `sft.objective`."""
+    margin: float = Field(default=0.2, gt=0)
+    """m: nats a token by which an accepted candidate must have gained on a rejected one since training began."""
+    margin_weight: float = Field(default=0.2, ge=0)
+    """beta_m."""
+    unlikelihood_weight: float = Field(default=0.05, ge=0)
+    """beta_u."""
+    bounded: bool = False
+    """Unlikelihood as p in place of -log(1 - p): gentler where the model is sure of a wrong token."""
+    floor: float = Field(default=0.1, gt=0, lt=1)
+    """Probability above which a token of a rejected candidate is pushed down."""
+    ambiguity_weight: float = Field(default=0.01, ge=0)
+    """beta_h: cost of an undecided answer where candidates disagree."""
+    ramp: float = Field(default=0.2, ge=0, le=1)
+    """Share of the steps over which the three weights rise from 0."""
+    fall_steps: int = Field(default=50, ge=1)
+    """Steps in a row with accepted candidates less likely than at the start after which the weights of what pushes
+    away are halved; after the third time training stops."""
+    beta: float = Field(default=0.1, gt=0)
+    """Of DPO and KTO: how far the model may leave its start."""
+
+    @field_validator("objective")
+    @classmethod
+    def _known_objective(cls, value: str) -> str:
+        try:
+            return str(Objective.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _settings_of_the_method(self) -> RejectConfig:
+        for name, methods in ONLY_FOR.items():
+            if self.method not in methods and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} has no effect with method {self.method}; it is read by {', '.join(methods)}"
+                )
+        if self.method == "rejective" and self.unlikelihood_weight == 0:
+            for name in ("bounded", "floor"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} has no effect with unlikelihood_weight 0")
+        return self
