@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from recast.curate.errors import UsageError
 from recast.train.sft.config import TuningConfig
@@ -81,15 +81,22 @@ class RejectConfig(TuningConfig):
         except UsageError as error:
             raise ValueError(str(error)) from error
 
-    @model_validator(mode="after")
-    def _settings_of_the_method(self) -> RejectConfig:
-        for name, methods in ONLY_FOR.items():
-            if self.method not in methods and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"{name} has no effect with method {self.method}; it is read by {', '.join(methods)}"
+    def check(self) -> None:
+        """Raise UsageError for a setting that the method does not read: it must not look as if it had an effect.
+
+        Apart from the checks of single settings, since the method may come from the command line and they from a file.
+        """
+        changed = {
+            name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default
+        }
+        for name in sorted(changed & ONLY_FOR.keys()):
+            if self.method not in ONLY_FOR[name]:
+                raise UsageError(
+                    f"reject.{name} has no effect with the method {self.method}; {' and '.join(ONLY_FOR[name])} read "
+                    "it. Leave it out, or choose another method."
                 )
-        if self.method == "rejective" and self.unlikelihood_weight == 0:
-            for name in ("bounded", "floor"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} has no effect with unlikelihood_weight 0")
-        return self
+        for name in sorted(changed & {"bounded", "floor"}):
+            if not self.unlikelihood_weight:
+                raise UsageError(
+                    f"reject.{name} has no effect with reject.unlikelihood_weight 0. Leave it out."
+                )

@@ -85,10 +85,11 @@ def reject(
 
     `rows` are of any of the kinds that `train.sft.examples.mappings` takes.
     A finished `out` of the same data, model and config is returned as it is; an unfinished one goes on; one of another
-    run raises UsageError. Raises DataError where no row can be trained, UsageError where none has a refused candidate,
-    ModelError where the model cannot be loaded.
+    run raises UsageError. Raises DataError where no row can be trained, UsageError where none has a refused candidate
+    or a setting has no effect, ModelError where the model cannot be loaded.
     """
     started = time.monotonic()
+    config.check()
     out = Path(out)
     device = default_device()
     model, tokenizer = load(model_path, device=device)

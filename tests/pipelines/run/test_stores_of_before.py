@@ -77,7 +77,11 @@ def test_what_an_old_gate_said_is_still_read(before, recast):
     assert f"gate {before['gates']['copies.yaml']} accepted it" in recast("why", "done@v1", "craft-00000").out
 
 
-@pytest.mark.parametrize("section", sorted(SECTIONS))
+NEW_VERBS = {"reject"}
+"""Sections of verbs that there were not: no run of before has read them."""
+
+
+@pytest.mark.parametrize("section", sorted(SECTIONS.keys() - NEW_VERBS))
 def test_a_section_of_the_configuration_has_the_same_identity(before, section):
     assert Config().identity(section) == before["config_identity"][section]
 

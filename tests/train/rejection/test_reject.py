@@ -331,11 +331,14 @@ def test_discrimination_by_hand():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"method": "nft", "margin": 0.3}, "margin has no effect with method nft"),
-        ({"beta": 0.2}, "beta has no effect with method rejective"),
-        ({"unlikelihood_weight": 0, "floor": 0.2}, "floor has no effect with unlikelihood_weight 0"),
+        ({"method": "nft", "margin": 0.3}, "reject.margin has no effect with the method nft"),
+        ({"beta": 0.2}, "reject.beta has no effect with the method rejective"),
+        (
+            {"unlikelihood_weight": 0, "floor": 0.2},
+            "reject.floor has no effect with reject.unlikelihood_weight 0",
+        ),
     ],
 )
 def test_a_setting_without_effect_is_refused(given, said):
-    with pytest.raises(ValueError, match=said):
-        RejectConfig(**given)
+    with pytest.raises(UsageError, match=said):
+        RejectConfig(**given).check()

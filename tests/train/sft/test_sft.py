@@ -473,12 +473,12 @@ def test_a_run_killed_after_it_decided_to_stop_makes_no_further_step(base, tmp_p
     def die(*args, **kwargs):
         raise Killed
 
-    kept, module._save = module._save, die  # the moment between the last checkpoint and the weights
+    kept, module.save = module.save, die  # the moment between the last checkpoint and the weights
     try:
         with pytest.raises(Killed):
             sft(ROWS, base, config, cut)
     finally:
-        module._save = kept
+        module.save = kept
     steps: list[int] = []
     result = sft(ROWS, base, config, cut, lambda p: steps.append(p["step"]))
     assert not steps and same(cut, whole.out) and result.steps == whole.steps
