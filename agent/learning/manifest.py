@@ -49,8 +49,9 @@ class Learnt:
                 f"{path} is no manifest of an agent ({error}); learn the agent again."
             ) from error
 
-    def check(self, engine: Engine, gate_id: str) -> list[str]:
-        """What to tell a person who uses the agent through `engine` and would learn it under the gate `gate_id`.
+    def check(self, engine: Engine, gate_id: str, prompt_id: str = templates.REWRITE_ID) -> list[str]:
+        """What to tell a person who uses the agent through `engine` and would learn it under the gate `gate_id`
+        and the rewriting prompt `prompt_id`.
 
         Raises RefusedError where the engine has the agent's dtype but not its backbone's weights. Only `hf` identifies
         weights as learning does, and a fingerprint covers the dtype, so that in any other case the probe alone decides.
@@ -64,7 +65,7 @@ class Learnt:
             )
         identities = {
             "gate": (self.gate_id, gate_id),
-            "rewriting prompt": (self.prompt_id, templates.REWRITE_ID),
+            "rewriting prompt": (self.prompt_id, prompt_id),
             "chat template": (self.template_id, template_id(engine.tokenizer)),
         }
         return [

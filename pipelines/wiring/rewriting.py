@@ -22,6 +22,7 @@ from recast.pipelines.options import (
 
 if TYPE_CHECKING:
     from recast.agent.engines.protocol import Engine
+    from recast.agent.prompts.prompts import Prompts
     from recast.agent.rewriting.batch import Method
     from recast.agent.rewriting.rewrite import RewriteConfig
     from recast.curate.gate.gate import Gate
@@ -85,6 +86,8 @@ class Rewriting:
     gate: Gate
     config: RewriteConfig
     method: Method | None  # None: this project's
+    prompts: Prompts
+    notes: tuple[str, ...]  # where the agent is used otherwise than it was learnt
     agent_id: str | None
     agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
     key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
@@ -112,17 +115,24 @@ def prepared(
     from recast.pipelines.run import identity
     from recast.pipelines.wiring import models
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.prompts import open_prompts
 
     given = config.given.get("rewrite") or {}
     refuse_without_effect(given, options)
     published = PAPER if options.paper else {}
     settings = config.section("rewrite", seed=options.seed, **({"targets": options.targets} | published))
-    chosen = methods.method(options.method, settings) if options.method else None
+    prompts = open_prompts(config.section("prompts"), store)
+    chosen = methods.method(options.method, settings, prompts) if options.method else None
     version = store.resolve(name)
     model = str(options.model)
     limit = options.limit if options.limit is not None and options.limit < version.rows else None
     engine_config = config.section("engine", **engine.overrides())
-    gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=options.unsafe_exec)
+    judged = {
+        "engine": config.section("judge"),
+        "judge_prompt": prompts.config.judge,
+        "unsafe_exec": options.unsafe_exec,
+    }
+    gate = open_gate(config.general.gate, **judged)
     adapter = models.adapter_folder(options.agent) if options.agent else None
     agent_id = identity.model(str(adapter)) if adapter else None
     key = fingerprint(
@@ -135,15 +145,15 @@ def prepared(
             "agent": agent_id,
             "gate": gate.id,
             "engine": engine_config.model_dump(mode="json"),
+            **({"prompts": [prompts.rewrite_id, prompts.repair_id]} if prompts.shown() else {}),
         }
     )[:16]
     opened = models.engine(model, options.agent, engine_config, store=store)
     learnt = Learnt.of(adapter) if adapter else None
+    notes: list[str] = []
     if learnt:
-        rewarded = open_gate(
-            config.gate_for("learn"), engine=config.section("judge"), unsafe_exec=options.unsafe_exec
-        )
-        for note in learnt.check(opened, rewarded.id):
+        notes = learnt.check(opened, open_gate(config.gate_for("learn"), **judged).id, prompts.rewrite_id)
+        for note in notes:
             models.tell(note)
     return Rewriting(
         version,
@@ -152,6 +162,8 @@ def prepared(
         gate,
         settings,
         chosen,
+        prompts,
+        tuple(notes),
         agent_id,
         learnt.gate_id if learnt else None,
         key,
