@@ -46,12 +46,9 @@ class ExampleConfig(BaseModel):
 
 
 class PromptsConfig(BaseModel):
-    """What the backbone is asked for: Jinja templates of the user's turn, a system turn, worked examples.
+    """What the backbone is asked for: templates (Jinja) of the user's turn, a system turn, worked examples.
 
-    A template is the whole turn. It may name `question` (the row's last user turn), `demonstration`, `answer`, `task`
-    and `language` (in English, such as German; empty where it is not clear), `repair` also `failure`; the template
-    `question` names `solution`, and `judge` names `question`, `reference` and `response`. Templates run in a sandbox
-    with limits of time, memory and length.
+    Templates run in a sandbox with limits of time, memory and length (`agent.prompts.rendering`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,17 +59,20 @@ class PromptsConfig(BaseModel):
     system: str | None = None
     """Template of a system turn ahead of the row's own, for `rewrite` and `repair`. null: the preset's; '': none."""
     rewrite: str | None = None
-    """Template of the turn that asks for a rewrite. null: the preset's."""
+    """Template of the whole turn that asks for a rewrite. It shows `question` (the row's last user turn) and
+    `demonstration`, and may name `answer`, `task` and `language` (such as German; empty where it is not clear). null:
+    the preset's."""
     repair: str | None = None
-    """Template of the turn that asks again, with `failure`, what the failed check said. null: `rewrite` and that
-    sentence after it."""
+    """Template of the turn that asks again; it shows `failure`, what the failed check said, too. null: `rewrite` and
+    that sentence after it."""
     question: str | None = None
     """Template that asks for the question which a `solution` answers (`augment.round_trip`). null: the preset's."""
     another: str | None = None
-    """Template that asks for a new question of the row's kind (`augment.questions=ask`). null: the preset's."""
+    """Template that asks for a new question of the row's kind (`augment.questions=ask`), from what `rewrite` may name.
+    null: the preset's."""
     judge: str | None = None
-    """Template that asks a judge for YES or NO, where the gate has a check `judge`. It becomes part of the gate's id.
-    null: the gate's own, else the preset's."""
+    """Template that asks a judge for YES or NO about `response`, shown `question` and `reference`, where the gate has a
+    check `judge`. It becomes part of the gate's id. null: the gate's own, else a plain one."""
     examples: tuple[ExampleConfig, ...] | None = None
     """Worked examples, each with `question`, `demonstration` and `rewrite`, shown as earlier exchanges under the same
     template. null: the preset's; []: none."""

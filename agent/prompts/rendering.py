@@ -2,8 +2,8 @@
 
 Jinja's sandbox keeps a template from Python, not from the processor: four nested loops over a question, or
 `10 ** (10 ** 9)`, end next year. So templates never meet this process. The child renders in Jinja's immutable sandbox
-with a limit of processor seconds that the kernel enforces, one of memory, and one of characters; a template that overran
-once is not tried again. Nothing here says what a template is for (`agent.prompts.prompts`).
+with a limit of processor seconds that the kernel enforces, one of memory, and one of characters. A template that
+overran its time is not tried again. Nothing here says what a template is for (`agent.prompts.prompts`).
 
 >>> render("{{ question }} Say it in {{ language }}.", {"question": "Why?", "language": "Dutch"})
 'Why? Say it in Dutch.'
