@@ -22,6 +22,9 @@ from recast.curate.errors import ModelError, RefusedError
 
 MANIFEST = "manifest.json"
 
+AS_LEARNT = {"rewriting prompt": f" (the settings of `prompts` stand in its {MANIFEST})"}
+"""Where to find how an agent was learnt, by what differs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
@@ -70,7 +73,8 @@ class Learnt:
         }
         return [
             f"the agent {self.adapter} was learnt with another {name} ({then}) than it is used with ({now}): it was "
-            "rewarded for something else than is asked of it now. Use it as it was learnt, or learn it again."
+            f"rewarded for something else than is asked of it now. Use it as it was learnt{AS_LEARNT.get(name, '')}, "
+            "or learn it again."
             for name, (then, now) in identities.items()
             if then != now
         ]

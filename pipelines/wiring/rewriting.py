@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.curate.errors import UsageError
@@ -22,6 +23,7 @@ from recast.pipelines.options import (
 
 if TYPE_CHECKING:
     from recast.agent.engines.protocol import Engine
+    from recast.agent.learning.manifest import Learnt
     from recast.agent.prompts.prompts import Prompts
     from recast.agent.rewriting.batch import Method
     from recast.agent.rewriting.rewrite import RewriteConfig
@@ -89,7 +91,7 @@ class Rewriting:
     prompts: Prompts
     notes: tuple[str, ...]  # where the agent is used otherwise than it was learnt
     agent_id: str | None
-    agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
+    learnt: Learnt | None  # what the agent was learnt with, where its manifest tells
     key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
 
     def prediction_path(self, store: Store) -> Path:
@@ -118,7 +120,7 @@ def prepared(
     from recast.pipelines.wiring.prompts import open_prompts
 
     given = config.given.get("rewrite") or {}
-    refuse_without_effect(given, options)
+    refuse_without_effect(given, options, config.given.get("prompts") or {})
     published = PAPER if options.paper else {}
     settings = config.section("rewrite", seed=options.seed, **({"targets": options.targets} | published))
     prompts = open_prompts(config.section("prompts"), store)
@@ -165,7 +167,7 @@ def prepared(
         prompts,
         tuple(notes),
         agent_id,
-        learnt.gate_id if learnt else None,
+        learnt,
         key,
     )
 
@@ -177,8 +179,11 @@ def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
     return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
 
 
-def refuse_without_effect(given: Mapping[str, Any], options: RewritingOptions) -> None:
-    """Raise UsageError for what would change nothing: `given` of the section `rewrite`, and options."""
+def refuse_without_effect(
+    given: Mapping[str, Any], options: RewritingOptions, prompts: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Raise UsageError for what would change nothing: `given` of the section `rewrite`, options, and what is given of
+    `prompts`."""
     paper, method = options.paper, options.method
     if paper and method:
         raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
@@ -193,6 +198,11 @@ def refuse_without_effect(given: Mapping[str, Any], options: RewritingOptions) -
     if named:
         by = "--paper" if paper else f"--method {method}"
         raise UsageError(f"with {by}, {', '.join(named)} would have no effect; leave it out.")
+    asked = [f"prompts.{key}" for key in prompts if key != "judge"]
+    if method not in (None, "prompt") and asked:
+        raise UsageError(
+            f"--method {method} asks by its own prompt, so {', '.join(asked)} would have no effect; leave it out."
+        )
     if given.get("scoring") is False and "tie_nats" in given:
         raise UsageError(
             "with rewrite.scoring=false, rewrite.tie_nats would have no effect, as nothing is aligned; leave it out."

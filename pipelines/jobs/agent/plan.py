@@ -85,7 +85,7 @@ def _refuse_without_effect(prompts: Sequence[str], options: RewritingOptions, co
         )
     if options.method:
         raise UsageError(
-            f"--prompts compares prompts of rewriting, and --method {options.method} is asked by its own."
+            f"--prompts compares this project's prompts; --method {options.method} has its own."
         )
     if given := [key for key in config.given.get("prompts") or {} if key != "judge"]:
         raise UsageError(
