@@ -84,9 +84,7 @@ def _refuse_without_effect(prompts: Sequence[str], options: RewritingOptions, co
             f"default --prompts {prompts[0]}."
         )
     if options.method:
-        raise UsageError(
-            f"--prompts compares this project's prompts; --method {options.method} has its own."
-        )
+        raise UsageError(f"--prompts compares this project's prompts; --method {options.method} has its own.")
     if given := [key for key in config.given.get("prompts") or {} if key != "judge"]:
         raise UsageError(
             f"with --prompts, prompts.{given[0]} would have no effect; leave it out, or put it into a file."

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from recast.agent.prompts import templates
@@ -10,6 +13,7 @@ from recast.agent.prompts.config import ROLES, PromptsConfig
 from recast.agent.prompts.presets import PRESETS, Worked
 from recast.agent.prompts.prompts import DEFAULT, Prompts, judge, worked_of
 from recast.curate.errors import DataError
+from tests.conftest import ROOT
 
 ROW = {
     "row_id": "r1",
@@ -80,6 +84,15 @@ def test_the_examples_that_are_drawn_from_are_part_of_the_id():
 
 def test_the_default_prompt_written_as_a_template_asks_the_same():
     assert prompts(rewrite=AS_TODAY).rewrite(ROW) == DEFAULT.rewrite(ROW)
+
+
+def test_the_readmes_example_loads_and_its_template_is_the_default_one():
+    """Otherwise a user who begins with it begins with something else than what is measured."""
+    text = (ROOT / "agent" / "README.md").read_text()
+    block = text[text.index("    prompts:\n") :].split("\n\n- ")[0]
+    settings = yaml.safe_load(textwrap.dedent(block))["prompts"]
+    assert Prompts(PromptsConfig(rewrite=settings["rewrite"])).rewrite(ROW) == DEFAULT.rewrite(ROW)
+    assert len(Prompts(PromptsConfig(**settings), pool(4)).rewrite(ROW)) == 1 + 2 * 3 + 1
 
 
 def test_a_template_is_the_whole_last_turn_of_the_user():
