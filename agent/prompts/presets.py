@@ -33,7 +33,6 @@ class Preset:
 
 
 _LANGUAGE = '{% if language and language != "English" %} Write in {{ language }}.{% endif %}'
-_SHOWN = "{{ question }}\n\nSolution:\n{{ demonstration }}\n\n"
 
 _SUMS = (
     Worked(
@@ -78,36 +77,28 @@ _CHOICES = (
 
 PRESETS: dict[str, Preset] = {
     DEFAULT: Preset(),
+    # no figure as a sample, which small models repeat as their answer, and no call to solve, which they do, wrongly
     "math": Preset(
-        system="You rewrite solutions of word problems. Reply with the new solution alone: a few short sentences, "
-        'every calculation written out as in 3 + 4 = 7, and at the end "The answer is 7."' + _LANGUAGE,
-        texts={
-            "rewrite": _SHOWN
-            + "Solve the question in your own words, with the same numbers and the same answer."
-        },
+        system="You rewrite solutions in your own words. Reply with the rewritten solution alone, in a few short "
+        "sentences, with every calculation written out and the answer in the last sentence." + _LANGUAGE,
         examples=_SUMS,
     ),
     "program": Preset(
-        system="You explain programs that solve word problems. Reply with a solution in words alone: a few short "
-        'sentences, every calculation written out as in 3 + 4 = 7, and at the end "The answer is 7."'
-        + _LANGUAGE,
+        system="You turn programs into solutions in words. Reply with the solution alone, in a few short sentences, "
+        "with every calculation written out and the answer in the last sentence." + _LANGUAGE,
         texts={
             "rewrite": "{{ question }}\n\nProgram:\n{{ demonstration }}\n\n"
-            "Solve the question in your own words, with the numbers that the program computes."
+            "Say in your own words what the program does, with its numbers and its result."
         },
         examples=_PROGRAMS,
     ),
     "choice": Preset(
-        system="You explain answers to multiple-choice questions. Reply with the reason in a few short sentences, and "
-        'at the end "The answer is B." with the right letter.' + _LANGUAGE,
-        texts={"rewrite": _SHOWN + "Answer the question in your own words, with the same letter at the end."},
+        system="You rewrite answers to multiple-choice questions. Reply with the rewritten answer alone: the reason in "
+        "a few short sentences, and the letter in the last one." + _LANGUAGE,
         examples=_CHOICES,
     ),
     "text": Preset(
-        system="You rewrite answers in your own words. Reply with the new answer alone. Keep every fact, name and "
-        "number, add none, and keep about the same length." + _LANGUAGE,
-        texts={
-            "rewrite": "{{ question }}\n\nAnswer:\n{{ demonstration }}\n\nGive this answer in your own words."
-        },
+        system="You rewrite answers in your own words. Reply with the rewritten answer alone. Keep every fact, name "
+        "and number, add none, and keep about the same length." + _LANGUAGE,
     ),
 }

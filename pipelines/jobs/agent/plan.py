@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ASK_BETTER = 0.8
 """Share of rewritten rows below which other prompts are worth a trial."""
+TRIED = ("default", "math")
+"""What the command for that trial names."""
 
 
 def job(
@@ -71,7 +73,21 @@ def job(
     path = asked.prediction_path(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(found))
-    return {"source": asked.version.ref, "prompt_id": asked.prompts.rewrite_id, **found}
+    few = asked.method is None and found["accepted_rows"]["value"] < ASK_BETTER
+    return {
+        "source": asked.version.ref,
+        "prompt_id": asked.prompts.rewrite_id,
+        **found,
+        "next": _trial(run, config, store) if few and not asked.prompts.shown() else None,
+    }
+
+
+def _trial(run: Run, config: Config, store: Store) -> str:
+    """The command that compares prompts on the rows of this call."""
+    from recast.pipelines.run.arguments import command_line
+
+    settings = config.settings(("rewrite", "engine", "judge"))
+    return command_line("plan", {**run.given, "prompts": list(TRIED)}, settings, store=store.root)
 
 
 def _refuse_without_effect(prompts: Sequence[str], options: RewritingOptions, config: Config) -> None:
@@ -127,6 +143,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         low, value, high = (shown(result[name][key]) for key in ("low", "value", "high"))
         console.print(f"  {words:18} {value:>9}   ({low} to {high})", markup=False)
     console.print(f"  {'store besides':18} {megabytes(result['version_bytes']):>9}", markup=False)
+    if result.get("next"):
+        console.print(f"see whether another prompt does better on these rows: {result['next']}", markup=False)
 
 
 def _show_prompts(result: dict[str, Any], console: Any) -> None:

@@ -31,6 +31,7 @@ def imported(recast, tmp_path, tiny_model):
 def test_a_prediction_stands_beside_what_came_of_it(recast, imported):
     planned = recast("plan", "sums", *imported, *SETS, "--rows", "4", "--json").json
     assert (planned["rows"], planned["sampled"]) == (8, 4)
+    assert "--prompts default --prompts math" in planned["next"] and "--rows 4" in planned["next"]
     said = recast("rewrite", "sums", *imported, *SETS, "--as", "again", "--json").json
     assert {line["figure"] for line in said["predicted"]} == {"seconds", "tokens", "accepted_rows", "bytes"}
     assert said["predicted"][1]["actual"] == said["num_tokens"]
