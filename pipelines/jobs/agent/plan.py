@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,12 +113,16 @@ def _compared(asked: Rewriting, names: Sequence[str], rows: int, store: Store, r
     from recast.pipelines.config import named_prompts
     from recast.pipelines.wiring.prompts import open_prompts
 
+    # beside the plans and not in the run: one prompt more costs no other one again
+    folder = asked.prediction_path(store).with_suffix("") / f"{rows}-rows"
+    if run.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
     trials = try_prompts(
         store.open(asked.version),
         asked.engine,
         asked.gate,
         asked.config,
-        run.folder / "prompts",
+        folder,
         {name: open_prompts(named_prompts(name).section("prompts"), store) for name in names},
         limit=asked.limit,
         num_rows=rows,

@@ -207,9 +207,14 @@ def test_prompts_are_compared_on_the_same_rows_and_the_answer_says_which_to_take
         "cannot tell which to take: default leads (brief.yaml: p = 1" in shown.out
         and "found finished" in shown.err
     )
+    made = {path: path.stat().st_mtime_ns for path in Path(".recast/plans").rglob("*.parquet")}
     Path("brief.yaml").write_text("system: Be verbose.\n")
     again = recast(*asked, "--json").json
     assert again["prompts"][1]["prompt_id"] not in ("rewrite-1", brief["prompt_id"]), "the file has changed"
+    now = {path: path.stat().st_mtime_ns for path in Path(".recast/plans").rglob("*.parquet")}
+    assert len(made) == 2 and len(now) == 3 and made.items() <= now.items(), (
+        "the other prompt was not tried again"
+    )
 
 
 def test_what_a_comparison_of_prompts_would_pass_over_is_refused(recast, imported):
