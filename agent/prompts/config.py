@@ -23,11 +23,11 @@ VARIABLES = {
 }
 """What a template of each kind can name: texts of the row, empty where it has none."""
 NEEDED = {
-    "rewrite": ("question", "demonstration"),
-    "repair": ("question", "demonstration", "failure"),
+    "rewrite": ("demonstration",),
+    "repair": ("demonstration", "failure"),
     "question": ("solution",),
-    "another": ("question", "demonstration"),
-    "judge": ("question", "reference", "response"),
+    "another": ("question",),
+    "judge": ("reference", "response"),
 }
 """What it must name: a prompt that shows less asks for something else."""
 TRIED_ON = (
@@ -59,9 +59,8 @@ class PromptsConfig(BaseModel):
     system: str | None = None
     """Template of a system turn ahead of the row's own, for `rewrite` and `repair`. null: the preset's; '': none."""
     rewrite: str | None = None
-    """Template of the whole turn that asks for a rewrite. It shows `question` (the row's last user turn) and
-    `demonstration`, and may name `answer`, `task` and `language` (such as German; empty where it is not clear). null:
-    the preset's."""
+    """Template of the whole turn that asks for a rewrite. It shows `demonstration`, and may name `question` (the row's
+    last user turn), `answer`, `task` and `language` (such as German; empty where it is not clear). null: the preset's."""
     repair: str | None = None
     """Template of the turn that asks again; it shows `failure`, what the failed check said, too. null: `rewrite` and
     that sentence after it."""

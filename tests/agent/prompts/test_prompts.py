@@ -231,7 +231,7 @@ def test_every_preset_renders_for_a_plain_row(name):
     ("settings", "why"),
     [
         ({"rewrite": "{{ question }} {{ soluton }}"}, "names 'soluton'; it can name question"),
-        ({"rewrite": "Say it in your own words."}, "does not show {{ question }}"),
+        ({"rewrite": "Say it in your own words."}, "does not show {{ demonstration }}"),
         ({"repair": "{{ question }} {{ demonstration }}"}, "does not show {{ failure }}"),
         ({"system": "{% for %}"}, "refused in line 1"),
         (
