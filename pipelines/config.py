@@ -166,9 +166,7 @@ def named_prompts(name: str) -> Config:
             "section `prompts` of a configuration, which `recast init` writes."
         )
     found = _read(Path(name))
-    return Config.of(
-        {"prompts": found.get("prompts", {} if found.keys() & {*General.model_fields, *SECTIONS} else found)}
-    )
+    return Config.of({"prompts": found.get("prompts", found)})
 
 
 def parse_set(text: str) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class PromptsConfig(BaseModel):
     """Template of a system turn ahead of the row's own, for `rewrite` and `repair`. null: the preset's; '': none."""
     rewrite: str | None = None
     """Template of the whole turn that asks for a rewrite. It shows `demonstration`, and may name `question` (the row's
-    last user turn), `answer`, `task` and `language` (such as German; empty where it is not clear). null: the preset's."""
+    last user turn), `answer`, `task` and `language` (such as German; empty where it is not clear). null: the
+    preset's."""
     repair: str | None = None
     """Template of the turn that asks again; it shows `failure`, what the failed check said, too. null: `rewrite` and
     that sentence after it."""
