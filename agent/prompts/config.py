@@ -55,7 +55,7 @@ class PromptsConfig(BaseModel):
 
     preset: Literal["default", "math", "program", "choice", "text"] = "default"
     """What is not given below: `default` asks plainly; `math`, `program`, `choice` and `text` say in a system turn what
-    a rewrite looks like, all but the last show worked examples. `recast plan --prompts` measures which one to take."""
+    a rewrite looks like. `recast plan --prompts` measures which one to take."""
     system: str | None = None
     """Template of a system turn ahead of the row's own, for `rewrite` and `repair`. null: the preset's; '': none."""
     rewrite: str | None = None
@@ -73,9 +73,9 @@ class PromptsConfig(BaseModel):
     judge: str | None = None
     """Template that asks a judge for YES or NO about `response`, shown `question` and `reference`, where the gate has a
     check `judge`. It becomes part of the gate's id. null: the gate's own, else a plain one."""
-    examples: tuple[ExampleConfig, ...] | None = None
+    examples: tuple[ExampleConfig, ...] = ()
     """Worked examples, each with `question`, `demonstration` and `rewrite`, shown as earlier exchanges under the same
-    template. null: the preset's; []: none."""
+    template. Small models lose by them (agent/README.md); measure them with `recast plan --prompts`."""
     draw: int = Field(default=0, ge=0, le=16)
     """So many worked examples besides, drawn for each row from the accepted rewrites of `draw_from`, never the row's
     own."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from recast.agent.prompts import rendering, templates
 from recast.agent.prompts.config import VARIABLES, PromptsConfig
-from recast.agent.prompts.presets import PRESETS, Worked
+from recast.agent.prompts.presets import PRESETS
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import fingerprint, prompt_hash, seed_of
 from recast.curate.language.identify import language
@@ -43,6 +43,16 @@ _FRAMED = ("rewrite", "repair")
 _AGAIN = "\n\nAn earlier attempt failed: {{ failure }}"
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """A worked example: what is asked, the expert's text, and a good rewrite of it. `row_id` of one from a version."""
+
+    question: str
+    demonstration: str
+    rewrite: str
+    row_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,8 +154,6 @@ class Prompts:
 
     @cached_property
     def _fixed(self) -> tuple[Worked, ...]:
-        if self.config.examples is None:
-            return PRESETS[self.config.preset].examples
         return tuple(Worked(**example.model_dump()) for example in self.config.examples)
 
     def _source(self, role: str) -> str | None:

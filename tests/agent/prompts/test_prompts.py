@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from recast.agent.prompts import templates
 from recast.agent.prompts.config import ROLES, PromptsConfig
-from recast.agent.prompts.presets import PRESETS, Worked
-from recast.agent.prompts.prompts import DEFAULT, Prompts, judge, worked_of
+from recast.agent.prompts.presets import PRESETS
+from recast.agent.prompts.prompts import DEFAULT, Prompts, Worked, judge, worked_of
 from recast.curate.errors import DataError
 from tests.conftest import ROOT
 
@@ -54,8 +54,6 @@ def test_what_the_defaults_ask_has_the_ids_that_it_always_had():
         {"rewrite": AS_TODAY},
         {"examples": [EXAMPLE]},
         {"preset": "math"},
-        {"preset": "math", "system": ""},
-        {"preset": "math", "examples": []},
     ],
 )
 def test_what_decides_a_prompt_decides_its_id(settings):
