@@ -329,7 +329,10 @@ def _gate(
 
     settings = _config(config)
     return open_gate(
-        name or settings.gate_for(section), engine=settings.section("judge"), unsafe_exec=unsafe_exec
+        name or settings.gate_for(section),
+        engine=settings.section("judge"),
+        judge_prompt=settings.section("prompts").judge,
+        unsafe_exec=unsafe_exec,
     )
 
 

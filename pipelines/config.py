@@ -31,6 +31,7 @@ from recast.curate.errors import UsageError
 SECTIONS: dict[str, str] = {
     "learn": "recast.agent.learning.config:LearnConfig",
     "rewrite": "recast.agent.rewriting.rewrite:RewriteConfig",
+    "prompts": "recast.agent.prompts.config:PromptsConfig",
     "augment": "recast.agent.new_rows.config:AugmentConfig",
     "rehearse": "recast.agent.new_rows.config:RehearseConfig",
     "engine": "recast.agent.engines.factory:EngineConfig",
@@ -42,6 +43,9 @@ SECTIONS: dict[str, str] = {
     "curate": "recast.curate.curation.filters:CurateConfig",
     "diversity": "recast.curate.curation.collapse:DiversityConfig",
 }
+
+MOST_SHOWN = 200
+"""Characters of a wrong value that an error repeats: a template can be long."""
 
 OWN_GATES = {"learn": "strict"}
 """Gates of sections where none is given: what a policy optimises against must have no empty text to find."""
@@ -151,6 +155,21 @@ def section_class(name: str) -> type[BaseModel]:
     return getattr(importlib.import_module(module), attribute)
 
 
+def named_prompts(name: str) -> Config:
+    """The section `prompts` behind a preset's name, or a YAML file that holds it or its keys. Raises UsageError."""
+    from recast.agent.prompts.presets import PRESETS
+
+    if name in PRESETS:
+        return Config.of({"prompts": {"preset": name}})
+    if not Path(name).is_file():
+        raise UsageError(
+            f"{name!r} is neither a file nor a preset of prompts; there are {', '.join(PRESETS)}. A file holds the "
+            "section `prompts` of a configuration, which `recast init` writes."
+        )
+    found = _read(Path(name))
+    return Config.of({"prompts": found.get("prompts", found)})
+
+
 def parse_set(text: str) -> dict[str, Any]:
     """`a.b=c` as a nested mapping; the value is read as YAML. Raises UsageError."""
     key, equals, value = text.partition("=")
@@ -233,7 +252,11 @@ def _explain(cls: type[BaseModel], prefix: str, error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown(name, str(error["loc"][-1]), list(cls.model_fields), prefix)
     message = error["msg"][0].lower() + error["msg"][1:]
-    return f"config key {name}: found {error['input']!r}, but {message}."
+    return f"config key {name}: found {_short(repr(error['input']))}, but {message}."
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def _unknown(name: str, key: str, known: Sequence[str], prefix: str = "") -> str:

@@ -35,6 +35,7 @@ class Names(Enum):
     ADAPTER = "adapter"  # an agent's folder: hashed as its weights
     FILE = "file"  # hashed as its bytes
     GATE = "gate"  # a preset or a YAML file: hashed as the gate's id
+    PROMPTS = "prompts"  # a preset or a YAML file: hashed as what it asks
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
     ADDRESS = "address"  # where a server is: it may move

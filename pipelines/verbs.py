@@ -137,6 +137,7 @@ VERBS: dict[str, Verb] = {
             GATE,
             "recast gate run craft-rewrites",
             has_run=True,
+            sections=("prompts",),
         ),
         Verb(
             "gate report",
@@ -168,7 +169,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast learn craft --model path/to/model -o agents/craft",
             has_run=True,
-            sections=("learn",),
+            sections=("learn", "prompts"),
         ),
         Verb(
             "rewrite",
@@ -176,7 +177,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast rewrite craft --agent agents/craft --as craft-rewrites",
             has_run=True,
-            sections=("rewrite", "engine"),
+            sections=("rewrite", "engine", "prompts"),
         ),
         Verb(
             "plan",
@@ -184,7 +185,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast plan craft --agent agents/craft",
             has_run=True,
-            sections=("rewrite", "engine"),
+            sections=("rewrite", "engine", "prompts"),
         ),
         Verb(
             "augment",
@@ -192,7 +193,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast augment craft --questions continue --as craft-more",
             has_run=True,
-            sections=("augment", "engine"),
+            sections=("augment", "engine", "prompts"),
         ),
         Verb(
             "rehearse",

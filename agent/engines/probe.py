@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.agent.engines.protocol import Engine, uncached
-from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate import files
 from recast.curate.errors import ModelError, RefusedError
 from recast.curate.records import Messages
@@ -38,16 +38,16 @@ QUESTIONS = (
 )
 
 
-def record(engine: Engine, folder: Path) -> None:
-    """Measure the probe texts and write them beside the adapter in `folder`."""
-    cases = _cases()
+def record(engine: Engine, folder: Path, prompts: Prompts = DEFAULT) -> None:
+    """Measure the probe texts, under the prompts of learning, and write them beside the adapter in `folder`."""
+    cases = _cases(prompts)
     off, on = _measure(engine, cases)
     found = [
         case | {"off": a, "on": b}
         for case, a, b in zip(cases, off, on, strict=True)
         if math.isfinite(a) and math.isfinite(b)  # the model may be too short for some
     ]
-    files.write_json(folder / PROBE, {"dtype": engine.dtype, "cases": found})
+    files.write_json(folder / PROBE, {"dtype": engine.dtype, "prompt_id": prompts.rewrite_id, "cases": found})
 
 
 def check(engine: Engine, folder: Path) -> str | None:
@@ -99,12 +99,13 @@ def recorded_dtype(folder: Path) -> str | None:
     return _read(folder / PROBE)["dtype"]
 
 
-def _cases() -> list[dict[str, Any]]:
+def _cases(prompts: Prompts = DEFAULT) -> list[dict[str, Any]]:
     found = []
     for question, text in QUESTIONS:
         asked: Messages = [{"role": "user", "content": question}]
+        rewriting = prompts.rewrite({"messages": asked, "demonstration": text})
         # agents are taught under the rewriting prompt, where they show most
-        found += [{"messages": m, "completion": text} for m in (asked, templates.rewrite(asked, text))]
+        found += [{"messages": m, "completion": text} for m in (asked, rewriting)]
     return found
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from recast.agent.engines.protocol import Sampling
 from recast.agent.learning.processes import Processes
-from recast.agent.prompts import templates
 from recast.agent.reward.ledger import mean_or_none
 from recast.agent.reward.scorer import Scorer
 
@@ -25,7 +24,7 @@ def figures(
     ours = rows[processes.rank :: processes.count]
     scored, lengths, cut = [], [], []
     if ours:
-        asked = [templates.rewrite(row["messages"], row["demonstration"]) for row in ours]
+        asked = [scorer.prompts.rewrite(row) for row in ours]
         greedy = Sampling(temperature=0.0, max_tokens=max_tokens)
         drawn = scorer.engine.sample(asked, 1, greedy, seeds=[[0]] * len(asked), adapter=True)
         scored = scorer.score(

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from recast.agent.learning.config import COLUMNS, NOT_IDENTITY, LearnConfig
 from recast.agent.learning.manifest import MANIFEST
 from recast.agent.learning.run_log import METRICS
-from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate import chat
 from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
@@ -75,13 +75,15 @@ def learn(
     config: LearnConfig,
     out: Path | str,
     *,
+    prompts: Prompts = DEFAULT,
     source: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> LearnResult:
     """Train a rewriting agent on `rows` (mappings with at least row_id, messages, demonstration).
 
-    `model` is the plain backbone; it comes back as it was. `source` says where the rows come from (a version's
-    name and id) and stands in the manifest. In several processes (`accelerate launch`, `torchrun`) every one
+    `model` is the plain backbone; it comes back as it was. `prompts` are what candidates are
+    sampled under. `source` says where the rows come from (a version's name and id) and stands in the
+    manifest. In several processes (`accelerate launch`, `torchrun`) every one
     makes the same call. Raises UsageError where `out` holds another run, the model has an adapter already or a step
     would not fit into memory (`agent.learning.micro_batch`), DataError where too few rows can be used,
     MissingDependencyError for a tracker that is not installed.
@@ -96,7 +98,7 @@ def learn(
         raise UsageError("the backbone given to learn has an adapter already; pass the plain model.")
     chat.require_template(tokenizer)
     out = Path(out)
-    usable = _usable(rows, model, tokenizer, config)
+    usable = _usable(rows, model, tokenizer, config, prompts)
     held = held_out([str(row["row_id"]) for row in usable.rows], config.heldout)
     train, heldout = parted(usable.rows, held)
     if len(train) < config.prompts_per_step:
@@ -112,7 +114,7 @@ def learn(
     processes = Processes()
     out.mkdir(parents=True, exist_ok=True)
     kept = heldout[: config.heldout_rows]
-    job = _job(model, tokenizer, gate, usable.rows, config)
+    job = _job(model, tokenizer, gate, usable.rows, config, prompts)
     with processes.first_alone():
         finished = _claim(out, job)
     if finished is not None:
@@ -120,11 +122,11 @@ def learn(
     started = time.monotonic()
     micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes)
     sized = config.model_copy(update={"micro_batch": micro})
-    with Session(model, tokenizer, gate, sized, train, kept, out, processes) as session:
+    with Session(model, tokenizer, gate, sized, train, kept, out, processes, prompts) as session:
         session.run(progress)
     result = _result(session, job, usable.skipped, time.monotonic() - started)
     if processes.first:
-        _finish(out, {**job, "source": dict(source or {})}, result)
+        _finish(out, {**job, "source": dict(source or {}), "prompts": prompts.shown()}, result)
     processes.wait()
     return result
 
@@ -138,7 +140,7 @@ class Usable:
     longest_prompt: int
 
 
-def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig) -> Usable:
+def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig, prompts: Prompts) -> Usable:
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
     kept: list[dict[str, Any]] = []
     skipped: dict[str, int] = {}
@@ -148,7 +150,7 @@ def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig) -> Usabl
         if not row.get("messages") or not row.get("demonstration"):
             reason = "no_demonstration"
         else:
-            length = len(chat.prompt_ids(tokenizer, templates.rewrite(row["messages"], row["demonstration"])))
+            length = len(chat.prompt_ids(tokenizer, prompts.rewrite(row)))
             if length + config.max_tokens > longest:
                 reason = "too_long"
         if reason:
@@ -160,7 +162,12 @@ def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig) -> Usabl
 
 
 def _job(
-    model: Any, tokenizer: Any, gate: Any, rows: Sequence[Mapping[str, Any]], config: LearnConfig
+    model: Any,
+    tokenizer: Any,
+    gate: Any,
+    rows: Sequence[Mapping[str, Any]],
+    config: LearnConfig,
+    prompts: Prompts,
 ) -> dict[str, Any]:
     """Identity of a run: what, changed, would make it another one."""
     from recast.agent.engines.hf.engine import backbone_fingerprint
@@ -168,7 +175,7 @@ def _job(
     return {
         "backbone": backbone_fingerprint(model),
         "template_id": chat.template_id(tokenizer),
-        "prompt_id": templates.REWRITE_ID,
+        "prompt_id": prompts.rewrite_id,
         "gate_id": gate.id,
         "data": fingerprint(list(rows)),
         "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),

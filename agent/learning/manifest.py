@@ -22,6 +22,9 @@ from recast.curate.errors import ModelError, RefusedError
 
 MANIFEST = "manifest.json"
 
+AS_LEARNT = {"rewriting prompt": f" (the settings of `prompts` stand in its {MANIFEST})"}
+"""Where to find how an agent was learnt, by what differs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
@@ -49,8 +52,9 @@ class Learnt:
                 f"{path} is no manifest of an agent ({error}); learn the agent again."
             ) from error
 
-    def check(self, engine: Engine, gate_id: str) -> list[str]:
-        """What to tell a person who uses the agent through `engine` and would learn it under the gate `gate_id`.
+    def check(self, engine: Engine, gate_id: str, prompt_id: str = templates.REWRITE_ID) -> list[str]:
+        """What to tell a person who uses the agent through `engine` and would learn it under the gate `gate_id`
+        and the rewriting prompt `prompt_id`.
 
         Raises RefusedError where the engine has the agent's dtype but not its backbone's weights. Only `hf` identifies
         weights as learning does, and a fingerprint covers the dtype, so that in any other case the probe alone decides.
@@ -64,12 +68,13 @@ class Learnt:
             )
         identities = {
             "gate": (self.gate_id, gate_id),
-            "rewriting prompt": (self.prompt_id, templates.REWRITE_ID),
+            "rewriting prompt": (self.prompt_id, prompt_id),
             "chat template": (self.template_id, template_id(engine.tokenizer)),
         }
         return [
             f"the agent {self.adapter} was learnt with another {name} ({then}) than it is used with ({now}): it was "
-            "rewarded for something else than is asked of it now. Use it as it was learnt, or learn it again."
+            f"rewarded for something else than is asked of it now. Use it as it was learnt{AS_LEARNT.get(name, '')}, "
+            "or learn it again."
             for name, (then, now) in identities.items()
             if then != now
         ]

@@ -18,7 +18,7 @@ from typing import Any
 from recast.agent.engines.protocol import Sampling
 from recast.agent.learning.config import COLUMNS, LearnConfig
 from recast.agent.learning.processes import Processes
-from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.scorer import ScoredGroup, Scorer
 from recast.curate import chat
 from recast.curate.fingerprint import prompt_hash, seed_of
@@ -110,7 +110,7 @@ class Rollouts:
             anchors.of(coming)
 
 
-def examples(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def examples(rows: Sequence[Mapping[str, Any]], prompts: Prompts = DEFAULT) -> dict[str, list[Any]]:
     """`rows` as columns of TRL's data set: the rewriting prompt, and what the reward needs."""
-    asked = [templates.rewrite(row["messages"], row["demonstration"]) for row in rows]
+    asked = [prompts.rewrite(row) for row in rows]
     return {"prompt": asked, **{name: [row[name] for row in rows] for name in COLUMNS}}

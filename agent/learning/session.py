@@ -25,6 +25,7 @@ from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.processes import Processes
 from recast.agent.learning.rollouts import Rollouts, examples
 from recast.agent.learning.run_log import METRICS, RunLog, save_adapter
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import Scorer
 from recast.train.model.checkpoints import last_checkpoint, step_of
@@ -56,7 +57,9 @@ class Session:
         heldout: Sequence[dict[str, Any]],
         out: Path,
         processes: Processes,
+        prompts: Prompts = DEFAULT,
     ) -> None:
+        self.prompts = prompts
         self.model, self.tokenizer, self.gate, self.config, self.out = model, tokenizer, gate, config, out
         self.train, self.heldout, self.processes = train, heldout, processes
         self.order = trl_trainer.order(len(train), config)
@@ -120,7 +123,7 @@ class Session:
             return self.rollouts.draw(asked, trainer.state.global_step)
 
         def chosen(batch: Mapping[str, list[int]]) -> dict[str, list[Any]]:
-            return examples([self.train[i] for i in batch["row"]])
+            return examples([self.train[i] for i in batch["row"]], self.prompts)
 
         return trl_trainer.grpo_trainer(
             self.model,
@@ -148,14 +151,20 @@ class Session:
         )
         embed = sentence_embedder(config.embedding) if config.embedding else None
         scorer = Scorer(
-            self.engine, self.gate, anchors, config.weights, embed=embed, scale=config.scale_rewards
+            self.engine,
+            self.gate,
+            anchors,
+            config.weights,
+            embed=embed,
+            scale=config.scale_rewards,
+            prompts=self.prompts,
         )
         return Rollouts(scorer, self.tokenizer, self.train, self.order, config, self.processes)
 
     def _save(self, name: str) -> None:
         if self.processes.first:
             save_adapter(self.engine.model, self.out / name)
-            probe.record(self.engine, self.out / name)
+            probe.record(self.engine, self.out / name, self.prompts)
 
 
 class Recorder(TrainerCallback):

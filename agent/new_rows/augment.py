@@ -32,6 +32,7 @@ from recast.agent.new_rows.config import AugmentConfig
 from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
 from recast.agent.new_rows.questions import Worker
 from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate.errors import DataError
 from recast.curate.gate import gate as gates
 
@@ -59,6 +60,7 @@ def augment(
     run_dir: str | Path,
     *,
     name: str = "",
+    prompts: Prompts = DEFAULT,
     limit: int | None = None,
     progress: Progress | None = None,
     budget: Budget = UNLIMITED,
@@ -78,13 +80,13 @@ def augment(
         "all_rows": everything.survey(("messages",)).digest,
         "config": config.model_dump(mode="json"),
         "name": name,
-        "prompts": [templates.ANOTHER_ID, templates.QUESTION_ID, templates.WRITE_QUESTION_ID],
+        "prompts": [prompts.another_id, templates.QUESTION_ID, prompts.question_id],
         "engine": engine.name,
         "backbone": engine.fingerprint,
         "gate_id": gate.id,
     }
     plan = Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
-    worker = Worker(engine, config, name)
+    worker = Worker(engine, config, name, prompts)
 
     def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
         rows = window.rows.select(READ)

@@ -21,6 +21,7 @@ from recast.agent.engines.user_turn import UserTurn
 from recast.agent.new_rows.config import AugmentConfig
 from recast.agent.new_rows.generated import DUPLICATE, Proposal
 from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate.answers.extract import final_answer
 from recast.curate.fingerprint import seed_of
 from recast.curate.records import Messages, Verdict
@@ -33,8 +34,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 class Worker:
     """Makes new questions of the rows of a batch; `name` is how they call their source."""
 
-    def __init__(self, engine: Engine, config: AugmentConfig, name: str) -> None:
-        self.engine, self.config, self.name = engine, config, name
+    def __init__(self, engine: Engine, config: AugmentConfig, name: str, prompts: Prompts = DEFAULT) -> None:
+        self.engine, self.config, self.name, self.prompts = engine, config, name, prompts
         self.turn = UserTurn.of(engine) if config.questions == "continue" else None
 
     def run(self, rows: list[tuple[int, dict[str, Any]]]) -> Steps[list[Proposal]]:
@@ -101,7 +102,7 @@ class Worker:
         greedy = Sampling(0.0, 1.0, self.config.max_question_tokens)
         groups = sample_each(
             self.engine,
-            lambda i: templates.question(proposals[i].completion),
+            lambda i: self.prompts.question(proposals[i].completion),
             1,
             greedy,
             [[0]] * len(proposals),
@@ -146,7 +147,9 @@ class Worker:
         turn = self.turn
         drawn = sample_each(
             self.engine,
-            lambda i: beginnings[i] if turn else templates.another(messages[i], rows[i][1]["demonstration"]),
+            lambda i: (
+                beginnings[i] if turn else self.prompts.another({**rows[i][1], "messages": messages[i]})
+            ),
             config.per_row,
             sampling,
             seeds,

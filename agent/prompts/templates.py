@@ -1,6 +1,7 @@
-"""Prompts as message lists. Each has an id; a version records the id of the prompt that made its rows.
+"""The default prompts and those of published methods, as message lists. Each has an id, which a version records.
 
-The rewriting prompt shows the demonstration and asks for the same solution in the model's own words.
+What a user gives in their place is the business of `agent.prompts.prompts`. The rewriting prompt shows the
+demonstration and asks for the same solution in the model's own words.
 Scoring never sees it: alignment is measured under the plain QA prompt, the row's own messages
 (arXiv 2602.11220, see `agent.reward.alignment`).
 """
@@ -44,6 +45,14 @@ def with_suffix(messages: Messages, suffix: str) -> Messages:
         return [*messages, {"role": "user", "content": suffix}]
     turn = {**messages[last], "content": f"{messages[last]['content']}\n\n{suffix}"}
     return [*messages[:last], turn, *messages[last + 1 :]]
+
+
+def with_last_turn(messages: Messages, text: str) -> Messages:
+    """Return the conversation with `text` as its last user turn."""
+    last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
+    if last is None:
+        return [*messages, {"role": "user", "content": text}]
+    return [*messages[:last], {**messages[last], "content": text}, *messages[last + 1 :]]
 
 
 def rewrite(messages: Messages, demonstration: str) -> Messages:

@@ -27,7 +27,7 @@ import numpy as np
 from recast.agent.batches.gating import Gate
 from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import LENGTH, STOP, Engine, Inspectable
-from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache, Anchors
 from recast.agent.reward.drift import word_drift
 from recast.agent.reward.formula import GroupReward, MeasuredGroup, Weights, group_reward
@@ -75,7 +75,8 @@ class ScoredGroup:
 class Scorer:
     """Scores groups of candidates. `embed` None takes the states of the scoring pass itself: no second one.
 
-    `scale` is the trainer's `scale_rewards`, for the ledger's share of the gate in the advantages.
+    `scale` is the trainer's `scale_rewards`, for the ledger's share of the gate in the advantages; `prompts` are those
+    that candidates are sampled under.
     """
 
     def __init__(
@@ -87,9 +88,11 @@ class Scorer:
         *,
         embed: Embed | None = None,
         scale: Literal["batch", "group", "none"] = "none",
+        prompts: Prompts = DEFAULT,
     ) -> None:
         self.engine, self.gate, self.anchors, self.weights, self.embed = engine, gate, anchors, weights, embed
         self.scale: Literal["batch", "group", "none"] = scale
+        self.prompts = prompts
 
     def score(
         self,
@@ -134,7 +137,7 @@ class Scorer:
         """The prompt under which the texts of `row` are scored: its question alone."""
         if self.weights.scored_under == "question":
             return row["messages"]
-        return templates.rewrite(row["messages"], row["demonstration"])
+        return self.prompts.rewrite(row)
 
     def anchored(self, row: Row) -> Row:
         """`row` as the anchors are measured of it."""

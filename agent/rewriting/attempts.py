@@ -14,7 +14,7 @@ import numpy as np
 
 from recast.agent.batches.isolation import ERROR, described
 from recast.agent.engines.protocol import Engine, Sample, Sampling, Score
-from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting.choice import failure_message
 from recast.curate.records import Candidate, Messages, Verdict
 
@@ -72,6 +72,7 @@ class Attempt:
     sampling: Sampling
     adapter: bool = False
     given: Callable[[Row], str] | None = None
+    instruction: str = ""  # what the prompt says besides the row's own texts, for cleaning
 
 
 Accept = Callable[[Engine, list[tuple[Row, Sample, Verdict]]], list[Verdict]]
@@ -101,15 +102,20 @@ class Method:
         return sum(a.k for a in self.attempts if a.given is None)
 
 
-def rewriting(k: int, sampling: Sampling, *, repairs: int, adapter: bool, clean: bool) -> Method:
+def rewriting(
+    k: int, sampling: Sampling, *, repairs: int, adapter: bool, clean: bool, prompts: Prompts = DEFAULT
+) -> Method:
     """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
 
     def repair(row: Row) -> Messages:
-        return templates.repair(row.messages, row.demonstration, failure_message(row.candidates))
+        return prompts.repair(row.for_gate(), failure_message(row.candidates))
 
     def rewrite(row: Row) -> Messages:
-        return templates.rewrite(row.messages, row.demonstration)
+        return prompts.rewrite(row.for_gate())
 
-    first = Attempt(templates.REWRITE_ID, rewrite, k, sampling, adapter)
-    again = Attempt(templates.REPAIR_ID, repair, k, sampling, adapter)
+    def attempt(role: str, template: str, prompt: Callable[[Row], Messages]) -> Attempt:
+        return Attempt(template, prompt, k, sampling, adapter, instruction=prompts.instruction(role))
+
+    first = attempt("rewrite", prompts.rewrite_id, rewrite)
+    again = attempt("repair", prompts.repair_id, repair)
     return Method("agent", (first, *[again] * repairs), clean=clean)

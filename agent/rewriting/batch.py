@@ -247,7 +247,7 @@ def _cleaned(sample: Sample, row: Row, attempt: Attempt) -> tuple[Sample, Cut | 
     """What of a sample is the rewrite, and what is not. Tokens and their number stay those that were sampled."""
     found = clean(
         sample.text,
-        instruction=templates.INSTRUCTIONS[attempt.template],
+        instruction=attempt.instruction,
         question=templates.last_user_text(row.messages),
     )
     if not found.rules:

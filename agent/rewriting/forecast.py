@@ -24,6 +24,7 @@ from recast.agent.batches.gating import Gate, asks_models
 from recast.agent.batches.job import BESIDE_CANDIDATES
 from recast.agent.batches.source import Source, lengths
 from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting.attempts import Method
 from recast.agent.rewriting.outcome import PART_SCHEMA
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
@@ -77,36 +78,39 @@ def predict(
     limit: int | None = None,
     num_rows: int = SAMPLED_ROWS,
     method: Method | None = None,
+    prompts: Prompts = DEFAULT,
     agent_id: str | None = None,
 ) -> Prediction:
     """Rewrite `num_rows` of `rows` into `run_dir` and predict the job over all of them (or `limit`)."""
     sample, sizes, total_chars, total = draw(Source.of(rows, limit), num_rows)
     _warm_up(engine)
     few = config.model_copy(update={"batch_rows": min(config.batch_rows, max(1, sample.num_rows))})
-    result = rewrite(sample, engine, gate, few, run_dir, method=method, agent_id=agent_id, beside=False)
+    result = rewrite(
+        sample, engine, gate, few, run_dir, method=method, prompts=prompts, agent_id=agent_id, beside=False
+    )
     candidates = result.candidates().read_all()
     spent = dict.fromkeys(zip(sample["row_id"].to_pylist(), sample["target"].to_pylist(), strict=True), 0)
     for candidate in candidates.select(["row_id", "target", "num_tokens"]).to_pylist():
         spent[candidate["row_id"], candidate["target"]] += candidate["num_tokens"]
     tokens = scaled(list(spent.values()), sizes, total_chars, total)
     engine_s = sum(result.seconds[stage] for stage in ("generate", "score", "choose"))
-    gate_s, share = result.seconds["gate"], total / sample.num_rows
+    gate_s, times = result.seconds["gate"], total / sample.num_rows
     grown = 1.0 if not tokens.value else tokens.value / max(1, result.num_tokens)
-    beside = result.num_candidates * share >= BESIDE_CANDIDATES and not asks_models(gate)
-    seconds = max(engine_s * grown, gate_s * share) if beside else engine_s * grown + gate_s * share
+    beside = result.num_candidates * times >= BESIDE_CANDIDATES and not asks_models(gate)
+    seconds = max(engine_s * grown, gate_s * times) if beside else engine_s * grown + gate_s * times
     spread = (tokens.high - tokens.value) / tokens.value if tokens.value else 0.0
     empty = _parquet_bytes(PART_SCHEMA.empty_table())  # of every part, whatever it holds
     num_parts = math.ceil(total / config.batch_rows)
     sampled_parts = math.ceil(sample.num_rows / few.batch_rows)
-    size = num_parts * empty + max(0, result.part_bytes - sampled_parts * empty) * share
+    size = num_parts * empty + max(0, result.part_bytes - sampled_parts * empty) * times
     return Prediction(
         rows=total,
         sampled=sample.num_rows,
         seconds=_around(seconds, spread + SPEED),
         tokens=tokens,
-        accepted_rows=_share(sample.num_rows - result.counts["fallback"], sample.num_rows),
+        accepted_rows=share(sample.num_rows - result.counts["fallback"], sample.num_rows),
         bytes=_around(size, spread + PACKING),
-        version_bytes=round((_parquet_bytes(result.rows().read_all()) + _parquet_bytes(candidates)) * share),
+        version_bytes=round((_parquet_bytes(result.rows().read_all()) + _parquet_bytes(candidates)) * times),
     )
 
 
@@ -152,7 +156,8 @@ def scaled(
     return Interval(max(0.0, value - half), value, value + half)
 
 
-def _share(count: int, num: int) -> Interval:
+def share(count: int, num: int) -> Interval:
+    """A share and its interval (Wilson)."""
     low, high = wilson(count, num)
     return Interval(low, count / num, high)
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from recast.agent.engines.protocol import STOP, Engine, Sample, Sampling
 from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting.attempts import Accept, Attempt, Method, Row, rewriting
 from recast.agent.rewriting.rewrite import RewriteConfig
 from recast.curate.errors import UsageError
@@ -37,10 +38,10 @@ FIXED: dict[str, tuple[str, ...]] = {
 """Methods, and the settings of RewriteConfig that have no effect on a method."""
 
 
-def method(name: str, config: RewriteConfig) -> Method:
-    """The method of that name. Raises UsageError for an unknown one."""
+def method(name: str, config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
+    """The method of that name; `prompts` are those of `prompt`. Raises UsageError for an unknown one."""
     makers: dict[str, Callable[[RewriteConfig], Method]] = {
-        "prompt": prompt_only,
+        "prompt": lambda config: prompt_only(config, prompts),
         "copy": lambda _: copy(),
         "sdft": sdft,
         "mind-the-gap": mind_the_gap,
@@ -52,10 +53,15 @@ def method(name: str, config: RewriteConfig) -> Method:
     return replace(made, accept=None) if config.accept == "gate" else made
 
 
-def prompt_only(config: RewriteConfig) -> Method:
+def prompt_only(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
     """The rewriting prompt without an agent, under the same gate and choice: what learning is compared with."""
     made = rewriting(
-        config.candidates, config.sampling, repairs=config.repairs, adapter=False, clean=config.clean
+        config.candidates,
+        config.sampling,
+        repairs=config.repairs,
+        adapter=False,
+        clean=config.clean,
+        prompts=prompts,
     )
     return replace(made, name="prompt")
 

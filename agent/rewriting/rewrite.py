@@ -32,6 +32,7 @@ from recast.agent.batches.source import Source
 from recast.agent.engines.embedding import Embed, backbone_embedder, sentence_embedder
 from recast.agent.engines.protocol import Engine, Inspectable, Sampling
 from recast.agent.prompts import templates
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting import cleaning
 from recast.agent.rewriting.attempts import Method, Row, rewriting
 from recast.agent.rewriting.batch import Worker
@@ -111,6 +112,7 @@ def rewrite(
     run_dir: str | Path,
     *,
     method: Method | None = None,
+    prompts: Prompts = DEFAULT,
     limit: int | None = None,
     progress: Progress | None = None,
     embed: Embed | None = None,
@@ -122,13 +124,14 @@ def rewrite(
 
     `rows` is a snapshot of a store, or whatever a store commits (`agent.batches.source`), with `row_id`, `messages` and
     `demonstration`. Candidates come from the engine's adapter if it has one, and then `agent_id` says which;
-    otherwise from the bare backbone. `method` replaces this project's (`agent.rewriting.methods` has the published
-    ones). The same call on a `run_dir` that holds part of the job does only what is missing. `progress` gets
+    otherwise from the bare backbone. `method` replaces this project's, which asks by `prompts`
+    (`agent.rewriting.methods` has the published ones). The same call on a `run_dir` that holds part of the job does
+    only what is missing. `progress` gets
     `{"done", "total", "rewrite", "repair", "fallback", "seconds"}` after every batch. `embed` replaces what
     `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
     Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
-    method = _method(engine, config, method, agent_id)
+    method = _method(engine, config, method, prompts, agent_id)
     agent_id = agent_id if engine.has_adapter else None
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id)
@@ -186,7 +189,9 @@ def rewrite(
     )
 
 
-def _method(engine: Engine, config: RewriteConfig, method: Method | None, agent_id: str | None) -> Method:
+def _method(
+    engine: Engine, config: RewriteConfig, method: Method | None, prompts: Prompts, agent_id: str | None
+) -> Method:
     """`method`, or this project's. Raises UsageError for settings that contradict each other."""
     if config.temperature == 0 and config.candidates > 1:
         raise UsageError(f"temperature 0 draws the same text {config.candidates} times; set candidates to 1.")
@@ -199,6 +204,7 @@ def _method(engine: Engine, config: RewriteConfig, method: Method | None, agent_
             repairs=config.repairs,
             adapter=engine.has_adapter,
             clean=config.clean,
+            prompts=prompts,
         )
     if engine.has_adapter:
         raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")

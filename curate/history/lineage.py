@@ -135,8 +135,9 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
         cost = ""
         if row["nll_demonstration"] is not None and row["nll_completion"] is not None:
             cost = f"; its NLL went from {row['nll_demonstration']:.2f} to {row['nll_completion']:.2f} nats per token"
+        prompt = f" under prompt {row['template_id']}" if row["template_id"] else ""
         how = "was repaired" if decision == "repair" else "was rewritten"
-        return f"Row {row_id} {how} by {by} in {when}{gate}{cost}{tried}{again}."
+        return f"Row {row_id} {how} by {by}{prompt} in {when}{gate}{cost}{tried}{again}."
     if decision == "fallback":
         because = reason or "no reason recorded"
         return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{again}."

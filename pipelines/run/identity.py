@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.model_folder import digest, identify
 from recast.pipelines.models.names import model_path
 from recast.pipelines.options import Names
+
+if TYPE_CHECKING:
+    from recast.pipelines.config import Config
 
 
 def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
@@ -41,6 +44,10 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
         from recast.curate.gate.gate import load_gate
 
         return load_gate(str(value)).id
+    if kind is Names.PROMPTS:
+        from recast.pipelines.config import named_prompts
+
+        return fingerprint(prompts(named_prompts(str(value)), store))
     if kind is Names.FILE:
         path = Path(value)
         if not path.exists():
@@ -51,6 +58,14 @@ def of(kind: Names | None, value: Any, store: Callable[[], Any]) -> str:
             else digest(path)
         )
     return str(value)
+
+
+def prompts(config: Config, store: Callable[[], Any]) -> dict[str, Any]:
+    """What of the section `prompts` decides what is asked, the version that examples are drawn from by its id."""
+    given = config.identity("prompts")
+    if "draw_from" in given:
+        given["draw_from"] = store().resolve(given["draw_from"]).id
+    return given
 
 
 def named_file(value: str) -> tuple[str, str]:

@@ -182,7 +182,10 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
         else:
             values = value if isinstance(value, list | tuple) else [value]
             inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
-    resolved: dict[str, Any] = {name: config.identity(name) for name in verb.sections}
+    resolved: dict[str, Any] = {name: config.identity(name) for name in verb.sections if name != "prompts"}
+    # nobody named a prompt when runs of before were made
+    if "prompts" in verb.sections and (asked := identity.prompts(config, lambda: open_store(store))):
+        resolved["prompts"] = asked
     if {"learn", "rewrite", "augment"} & set(verb.sections):
         from recast.curate.gate.gate import load_gate
 

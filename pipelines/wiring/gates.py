@@ -24,6 +24,7 @@ import numpy as np
 
 from recast.curate.errors import MissingDependencyError, ModelError, UsageError
 from recast.curate.gate.checks.code import CodeCheck
+from recast.curate.gate.checks.models.judge import JudgeCheck
 from recast.curate.gate.gate import Gate, GateConfig, load_gate
 from recast.curate.parallel import default_workers
 from recast.pipelines.config import Config
@@ -55,16 +56,20 @@ def open_gate(
     preset_or_file: str | Path,
     *,
     engine: EngineConfig | None = None,
+    judge_prompt: str | None = None,
     unsafe_exec: bool = False,
     scored: bool = False,
 ) -> Gate:
     """The gate of that name with the models that its checks name. Nothing is loaded before a check asks.
 
-    `engine` is what a judge runs on (None: transformers). `unsafe_exec`: run code without walls where this machine
+    `engine` is what a judge runs on (None: transformers), `judge_prompt` the template by which it is asked where the
+    gate has none of its own. `unsafe_exec`: run code without walls where this machine
     has none. `scored`: labels bring the scores that a check without a model would ask for. Raises UsageError for a
     check that names no model otherwise, and for two checks of a kind that name different ones.
     """
     config = load_gate(preset_or_file).config
+    if judge_prompt is not None:
+        config = _asking(config, judge_prompt)
     if unsafe_exec:
         config = _without_walls(config)
     return Gate(config, models_of(config, engine, scored=scored))
@@ -73,7 +78,11 @@ def open_gate(
 def asked_gate(asked: GateOptions, config: Config, *, scored: bool = False) -> tuple[Gate, int]:
     """The gate that a verb was asked for, its judge as configured, and the number of processes to run it in."""
     gate = open_gate(
-        str(asked.gate), engine=config.section("judge"), unsafe_exec=asked.unsafe_exec, scored=scored
+        str(asked.gate),
+        engine=config.section("judge"),
+        judge_prompt=config.section("prompts").judge,
+        unsafe_exec=asked.unsafe_exec,
+        scored=scored,
     )
     return gate, asked.workers or default_workers()
 
@@ -96,12 +105,17 @@ def models_of(
                 f"the gate {config.name!r} asks two models about {check.name}: {names[check.name]} and {check.model}. "
                 "One gate asks one; make two gates."
             )
+    prompts = {check.prompt for check in _checks(config) if isinstance(check, JudgeCheck)}
+    if len(prompts) > 1:
+        raise UsageError(
+            f"the gate {config.name!r} asks its judge by two templates; give it one, or make two gates."
+        )
     makers: dict[str, Callable[[str], Callable[..., Any]]] = {
         "similarity": Similarity,
         "topic": Sentences,
         "entailment": Entailment,
         "statements": Relations,
-        "judge": lambda name: Judge(name, engine),
+        "judge": lambda name: Judge(name, engine, next(iter(prompts), None)),
     }
     return {ASKED[kind]: makers[kind](name) for kind, name in names.items()}
 
@@ -110,6 +124,24 @@ def _checks(config: GateConfig) -> Iterator[Any]:
     yield from config.checks
     for checks in config.tasks.values():
         yield from checks
+
+
+def _asking(config: GateConfig, prompt: str) -> GateConfig:
+    """`config` with its judge asked by `prompt`, which so becomes part of the gate's id."""
+    if not any(isinstance(check, JudgeCheck) for check in _checks(config)):
+        raise UsageError(
+            f"prompts.judge would have no effect: the gate {config.name!r} asks no judge. Leave it out, or add a check "
+            "such as `{type: judge, model: path/to/model}` to the gate."
+        )
+
+    def asked(checks: Any) -> tuple[Any, ...]:
+        return tuple(
+            c.model_copy(update={"prompt": c.prompt or prompt}) if isinstance(c, JudgeCheck) else c
+            for c in checks
+        )
+
+    tasks = {task: asked(checks) for task, checks in config.tasks.items()}
+    return config.model_copy(update={"checks": asked(config.checks), "tasks": tasks})
 
 
 def _without_walls(config: GateConfig) -> GateConfig:
@@ -302,6 +334,7 @@ class Judge(_Named):
     """P(YES) / (P(YES) + P(NO)) of whole replies to the judge prompt; None where the judge says neither."""
 
     engine: EngineConfig | None = None
+    prompt: str | None = None  # a template (`agent.prompts.config`); None: the default
 
     def load(self) -> Engine:
         from recast.agent.engines.factory import EngineConfig, open_engine
@@ -311,7 +344,7 @@ class Judge(_Named):
 
     def prepare(self, asked: Sequence[tuple[Mapping[str, Any], str]]) -> None:
         said = self.said()
-        prompts = {key: prompt for key, prompt in (_judge_prompt(*one) for one in asked) if key not in said}
+        prompts = {key: prompt for key, prompt in (self.asked(*one) for one in asked) if key not in said}
         if not prompts:
             return
         twice = [prompt for prompt in prompts.values() for _ in range(2)]
@@ -321,17 +354,16 @@ class Judge(_Named):
             said[key] = None if math.isnan(yes + no) or yes + no < MIN_MASS else yes / (yes + no)
 
     def __call__(self, row: Mapping[str, Any], completion: str) -> float | None:
-        key, _ = _judge_prompt(row, completion)
+        key, _ = self.asked(row, completion)
         if key not in self.said():
             self.prepare([(row, completion)])
         return self.said()[key]
 
+    def asked(self, row: Mapping[str, Any], completion: str) -> tuple[str, Any]:
+        """What the judge is asked, and a key for it."""
+        from recast.agent.prompts.prompts import judge
 
-def _judge_prompt(row: Mapping[str, Any], completion: str) -> tuple[str, Any]:
-    """What a judge is asked, and a key for it."""
-    from recast.agent.prompts import templates
-
-    messages = row["messages"]
-    messages = json.loads(messages) if isinstance(messages, str) else messages
-    prompt = templates.judge(messages, row.get("demonstration") or "", completion)
-    return json.dumps(prompt), prompt
+        messages = row["messages"]
+        messages = json.loads(messages) if isinstance(messages, str) else messages
+        prompt = judge(messages, row.get("demonstration") or "", completion, self.prompt)
+        return json.dumps(prompt), prompt

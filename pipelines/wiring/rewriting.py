@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.curate.errors import UsageError
@@ -22,6 +23,8 @@ from recast.pipelines.options import (
 
 if TYPE_CHECKING:
     from recast.agent.engines.protocol import Engine
+    from recast.agent.learning.manifest import Learnt
+    from recast.agent.prompts.prompts import Prompts
     from recast.agent.rewriting.batch import Method
     from recast.agent.rewriting.rewrite import RewriteConfig
     from recast.curate.gate.gate import Gate
@@ -85,8 +88,10 @@ class Rewriting:
     gate: Gate
     config: RewriteConfig
     method: Method | None  # None: this project's
+    prompts: Prompts
+    notes: tuple[str, ...]  # where the agent is used otherwise than it was learnt
     agent_id: str | None
-    agent_gate_id: str | None  # of the gate that rewarded the agent, where its manifest tells
+    learnt: Learnt | None  # what the agent was learnt with, where its manifest tells
     key: str  # of the prediction: the same for `plan` and the `rewrite` that it is about
 
     def prediction_path(self, store: Store) -> Path:
@@ -112,17 +117,24 @@ def prepared(
     from recast.pipelines.run import identity
     from recast.pipelines.wiring import models
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.prompts import open_prompts
 
     given = config.given.get("rewrite") or {}
-    refuse_without_effect(given, options)
+    refuse_without_effect(given, options, config.given.get("prompts") or {})
     published = PAPER if options.paper else {}
     settings = config.section("rewrite", seed=options.seed, **({"targets": options.targets} | published))
-    chosen = methods.method(options.method, settings) if options.method else None
+    prompts = open_prompts(config.section("prompts"), store)
+    chosen = methods.method(options.method, settings, prompts) if options.method else None
     version = store.resolve(name)
     model = str(options.model)
     limit = options.limit if options.limit is not None and options.limit < version.rows else None
     engine_config = config.section("engine", **engine.overrides())
-    gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=options.unsafe_exec)
+    judged = {
+        "engine": config.section("judge"),
+        "judge_prompt": prompts.config.judge,
+        "unsafe_exec": options.unsafe_exec,
+    }
+    gate = open_gate(config.general.gate, **judged)
     adapter = models.adapter_folder(options.agent) if options.agent else None
     agent_id = identity.model(str(adapter)) if adapter else None
     key = fingerprint(
@@ -135,15 +147,15 @@ def prepared(
             "agent": agent_id,
             "gate": gate.id,
             "engine": engine_config.model_dump(mode="json"),
+            **({"prompts": [prompts.rewrite_id, prompts.repair_id]} if prompts.shown() else {}),
         }
     )[:16]
     opened = models.engine(model, options.agent, engine_config, store=store)
     learnt = Learnt.of(adapter) if adapter else None
+    notes: list[str] = []
     if learnt:
-        rewarded = open_gate(
-            config.gate_for("learn"), engine=config.section("judge"), unsafe_exec=options.unsafe_exec
-        )
-        for note in learnt.check(opened, rewarded.id):
+        notes = learnt.check(opened, open_gate(config.gate_for("learn"), **judged).id, prompts.rewrite_id)
+        for note in notes:
             models.tell(note)
     return Rewriting(
         version,
@@ -152,8 +164,10 @@ def prepared(
         gate,
         settings,
         chosen,
+        prompts,
+        tuple(notes),
         agent_id,
-        learnt.gate_id if learnt else None,
+        learnt,
         key,
     )
 
@@ -165,8 +179,11 @@ def fixed(paper: bool, method: str | None) -> tuple[str, ...]:
     return (*PAPER, *CHOICE) if paper else FIXED[method] if method else ()
 
 
-def refuse_without_effect(given: Mapping[str, Any], options: RewritingOptions) -> None:
-    """Raise UsageError for what would change nothing: `given` of the section `rewrite`, and options."""
+def refuse_without_effect(
+    given: Mapping[str, Any], options: RewritingOptions, prompts: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Raise UsageError for what would change nothing: `given` of the section `rewrite`, options, and what is given of
+    `prompts`."""
     paper, method = options.paper, options.method
     if paper and method:
         raise UsageError(f"--paper and --method {method} are two methods; give one of them.")
@@ -181,6 +198,11 @@ def refuse_without_effect(given: Mapping[str, Any], options: RewritingOptions) -
     if named:
         by = "--paper" if paper else f"--method {method}"
         raise UsageError(f"with {by}, {', '.join(named)} would have no effect; leave it out.")
+    asked = [f"prompts.{key}" for key in prompts if key != "judge"]
+    if method not in (None, "prompt") and asked:
+        raise UsageError(
+            f"--method {method} asks by its own prompt, so {', '.join(asked)} would have no effect; leave it out."
+        )
     if given.get("scoring") is False and "tie_nats" in given:
         raise UsageError(
             "with rewrite.scoring=false, rewrite.tie_nats would have no effect, as nothing is aligned; leave it out."

@@ -281,6 +281,10 @@ def test_learn_makes_an_agent_that_rewrite_takes(recast, tmp_path, tiny_model):
         "rewrite", "sums", "-m", tiny_model, "--agent", "agent", "--as", "x", *sets, "--set", "gate=math"
     )
     assert said.code == 0 and f"was learnt with another gate ({learnt['gate_id']})" in said.err
+    asked = (*sets, "--set", "prompts.system=Be brief.", "--json")
+    said = recast("rewrite", "sums", "-m", tiny_model, "--agent", "agent", "--as", "y", *asked)
+    (note,) = said.json["agent_notes"]
+    assert "was learnt with another rewriting prompt (rewrite-1)" in note and note in said.err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from recast.curate.errors import UsageError
 from recast.pipelines import config
-from recast.pipelines.config import Config
+from recast.pipelines.config import Config, named_prompts
 
 
 def test_defaults_then_files_in_order_then_flags(tmp_path):
@@ -105,3 +105,23 @@ def test_a_stage_lays_its_config_over_the_plans():
     assert settings.section("sft").lr == 0.2
     assert settings.section("sft").epochs == 2
     assert settings.section("rewrite").candidates == 8
+
+
+@pytest.mark.parametrize(
+    "text", ["rewrite: '{{ demonstration }} again'\n", "prompts: {rewrite: '{{ demonstration }} again'}\n"]
+)
+def test_a_file_of_prompts_holds_the_section_or_its_keys(tmp_path, text):
+    """`rewrite` is the name of a section, too, and means the template here."""
+    (tmp_path / "mine.yaml").write_text(text)
+    assert (
+        named_prompts(str(tmp_path / "mine.yaml")).section("prompts").rewrite == "{{ demonstration }} again"
+    )
+    assert named_prompts("math").section("prompts").preset == "math"
+
+
+def test_what_names_no_prompts_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_text("rewrite: {candidates: 3}\n")
+    with pytest.raises(UsageError, match=r"prompts\.rewrite"):
+        named_prompts(str(tmp_path / "mine.yaml"))
+    with pytest.raises(UsageError, match="neither a file nor a preset of prompts; there are default, math"):
+        named_prompts("maths")

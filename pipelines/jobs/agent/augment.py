@@ -57,6 +57,7 @@ def job(
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.prompts import open_prompts
 
     drawing = config.section("augment", seed=seed, questions=questions)
     if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):
@@ -64,9 +65,15 @@ def job(
             "augment.beginning would have no effect without --questions continue; give that, or leave it out."
         )
     version = store.resolve(name)
+    prompts = open_prompts(config.section("prompts"), store)
     settings = config.section("engine", **engine.overrides())
     source = models.engine(str(model), None, settings, store=store)
-    gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
+    gate = open_gate(
+        config.general.gate,
+        engine=config.section("judge"),
+        judge_prompt=prompts.config.judge,
+        unsafe_exec=unsafe_exec,
+    )
     result = augment(
         store.open(version),
         source,
@@ -74,6 +81,7 @@ def job(
         drawing,
         run.folder,
         name=version.ref,
+        prompts=prompts,
         limit=limit,
         progress=progress,
         budget=budget(budget_minutes),

@@ -41,20 +41,29 @@ def job(
     from recast.agent.learning.learn import learn
     from recast.pipelines.wiring import models, outputs
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.prompts import open_prompts
 
     version = store.resolve(name)
     rows = store.open(version).dataset()
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
     backbone, tokenizer = models.load(str(model))
+    prompts = open_prompts(config.section("prompts"), store)
+    gate = open_gate(
+        config.gate_for("learn"),
+        engine=config.section("judge"),
+        judge_prompt=prompts.config.judge,
+        unsafe_exec=unsafe_exec,
+    )
     folder = outputs.folder(out, run, "agent")
     result = learn(
         rows,
         backbone,
         tokenizer,
-        open_gate(config.gate_for("learn"), engine=config.section("judge"), unsafe_exec=unsafe_exec),
+        gate,
         config.section("learn", seed=seed),
         folder,
+        prompts=prompts,
         source={"version": version.ref, "version_id": version.id},
         progress=progress,
     )

@@ -63,6 +63,7 @@ def job(
         asked.config,
         run.folder,
         method=asked.method,
+        prompts=asked.prompts,
         limit=asked.limit,
         progress=progress,
         agent_id=asked.agent_id,
@@ -86,9 +87,11 @@ def job(
                 "rewritten": version.ref,
                 "model": str(options.model),
                 "agent": str(options.agent) if options.agent else None,
-                "agent_gate_id": asked.agent_gate_id,
+                "agent_gate_id": asked.learnt.gate_id if asked.learnt else None,
+                "agent_prompt_id": asked.learnt.prompt_id if asked.learnt else None,
                 "method": result.method,
                 "prompts": list(result.prompts),
+                **({"prompt_settings": shown} if (shown := asked.prompts.shown()) else {}),
                 "chat_template": template_id(asked.engine.tokenizer),
             },
         ),
@@ -101,6 +104,7 @@ def job(
         "rows": result.num_rows,
         "fallback_share": result.counts["fallback"] / result.num_rows,
         "failed_rows": result.num_errors,
+        "agent_notes": list(asked.notes),
         "engine": asked.engine.name,
         **{k: v for k, v in figures.items() if k not in ("num_rows", "run_dir")},
         "causes": with_commands(
@@ -127,7 +131,7 @@ def with_commands(
     from recast.pipelines.run.arguments import command_line
     from recast.pipelines.wiring.rewriting import fixed
 
-    sets = config.settings(("rewrite", "engine", "judge"))
+    sets = config.settings(("rewrite", "prompts", "engine", "judge"))
     brings_its_own = set(fixed(given.get("paper", False), given.get("method")))
 
     def again(**changed: Any) -> str:
@@ -140,7 +144,7 @@ def with_commands(
 
     def learn() -> str:
         asked = {name: given.get(name) for name in ("name", "model", "unsafe_exec")}
-        return command_line("learn", asked, config.settings(("learn", "judge")), store=store)
+        return command_line("learn", asked, config.settings(("learn", "prompts", "judge")), store=store)
 
     more = {"candidates": 2 * settings.candidates} | ({} if settings.temperature else {"temperature": 1.0})
     commands: dict[str, Callable[[str], str]] = {

@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from recast.agent.learning import trl_trainer
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.learn import learn
+from recast.agent.prompts.config import PromptsConfig
+from recast.agent.prompts.prompts import Prompts
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT
@@ -30,6 +32,23 @@ from tests.fakes.models import ARCHITECTURES, load, make_model
 def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds")) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in without} for line in lines]
+
+
+def test_an_agent_learns_under_the_prompts_given_and_leaves_them_in_its_manifest(tmp_path: Path) -> None:
+    model, tokenizer = load(make_model("llama", tmp_path / "model"))
+    asked, out = Prompts(PromptsConfig(system="one two")), tmp_path / "agent"
+    config = TINY.model_copy(update={"steps": 1})
+    result = learn(ROWS, model, tokenizer, LetterGate(), config, out, prompts=asked)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["prompt_id"] == result.prompt_id == asked.rewrite_id != "rewrite-1"
+    assert Prompts(PromptsConfig(**manifest["prompts"])).rewrite_id == asked.rewrite_id
+    probed = json.loads((out / "adapter" / "probe.json").read_text())
+    assert probed["prompt_id"] == asked.rewrite_id
+    assert (
+        sum(case["messages"][0] == {"role": "system", "content": "one two"} for case in probed["cases"]) == 3
+    )
+    with pytest.raises(UsageError, match="prompt_id"):
+        learn(ROWS, model, tokenizer, LetterGate(), config, out)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

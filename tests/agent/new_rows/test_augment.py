@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from typing import ClassVar
 
 import pytest
 
 from recast.agent.engines.protocol import Sample
 from recast.agent.engines.user_turn import UserTurn
 from recast.agent.new_rows.augment import AugmentConfig, augment, solving_gate
+from recast.agent.prompts.config import PromptsConfig
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate.errors import UsageError
 from recast.curate.gate.gate import load_gate
 
@@ -91,6 +94,41 @@ def test_what_is_dropped_says_why(tmp_path):
         "duplicate": 2, "solutions_disagree": 1, "not_found_again": 1, "source_not_solved": 1,
     }  # fmt: skip
     assert result.num_proposals == 6 == result.num_kept + sum(result.reasons.values())
+
+
+def test_new_questions_and_their_questions_are_asked_for_by_the_prompts_given(tmp_path):
+    class Listens(Sums):
+        heard: ClassVar[list[str]] = []
+
+        def _one(self, text, j):
+            self.heard.append(text)
+            return super()._one(text, j)
+
+    asked = Prompts(
+        PromptsConfig(
+            another="{{ question }} / {{ demonstration }}: Write one new question, please.",
+            question="{{ solution }}: Write the question that this solution answers, please.",
+        )
+    )
+    config = AugmentConfig(solutions=2)
+    plain, given = (
+        augment(
+            rows(1),
+            Listens(asks=["What is 20 + 5?"]),
+            GATE,
+            config,
+            tmp_path / name,
+            name="v",
+            prompts=prompts,
+        )
+        for name, prompts in (("plain", DEFAULT), ("given", asked))
+    )
+    assert "What is 0 + 3? / 0 + 3 = 3\n#### 3: Write one new question, please." in Listens.heard
+    assert (
+        "We add 20 + 5 = 25. The answer is 25.: Write the question that this solution answers, please."
+        in Listens.heard
+    )
+    assert questions(given) == ["What is 20 + 5?"] and given.fingerprint != plain.fingerprint
 
 
 def test_agreement_on_a_wrong_sum_is_refused_by_the_gate(tmp_path):

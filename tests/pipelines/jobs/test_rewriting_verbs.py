@@ -31,6 +31,7 @@ def imported(recast, tmp_path, tiny_model):
 def test_a_prediction_stands_beside_what_came_of_it(recast, imported):
     planned = recast("plan", "sums", *imported, *SETS, "--rows", "4", "--json").json
     assert (planned["rows"], planned["sampled"]) == (8, 4)
+    assert "--prompts default --prompts math" in planned["next"] and "--rows 4" in planned["next"]
     said = recast("rewrite", "sums", *imported, *SETS, "--as", "again", "--json").json
     assert {line["figure"] for line in said["predicted"]} == {"seconds", "tokens", "accepted_rows", "bytes"}
     assert said["predicted"][1]["actual"] == said["num_tokens"]
@@ -178,6 +179,79 @@ def test_what_a_published_method_does_not_have_is_refused(by, key):
             Config.load(sets=[f"rewrite.{key}"]).given["rewrite"],
             RewritingOptions(paper=paper, method=method),
         )
+
+
+def test_prompts_are_compared_on_the_same_rows_and_the_answer_says_which_to_take(recast, imported):
+    Path("brief.yaml").write_text("prompts: {system: Be brief.}\n")
+    asked = (
+        "plan",
+        "sums",
+        *imported,
+        *SETS,
+        "--rows",
+        "6",
+        "--prompts",
+        "default",
+        "--prompts",
+        "brief.yaml",
+    )
+    said = recast(*asked, "--json").json
+    default, brief = said["prompts"]
+    assert (said["sampled"], default["name"], default["prompt_id"]) == (6, "default", "rewrite-1")
+    assert brief["prompt_id"].startswith("rewrite-") and brief["prompt_tokens"] > default["prompt_tokens"]
+    assert said["take"] is None and said["p_values"] == {"brief.yaml": 1.0}, (
+        "a random model passes under neither"
+    )
+    shown = recast(*asked)
+    assert (
+        "cannot tell which to take: default leads (brief.yaml: p = 1" in shown.out
+        and "found finished" in shown.err
+    )
+    made = {path: path.stat().st_mtime_ns for path in Path(".recast/plans").rglob("*.parquet")}
+    Path("brief.yaml").write_text("system: Be verbose.\n")
+    again = recast(*asked, "--json").json
+    assert again["prompts"][1]["prompt_id"] not in ("rewrite-1", brief["prompt_id"]), "the file has changed"
+    now = {path: path.stat().st_mtime_ns for path in Path(".recast/plans").rglob("*.parquet")}
+    assert len(made) == 2 and len(now) == 3 and made.items() <= now.items(), (
+        "the other prompt was not tried again"
+    )
+
+
+def test_what_a_comparison_of_prompts_would_pass_over_is_refused(recast, imported):
+    def refused(*args):
+        said = recast("plan", "sums", *imported, *args, "--json")
+        assert said.code == 2
+        return said.json["error"]["message"]
+
+    assert "alone compares nothing" in refused("--prompts", "math")
+    both = ("--prompts", "math", "--prompts", "text")
+    assert "sdft has its own" in refused(*both, "--method", "sdft")
+    assert "prompts.system would have no effect" in refused(*both, "--set", "prompts.system=Hi")
+    assert "neither a file nor a preset" in refused("--prompts", "math", "--prompts", "maths")
+
+
+def test_a_version_is_made_under_the_prompts_of_the_configuration_and_names_them(recast, imported):
+    rewriting = ("rewrite", "sums", *imported, *SETS, "--as", "again")
+    plain = recast(*rewriting, "--json").json
+    said = recast(*rewriting, "--set", "prompts.preset=math", "--json").json
+    assert plain["prompts"] == ["rewrite-1"] and said["prompts"] != plain["prompts"]
+    assert said["run"] != plain["run"] if "run" in said else said["version_id"] != plain["version_id"]
+    meta = Store(".recast").resolve(said["version"]).meta
+    assert meta["prompts"] == said["prompts"] and meta["prompt_settings"] == {"preset": "math"}
+    assert "prompt_settings" not in Store(".recast").resolve(plain["version"]).meta
+
+
+def test_examples_are_drawn_from_a_version_as_it_stands(recast, imported):
+    recast("rewrite", "sums", *imported, "--method", "copy", "--as", "copies")
+    drawn = ("--set", "prompts.draw=1", "--set", "prompts.draw_from=copies")
+    said = recast("rewrite", "sums", *imported, *SETS, *drawn, "--as", "again", "--json")
+    assert said.code != 0 and "copies has accepted rewrites of 0 questions" in said.json["error"]["message"]
+
+
+def test_prompts_have_no_effect_on_a_method_that_asks_by_its_own(recast, imported):
+    given = ("--set", "prompts.preset=math", "--method", "sdft", "--set", "rewrite.max_tokens=8")
+    said = recast("rewrite", "sums", *imported, *given, "--as", "x", "--json")
+    assert said.code == 2 and "prompts.preset would have no effect" in said.json["error"]["message"]
 
 
 def test_paper_samples_one_greedy_rewrite(recast, imported):

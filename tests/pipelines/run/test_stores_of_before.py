@@ -83,7 +83,8 @@ NEW_VERBS = {"reject"}
 
 @pytest.mark.parametrize("section", sorted(SECTIONS.keys() - NEW_VERBS))
 def test_a_section_of_the_configuration_has_the_same_identity(before, section):
-    assert Config().identity(section) == before["config_identity"][section]
+    # of a section that came later, nothing is part of an identity as long as nobody uses it
+    assert Config().identity(section) == before["config_identity"].get(section, {})
 
 
 def test_a_finished_run_is_found_finished(before, recast):

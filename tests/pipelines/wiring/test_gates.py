@@ -173,6 +173,17 @@ def test_a_judge_is_read_by_its_whole_replies(yes, no, expected):
     assert all(part in asked for part in ("What is 12 + 5?", "12 + 5 = 17", "It is 17.", "YES or NO"))
 
 
+def test_a_judge_is_asked_by_a_template_which_is_part_of_the_gates_id(tmp_path, tiny_model):
+    source = "{{ question }} {{ reference }} {{ response }} YES or NO, please?"
+    file = gate_file(tmp_path, f"{{type: judge, model: {tiny_model}}}")
+    plain, asked = open_gate(file), open_gate(file, judge_prompt=source)
+    assert plain.id != asked.id
+    _, (turn,) = asked.models["judge"].asked(ROW, "It is 17.")
+    assert turn["content"] == "What is 12 + 5? 12 + 5 = 17 It is 17. YES or NO, please?"
+    with pytest.raises(UsageError, match=r"prompts\.judge would have no effect"):
+        open_gate("math", judge_prompt=source)
+
+
 def test_a_model_that_says_neither_is_an_unreadable_judge(tiny_model, tmp_path):
     gate = open_gate(gate_file(tmp_path, f"{{type: judge, model: {tiny_model}}}"))
     verdict = gate.verify(ROW, "It is 17.")

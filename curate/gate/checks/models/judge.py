@@ -26,6 +26,8 @@ class JudgeCheck(CheckConfig):
     """Largest P(YES) that fails; between the two the judge is undecided."""
     model: str = ""
     """Which judge the thresholds were calibrated for; part of the gate's id."""
+    prompt: str | None = Field(default=None, exclude_if=lambda prompt: prompt is None)
+    """Template by which it is asked, as `prompts.judge` of a configuration; part of the gate's id where it is given."""
 
     name: ClassVar[str] = "judge"
 
