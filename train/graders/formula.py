@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 """Nesting of parentheses, signs and powers."""
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
-    "min": min, "max": max, "abs": abs, "floor": math.floor, "ceil": math.ceil,
+    "min": min, "max": max, "abs": math.fabs, "floor": math.floor, "ceil": math.ceil,
     "exp": math.exp, "sqrt": math.sqrt, "log": math.log,
 }  # fmt: skip
 _NEGATIVE = operator.neg

@@ -12,6 +12,7 @@ from recast.curate.records import Messages
 
 if TYPE_CHECKING:
     from recast.curate.gate.gate import Gate, GateConfig
+    from recast.curate.gate.sandbox import Limits
 
 MAX_JSON_CHARS = 1_000_000
 """Longest sample that is tried as JSON."""
@@ -192,7 +193,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What graders ask, as plain callables; a grader that needs one that is missing is refused when it is made."""
+    """What graders ask, as plain callables, and what their sources run in.
+
+    A grader that needs one that is missing is refused when it is made.
+    """
 
     ask: Callable[[str, Sequence[Question]], Sequence[Reply]] | None = None
     """(model, questions) -> a reply each: `score_model`, `label_model`."""
@@ -202,3 +206,7 @@ class Models:
     """(model, (prompt, completion) pairs) -> raw rewards, None for a text that is too long: `reward_model`."""
     gate: Callable[[str | GateConfig], Gate] | None = None
     """Opens a gate with the models that its checks ask. None: gates whose checks ask none."""
+    limits: Limits | None = None
+    """What a Python source may use. None: what the service allows."""
+    unsafe_exec: bool = False
+    """Run sources without walls where the machine has none; for sources that one trusts."""

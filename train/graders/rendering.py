@@ -24,7 +24,10 @@ def text(case: Case, source: str) -> str:
 
 
 def texts(case: Case, sources: Sequence[str]) -> list[str]:
-    """Templates filled in, the members of one that names a list, each once. Raises NoReferenceError if all are blank."""
+    """Templates filled in, the members of one that names a list, each once.
+
+    Raises NoReferenceError where all are blank.
+    """
     found: list[str] = []
     for source in sources:
         value = template(source).value(case.spaces)

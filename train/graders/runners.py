@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from recast.curate.errors import UsageError
+from recast.curate.gate.sandbox import need_walls
 from recast.train.graders import answers, gates, judges, programs, similarity
 from recast.train.graders.formula import FormulaError, formula
 from recast.train.graders.ours import Exact, GateGrader, GroupPython, Numeric, RankedList, RewardModel
@@ -85,6 +86,8 @@ def needed(config: GraderConfig, models: Models) -> None:
             )
         if isinstance(one, GateGrader):
             gates.opened(one, models)
+        if isinstance(one, Python | GroupPython):
+            need_walls(unsafe=models.unsafe_exec)
 
 
 def parts(config: GraderConfig) -> Iterator[GraderConfig]:
