@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-import unicodedata
 from collections.abc import Sequence
-from typing import Any, cast
 
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.answers.quantities import Quantity, quantity
+from recast.train.graders import portable
 from recast.train.graders.ours import Exact, Numeric, RankedList
 from recast.train.graders.published import StringCheck
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
 from recast.train.graders.rendering import each, text, texts
-from recast.train.graders.template import template, written
-
-MAX_LISTED = 10_000
-"""Characters of an entry, and entries of a list, that are looked at."""
+from recast.train.graders.template import template
 
 
 def string_check(config: StringCheck, cases: Sequence[Case], models: Models) -> list[Outcome]:
@@ -37,8 +31,7 @@ def string_check(config: StringCheck, cases: Sequence[Case], models: Models) -> 
 
 def exact(config: Exact, cases: Sequence[Case], models: Models) -> list[Outcome]:
     def plain(said: str) -> str:
-        said = " ".join(said.split()) if config.ignore_space else said
-        return said.casefold() if config.ignore_case else said
+        return portable.plain_text(said, config.ignore_case, config.ignore_space)
 
     def judge(case: Case) -> Outcome:
         said = plain(text(case, config.input))
@@ -91,52 +84,19 @@ def ranked_list(config: RankedList, cases: Sequence[Case], models: Models) -> li
     """The credit of the best position that names a reference; 0 where none does or there is no list."""
 
     def judge(case: Case) -> Outcome:
-        entries = listed(template(config.input).value(case.spaces))
+        entries = portable.listed(template(config.input).value(case.spaces))
         references = texts(case, config.reference)
         if entries is None:
             return Outcome(0.0, scores={"position": None, "listed": None})
-        seen = entries[: config.longest]
-        position = next((n for n, one in enumerate(seen, 1) if _is_one_of(one, references, config)), None)
-        worth = config.worth(position) if position else 0.0
+        position = _position(entries, references, config)
+        worth = portable.worth(position, config.credit, config.longest) if position else 0.0
         return Outcome(worth, scores={"position": position, "listed": len(entries)})
 
     return each(cases, judge)
 
 
-def _is_one_of(entry: str, references: Sequence[str], config: RankedList) -> bool:
-    if config.match == "answer":
-        return any(equivalent(entry, one) is True for one in references)
-    return any(plain_entry(entry) == plain_entry(one) for one in references)
-
-
-def plain_entry(entry: str) -> str:
-    """An entry without case, with single spaces, without punctuation at its ends."""
-    words = " ".join(unicodedata.normalize("NFKC", entry[:MAX_LISTED]).casefold().split())
-    return words.strip(".,;:!?*_\"'`()[] ")
-
-
-_BULLET = re.compile(r"\s*(?:[-*•–]|\(?\d{1,3}[.):]\)?|\(?[a-z][.)])\s+(?=\S)")
-
-
-def listed(value: Any) -> list[str] | None:
-    """The entries of a list, or of a text that holds one as JSON or as lines; None for anything else.
-
-    Where some lines are numbered or bulleted, the others are what was said around the list.
-    """
-    if isinstance(value, list | tuple):
-        return [written(one) for one in cast("list[Any]", value)[:MAX_LISTED]]
-    if not isinstance(value, str):
-        return None
-    said = value.strip()
-    if said.startswith("["):
-        try:
-            read: Any = json.loads(said)
-        except (ValueError, RecursionError):
-            read = None
-        if isinstance(read, list):
-            return listed(read)
-    lines = [line for line in said.splitlines() if line.strip()][:MAX_LISTED]
-    marked = [found for line in lines if (found := _BULLET.match(line))]
-    if marked:
-        return [found.string[found.end() :].strip() for found in marked]
-    return [line.strip() for line in lines] or None
+def _position(entries: Sequence[str], references: Sequence[str], config: RankedList) -> int | None:
+    if config.match == "text":
+        return portable.position_of(entries, references, config.longest)
+    said = enumerate(entries[: config.longest], 1)
+    return next((n for n, entry in said if any(equivalent(entry, one) is True for one in references)), None)

@@ -87,14 +87,6 @@ class RankedList(GraderConfig):
     match: Literal["text", "answer"] = "text"
     """Equal but for case, white space and punctuation at the ends; or equivalent as final answers are."""
 
-    def worth(self, position: int) -> float:
-        """Credit of a position, counted from 1."""
-        if position > self.longest:
-            return 0.0
-        if isinstance(self.credit, tuple):
-            return self.credit[position - 1] if position <= len(self.credit) else 0.0
-        return self.credit ** (position - 1)
-
 
 def _preset(name: str) -> str:
     if name not in PRESETS:

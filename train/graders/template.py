@@ -10,12 +10,13 @@ index as a number, a key in quotes. There is nothing else: no filters, no calls.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
+
+from recast.train.graders.portable import member, written
 
 NAMESPACES = ("item", "sample")
 SAMPLE_FIELDS = ("output_text", "output_json", "output_tools", "choices")
@@ -55,7 +56,7 @@ class Path:
         """The value at the path. Raises UnknownVariableError."""
         value: Any = spaces.get(self.namespace)
         for part in self.parts:
-            value = _member(value, part)
+            value = member(value, part)
             if value is None:
                 raise UnknownVariableError(self)
         return value
@@ -111,11 +112,6 @@ def template(text: str) -> Template:
     return Template(tuple(parts))
 
 
-def written(value: Any) -> str:
-    """A value as it stands in a text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
 def _path(expression: str) -> Path:
     if len(expression) > MAX_EXPRESSION_CHARS:
         raise TemplateError(f"an expression of {len(expression)} characters; at most {MAX_EXPRESSION_CHARS}")
@@ -142,21 +138,6 @@ def _path(expression: str) -> Path:
     if namespace == "sample" and parts[0] not in SAMPLE_FIELDS:
         raise TemplateError(f"sample has no field {parts[0]!r}; it has {', '.join(SAMPLE_FIELDS)}")
     return Path(namespace, tuple(parts))
-
-
-def _member(value: Any, part: str | int) -> Any:
-    """The member of a mapping or a list; None where there is none."""
-    if isinstance(value, Mapping):
-        return cast(Mapping[Any, Any], value).get(str(part))
-    if isinstance(value, list | tuple):
-        several = cast("list[Any] | tuple[Any, ...]", value)
-        index = (
-            int(part)
-            if isinstance(part, int) or (part.isascii() and part.isdigit() and len(part) < 10)
-            else -1
-        )
-        return several[index] if 0 <= index < len(several) else None
-    return None
 
 
 def _shown(text: str, limit: int = 60) -> str:

@@ -9,7 +9,7 @@ import json
 import os
 
 from recast.curate.gate.inside.tester import Ended, Remote, Tester
-from recast.curate.gate.inside.values import send
+from recast.curate.gate.inside.values import DICT, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def caller(request: dict[str, Anything], inlet: int, outlet: int, results: int) 
         if "raised" in ready:
             return "failed", f"{ready['raised']}: {ready.get('text')}", False
         names: Anything = ready.get("names")
-        said = names.get(request["entry_point"]) if type(names) is dict else None
-        function = side.read(said["value"]) if type(said) is dict and "value" in said else None
+        name: str = request["entry_point"]
+        function = side.take(name, names.get(name), request) if type(names) is DICT else None
         if type(function) is not Remote:
-            return "failed", f"the code defines no function {request['entry_point']}", False
+            return "failed", f"the code defines no function {name}", False
         number: int = object.__getattribute__(function, "_id")
         for arguments in request["calls"]:
             write(results, called(side, number, arguments))
