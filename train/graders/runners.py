@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
-from recast.curate.errors import UsageError
+from recast.curate.errors import MissingDependencyError, UsageError
 from recast.curate.gate.sandbox import need_walls
 from recast.train.graders import answers, gates, judges, programs, similarity
 from recast.train.graders.formula import FormulaError, formula
@@ -20,6 +20,7 @@ from recast.train.graders.published import (
 )
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
 from recast.train.graders.schema import Multi
+from recast.train.graders.template import template
 
 REVISION = 1
 """Goes up where a grader comes to decide otherwise about the same file."""
@@ -88,6 +89,36 @@ def needed(config: GraderConfig, models: Models) -> None:
             gates.opened(one, models)
         if isinstance(one, Python | GroupPython):
             need_walls(unsafe=models.unsafe_exec)
+
+
+def lacks(config: GraderConfig, models: Models) -> str:
+    """What keeps one grader from running here; empty where nothing does."""
+    try:
+        needed(config, models)
+    except (UsageError, MissingDependencyError) as error:
+        return str(error)
+    return ""
+
+
+def reads(config: GraderConfig) -> list[str]:
+    """The paths of rows and samples that the templates of one grader name; all of both for what has no templates."""
+    named = [
+        str(path)
+        for text in _texts(config.model_dump(mode="json", exclude={"source", "name"}))
+        for path in template(text).paths
+    ]
+    return list(dict.fromkeys(named)) or ["item", "sample"]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and "{{" in value:
+        yield value
+    elif isinstance(value, dict | list):
+        members = (
+            cast("dict[str, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
+        )
+        for each in members:
+            yield from _texts(each)
 
 
 def parts(config: GraderConfig) -> Iterator[GraderConfig]:
