@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.fingerprint import canonical_json, fingerprint
-from recast.train.graders import schema
-from recast.train.graders.published import GraderConfig
+from recast.train.graders.format import schema
+from recast.train.graders.format.published import GraderConfig
 from recast.train.graders.records import Case, Grade, Models, Outcome, Sample
 from recast.train.graders.runners import REVISION, needed, run
 

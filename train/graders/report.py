@@ -20,9 +20,9 @@ from typing import Any
 
 from recast.curate.gate.labels import Labelled
 from recast.curate.gate.report_card import EXAMPLES_PER_KIND, MAX_VOUCHED, Rate, Tally
+from recast.train.graders.format.rows import item_of
 from recast.train.graders.grader import Grader
 from recast.train.graders.records import Grade
-from recast.train.graders.rows import item_of
 
 CHUNK = 512
 """Answers that are graded together."""

@@ -7,10 +7,9 @@ from typing import Any, cast
 
 from recast.curate.errors import MissingDependencyError, UsageError
 from recast.curate.gate.sandbox import need_walls
-from recast.train.graders import answers, gates, judges, programs, similarity
-from recast.train.graders.formula import FormulaError, formula
-from recast.train.graders.ours import Exact, GateGrader, GroupPython, Numeric, RankedList, RewardModel
-from recast.train.graders.published import (
+from recast.train.graders.format.formula import FormulaError, formula
+from recast.train.graders.format.ours import Exact, GateGrader, GroupPython, Numeric, RankedList, RewardModel
+from recast.train.graders.format.published import (
     GraderConfig,
     LabelModel,
     Python,
@@ -18,9 +17,10 @@ from recast.train.graders.published import (
     StringCheck,
     TextSimilarity,
 )
+from recast.train.graders.format.schema import Multi
+from recast.train.graders.format.template import template
+from recast.train.graders.kinds import answers, gates, judges, programs, similarity
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
-from recast.train.graders.schema import Multi
-from recast.train.graders.template import template
 
 REVISION = 1
 """Goes up where a grader comes to decide otherwise about the same file."""

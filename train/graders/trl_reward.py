@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from recast.train.graders.format.rows import item_of
 from recast.train.graders.grader import Grader
 from recast.train.graders.records import Grade, Sample
-from recast.train.graders.rows import item_of
 
 NOT_COLUMNS = ("completion_ids", "trainer_state", "log_extra", "log_metric", "environments")
 """What a trainer hands over beside the columns of its data set."""
@@ -18,8 +18,8 @@ class RewardFunction:
     """`function(prompts, completions, **columns)`: a reward a completion, None where there is no score.
 
     The columns of the data set are `item`, with the prompt as `item.prompt` (and as `item.messages`, where it is a
-    list of turns). None is no reward to TRL: the completion gets no advantage. `grades` gets every batch of grades,
-    which also say what went wrong.
+    list of turns). None is no reward to TRL: the completion gets no advantage. `on_graded` gets every batch of
+    grades, which also say what went wrong.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class RewardFunction:
         grader: Grader,
         *,
         group_size: int | None = None,
-        grades: Callable[[list[Grade]], None] | None = None,
+        on_graded: Callable[[list[Grade]], None] | None = None,
     ) -> None:
         """`group_size`: the trainer's `num_generations`; None: completions in succession whose rows are equal."""
         self.grader = grader
         self.group_size = group_size
-        self.grades = grades
+        self.on_graded = on_graded
         self.__name__ = re.sub(r"\W", "_", grader.name)  # what TRL calls its figures by
 
     def __call__(
@@ -43,8 +43,8 @@ class RewardFunction:
         items = [item_of(_row(prompt, {k: v[i] for k, v in own.items()})) for i, prompt in enumerate(prompts)]
         groups = [i // self.group_size for i in range(size)] if self.group_size else None
         grades = self.grader.grade_many(items, [sample_of(each) for each in completions], groups=groups)
-        if self.grades:
-            self.grades(grades)
+        if self.on_graded:
+            self.on_graded(grades)
         return [grade.value for grade in grades]
 
 

@@ -26,8 +26,9 @@ def job(
     """
     from recast.curate.files import write_json
     from recast.pipelines.wiring.graders import models_of
-    from recast.train.graders import runners, schema
-    from recast.train.graders.publish import published
+    from recast.train.graders import runners
+    from recast.train.graders.format import schema
+    from recast.train.graders.format.publish import published
 
     grader = schema.load(Path(file))
     models = models_of(options, config)

@@ -16,10 +16,10 @@ from typing import Any, cast
 from recast.curate.fingerprint import plain
 from recast.curate.gate.sandbox import Limits, Returned, Run, RunStatus, call
 from recast.curate.parallel import default_workers
-from recast.train.graders.ours import GroupPython
-from recast.train.graders.published import Python
+from recast.train.graders.format.ours import GroupPython
+from recast.train.graders.format.published import Python
+from recast.train.graders.kinds.rendering import batched
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
-from recast.train.graders.rendering import batched
 
 PUBLISHED = Limits(cpu_s=120, wall_s=120.0, memory_mb=2048, file_mb=1024, output_kb=1024)
 """Two minutes and 2 GB for a call. They hold for the calls of a process together; one that falls short for its

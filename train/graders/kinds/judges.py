@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from recast.curate.records import Messages
-from recast.train.graders.ours import RewardModel
-from recast.train.graders.published import LabelModel, SamplingParams, ScoreModel, Turn
+from recast.train.graders.format.ours import RewardModel
+from recast.train.graders.format.published import LabelModel, SamplingParams, ScoreModel, Turn
+from recast.train.graders.kinds.rendering import batched, prompt_of, turns
 from recast.train.graders.records import Case, Errors, Models, Outcome, Question, Reply, failed
-from recast.train.graders.rendering import batched, prompt_of, turns
 
 MAX_REPLY_CHARS = 100_000
 """Of a reply, from its end, that are searched for a result."""

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from recast.curate.errors import UsageError
-from recast.train.graders.formula import FUNCTIONS, formula
-from recast.train.graders.ours import Exact, GateGrader, GroupPython, Numeric, RankedList, RewardModel
-from recast.train.graders.published import (
+from recast.train.graders.format.formula import FUNCTIONS, formula
+from recast.train.graders.format.ours import Exact, GateGrader, GroupPython, Numeric, RankedList, RewardModel
+from recast.train.graders.format.published import (
     GraderConfig,
     LabelModel,
     Python,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from recast.curate.records import Messages
-from recast.train.graders.portable import written
-from recast.train.graders.published import Turn
+from recast.train.graders.format.portable import written
+from recast.train.graders.format.published import Turn
+from recast.train.graders.format.template import TooLongError, UnknownVariableError, template
 from recast.train.graders.records import Case, Errors, Outcome, failed
-from recast.train.graders.template import TooLongError, UnknownVariableError, template
 
 Ready = TypeVar("Ready")
 

@@ -1,7 +1,7 @@
 """What `exact` and `ranked_list` do, in Python's own library alone.
 
-`train.graders.publish` writes the text of this module into a published `python` grader, so that such a grader says
-elsewhere what it says here. Nothing may be imported but what a bare Python has.
+`train.graders.format.publish` writes the text of this module into a published `python` grader, so that such a grader
+says elsewhere what it says here. Nothing may be imported but what a bare Python has.
 """
 
 from __future__ import annotations

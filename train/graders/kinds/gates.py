@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from recast.curate.gate.gate import Gate, load_gate
 from recast.curate.records import CheckStatus, Verdict, VerdictStatus
-from recast.train.graders.ours import GateGrader
+from recast.train.graders.format.ours import GateGrader
+from recast.train.graders.kinds.rendering import batched
 from recast.train.graders.records import Case, Models, Outcome
-from recast.train.graders.rendering import batched
 
 
 def opened(config: GateGrader, models: Models) -> Gate:

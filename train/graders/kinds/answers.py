@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.answers.quantities import Quantity, quantity
-from recast.train.graders import portable
-from recast.train.graders.ours import Exact, Numeric, RankedList
-from recast.train.graders.published import StringCheck
+from recast.train.graders.format import portable
+from recast.train.graders.format.ours import Exact, Numeric, RankedList
+from recast.train.graders.format.published import StringCheck
+from recast.train.graders.format.template import template
+from recast.train.graders.kinds.rendering import each, text, texts
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
-from recast.train.graders.rendering import each, text, texts
-from recast.train.graders.template import template
 
 
 def string_check(config: StringCheck, cases: Sequence[Case], models: Models) -> list[Outcome]:

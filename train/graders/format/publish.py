@@ -1,8 +1,8 @@
 """A grader as a published one, as OpenAI's and Azure's endpoints read it.
 
 Published graders are written as they are, `exact` and `ranked_list` as Python sources that say the same
-(`train.graders.portable`). What asks a gate, a reward model, a whole group or our equality of answers has no published
-form and is refused by name.
+(`train.graders.format.portable`). What asks a gate, a reward model, a whole group or our equality of answers has no
+published form and is refused by name.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import json
 from typing import Any
 
 from recast.curate.errors import UsageError
-from recast.train.graders import portable
-from recast.train.graders.ours import Exact, RankedList
-from recast.train.graders.published import (
+from recast.train.graders.format import portable
+from recast.train.graders.format.ours import Exact, RankedList
+from recast.train.graders.format.published import (
     GraderConfig,
     LabelModel,
     Python,
@@ -22,8 +22,8 @@ from recast.train.graders.published import (
     StringCheck,
     TextSimilarity,
 )
-from recast.train.graders.schema import Multi
-from recast.train.graders.template import template
+from recast.train.graders.format.schema import Multi
+from recast.train.graders.format.template import template
 
 PUBLISHED = (StringCheck, TextSimilarity, ScoreModel, LabelModel, Python)
 _NOT_FOR_TRAINING = {"pass_threshold"}

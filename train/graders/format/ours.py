@@ -1,7 +1,7 @@
 """Graders of our own, in files of the same form: what no published grader can say in one line.
 
 Their templates have defaults, so that `{"type": "numeric", "name": "sum", "reference": "{{ item.answer }}"}` is a whole
-file. Which of them can be written as published graders is said by `train.graders.publish`.
+file. Which of them can be written as published graders is said by `train.graders.format.publish`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from recast.curate.gate.gate import PRESETS, GateConfig
-from recast.train.graders.published import Finite, GraderConfig, Name, Text, Turns, defines
+from recast.train.graders.format.published import Finite, GraderConfig, Name, Text, Turns, defines
 
 SAID = "{{ sample.output_text }}"
 Share = Annotated[Finite, Field(ge=0, le=1)]

@@ -20,10 +20,10 @@ from functools import cache
 from typing import Any
 
 from recast.curate.errors import MissingDependencyError, UsageError
-from recast.train.graders.published import TextSimilarity
+from recast.train.graders.format.published import TextSimilarity
+from recast.train.graders.format.template import TooLongError
+from recast.train.graders.kinds.rendering import batched, each, text
 from recast.train.graders.records import Case, Errors, Models, Outcome, failed
-from recast.train.graders.rendering import batched, each, text
-from recast.train.graders.template import TooLongError
 
 MAX_CHARS = 32_768
 MAX_METEOR_CHARS = 8_192

@@ -2,7 +2,7 @@
 
 Templates, labels, ranges and Python sources are checked when a file is read, so that a mistake is found before a model
 has answered. Fields of the schema for evaluations (`pass_threshold`) and of the guide (`sampling_params` of a label
-model) are read as well. `train.graders.schema` reads files; what each grader does is in a module of its own.
+model) are read as well. `train.graders.format.schema` reads files; what each grader does is in a module of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from recast.train.graders.template import template
+from recast.train.graders.format.template import template
 
 MAX_SOURCE_BYTES = 256 << 10
 
