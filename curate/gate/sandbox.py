@@ -217,7 +217,8 @@ def _start(
             "file_bytes": limits.file_mb << 20,
         }
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(CHILD), json.dumps(request)],
+            # not -I, which would not hear of the seed: sets and hashes are to be the same in every run
+            [sys.executable, "-s", "-P", "-S", str(CHILD), json.dumps(request)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PYTHONHASHSEED": "0"}, pass_fds=tuple(files.values()), start_new_session=True,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The script inside the sandbox: it walls itself in and judges one untrusted program by tests that it never sees.
 
-Started by `curate.gate.sandbox` with `python -I -S`, never imported. Four processes: this one waits outside the new
+Started by `curate.gate.sandbox` with `python -s -P -S`, never imported. Four processes: this one waits outside the new
 process space; its child is number 1 of it and forks the other two, so that nothing outlives it. The tester runs the
 tests. The candidate runs the program, in a process space of its own below that one: it was forked before the tests were
 read, sees no other process, and holds nothing but its end of two pipes.

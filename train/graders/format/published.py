@@ -134,7 +134,7 @@ class ScoreModel(GraderConfig):
     type: Literal["score_model"]
     model: Name
     input: Turns
-    range: tuple[Finite, Finite] = (0.0, 1.0)
+    range: Annotated[tuple[Finite, Finite], BeforeValidator(lambda given: given or (0.0, 1.0))] = (0.0, 1.0)
     sampling_params: SamplingParams | None = None
     pass_threshold: Finite | None = None
 

@@ -26,7 +26,7 @@ MAX_EXPRESSION_CHARS = 512
 MAX_TEXT_CHARS = 1_000_000
 """Longest text that a template may become."""
 
-_PART = re.compile(r"""\.([^\s.\[\]{}"']+)|\[(\d{1,9})\]|\[(?:"([^"]*)"|'([^']*)')\]""")
+_PART = re.compile(r"""\.([^\s.\[\]{}"'()|,]+)|\[(\d{1,9})\]|\[(?:"([^"]*)"|'([^']*)')\]""")
 
 
 class TemplateError(ValueError):
@@ -105,7 +105,7 @@ def template(text: str) -> Template:
             parts.append(text[at:start])
         parts.append(_path(text[start + 2 : end].strip()))
         at = end + 2
-        if len(parts) > 2 * MAX_EXPRESSIONS:
+        if sum(not isinstance(part, str) for part in parts) > MAX_EXPRESSIONS:
             raise TemplateError(f"more than {MAX_EXPRESSIONS} expressions in one template")
     if at < len(text):
         parts.append(text[at:])
