@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+from recast.curate.errors import UsageError
 from recast.curate.fingerprint import canonical_json, fingerprint
 from recast.train.graders.format import schema
+from recast.train.graders.format.ours import GroupPython
 from recast.train.graders.format.published import GraderConfig
 from recast.train.graders.records import Case, Grade, Models, Outcome, Sample
-from recast.train.graders.runners import REVISION, needed, run
+from recast.train.graders.runners import REVISION, needed, parts, run
 
 
 class Grader:
@@ -64,7 +67,8 @@ class Grader:
         None: those in succession whose rows are equal. Raises ValueError where lengths differ.
         """
         said = [Sample(s) if isinstance(s, str) else s for s in samples]
-        number = _groups(items) if groups is None else groups
+        together = any(isinstance(part, GroupPython) for part in parts(self.config))
+        number = groups or (_groups(items) if together else [0] * len(items))
         cases = [Case(*three) for three in zip(items, said, number, strict=True)]
         start = time.monotonic()
         outcomes = run(self.config, cases, self.models)
@@ -86,10 +90,11 @@ class Grader:
 
 
 def _groups(items: Sequence[Mapping[str, Any]]) -> list[int]:
-    numbers: list[int] = []
-    before: Mapping[str, Any] | None = None
-    for item in items:
-        same = item is before or (before is not None and canonical_json(item) == canonical_json(before))
-        numbers.append(numbers[-1] if numbers and same else len(numbers))
-        before = item
-    return numbers
+    try:
+        written = [canonical_json(item) for item in items]
+    except TypeError as error:
+        raise UsageError(
+            f"rows hold what cannot be compared ({error}), so which samples answer one prompt is not known: say it "
+            "with `groups`."
+        ) from error
+    return list(accumulate(int(one != before) for before, one in pairwise(["", *written])))

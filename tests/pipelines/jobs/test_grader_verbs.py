@@ -166,3 +166,20 @@ def test_eval_gives_the_mean_reward_of_free_answers(recast, file, tiny_model, tm
     assert "reward" in recast(*asked, "--grader", path).out
     said = recast(*asked, "--judge", tiny_model)
     assert (said.code, "are for what --grader names" in said.err) == (2, True)
+
+
+def test_what_export_writes_for_reinforcement_is_read_and_disjoint(recast, tmp_path):
+    from recast.curate.errors import DataError
+    from recast.train.graders.format.rows import read, refuse_shared
+
+    assert recast("import", demonstrations(tmp_path / "sums.jsonl", 40), "--as", "craft").code == 0
+    said = recast("export", "craft", "--to", "openai", "--as", "rft", "-o", "rft", "--validation", "0.3")
+    assert said.code == 0, said.err
+    train, validation = (read(tmp_path / "rft" / f"{side}.jsonl") for side in ("train", "validation"))
+    assert len(train) + len(validation) == 40 and validation
+    refuse_shared(train, validation)
+    assert {row.item["answer"] for row in train + validation} == {str(n + 3) for n in range(40)}
+    with pytest.raises(
+        DataError, match=r"1 of 1 validation prompts .*: train\.jsonl, line 1 and train\.jsonl, line 1"
+    ):
+        refuse_shared(train, train[:1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from recast.curate.errors import UsageError
 from recast.curate.gate import sandbox
 from recast.curate.gate.sandbox import Limits
 from recast.train.graders.records import Models
@@ -151,6 +152,12 @@ def grade_group(samples, item):
     assert [g.value for g in found.grade_many(items, samples)] == [0.5, 1.0, 2.0, 1.25]
     together = found.grade_many([{"n": 0}] * 4, samples, groups=[0, 0, 1, 1])
     assert [g.value for g in together] == [0.5, 1.0, 1.0, 0.25]
+
+
+def test_groups_of_rows_that_cannot_be_compared_must_be_said():
+    found = grader(GROUP, SMALL)
+    with pytest.raises(UsageError, match="say it with `groups`"):
+        found.grade_many([{"picture": object()}] * 2, ["a", "b"])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from recast.curate.gate.labels import Labelled
 from recast.train.graders.report import measure
-from tests.train.graders.graders import SIMILARITY, STRING_CHECK, grader
+from tests.bench.graders import solutions
+from tests.train.graders.graders import NUMERIC, SIMILARITY, STRING_CHECK, grader
 
 LIKE = {**STRING_CHECK, "operation": "like"}
 
@@ -59,3 +60,13 @@ def test_separation_counts_what_a_threshold_cannot():
 def test_answers_of_one_side_alone_have_no_separation():
     assert measure(grader(LIKE), ANSWERS[:2]).separation is None
     assert measure(grader(LIKE), []).to_json()["false_credit"]["total"] == 0
+
+
+def test_numeric_is_of_one_mind_with_the_labels_of_real_solutions(shared_data):
+    found = measure(grader(NUMERIC), solutions(shared_data))
+    assert found.answers == 5276
+    assert (
+        found.ensemble.false_accepts.count,
+        found.ensemble.false_rejects.count,
+        found.ensemble.undecided.count,
+    ) == (0, 0, 0)

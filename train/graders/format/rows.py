@@ -1,7 +1,8 @@
 """Rows that graders read: JSONL files of reinforcement fine-tuning, and what of a row is `item`.
 
 A line is `{"messages": [..., {"role": "user", ...}], ...}`: a prompt that ends with the user, and any further columns,
-which graders reach as `{{ item.NAME }}`. `recast export craft --to openai --as rft -o rft` writes such files from a version.
+which graders reach as `{{ item.NAME }}`. `recast export craft --to openai --as rft -o rft` writes such files from a
+version.
 
     train, validation = read(Path("train.jsonl")), read(Path("validation.jsonl"))
     refuse_shared(train, validation)
