@@ -128,13 +128,17 @@ class SamplingParams(Settings):
 Turns = Annotated[tuple[Turn, ...], Field(min_length=1)]
 
 
+def _unit(given: Any) -> Any:
+    return (0.0, 1.0) if given is None else given
+
+
 class ScoreModel(GraderConfig):
     """A model's score of what it is shown, clipped to `range`."""
 
     type: Literal["score_model"]
     model: Name
     input: Turns
-    range: Annotated[tuple[Finite, Finite], BeforeValidator(lambda given: given or (0.0, 1.0))] = (0.0, 1.0)
+    range: Annotated[tuple[Finite, Finite], BeforeValidator(_unit)] = (0.0, 1.0)
     sampling_params: SamplingParams | None = None
     pass_threshold: Finite | None = None
 
