@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from recast.curate.gate.gate import Gate
     from recast.curate.store.store import Store
     from recast.pipelines.verbs import Verb
+    from recast.train.graders.records import Grade
+    from recast.train.graders.trl_reward import RewardFunction
 
     StorePath = str | Path | Store | None
     Progress = Callable[[Mapping[str, Any]], Any] | bool | None
@@ -218,6 +220,39 @@ def reward(
     )
     scorer = Scorer(engine, opened, anchors, settings.weights, embed=embed)
     return scorer.reward_func(group_size=group_size, on_scored=on_scored)
+
+
+def grader(
+    file: str | Path,
+    *,
+    judge: str | None = None,
+    embedding: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    unsafe_exec: bool = False,
+    group_size: int | None = None,
+    on_graded: Callable[[list[Grade]], None] | None = None,
+) -> RewardFunction:
+    """A grader's JSON file as a reward function for TRL's `GRPOTrainer` and `RLOOTrainer`.
+
+    The function takes TRL's keywords (`prompts`, `completions`, the columns of the data set) and returns a reward a
+    completion, None where there is no score: the completion then gets no advantage. Columns are what templates call
+    `item`; those that a version keeps in `meta` as well. `on_graded` is called with the grades of each call: reward,
+    sub-rewards, and flags of what went wrong. `group_size` is the trainer's `num_generations`, for graders of whole
+    groups; None: completions in succession whose rows are equal. Its `grader.grade(item, text)` grades one answer.
+
+    `judge` is a model that answers here for those that the file names, on the engine of `config`'s section `judge`;
+    `embedding` a sentence-transformers model for cosines. `unsafe_exec` runs Python sources without a sandbox where
+    this machine has none. Raises UsageError with the JSON path of what is wrong in the file, MissingDependencyError for
+    a package or corpus that one of its metrics needs.
+    """
+    from recast.pipelines.options import GraderOptions
+    from recast.pipelines.wiring.graders import open_grader
+    from recast.train.graders.trl_reward import RewardFunction
+
+    asked = GraderOptions(judge=judge, embedding=embedding, unsafe_exec=unsafe_exec)
+    return RewardFunction(
+        open_grader(file, asked, _config(config)), group_size=group_size, on_graded=on_graded
+    )
 
 
 def verb(name: str) -> Job:

@@ -171,6 +171,40 @@ class GateOptions:
     unsafe_exec: UnsafeExec = False
 
 
+GraderFile = Annotated[
+    Path,
+    argument("JSON of a grader: a published one, or one of ours.", metavar="FILE"),
+    Names.FILE,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class GraderOptions:
+    """What graders ask, as options: what their files leave to the machine that they run on."""
+
+    judge: Annotated[
+        str | None,
+        option(
+            "--judge",
+            help="Model that answers for those that score_model and label_model graders name. Default: those.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+        Names.MODEL,
+    ] = None
+    embedding: Annotated[
+        str | None,
+        option(
+            "--embedding",
+            help="sentence-transformers model for text_similarity by cosine.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+        Names.MODEL,
+    ] = None
+    unsafe_exec: UnsafeExec = False
+
+
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What generates, as options that go over the configuration's section `engine`. None: as configured."""

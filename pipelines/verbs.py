@@ -51,11 +51,12 @@ class Verb:
         return self.load().job
 
 
-VERSIONS, GATE, MODELS, AGENT = "versions", "gate", "models", "agent"
+VERSIONS, GATE, GRADERS, MODELS, AGENT = "versions", "gate", "graders", "models", "agent"
 TRAINING, PEOPLE, SETUP = "training", "people", "setup"
 PANELS = {
     VERSIONS: "Versions",
     GATE: "The gate",
+    GRADERS: "Graders",
     MODELS: "Models",
     AGENT: "The rewriting agent",
     TRAINING: "Training and measuring",
@@ -66,6 +67,7 @@ PANELS = {
 # verbs that belong together are typed as two words; the first has a help page that lists the second
 GROUPS: dict[str, tuple[str, str]] = {
     "gate": ("Audit versions with a gate, and measure the gate itself.", PANELS[GATE]),
+    "grader": ("Check, run and measure graders.", PANELS[GRADERS]),
     "models": ("Models from outside as folders that every verb reads.", PANELS[MODELS]),
 }
 
@@ -156,6 +158,24 @@ VERBS: dict[str, Verb] = {
             "Choose a gate's thresholds on labels, for an error rate that you name.",
             GATE,
             "recast gate calibrate --labels labels.jsonl --target-false-accept 0.01 -o mine.yaml",
+        ),
+        Verb(
+            "grader validate",
+            "Is a file a grader, and can it run here?",
+            GRADERS,
+            "recast grader validate grader.json",
+        ),
+        Verb(
+            "grader run",
+            "What one answer is worth.",
+            GRADERS,
+            "recast grader run grader.json --item '{\"answer\": \"4\"}' --sample 'The answer is 4.'",
+        ),
+        Verb(
+            "grader report",
+            "How often a grader is wrong, by task and kind of mistake.",
+            GRADERS,
+            "recast grader report grader.json --labels labels.jsonl",
         ),
         Verb(
             "models get",

@@ -6,6 +6,8 @@ one would also run by hand.
 
 >>> judge("def f(x): return x + 1", "assert f(1) == 2").status
 <RunStatus.OK: 'ok'>
+>>> call("def f(x): return x + 1", "f", [(1,), ("a",)])[1]
+[Returned(value=2, raised=''), Returned(value=None, raised='TypeError: can only concatenate str (not "int") to str')]
 """
 
 from __future__ import annotations
@@ -20,16 +22,18 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from recast.curate.errors import MissingDependencyError
+from recast.curate.gate.inside.values import UnplainError, decode, encode
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 
@@ -74,12 +78,20 @@ class Run:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What one call of a function came to. `raised`: the exception, with its text, or why there is no plain value."""
+
+    value: Any = None
+    raised: str = ""
+
+
 @lru_cache(maxsize=1)
 def missing_wall() -> str | None:
     """What this machine lacks to run untrusted code, or None."""
     if not sys.platform.startswith("linux"):
         return f"Linux (this is {sys.platform})"
-    trial = _start("", "", "", "", Limits(), True)
+    trial, _ = _start("", {}, Limits(), True)
     return None if trial.status is RunStatus.OK else trial.message
 
 
@@ -98,13 +110,39 @@ def judge(
     defines names which the tests may trust. Without tests the program has only to run to its end. Raises
     MissingDependencyError where a wall is missing and `unsafe` is not set.
     """
+    need_walls(unsafe=unsafe)
+    asked = {"tests": tests, "entry_point": entry_point, "prompt": prompt}
+    return _start(program, asked, limits or Limits(), not unsafe)[0]
+
+
+def call(
+    program: str,
+    function: str,
+    arguments: Sequence[Sequence[Any]],
+    *,
+    limits: Limits | None = None,
+    packages: bool = False,
+    unsafe: bool = False,
+) -> tuple[Run, list[Returned]]:
+    """Run `program`, then call its `function` with each of `arguments`, plain values, in one process.
+
+    How the process ended, and what came of each call before it did: fewer results than calls where a call ended the
+    process or the limits, which are those of all calls together, were reached. `packages` lets the program import what
+    is installed here. Raises MissingDependencyError as `judge` does.
+    """
+    need_walls(unsafe=unsafe)
+    asked = {"entry_point": function, "calls": [encode(list(each), None) for each in arguments]}
+    return _start(program, asked, limits or Limits(), not unsafe, packages=packages)
+
+
+def need_walls(*, unsafe: bool = False) -> None:
+    """Raise MissingDependencyError where this machine cannot run untrusted code and `unsafe` is not set."""
     if not unsafe and (lacking := missing_wall()) is not None:
         raise MissingDependencyError(
             f"untrusted code needs user namespaces, pivot_root and seccomp, and this machine says: {lacking}. "
             "Run on Linux 5.12 or newer with unprivileged user namespaces on, or pass --unsafe-exec for code that "
             "you trust."
         )
-    return _start(program, tests, entry_point, prompt, limits or Limits(), not unsafe)
 
 
 def run(program: str, limits: Limits | None = None, *, unsafe: bool = False) -> Run:
@@ -122,6 +160,12 @@ def run_many(
 
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(one, programs))
+
+
+@lru_cache(maxsize=1)
+def _installed() -> list[str]:
+    """Where the packages of this installation are."""
+    return list(dict.fromkeys(os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")))
 
 
 @lru_cache(maxsize=1)
@@ -143,9 +187,13 @@ def _runtime() -> dict[str, list[str]]:
     return {"visible": list(real), "hidden": [path for path in hidden if Path(path).is_dir()]}
 
 
-def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limits, walls: bool) -> Run:
+def _start(
+    program: str, asked_for: dict[str, Any], limits: Limits, walls: bool, *, packages: bool = False
+) -> tuple[Run, list[Returned]]:
     start = time.monotonic()
-    brief = json.dumps({"tests": tests, "entry_point": entry_point, "prompt": prompt}).encode()
+    brief = json.dumps({"tests": "", "entry_point": "", "prompt": "", **asked_for}).encode()
+    paths = _installed() if packages else []
+    seen = _runtime()
     with (
         tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as work,
         tempfile.TemporaryFile() as code,
@@ -159,7 +207,9 @@ def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limi
         files = {"code_fd": code.fileno(), "tests_fd": asked.fileno(), "verdict_fd": verdict.fileno()}
         request = {
             **files,
-            **_runtime(),
+            "visible": seen["visible"] + paths,
+            "hidden": [path for path in seen["hidden"] if path not in paths],
+            "paths": paths,
             "work": work,
             "walls": walls,
             "cpu_s": limits.cpu_s,
@@ -167,7 +217,8 @@ def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limi
             "file_bytes": limits.file_mb << 20,
         }
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(CHILD), json.dumps(request)],
+            # not -I, which would not hear of the seed: sets and hashes are to be the same in every run
+            [sys.executable, "-s", "-P", "-S", str(CHILD), json.dumps(request)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PYTHONHASHSEED": "0"}, pass_fds=tuple(files.values()), start_new_session=True,
         )  # fmt: skip
@@ -175,12 +226,27 @@ def _start(program: str, tests: str, entry_point: str, prompt: str, limits: Limi
             stdout, stderr, ended = _converse(process, limits)
         finally:
             _kill(process)
-        said = os.pread(verdict.fileno(), 1 << 16, 0)
+        said = os.pread(verdict.fileno(), os.fstat(verdict.fileno()).st_size, 0)
     stderr = stderr.decode("utf-8", "replace")
+    *results, last = said.split(b"\n")  # of calls a line each; what follows the last one is how it all ended
     status, message = (
-        (ended, f"over its {ended.value} limit") if ended else _status(process.returncode, said, stderr)
+        (ended, f"over its {ended.value} limit") if ended else _status(process.returncode, last, stderr)
     )
-    return Run(status, message, stdout.decode("utf-8", "replace"), stderr, time.monotonic() - start)
+    run = Run(status, message, stdout.decode("utf-8", "replace"), stderr, time.monotonic() - start)
+    return run, [_returned(json.loads(line)) for line in results]
+
+
+def _returned(said: dict[str, Any]) -> Returned:
+    if "raised" in said:
+        return Returned(raised=said["raised"])
+    try:
+        return Returned(decode(said["value"], _refer))
+    except (UnplainError, TypeError, ValueError, RecursionError, AttributeError):
+        return Returned(raised="it returned a value that cannot be read")
+
+
+def _refer(_: Any) -> Any:
+    raise UnplainError("an object that stays in the sandbox")
 
 
 def _converse(process: subprocess.Popen[bytes], limits: Limits) -> tuple[bytes, bytes, RunStatus | None]:

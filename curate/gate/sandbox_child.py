@@ -1,6 +1,6 @@
 """The script inside the sandbox: it walls itself in and judges one untrusted program by tests that it never sees.
 
-Started by `curate.gate.sandbox` with `python -I -S`, never imported. Four processes: this one waits outside the new
+Started by `curate.gate.sandbox` with `python -s -P -S`, never imported. Four processes: this one waits outside the new
 process space; its child is number 1 of it and forks the other two, so that nothing outlives it. The tester runs the
 tests. The candidate runs the program, in a process space of its own below that one: it was forked before the tests were
 read, sees no other process, and holds nothing but its end of two pipes.
@@ -16,12 +16,15 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, ROOT)
 from recast.curate.gate.inside import walls  # noqa: E402
+from recast.curate.gate.inside.caller import caller  # noqa: E402
 from recast.curate.gate.inside.candidate import candidate  # noqa: E402
 from recast.curate.gate.inside.tester import tester  # noqa: E402
 
 sys.path.remove(ROOT)
 
 SETUP_FAILED, GONE = 97, 96
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Of packages: every thread's stack counts as memory."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
         verdict_fd: int
         visible: list[str]
         hidden: list[str]
+        paths: list[str]
         work: str
         walls: bool
         cpu_s: int
@@ -57,6 +61,8 @@ def main() -> NoReturn:
         fail("namespaces", error)
     os.environ.clear()
     os.environ["HOME"] = os.environ["TMPDIR"] = os.getcwd()
+    if request["paths"]:
+        os.environ |= ONE_THREAD
     first = os.fork()
     if first == 0:
         first_process(request, walled)
@@ -71,7 +77,10 @@ def first_process(request: Request, walled: bool) -> NoReturn:
     if judge == 0:
         behind_walls(request, walled, [request["tests_fd"], request["verdict_fd"], answers[0], questions[1]])
         tests = json.loads(read_all(request["tests_fd"]))
-        status, reason, gone = tester(tests, answers[0], questions[1])
+        if "calls" in tests:
+            status, reason, gone = caller(tests, answers[0], questions[1], request["verdict_fd"])
+        else:
+            status, reason, gone = tester(tests, answers[0], questions[1])
         sys.stdout.flush()
         os.write(request["verdict_fd"], json.dumps([status, reason]).encode())
         os._exit(GONE if gone else 0)
@@ -89,6 +98,7 @@ def first_process(request: Request, walled: bool) -> NoReturn:
             fail("work folder", error)
         code = read_all(request["code_fd"]).decode()
         behind_walls(request, walled, [questions[0], answers[1]])
+        sys.path += request["paths"]
         candidate(code, questions[0], answers[1])
         os._exit(0)
     for pipe in (*questions, *answers):

@@ -53,7 +53,7 @@ BATCH = 64
 
 
 def open_gate(
-    preset_or_file: str | Path,
+    preset_or_file: str | Path | GateConfig,
     *,
     engine: EngineConfig | None = None,
     judge_prompt: str | None = None,

@@ -74,7 +74,7 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
             lines.append(f"  {key:18}  people differ: {said}")
     lines.append("wrong ones that a check alone does not pass, by kind:")
     for kind, by_check in card["seen"].items():
-        said = [f"{check} {_rate(rate)}" for check, rate in by_check.items() if rate["share"] >= MIN_SHARE]
+        said = [f"{check} {rate(seen)}" for check, seen in by_check.items() if seen["share"] >= MIN_SHARE]
         lines.append(f"  {kind:18}  {'; '.join(said)}")
     lines += _unvouched(card)
     for line in lines:
@@ -96,8 +96,8 @@ def _unvouched(card: dict[str, Any]) -> Iterator[str]:
     if "unvouched" not in card:
         return
     yield "what this card cannot vouch for:"
-    for kind, rate in card["unvouched"].items():
-        yield f"  {kind:30}  {_rate(rate)} pass"
+    for kind, passing in card["unvouched"].items():
+        yield f"  {kind:30}  {rate(passing)} pass"
     yield (
         "  and whatever none of its kinds is: they are made of demonstrations by rules, and a model errs in ways of "
         "its own. Read what it accepted: recast review"
@@ -105,12 +105,13 @@ def _unvouched(card: dict[str, Any]) -> Iterator[str]:
 
 
 def _line(name: str, tally: dict[str, Any]) -> str:
-    rates = (_rate(tally[key]) for key in ("false_accepts", "false_rejects", "undecided"))
-    return f"{name:34}" + "".join(f"{rate:>36}" for rate in rates)
+    rates = (rate(tally[key]) for key in ("false_accepts", "false_rejects", "undecided"))
+    return f"{name:34}" + "".join(f"{said:>36}" for said in rates)
 
 
-def _rate(rate: dict[str, Any]) -> str:
-    if not rate["total"]:
+def rate(found: dict[str, Any]) -> str:
+    """A share with its counts and interval; nothing where nothing was counted."""
+    if not found["total"]:
         return ""
-    low, high = rate["interval"]
-    return f"{rate['count']}/{rate['total']} {rate['share']:.2%} [{low:.2%}, {high:.2%}]"
+    low, high = found["interval"]
+    return f"{found['count']}/{found['total']} {found['share']:.2%} [{low:.2%}, {high:.2%}]"

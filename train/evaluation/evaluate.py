@@ -14,6 +14,7 @@ results are records of `train.evaluation.results`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,8 @@ from recast.curate.errors import UsageError
 from recast.curate.records import Messages
 from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
 from recast.train.evaluation.suites import Item
+from recast.train.graders.format.rows import item_of
+from recast.train.graders.grader import Grader
 
 # prompts -> completions; greedy for an evaluation that repeats
 Generate = Callable[[Sequence[Messages]], Sequence[str]]
@@ -82,6 +85,30 @@ def grade(item: Item, text: str, gold_loglik: float | None = None) -> ItemResult
         equal = extract.equivalent(extracted, item.answer)
         outcome = Outcome.UNDECIDED if equal is None else Outcome.RIGHT if equal else Outcome.WRONG
     return ItemResult(item.suite, item.item_id, item.task, outcome, extracted, item.answer, text, gold_loglik)
+
+
+def graded(result: EvalResult, items: Sequence[Item], grader: Grader) -> tuple[EvalResult, dict[str, int]]:
+    """`result` with the reward of every free answer, and how often each error flag was set.
+
+    A grader sees the columns of the question's own row, and `messages`, `answer` and `task` as the suite has them.
+    """
+    free = [at for at, item in enumerate(items) if not item.choices]
+    rows = [
+        item_of(
+            {
+                **items[at].row,
+                "messages": items[at].messages,
+                "answer": items[at].answer,
+                "task": items[at].task,
+            }
+        )
+        for at in free
+    ]
+    grades = grader.grade_many(rows, [result.items[at].text for at in free])
+    rewards = dict(zip(free, (grade.value for grade in grades), strict=True))
+    flags = Counter(flag for grade in grades for flag in grade.errors.flags)
+    with_rewards = tuple(replace(one, reward=rewards.get(at)) for at, one in enumerate(result.items))
+    return EvalResult(result.model, with_rewards), dict(flags)
 
 
 def majority(graded: Sequence[ItemResult]) -> Outcome:

@@ -36,6 +36,7 @@ class ItemResult:
     samples: tuple[Outcome, ...] = ()  # of further answers drawn at a temperature
     majority: Outcome | None = None  # of the answer that most samples give
     kl: float | None = None  # nats per token by which the model left another one in an answer of its own
+    reward: float | None = None  # of the greedy answer by a grader; None where there is no score
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class Figures:
     majority: float | None = None
     """Share of them whose commonest sampled answer is right (maj@num_samples)."""
     kl: float | None = None
+    reward: float | None = None
+    """Mean over the answers that a grader scored."""
+    num_graded: int = 0
 
     @property
     def accuracy(self) -> float:
@@ -164,6 +168,8 @@ def _figures(items: Sequence[ItemResult]) -> Figures:
         pass_at={k: _mean_pass(drawn, k) for k in powers_of_two(fewest)} if drawn else None,
         majority=sum(i.majority is Outcome.RIGHT for i in drawn) / len(drawn) if drawn else None,
         kl=_mean([i.kl for i in items]),
+        reward=_mean([i.reward for i in items]),
+        num_graded=sum(i.reward is not None for i in items),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
@@ -41,6 +41,9 @@ class Item:
     answer: str  # for a question with choices, the text of the right one
     completion: str | None = None  # a reference answer text
     choices: tuple[str, ...] = ()  # none: the answer is said freely
+    row: Mapping[str, Any] = field(
+        default_factory=dict[str, Any]
+    )  # the question as its file has it, for graders
 
 
 def load_suites(suites: Mapping[str, Any] | Iterable[str | Path]) -> list[Item]:
@@ -114,6 +117,7 @@ def _item(suite: str, position: str, where: str, row: Any) -> Item:
         answer=str(answer),
         completion=None if completion is None else str(completion),
         choices=tuple(str(choice) for choice in choices),
+        row=row,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from recast.curate.errors import UsageError
 from recast.pipelines.options import (
     AgentEngineOptions,
+    GraderOptions,
     Names,
     OutFile,
     Seed,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from recast.pipelines.run.runs import Run
     from recast.pipelines.terminal.progress import Progress
     from recast.train.evaluation.suites import Item
+    from recast.train.graders.grader import Grader
 
 TEMPERATURE, MAX_TOKENS = 1.0, 256
 
@@ -75,6 +77,17 @@ def job(
         ),
         Names.MODEL,
     ] = None,
+    grader: Annotated[
+        Path | None,
+        option(
+            "--grader",
+            help="JSON of a grader: the mean reward of answers to questions without choices.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        Names.FILE,
+    ] = None,
+    options: GraderOptions,
     out: OutFile = None,
     max_tokens: Annotated[
         int | None,
@@ -118,10 +131,12 @@ def job(
     _refuse_what_has_no_effect(
         items, tasks, samples=samples, temperature=temperature, kl_to=kl_to, max_tokens=max_tokens, seed=seed
     )
+    opened = _grader(items, grader, options, config, store)
+    errors: dict[str, int] = {}
     result = EvalResult(label or Path(str(model)).name, ())
     if items:
         from recast.pipelines.wiring import models
-        from recast.train.evaluation.evaluate import drift, evaluate
+        from recast.train.evaluation.evaluate import drift, evaluate, graded
 
         longest = max_tokens or MAX_TOKENS
         source = models.engine(str(model), agent, settings, store=store)
@@ -132,6 +147,8 @@ def job(
             # KL is an expectation under the model itself: at temperature 1, whatever the samples are drawn at
             plain = models.answering(source, longest, seed=seed or 0)
             result = drift(result, items, plain, other, progress=progress)
+        if opened is not None:
+            result, errors = graded(result, items, opened)
     if tasks:
         from recast.pipelines.models.names import model_path
         from recast.pipelines.wiring.models import adapter_folder
@@ -152,7 +169,28 @@ def job(
         result = EvalResult(result.model, (*result.items, *measured))
     file = Path(out or run.folder / "results.jsonl")
     result.save(file)
-    return {"out": str(file), **result.to_dict()}
+    counted = {"grader": opened.name, "grader_errors": errors} if opened is not None else {}
+    return {"out": str(file), **counted, **result.to_dict()}
+
+
+def _grader(
+    items: Sequence[Item], file: Path | None, options: GraderOptions, config: Config, store: Store
+) -> Grader | None:
+    """The grader that was asked for, opened before weights are loaded. Raises UsageError for options without effect."""
+    from recast.pipelines.wiring.graders import open_grader
+
+    if file is None:
+        if options != GraderOptions():
+            raise UsageError(
+                "--judge, --embedding and --unsafe-exec are for what --grader names. Add it, or leave them out."
+            )
+        return None
+    if all(item.choices for item in items):
+        raise UsageError(
+            "--grader grades answers that the model writes, and choices are only scored; found no questions without "
+            "choices. Leave it out, or add a suite of such questions."
+        )
+    return open_grader(file, options, config, store=store)
 
 
 def _refuse_what_has_no_effect(
@@ -207,6 +245,7 @@ def show(result: dict[str, Any], console: Any) -> None:
     extra = (["sampled", f"pass@{drawn}", f"maj@{drawn}"] if drawn else []) + (
         ["KL"] if any(figures["kl"] is not None for figures in every) else []
     )
+    extra += ["reward"] if "grader" in result else []
     for head in extra:
         table.add_column(head, justify="right")
     for suite, figures in result["suites"].items():
@@ -219,6 +258,7 @@ def show(result: dict[str, Any], console: Any) -> None:
                 f"pass@{drawn}": "" if passed is None else f"{passed:.1%}",
                 f"maj@{drawn}": "" if f["majority"] is None else f"{f['majority']:.1%}",
                 "KL": "" if f["kl"] is None else f"{f['kl']:.3f}",
+                "reward": "" if f.get("reward") is None else f"{f['reward']:.3f}",
             }
             gold = "" if f["gold_loglik"] is None else f"{f['gold_loglik']:.3f}"
             right = f"{f['right'] / f['num']:.1%}"
@@ -226,4 +266,6 @@ def show(result: dict[str, Any], console: Any) -> None:
                 name, task, str(f["num"]), right, str(f["format_failures"]), gold, *(cells[h] for h in extra)
             )
     console.print(table)
+    for flag, count in result.get("grader_errors", {}).items():
+        console.print(f"{flag}: {count}", markup=False)
     console.print(result["out"], markup=False)

@@ -461,3 +461,62 @@ def test_humaneval_canonical_solutions_pass_and_constants_fail(shared_data):
 
     assert [p["task_id"] for p in problems if not passes(p, p["canonical_solution"])] == []
     assert [p["task_id"] for p in problems if passes(p, "    return 1234567\n")] == []
+
+
+@walled
+def test_a_function_is_called_with_plain_values_and_each_result_is_its_own():
+    program = """
+import os
+def f(what, *more):
+    if what == "raise": raise KeyError(what)
+    if what == "die": os._exit(0)
+    if what == "object": return object()
+    if what == "long": return "x" * 100_000
+    return [what, *more]
+"""
+    run, results = sandbox.call(
+        program, "f", [(1, {"a": (2.5,)}), ("raise",), ("object",), ("long",), (None,)]
+    )
+    assert run.status is RunStatus.OK
+    assert [r.value for r in results] == [[1, {"a": (2.5,)}], None, None, None, [None]]
+    assert [r.raised for r in results] == [
+        "", "KeyError: 'raise'", "it returned an object that is no plain value",
+        "it returned a value of 100013 bytes", "",
+    ]  # fmt: skip
+    run, results = sandbox.call(program, "f", [(1,), ("die",), (2,)])
+    assert (run.status, [r.value for r in results]) == (RunStatus.FAILED, [[1]])
+
+
+@walled
+def test_calls_over_a_limit_leave_what_came_before():
+    program = "def f(n):\n    while n > 1: pass\n    return n"
+    run, results = sandbox.call(program, "f", [(0,), (1,), (2,), (0,)], limits=Limits(cpu_s=1, wall_s=10))
+    assert (run.status, [r.value for r in results]) == (RunStatus.TIMEOUT, [0, 1])
+
+
+@walled
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("f = 3", "defines no function f"),
+        ("raise ValueError('no')", "ValueError: no"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+def test_a_program_without_the_function_gives_no_results(program, reason):
+    run, results = sandbox.call(program, "f", [(1,)])
+    assert (run.status, results) == (RunStatus.FAILED, [])
+    assert reason in run.message
+
+
+@walled
+def test_hashes_and_sets_are_the_same_in_every_run():
+    program = "def f():\n    return [hash('a'), list({'a', 'b', 'c', 'd'})]"
+    assert sandbox.call(program, "f", [()])[1] == sandbox.call(program, "f", [()])[1]
+
+
+@walled
+def test_packages_are_seen_only_where_they_are_asked_for():
+    program = "def f():\n    import numpy\n    return float(numpy.sum([1, 2]))"
+    assert sandbox.call(program, "f", [()])[1][0].raised == "ModuleNotFoundError: No module named 'numpy'"
+    assert sandbox.call(program, "f", [()], packages=True)[1][0].value == 3.0

@@ -1,0 +1,1 @@
+"""What each grader does: one module a family, all with the same signature (`train.graders.runners.RUNNERS`)."""
