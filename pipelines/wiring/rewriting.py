@@ -137,7 +137,9 @@ def prepared(
             "engine": engine_config.model_dump(mode="json"),
         }
     )[:16]
-    opened = models.engine(model, options.agent, engine_config, store=store)
+    opened = models.engine(
+        model, options.agent, engine_config, store=store, memory=models.memory(engine.memory)
+    )
     learnt = Learnt.of(adapter) if adapter else None
     if learnt:
         rewarded = open_gate(

@@ -1,7 +1,7 @@
 """What a model says of the trained tokens of a batch, without the logits of all positions at once.
 
 `add_scoring` gives a causal LM a second way through its forward: hidden states from the backbone, then
-`train.sft.objectives` over the trained positions alone, tile by tile. It goes through `forward`, so wrappers
+`train.model.token_statistics` of the trained positions alone, tile by tile. It goes through `forward`, so wrappers
 (PEFT, data-parallel, autocast) keep working around it.
 """
 
@@ -11,13 +11,19 @@ import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from recast.train.model.token_statistics import (
+    TokenStatistics,
+    head_of,
+    linear_statistics,
+    token_statistics,
+)
 from recast.train.sft.examples import IGNORED, Example, collate
-from recast.train.sft.objectives import TokenStatistics, linear_statistics, token_statistics
 
 EAGER_LENGTH = 512
 """Longest sequences for which plain attention beats torch's fused one in bf16 on a CPU (measured: a step of
@@ -36,11 +42,11 @@ def add_scoring(model: Any) -> Any:
     """Let `model(**batch, needs=...)` return the TokenStatistics of the trained tokens, row by row.
 
     `batch` has `input_ids`, `attention_mask` and `labels` (N, T), not shifted, as `collate` makes them. A
-    head that is more than one matrix (scaled or capped logits, an adapter on it) is taken as it is, with the
-    logits of the trained rows' positions held at once.
+    head of another kind (`head_of`), or one with an adapter on it, is taken as it is, with the logits of the trained
+    rows' positions held at once.
     """
     original = model.forward
-    plain = _head_is_plain(model)
+    known = head_of(model)
 
     @functools.wraps(type(model).forward)
     def forward(self: Any, *args: Any, needs: frozenset[str] | None = None, **kwargs: Any) -> Any:
@@ -48,12 +54,14 @@ def add_scoring(model: Any) -> Any:
             return original(*args, **kwargs)
         labels = kwargs.pop("labels")[:, 1:]  # position t predicts token t + 1
         trained = labels != IGNORED
-        head = self.get_output_embeddings()
-        if not plain or type(head) is not torch.nn.Linear:
+        layer = self.get_output_embeddings()
+        if known is None or type(layer) is not torch.nn.Linear:
             logits = original(*args, use_cache=False, **kwargs).logits[:, :-1]
             return token_statistics(logits[trained], labels[trained], needs)
         hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state[:, :-1]
-        return linear_statistics(hidden[trained], head.weight, labels[trained], needs, head.bias)
+        # its weights anew: casting or moving the model may have put others in their place
+        head = replace(known, weight=layer.weight, bias=layer.bias)
+        return linear_statistics(hidden[trained], head, labels[trained], needs)
 
     model.forward = types.MethodType(forward, model)
     return model
@@ -91,20 +99,3 @@ def on_device(batch: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:
 
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[Any]:
     return torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
-
-
-def _head_is_plain(model: Any) -> bool:
-    """Whether the logits are the head's matrix times the backbone's last hidden states, as tried on two tokens."""
-    head = model.get_output_embeddings()
-    no_backbone = model.base_model is model  # transformers names none in it
-    if type(head) is not torch.nn.Linear or no_backbone:
-        return False
-    training = model.training
-    model.eval()
-    ids = torch.tensor([[0, 1]], device=model.device)
-    with torch.no_grad():
-        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        expected = model(input_ids=ids, use_cache=False).logits
-        found = torch.nn.functional.linear(hidden, head.weight, head.bias)
-    model.train(training)
-    return torch.allclose(found.float(), expected.float(), rtol=1e-2, atol=1e-3)

@@ -89,7 +89,7 @@ def sft_trainer(
             """Nothing leaves the machine."""
 
     steps = math.ceil(len(order) / config.batch_size)
-    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
+    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)  # `train.sft.micro_batch`
     on_cpu = model.device.type == "cpu"
     every = max(1, steps // config.evaluations)
     best: dict[str, Any] = {}

@@ -65,7 +65,7 @@ def job(
         )
     version = store.resolve(name)
     settings = config.section("engine", **engine.overrides())
-    source = models.engine(str(model), None, settings, store=store)
+    source = models.engine(str(model), None, settings, store=store, memory=models.memory(engine.memory))
     gate = open_gate(config.general.gate, engine=config.section("judge"), unsafe_exec=unsafe_exec)
     result = augment(
         store.open(version),
