@@ -17,6 +17,7 @@ from recast.train.model.memory import Pass, Training, most_rows, room, taken, wr
 from recast.train.model.token_statistics import head_of
 from recast.train.sft.config import SftConfig
 from recast.train.sft.examples import Example
+from recast.train.sft.scoring import eager_is_faster
 
 HALF = 2  # bytes of a bf16 number
 
@@ -62,7 +63,7 @@ def fitting(
 def needed_by(
     config: SftConfig, model: Any, examples: Sequence[Example], *, bf16: bool
 ) -> Callable[[int], int]:
-    """Bytes that are not yet taken when the model is ready, by the number of rows in a forward pass."""
+    """Bytes that are not yet taken when `model` is loaded or ready, by the number of rows in a forward pass."""
     training = Training(
         model.config,
         dtype_bytes=HALF if bf16 else model.dtype.itemsize,
@@ -70,13 +71,14 @@ def needed_by(
         checkpointing=config.gradient_checkpointing,
     )
     parameters = model.num_parameters()
-    # the weights are float32 already; autocast keeps a copy of them for as long as a pass lasts
+    # autocast keeps a copy of the weights for as long as a pass lasts
     standing = Training(model.config, model.dtype.itemsize, config.lora_rank).standing(parameters)
     standing += HALF * parameters if bf16 else 0
     longest = max(len(e.ids) for e in examples)
     trained = max(e.num_trained for e in examples)
     held = 0 if head_of(model) is not None else trained
-    eager = model.config.get_text_config()._attn_implementation == "eager"
+    plain = model.config.get_text_config()._attn_implementation == "eager"
+    eager = plain or eager_is_faster(model, longest, bf16=bf16)
 
     def needed(rows: int) -> int:
         one = Pass(rows * longest, logits=rows * held, pairs=rows * longest**2 if eager else 0)

@@ -32,10 +32,14 @@ EAGER_LENGTH = 512
 
 def prepare(model: Any, examples: Sequence[Example], *, bf16: bool) -> Any:
     """Return `model` in float32 with the attention that is fastest for these examples on its device."""
-    longest = max(len(e.ids) for e in examples)
-    if bf16 and model.device.type == "cpu" and longest <= EAGER_LENGTH:
+    if eager_is_faster(model, max(len(e.ids) for e in examples), bf16=bf16):
         model.set_attn_implementation("eager")
     return add_scoring(model.float())  # master weights: bf16 would round small updates away
+
+
+def eager_is_faster(model: Any, longest: int, *, bf16: bool) -> bool:
+    """Whether plain attention is the fastest for sequences of up to `longest` tokens; it holds all its weights."""
+    return bf16 and model.device.type == "cpu" and longest <= EAGER_LENGTH
 
 
 def add_scoring(model: Any) -> Any:

@@ -154,30 +154,23 @@ class HFEngine(TokenEngine):
         return drawn
 
     def _rows(self, k: int, longest: int, new: int) -> int:
-        """Rows decoded together: `batch_size`, or what a given memory holds, `k` samples to a prompt of `longest` tokens.
+        """Rows decoded together: `batch_size`, or what a given memory holds of `k` samples a prompt (`longest` tokens).
 
         From what was given and not from what is free at the moment: the same command decodes the same batches. Raises
         UsageError where the samples of one prompt do not fit.
         """
         if self._memory is None:
             return self.batch_size
-        cpu = self.device.type == "cpu"
-        left = self._memory - self.model.get_memory_footprint() - (LIBRARIES if cpu else 0)
-        token = cached(self.model.config, 4 if cpu else self.model.dtype.itemsize)
-        # a prompt is read into the cache and copied once; a slab that grows has a fourth to spare
-        row = token * (2 * longest / k + 1.25 * new) + 4 * self.model.dtype.itemsize * self._vocabulary
-        fits = int(left // row)
+        left = self._memory - standing(self.model)
+        row = row_bytes(self.model, k, longest, new)
+        fits = left // row
         if fits < k:
             raise UsageError(
                 f"{k} samples of a prompt of {longest} tokens, each of up to {new}, need about "
-                f"{written(int(self._memory - left + k * row))}, and --memory gives {written(self._memory)}. Give "
+                f"{written(standing(self.model) + k * row)}, and --memory gives {written(self._memory)}. Give "
                 "more, or set fewer candidates, max_tokens lower, or engine.max_length."
             )
         return min(self.batch_size, fits)
-
-    @property
-    def _vocabulary(self) -> int:
-        return self.model.config.get_text_config().vocab_size
 
     def logprobs(
         self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
@@ -212,3 +205,16 @@ class HFEngine(TokenEngine):
                 yield
         finally:
             self.model.train(training)
+
+
+def standing(model: Any) -> int:
+    """Bytes that an engine takes before it decodes."""
+    return model.get_memory_footprint() + (LIBRARIES if model.device.type == "cpu" else 0)
+
+
+def row_bytes(model: Any, k: int, longest: int, new: int) -> int:
+    """Bytes that a row takes while it is decoded, one of `k` of a prompt of `longest` tokens, of up to `new` tokens."""
+    size = model.dtype.itemsize
+    token = cached(model.config, 4 if model.device.type == "cpu" else size)
+    # a prompt is read into the cache and copied once; a slab that grows has a fourth to spare
+    return int(token * (2 * longest / k + 1.25 * new)) + 4 * size * model.config.get_text_config().vocab_size
