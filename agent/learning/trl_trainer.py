@@ -257,7 +257,7 @@ def trainer_class() -> type:
             if made is before or made is None or len(made) == 1:
                 return inputs
             self._buffered_inputs = by_prompt(made, idle_last=not self.beta)
-            return self._buffered_inputs[self._step % self.args.steps_per_generation]
+            return self._buffered_inputs[self._step % len(made)]
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
             # without KL a candidate that has no advantage has no gradient; DDP wants a forward in every process
