@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from recast.curate import yaml_file
 from recast.curate.errors import UsageError
@@ -63,6 +63,18 @@ class General(BaseModel):
     `learn` is rewarded by `strict`, under which another way than the demonstration's is refused."""
     author: str | None = None
     """Who commits. null: the login name."""
+    memory: str | None = None
+    """Most memory that a job's process may take, of a GPU's where there is one, as 6GiB: it decides how batches are cut
+    into passes. null: a fifth of what is free to learn and to fine-tune on a CPU, all but a margin on a GPU."""
+
+    @field_validator("memory")
+    @classmethod
+    def _is_an_amount(cls, value: str | None) -> str | None:
+        from recast.train.model.memory import parse
+
+        if value is not None:
+            parse(value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)

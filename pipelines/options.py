@@ -39,7 +39,7 @@ class Names(Enum):
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
     ADDRESS = "address"  # where a server is: it may move
-    BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
+    BUDGET = "budget"  # when to stop, how much to take: the same job whatever it says, so that a later call goes on
 
 
 def usual_store() -> Path:
@@ -160,6 +160,17 @@ BudgetMinutes = Annotated[
     ),
     Names.BUDGET,
 ]
+Memory = Annotated[
+    str | None,
+    option(
+        "--memory",
+        help="Most memory of the process (of a GPU's, where there is one), as 6GiB. Default: the config's, else a "
+        "share of what is free.",
+        metavar="SIZE",
+        show_default=False,
+    ),
+    Names.BUDGET,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +256,11 @@ class EngineOptions:
             show_default=False,
         ),
     ] = None
+    memory: Memory = None
 
     def overrides(self) -> dict[str, Any]:
-        """By the names of the section, for `Config.section("engine", ...)`."""
-        given = asdict(self)
+        """By the names of the section, for `Config.section("engine", ...)`; `memory` is no setting of an engine."""
+        given = {name: value for name, value in asdict(self).items() if name != "memory"}
         return {"type": given.pop("engine"), **given}
 
 

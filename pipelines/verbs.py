@@ -184,6 +184,13 @@ VERBS: dict[str, Verb] = {
             "recast models get smollm2",
         ),
         Verb(
+            "models check",
+            "Try a model out: template, speed, memory of every job, settings that suit it.",
+            MODELS,
+            "recast models check smollm2",
+            sections=("learn", "rewrite", "sft", "engine"),
+        ),
+        Verb(
             "learn",
             "Teach a rewriting agent on a version: LoRA, GRPO, gated reward.",
             AGENT,

@@ -96,11 +96,13 @@ def open_engine(
     *,
     agent_id: str | None = None,
     cache: Path | None = None,
+    memory: int | None = None,
 ) -> Engine:
     """The engine of `config` over the model at `path` (`http`: over the server that serves it).
 
     `adapter` is an adapter's folder; a server must serve it already, as `served_agent`. `cache` is the file for a
-    server's answers, those of an adapter kept by `agent_id`, its identity. Raises UsageError, ModelError,
+    server's answers, those of an adapter kept by `agent_id`, its identity. `memory` is what the process may take in all
+    (bytes; for `hf`; None: as much as `batch_size` needs). Raises UsageError, ModelError,
     MissingDependencyError, and ServerError where none answers.
     """
     refuse_what_has_no_effect(config)
@@ -114,6 +116,7 @@ def open_engine(
             config.device,
             batch_size=config.batch_size,
             max_length=config.max_length,
+            memory=memory,
         )
     if config.type == "vllm":
         from recast.agent.engines.vllm_engine import VLLMEngine

@@ -17,6 +17,11 @@ NOT_IDENTITY = {
     "vllm_memory": "how much is cached changes no sample",
 }
 
+LATER = {
+    "precision": "the same command finds a run of before, which had the dtype of the backbone",
+}
+"""Settings that came later: with their default they do not change which run a command finds."""
+
 COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
 """What of a row reaches the reward."""
 
@@ -66,7 +71,10 @@ class LearnConfig(BaseModel):
     """Gradients are scaled down to this norm."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Candidates a forward pass; must divide prompts_per_step * candidates. None: all at once on a CPU, one
-    prompt's candidates on a GPU."""
+    prompt's candidates on a GPU, or as many as fit into memory (`--memory`)."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the passes that learn, where the backbone is not in it anyway. auto: bf16 where it is native. The
+    adapter stays float32."""
     engine_batch: int = Field(default=128, ge=1)
     """Rows that the engine decodes or scores together."""
 

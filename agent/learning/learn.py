@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recast.agent.learning.config import COLUMNS, NOT_IDENTITY, LearnConfig
+from recast.agent.learning.config import COLUMNS, LATER, NOT_IDENTITY, LearnConfig
 from recast.agent.learning.manifest import MANIFEST
 from recast.agent.learning.run_log import METRICS
 from recast.agent.prompts.prompts import DEFAULT, Prompts
@@ -78,13 +78,16 @@ def learn(
     prompts: Prompts = DEFAULT,
     source: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    memory: int | None = None,
 ) -> LearnResult:
     """Train a rewriting agent on `rows` (mappings with at least row_id, messages, demonstration).
 
-    `model` is the plain backbone; it comes back as it was. `prompts` are what candidates are
-    sampled under. `source` says where the rows come from (a version's name and id) and stands in the
-    manifest. In several processes (`accelerate launch`, `torchrun`) every one
-    makes the same call. Raises UsageError where `out` holds another run, the model has an adapter already or a step
+    `model` is the plain backbone; it comes back as it was. `prompts` are what candidates are sampled under. `source`
+    says where the rows come from (a version's name and id) and stands in the manifest. `memory` is what the process may
+    take in all (bytes; None: a share of what is free), which decides how a step is cut into passes and, but for last
+    bits, not what it does. In several processes (`accelerate launch`, `torchrun`) every one makes the same call.
+
+    Raises UsageError where `out` holds another run, the model has an adapter already or a step
     would not fit into memory (`agent.learning.micro_batch`), DataError where too few rows can be used,
     MissingDependencyError for a tracker that is not installed.
     """
@@ -120,7 +123,7 @@ def learn(
     if finished is not None:
         return LearnResult(**finished)
     started = time.monotonic()
-    micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes)
+    micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes, memory)
     sized = config.model_copy(update={"micro_batch": micro})
     with Session(model, tokenizer, gate, sized, train, kept, out, processes, prompts) as session:
         session.run(progress)
@@ -172,13 +175,14 @@ def _job(
     """Identity of a run: what, changed, would make it another one."""
     from recast.agent.engines.hf.engine import backbone_fingerprint
 
+    unused = {name for name in LATER if getattr(config, name) == LearnConfig.model_fields[name].default}
     return {
         "backbone": backbone_fingerprint(model),
         "template_id": chat.template_id(tokenizer),
         "prompt_id": prompts.rewrite_id,
         "gate_id": gate.id,
         "data": fingerprint(list(rows)),
-        "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),
+        "config": config.model_dump(mode="json", exclude={*NOT_IDENTITY, *unused}),
     }
 
 

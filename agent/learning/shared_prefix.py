@@ -3,10 +3,10 @@
 A step's rows are K completions of each prompt, padded to the longest. Run as they come, most of the arithmetic
 goes into K copies of the prompts and into padding. Here a prompt is prefilled once, its keys and values are
 handed to its rows by indexing (gradients add up there), rows of similar length run together, and only completion
-positions meet the output layer. Same numbers as one plain pass; measured on the pocket backbone, 8 prompts of
-170 tokens x 8: a third of the positions.
+positions meet the output layer, a tile of them at a time (`train.model.token_statistics`). Same numbers as one plain
+pass; measured on the pocket backbone, 8 prompts of 170 tokens x 8: a third of the positions.
 
-Legend: N rows, P padded prompt tokens, C padded completion tokens, V vocabulary.
+Legend: N rows, P padded prompt tokens, C padded completion tokens, M valid positions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from recast.train.model.statistic_names import FULL_ENTROPY
+from recast.train.model.token_statistics import Head, TokenStatistics, linear_statistics, token_statistics
+
 BUCKETS = 4
 """Groups of rows by length. More waste fewer positions on padding, and cost more and smaller products."""
+BUCKET_ROWS = 4
+"""Least rows of a group."""
 
 
 def completion_logprobs(
@@ -26,12 +31,15 @@ def completion_logprobs(
     mask_NT: torch.Tensor,
     num_completion: int,
     *,
+    head: Head | None,
     temperature: float = 1.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    entropies: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Log-probabilities (with gradients) and entropies (without) of the last `num_completion` positions.
 
-    Prompts are padded on the left and completions on the right, as TRL pads them. Both results are float32
-    of shape (N, num_completion), 0 at padding.
+    `model` is a causal LM, with adapters in its layers or without; `head` its output layer as `head_of` finds it,
+    None where all logits of a group of rows have to be made at once. Prompts are padded on the left and completions
+    on the right, as TRL pads them. Both results are float32 of shape (N, num_completion), 0 at padding.
     """
     width = ids_NT.shape[1] - num_completion
     prompt_ids, prompt_mask = ids_NT[:, :width], mask_NT[:, :width].bool()
@@ -60,9 +68,9 @@ def completion_logprobs(
         )
 
     logprobs = torch.zeros(target_NC.shape, dtype=torch.float32, device=ids_NT.device)
-    entropies = torch.zeros_like(logprobs)
+    spread = torch.zeros_like(logprobs) if entropies else None
     order = lengths.argsort(descending=True)
-    for rows in order.tensor_split(min(BUCKETS, len(order))):
+    for rows in order.tensor_split(max(1, min(BUCKETS, len(order) // BUCKET_ROWS))):
         longest = int(lengths[rows].max())
         if longest == 0:
             continue
@@ -74,22 +82,43 @@ def completion_logprobs(
                 assert full.keys is not None and full.values is not None
                 layer.update(full.keys[of_row[rows]], full.values[of_row[rows]])
         valid = valid_NC[rows, :longest]
-        inputs = torch.cat([prompt_ids[rows, -1:], target_NC[rows, : longest - 1]], dim=1)
-        positions = past_mask[rows].sum(dim=1, keepdim=True) + torch.arange(longest, device=ids_NT.device)
-        logits_NTV = model(
-            input_ids=inputs,
-            attention_mask=torch.cat([past_mask[rows], valid], dim=1).long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits
-        logits = logits_NTV[valid].float() / temperature
-        norm = logits.logsumexp(dim=-1)
         at = valid.nonzero()
         where = (rows[at[:, 0]], at[:, 1])
-        picked = logits.gather(1, target_NC[where][:, None])[:, 0] - norm
-        logprobs = logprobs.index_put(where, picked)
-        with torch.no_grad():
-            p = torch.exp(logits - norm[:, None])
-            entropies[where] = norm - (p * logits).sum(dim=-1)
-    return logprobs, entropies
+        of = _statistics(
+            model,
+            head,
+            {
+                "input_ids": torch.cat([prompt_ids[rows, -1:], target_NC[rows, : longest - 1]], dim=1),
+                "attention_mask": torch.cat([past_mask[rows], valid], dim=1).long(),
+                "position_ids": past_mask[rows].sum(dim=1, keepdim=True)
+                + torch.arange(longest, device=ids_NT.device),
+                "past_key_values": cache,
+                "use_cache": True,
+            },
+            valid,
+            target_NC[where],
+            temperature,
+            frozenset({FULL_ENTROPY}) if entropies else frozenset(),
+        )
+        logprobs = logprobs.index_put(where, of.logp.float())
+        if spread is not None and of.full_entropy is not None:
+            spread[where] = of.full_entropy.float()
+    return logprobs, spread
+
+
+def _statistics(
+    model: Any,
+    head: Head | None,
+    inputs: dict[str, Any],
+    valid: torch.Tensor,
+    target_M: torch.Tensor,
+    temperature: float,
+    needs: frozenset[str],
+) -> TokenStatistics:
+    """Of the `valid` positions of one forward pass."""
+    if head is None:
+        logits = model(**inputs).logits[valid].float() / temperature
+        return token_statistics(logits, target_M, needs)
+    causal_lm = model.get_base_model() if hasattr(model, "get_base_model") else model
+    hidden = causal_lm.base_model(**inputs).last_hidden_state[valid]
+    return linear_statistics(hidden, head, target_M, needs, temperature=temperature)

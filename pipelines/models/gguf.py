@@ -30,20 +30,10 @@ def convert(file: Path, out: Path, template: str | None = None) -> dict[str, Any
     words. Raises MissingDependencyError without the package gguf, ModelError for a file that transformers cannot
     read, that has no chat template, or whose template `template` contradicts.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingDependencyError(
-            "reading a GGUF file needs the package gguf: pip install 'recast-sft[gguf]'."
-        )
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
-    place = {"gguf_file": file.name, "local_files_only": True}
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(file.parent), **place)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=torch.float32, **place)
-    except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ModelError(f"{file} cannot be read as a GGUF model: {first}") from error
+    loaded, tokenizer = read(file)
     own = require_template(tokenizer)
     if template is not None:
         tokenizer.chat_template = template
@@ -69,6 +59,25 @@ def convert(file: Path, out: Path, template: str | None = None) -> dict[str, Any
         "end_of_turn": tokenizer.eos_token,
         "dtype": "bfloat16",
     }
+
+
+def read(file: Path) -> tuple[Any, Any]:
+    """`(model in float32, tokenizer)` as transformers reads them. Raises MissingDependencyError, ModelError."""
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingDependencyError(
+            "reading a GGUF file needs the package gguf: pip install 'recast-sft[gguf]'."
+        )
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = {"gguf_file": file.name, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(file.parent), **place)
+        model = AutoModelForCausalLM.from_pretrained(str(file.parent), dtype=torch.float32, **place)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"{file} cannot be read as a GGUF model: {first}") from error
+    return model.eval(), tokenizer
 
 
 def _same_words(tokenizer: Any, own: str, template: str, file: Path) -> None:

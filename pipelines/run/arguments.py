@@ -129,12 +129,12 @@ def _nearest(word: str, known: Mapping[str, Any], otherwise: str) -> str:
 
 
 def complete(verb: Verb, args: dict[str, Any], config: Config | None) -> dict[str, Any]:
-    """`args` in the types of the signature, with the configured model or gate where the job takes one.
+    """`args` in the types of the signature, with the configured model, gate or memory where the job takes one.
 
     Raises UsageError for a value of the wrong type. A list may be given as its only element.
     """
     own = parameters(verb)
-    for name, kind in (("model", Names.MODEL), ("gate", Names.GATE)):
+    for name, kind in (("model", Names.MODEL), ("gate", Names.GATE), ("memory", Names.BUDGET)):
         if name in own and names_of(own[name]) is kind and args.get(name) is None:
             from recast.pipelines.config import Config
 

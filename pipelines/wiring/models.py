@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recast.curate.errors import ModelError
+from recast.curate.errors import ModelError, UsageError
 from recast.curate.records import Messages
 from recast.pipelines.models.names import model_path
 from recast.pipelines.run import identity
@@ -29,16 +29,30 @@ def load(name: str) -> tuple[Any, Any]:
     return loading.load(model_path(name))
 
 
+def memory(given: str | None) -> int | None:
+    """Bytes of `--memory`. Raises UsageError."""
+    from recast.train.model.memory import parse
+
+    if given is None:
+        return None
+    try:
+        return parse(given)
+    except ValueError as error:
+        raise UsageError(f"--memory: {error}.") from error
+
+
 def engine(
     name: str,
     agent: str | Path | None = None,
     settings: EngineConfig | None = None,
     *,
     store: Store | None = None,
+    memory: int | None = None,
 ) -> Engine:
     """The engine of `settings` over a model's name, with the agent's adapter, proved to be on.
 
-    `settings` is the configuration's section `engine` (None: its defaults); `store` keeps what a server answered.
+    `settings` is the configuration's section `engine` (None: its defaults); `store` keeps what a server answered;
+    `memory` is what the process may take in all (bytes), which the engine hf keeps to.
     Raises ModelError before weights are loaded, RefusedError where the adapter is not the agent's
     (`agent.engines.probe`).
     """
@@ -54,7 +68,7 @@ def engine(
     cache = Path(store.root) / REQUESTS if store is not None else None
     # of the engines only a server keeps answers, and by it
     agent_id = identity.model(str(adapter)) if adapter is not None and settings.type == "http" else None
-    opened = open_engine(settings, path, adapter, agent_id=agent_id, cache=cache)
+    opened = open_engine(settings, path, adapter, agent_id=agent_id, cache=cache, memory=memory)
     if adapter is not None:
         from recast.agent.engines import probe
 

@@ -150,7 +150,9 @@ def prepared(
             **({"prompts": [prompts.rewrite_id, prompts.repair_id]} if prompts.shown() else {}),
         }
     )[:16]
-    opened = models.engine(model, options.agent, engine_config, store=store)
+    opened = models.engine(
+        model, options.agent, engine_config, store=store, memory=models.memory(engine.memory)
+    )
     learnt = Learnt.of(adapter) if adapter else None
     notes: list[str] = []
     if learnt:

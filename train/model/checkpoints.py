@@ -11,9 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from recast.curate.files import cut_lines
+from recast.curate.files import cut_lines, write_json
 
 STATE = "trainer_state.json"
+MICRO_BATCH = "micro_batch.json"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -44,3 +45,14 @@ def _is_json(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def kept_micro_batch(folder: Path) -> int | None:
+    """How many rows an interrupted run put through a pass, of which there is a checkpoint in `folder` to go on from."""
+    path = folder / MICRO_BATCH
+    return json.loads(path.read_text(encoding="utf-8"))["micro_batch"] if path.exists() else None
+
+
+def keep_micro_batch(folder: Path, rows: int) -> None:
+    """Remember it for a run that goes on."""
+    write_json(folder / MICRO_BATCH, {"micro_batch": rows})

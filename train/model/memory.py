@@ -1,8 +1,8 @@
-"""How much memory a training step takes, before it is tried: estimated from a model's config, against what is free.
+"""How much memory a training step takes, before it is tried: estimated from a model's config, against a budget.
 
     training = Training(model.config, dtype_bytes=4, lora_rank=64)
     need = training.standing(parameters) + taken(training.peak(Pass(tokens=16 * 300, logits=16 * 144)), "cpu")
-    if need > budget("cpu"): ...
+    rows = most_rows(room("cpu"), 64, needed)       # of a pass, by the bytes that so many need
 
 A pass holds what its backward pass will read: of every token and layer the inputs of norms, of adapters and of the
 attention, and the insides of the MLP; of every scored position the logits. `tests/bench/memory.py` prints estimates
@@ -14,16 +14,24 @@ Legend: D hidden size, F width of the MLP, Q and K widths of all query and all k
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recast.curate.errors import UsageError
+
+GIB = 2**30
 FLOAT = 4  # bytes of a float32
 USABLE = 0.85
 """Share of the free memory that an estimate may fill: estimates are off by some percent, and others want some, too."""
 HOLES = 1.35
 """Memory that a CPU process takes for the bytes of a pass: the C library keeps the holes that freed temporaries leave
 between them (1.3 to 1.45 times, measured; 1.0 where it was told to give memory back at once)."""
+CPU_SHARE = 0.2
+"""Share of the free memory that a job plans with on a CPU unless it is told: there larger passes are no faster (8 or 16
+candidates of SmolLM2 a pass, measured), and the machine has other things to do."""
 TILE = 2**26
 """Logits that a tiled output layer holds at once, more or less."""
 
@@ -33,12 +41,14 @@ class Pass:
     """One forward and backward pass by what it makes a model hold.
 
     `tokens`, padding included, go through the layers. `read` counts tokens of a cache once for every row that attends
-    to them without having computed them. `logits` positions are scored with their logits held.
+    to them without having computed them. `logits` positions are scored with their logits held; `pairs` of queries and
+    keys have their attention weights held, where plain attention is used.
     """
 
     tokens: int
     read: int = 0
     logits: int = 0
+    pairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,9 @@ class Training:
         """Most bytes of tensors that a pass holds at once, those that last through all steps left out."""
         layers, vocabulary = self._text.num_hidden_layers, self._text.vocab_size
         layer = of.tokens * self._of_token() + of.read * self._of_read_token()
+        layer += (
+            of.pairs * (getattr(self._text, "num_attention_heads", None) or 1) * (FLOAT + self.dtype_bytes)
+        )
         if self.checkpointing:
             held = layers * of.tokens * self._text.hidden_size * self.dtype_bytes + layer
         else:
@@ -106,20 +119,83 @@ class Training:
         return 2 * K * self.dtype_bytes + 2 * Q * FLOAT
 
 
+def cached(config: Any, dtype_bytes: int) -> int:
+    """Bytes of a token in the key-value cache of all layers."""
+    training = Training(config, dtype_bytes)
+    return 2 * training._widths()[3] * dtype_bytes * training._text.num_hidden_layers
+
+
 def taken(peak: int, device: str) -> int:
     """Bytes that a process takes of `device` ("cuda" or "cpu") where its tensors come to `peak`."""
     return peak if device.startswith("cuda") else int(HOLES * peak)
 
 
-def budget(device: str) -> int:
-    """Bytes that a job may plan with on `device` ("cuda" or "cpu"), now."""
-    if device.startswith("cuda"):
-        import torch
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes that a job may still take: `usual` is what it plans with, `most` what it may go to for a single row."""
 
-        free, _ = torch.cuda.mem_get_info()
-        unused = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return int(USABLE * (free + unused))
-    return int(USABLE * min([available(), *cgroup_rooms()]))
+    usual: int
+    most: int
+
+    def shared(self, processes: int) -> Room:
+        """The part of each of several processes on one machine."""
+        return Room(self.usual // processes, self.most // processes)
+
+
+def room(device: str, asked: int | None = None) -> Room:
+    """What can be had on `device` ("cuda" or "cpu") now; where a person has `asked`, as much as makes that in all.
+
+    Asked are bytes of the whole process, its libraries and weights included; on a GPU those of its tensors. Raises
+    UsageError where more is asked than there is.
+    """
+    free, used = _cuda() if device.startswith("cuda") else (min([available(), *cgroup_rooms()]), resident())
+    most = int(USABLE * free)
+    if asked is None:
+        return Room(most if device.startswith("cuda") else int(CPU_SHARE * free), most)
+    if asked > used + free:
+        raise UsageError(
+            f"a memory of {written(asked)} was asked for, and {written(used + free)} can be had. Ask for less, or end "
+            "what else is running."
+        )
+    return Room(max(0, asked - used), max(0, asked - used))
+
+
+def most_rows(room: Room, usual: int, needed: Callable[[int], int]) -> int | None:
+    """Rows of a pass: a divisor of `usual`, the largest that fits what is planned with, else 1 if it fits at all."""
+    fits = next((n for n in range(usual, 0, -1) if usual % n == 0 and needed(n) <= room.usual), None)
+    return fits or (1 if needed(1) <= room.most else None)
+
+
+def parse(text: str) -> int:
+    """Bytes of "6GiB", "800 MB", "6G" (binary as in GiB) or a plain number. Raises ValueError."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kmgt]?)(i?b)?\s*", str(text), re.IGNORECASE)
+    if found is None or not float(found[1]):
+        raise ValueError(f"{text!r} is no amount of memory; write it as 6GiB or 800MB")
+    base = 1000 if (found[3] or "").lower() == "b" and found[2] else 1024
+    return int(float(found[1]) * base ** " kmgt".index(found[2].lower() or " "))
+
+
+def written(size: int) -> str:
+    """`size` bytes for people."""
+    return f"{size / GIB:.1f} GiB"
+
+
+def resident(name: str = "VmRSS") -> int:
+    """Bytes of memory of this process, 0 where no /proc says; `VmHWM` is the most that there has been."""
+    try:
+        listed = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return int(dict(line.split(":", 1) for line in listed.splitlines())[name].split()[0]) * 1024
+
+
+def _cuda() -> tuple[int, int]:
+    """Bytes that can be had, and those of tensors."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    used = torch.cuda.memory_allocated()
+    return free + torch.cuda.memory_reserved() - used, used
 
 
 def available(root: Path = Path("/")) -> int:

@@ -27,7 +27,8 @@ class TuningConfig(BaseModel):
     batch_size: int = Field(default=16, ge=1)
     """Rows a step."""
     micro_batch_size: int | None = Field(default=None, ge=1)
-    """Rows a forward pass, a divisor of `batch_size`; gradients accumulate. None: the batch at once."""
+    """Rows a forward pass, a divisor of `batch_size`; gradients accumulate. None: the batch at once, or in the largest
+    equal parts that fit into memory (`--memory`)."""
     lora_rank: int | None = Field(default=None, ge=1)
     """Rank of a LoRA on all linear layers, merged into the saved weights. None: all weights are trained."""
     lora_alpha: float | None = Field(default=None, gt=0)

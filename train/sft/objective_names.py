@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 
 from recast.curate.errors import UsageError
+from recast.train.model.statistic_names import CONCENTRATION, ENTROPY
 
 SYNTAX = "nll, p, dft, general:ALPHA, tsallis:Q, cayley, deft or eaft"
 PLAIN = ("nll", "p", "dft", "cayley", "deft", "eaft")
-CONCENTRATION, ENTROPY = "concentration", "entropy"  # statistics beyond the label's probability
 
 
 @dataclass(frozen=True, slots=True)

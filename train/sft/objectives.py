@@ -30,36 +30,18 @@ Shapes: N tokens, V vocabulary, H hidden size.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from recast.train.model.token_statistics import Head, TokenStatistics, linear_statistics, token_statistics
 from recast.train.sft.examples import IGNORED
-from recast.train.sft.objective_names import CONCENTRATION, ENTROPY, Objective
+from recast.train.sft.objective_names import Objective
 
 CAYLEY_EPSILON, DEFT_EPSILON = 1e-8, 1e-6
 CAYLEY_FLOOR, CAYLEY_LEAST = 0.5, 1e-3
-EAFT_TOP, EAFT_SCALE = 20, 3.0  # 3 nats: about log 20
-
-TILE = 2**25
-"""Logits of a tile, the unit of the matrix products: 1,024 tokens of a vocabulary of 32 k."""
-CACHED = 2**19
-"""Logits that are worked on at once in float32 on a CPU: few enough to stay in its cache from pass to pass."""
-BLOCK = 128
-"""Columns of which only the largest is looked at when the likeliest tokens are sought."""
-
-
-class TokenStatistics(NamedTuple):
-    """What objectives are made of; each (N,). Only `logp` carries a gradient."""
-
-    logp: Tensor  # log-probability of the label, nats
-    log_concentration: Tensor | None = None  # log sum_v p_v^2: minus the Rényi-2 entropy, nats
-    entropy: Tensor | None = None  # of the EAFT_TOP likeliest tokens, renormalised, nats
+EAFT_SCALE = 3.0  # nats: about the log of the 20 tokens that the entropy is taken over
 
 
 class TokenLoss(NamedTuple):
@@ -92,7 +74,7 @@ def linear_token_loss(
     """
     parsed = Objective.parse(objective)
     trained = labels != IGNORED
-    found = linear_statistics(hidden[trained], weight, labels[trained], parsed.needs, bias)
+    found = linear_statistics(hidden[trained], Head(weight, bias), labels[trained], parsed.needs)
     loss, gate = apply(parsed, found)
     empty = torch.zeros(labels.shape, dtype=loss.dtype, device=loss.device)
     return TokenLoss(empty.masked_scatter(trained, loss), empty.masked_scatter(trained, gate))
@@ -131,207 +113,6 @@ def exponent(
         floor = CAYLEY_FLOOR * (counted.mean() if counted.numel() else p.new_zeros(()))
         return (floor + (1 - floor) * p / (2 - p)).clamp(CAYLEY_LEAST, 1.0)
     return objective.exponent
-
-
-def token_statistics(logits: Tensor, labels: Tensor, needs: frozenset[str] = frozenset()) -> TokenStatistics:
-    """Statistics of `logits` (N, V) at `labels` (N,), all of them valid tokens."""
-    return TokenStatistics(*_FromLogits.apply(logits, labels, needs))  # pyright: ignore[reportGeneralTypeIssues]
-
-
-def linear_statistics(
-    hidden: Tensor,
-    weight: Tensor,
-    labels: Tensor,
-    needs: frozenset[str] = frozenset(),
-    bias: Tensor | None = None,
-) -> TokenStatistics:
-    """`token_statistics(hidden @ weight.T + bias, labels, needs)` without the logits; `hidden` (N, H)."""
-    return TokenStatistics(*_FromHidden.apply(hidden, weight, bias, labels, needs))  # pyright: ignore[reportGeneralTypeIssues]
-
-
-class _FromLogits(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, needs: frozenset[str]) -> tuple[Any, ...]:
-        measured = _Measured.empty(labels.shape[0], logits, needs)
-        for rows in _pieces(logits):
-            measured.measure(rows, logits[rows], labels[rows])
-        ctx.save_for_backward(logits, labels, measured.shift, measured.logp)
-        return measured.results(ctx)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        logits, labels, shift, logp = ctx.saved_tensors
-        grad = torch.empty_like(logits)
-        for rows in _pieces(logits):
-            grad[rows] = _logit_gradient(
-                logits[rows], labels[rows], shift[:, rows], logp[rows], _given(grads)[rows]
-            )
-        return grad, None, None
-
-
-class _FromHidden(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, needs: frozenset[str]
-    ) -> tuple[Any, ...]:
-        ctx.dtype = _product_dtype(hidden)
-        head = weight.to(ctx.dtype)
-        measured = _Measured.empty(labels.shape[0], hidden, needs)
-        for tokens, tile in _tiles(hidden, head, bias, ctx.dtype):
-            for rows in _pieces(tile):
-                inside = slice(tokens.start + rows.start, tokens.start + rows.stop)
-                measured.measure(inside, tile[rows], labels[inside])
-        ctx.save_for_backward(hidden, weight, bias, labels, measured.shift, measured.logp)
-        return measured.results(ctx)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        hidden, weight, bias, labels, shift, logp = ctx.saved_tensors
-        given = _given(grads)
-        head = weight.to(ctx.dtype)
-        for_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        # sums over tiles are kept in full precision, as one product over all tokens would
-        full = torch.promote_types(weight.dtype, torch.float32)
-        for_weight = torch.zeros_like(weight, dtype=full) if ctx.needs_input_grad[1] else None
-        for_bias = torch.zeros_like(bias, dtype=full) if ctx.needs_input_grad[2] else None
-        for tokens, tile in _tiles(hidden, head, bias, ctx.dtype):
-            for rows in _pieces(tile):
-                at = slice(tokens.start + rows.start, tokens.start + rows.stop)
-                tile[rows] = _logit_gradient(tile[rows], labels[at], shift[:, at], logp[at], given[at])
-            if for_hidden is not None:
-                for_hidden[tokens] = tile @ head
-            if for_weight is not None:
-                for_weight += tile.T @ hidden[tokens].to(ctx.dtype)
-            if for_bias is not None:
-                for_bias += tile.sum(0, dtype=full)
-        return (
-            for_hidden,
-            None if for_weight is None else for_weight.to(weight.dtype),
-            None if for_bias is None else for_bias.to(bias.dtype),
-            None,
-            None,
-        )
-
-
-@dataclass(slots=True)
-class _Measured:
-    """Per-token results while they are filled, piece by piece."""
-
-    logp: Tensor  # (N,)
-    shift: Tensor  # (2, N): the largest logit, and the log of the sum of exp above it
-    log_concentration: Tensor | None
-    entropy: Tensor | None
-
-    @classmethod
-    def empty(cls, num: int, like: Tensor, needs: frozenset[str]) -> _Measured:
-        def fresh(*shape: int) -> Tensor:
-            return torch.empty(shape, device=like.device, dtype=_wide(like.dtype))
-
-        return cls(
-            fresh(num),
-            fresh(2, num),
-            fresh(num) if CONCENTRATION in needs else None,
-            fresh(num) if ENTROPY in needs else None,
-        )
-
-    def measure(self, rows: slice, logits: Tensor, labels: Tensor) -> None:
-        z = logits.to(_wide(logits.dtype), copy=True)
-        largest = z.amax(-1, keepdim=True)
-        z -= largest
-        if self.entropy is not None:
-            self.entropy[rows] = _top_entropy(z)
-        at = labels[:, None]
-        below = -z.gather(-1, at).squeeze(-1)  # how far the label lies under the largest: >= 0
-        # the others' mass alone: where p is near 1, it would drown in a sum that holds the label's own
-        z.scatter_(-1, at, -math.inf)
-        z.exp_()
-        others, own = z.sum(-1), (-below).exp()
-        log_sum = torch.where(below == 0, others.log1p(), (others + own).log())
-        self.logp[rows] = -(below + log_sum)
-        self.shift[0, rows] = largest.squeeze(-1)
-        self.shift[1, rows] = log_sum
-        if self.log_concentration is not None:
-            squares = torch.linalg.vector_norm(z, dim=-1).square() + own.square()
-            self.log_concentration[rows] = squares.log() - 2 * log_sum
-
-    def results(self, ctx: Any) -> tuple[Any, ...]:
-        extras = [x for x in (self.log_concentration, self.entropy) if x is not None]
-        ctx.mark_non_differentiable(*extras)
-        return self.logp, self.log_concentration, self.entropy
-
-
-def _logit_gradient(logits: Tensor, labels: Tensor, shift: Tensor, logp: Tensor, grad: Tensor) -> Tensor:
-    """grad of logp x (1[v = label] - p_v), as (n, V) float32 or wider; `grad` and `logp` are (n,)."""
-    z = logits.to(_wide(logits.dtype), copy=True)
-    z -= shift[0][:, None]  # subtracted one after the other: their sum would lose digits under large logits
-    z -= shift[1][:, None]
-    z.exp_()
-    z.scatter_(-1, labels[:, None], torch.expm1(logp)[:, None])
-    return z.mul_(-grad[:, None])
-
-
-def _top_entropy(z: Tensor) -> Tensor:
-    """Entropy (nats) of the EAFT_TOP largest of each row of `z` (n, V), whose maximum is 0, renormalised."""
-    top = _largest(z, min(EAFT_TOP, z.shape[-1]))
-    log_sum = top[:, 1:].exp().sum(-1).log1p()  # the first is exp(0) = 1
-    # every term is >= 0: the digits stay where one token has nearly all the mass
-    return log_sum - ((top - log_sum[:, None]).exp() * top).sum(-1)
-
-
-def _largest(z: Tensor, k: int) -> Tensor:
-    """The k largest of each row, in order: the same as `z.topk(k)`, without sorting the whole vocabulary.
-
-    A value among the k largest lies in a block whose maximum is at least that large, and the k blocks with
-    the largest maxima hold k such values: only these and the columns after the last whole block are searched.
-    """
-    whole = z.shape[-1] // BLOCK
-    if whole <= 2 * k:
-        return z.topk(k, dim=-1).values
-    blocks = z[:, : whole * BLOCK].unflatten(-1, (whole, BLOCK))
-    chosen = blocks.amax(-1).topk(k, dim=-1, sorted=False).indices
-    candidates = blocks.gather(1, chosen[:, :, None].expand(-1, -1, BLOCK)).flatten(1)
-    return torch.cat([candidates, z[:, whole * BLOCK :]], dim=-1).topk(k, dim=-1).values
-
-
-def _tiles(
-    hidden: Tensor, head: Tensor, bias: Tensor | None, dtype: torch.dtype
-) -> Iterator[tuple[slice, Tensor]]:
-    """(tokens, their logits in one buffer) for all of `hidden` (N, H)."""
-    num, vocabulary = hidden.shape[0], head.shape[0]
-    size = max(1, min(num, TILE // vocabulary))
-    buffer = torch.empty((size, vocabulary), device=hidden.device, dtype=dtype)
-    with torch.autocast(hidden.device.type, enabled=False):
-        for start in range(0, num, size):
-            tokens = slice(start, min(start + size, num))
-            tile = buffer[: tokens.stop - start]
-            torch.mm(hidden[tokens].to(dtype), head.T, out=tile)
-            if bias is not None:
-                tile += bias.to(dtype)
-            yield tokens, tile
-
-
-def _pieces(logits: Tensor) -> Iterator[slice]:
-    """Rows of `logits` (n, V) that are worked on at once."""
-    num, vocabulary = logits.shape
-    size = max(1, (TILE if logits.is_cuda else CACHED) // vocabulary)
-    return (slice(start, min(start + size, num)) for start in range(0, num, size))
-
-
-def _product_dtype(hidden: Tensor) -> torch.dtype:
-    device = hidden.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
-
-
-def _given(grads: tuple[Tensor | None, ...]) -> Tensor:
-    """The gradient of logp, the only differentiable result."""
-    assert grads[0] is not None
-    return grads[0]
 
 
 def _present(value: Tensor | None) -> Tensor:

@@ -1,7 +1,7 @@
 """What a model says of the trained tokens of a batch, without the logits of all positions at once.
 
 `add_scoring` gives a causal LM a second way through its forward: hidden states from the backbone, then
-`train.sft.objectives` over the trained positions alone, tile by tile. It goes through `forward`, so wrappers
+`train.model.token_statistics` of the trained positions alone, tile by tile. It goes through `forward`, so wrappers
 (PEFT, data-parallel, autocast) keep working around it.
 """
 
@@ -11,13 +11,19 @@ import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from recast.train.model.token_statistics import (
+    TokenStatistics,
+    head_of,
+    linear_statistics,
+    token_statistics,
+)
 from recast.train.sft.examples import IGNORED, Example, collate
-from recast.train.sft.objectives import TokenStatistics, linear_statistics, token_statistics
 
 EAGER_LENGTH = 512
 """Longest sequences for which plain attention beats torch's fused one in bf16 on a CPU (measured: a step of
@@ -26,22 +32,26 @@ EAGER_LENGTH = 512
 
 def prepare(model: Any, examples: Sequence[Example], *, bf16: bool) -> Any:
     """Return `model` in float32 with the attention that is fastest for these examples on its device."""
-    longest = max(len(e.ids) for e in examples)
-    if bf16 and model.device.type == "cpu" and longest <= EAGER_LENGTH:
+    if eager_is_faster(model, max(len(e.ids) for e in examples), bf16=bf16):
         model.set_attn_implementation("eager")
     return add_scoring(model.float())  # master weights: bf16 would round small updates away
+
+
+def eager_is_faster(model: Any, longest: int, *, bf16: bool) -> bool:
+    """Whether plain attention is the fastest for sequences of up to `longest` tokens; it holds all its weights."""
+    return bf16 and model.device.type == "cpu" and longest <= EAGER_LENGTH
 
 
 def add_scoring(model: Any) -> Any:
     """Let `model(**batch, needs=...)` return the TokenStatistics of the trained tokens, row by row.
 
     `batch` has `input_ids`, `attention_mask` and `labels` (N, T), not shifted, as `collate` makes them. A
-    head that is more than one matrix (scaled or capped logits, an adapter on it) is taken as it is, with the
-    logits of the trained rows' positions held at once. With `entropy_at`, a mask (N, T - 1) of a few positions, the
-    entropy of the next token there, nats, with its gradient, comes as a second result; their logits are held.
+    head of another kind (`head_of`), or one with an adapter on it, is taken as it is, with the logits of the trained
+    rows' positions held at once. With `entropy_at`, a mask (N, T - 1) of a few positions, the entropy of the next token
+    there, nats, with its gradient, comes as a second result; their logits are held.
     """
     original = model.forward
-    plain = _head_is_plain(model)
+    known = head_of(model)
 
     @functools.wraps(type(model).forward)
     def forward(
@@ -55,14 +65,16 @@ def add_scoring(model: Any) -> Any:
             return original(*args, **kwargs)
         labels = kwargs.pop("labels")[:, 1:]  # position t predicts token t + 1
         trained = labels != IGNORED
-        head = self.get_output_embeddings()
-        if not plain or type(head) is not torch.nn.Linear:
+        layer = self.get_output_embeddings()
+        if known is None or type(layer) is not torch.nn.Linear:
             logits = original(*args, use_cache=False, **kwargs).logits[:, :-1]
             found = token_statistics(logits[trained], labels[trained], needs)
             return found if entropy_at is None else (found, full_entropy(logits[entropy_at]))
         hidden = self.base_model(*args, use_cache=False, **kwargs).last_hidden_state[:, :-1]
-        found = linear_statistics(hidden[trained], head.weight, labels[trained], needs, head.bias)
-        return found if entropy_at is None else (found, full_entropy(head(hidden[entropy_at])))
+        # its weights anew: casting or moving the model may have put others in their place
+        head = replace(known, weight=layer.weight, bias=layer.bias)
+        found = linear_statistics(hidden[trained], head, labels[trained], needs)
+        return found if entropy_at is None else (found, full_entropy(head.logits(hidden[entropy_at])))
 
     model.forward = types.MethodType(forward, model)
     return model
@@ -106,20 +118,3 @@ def on_device(batch: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:
 
 def autocast(model: Any, bf16: bool) -> AbstractContextManager[Any]:
     return torch.autocast(model.device.type, torch.bfloat16, enabled=bf16)
-
-
-def _head_is_plain(model: Any) -> bool:
-    """Whether the logits are the head's matrix times the backbone's last hidden states, as tried on two tokens."""
-    head = model.get_output_embeddings()
-    no_backbone = model.base_model is model  # transformers names none in it
-    if type(head) is not torch.nn.Linear or no_backbone:
-        return False
-    training = model.training
-    model.eval()
-    ids = torch.tensor([[0, 1]], device=model.device)
-    with torch.no_grad():
-        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
-        expected = model(input_ids=ids, use_cache=False).logits
-        found = torch.nn.functional.linear(hidden, head.weight, head.bias)
-    model.train(training)
-    return torch.allclose(found.float(), expected.float(), rtol=1e-2, atol=1e-3)

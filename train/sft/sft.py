@@ -77,13 +77,16 @@ def sft(
     *,
     mixed: Sequence[tuple[Any, float | None]] = (),
     data_ref: str | None = None,
+    memory: int | None = None,
 ) -> SftResult:
     """Fine-tune the model at `model_path` on `rows` (see `train.sft.examples.tokenize`) and save it to `out`.
 
     `mixed` are further sources with their weights (see `train.sft.mixture`). A finished `out` of the same data,
     model and config is returned as it is; an unfinished one goes on from its last checkpoint; one of another
     run raises UsageError (`train.sft.identity`). `progress` gets `{"step", "steps", "loss", "seconds"}` as training
-    goes. Raises DataError where no row can be trained, ModelError where the model cannot be loaded.
+    goes. `memory` is what the process may take in all (bytes; None: a share of what is free); it decides how a batch is
+    cut into passes and, but for last bits, not what comes out. Raises DataError where no row can be trained, ModelError
+    where the model cannot be loaded, UsageError where a row does not fit into memory (`train.sft.micro_batch`).
     """
     started = time.monotonic()
     out = Path(out)
@@ -99,17 +102,15 @@ def sft(
     if finished := _finished(out):
         return finished
 
+    from recast.train.sft.micro_batch import fitting
     from recast.train.sft.scoring import prepare
 
     num_rows, num_tokens = sum(map(len, sources)), sum(e.num_trained for s in sources for e in s)
     sources[0], heldout = parted(sources[0], run.held)
     examples = [e for source in sources for e in source]
     model = prepare(model, [*examples, *heldout], bf16=bf16)
-    measuring = {
-        "pad_id": tokenizer.pad_token_id,
-        "batch_size": config.micro_batch_size or config.batch_size,
-        "bf16": bf16,
-    }
+    micro = fitting(config, model, [*examples, *heldout], out / "checkpoints", bf16=bf16, memory=memory)
+    measuring = {"pad_id": tokenizer.pad_token_id, "batch_size": micro, "bf16": bf16}
     start_loss = _before(model, examples, config, out, run.fingerprint, measuring)
     drawn = stream([len(s) for s in sources], weights, epochs=config.epochs, seed=config.seed)
     lengths = [len(e.ids) for e in examples]
@@ -119,7 +120,7 @@ def sft(
         tokenizer,
         examples,
         positions,
-        config,
+        config.model_copy(update={"micro_batch_size": micro}),
         heldout=heldout,
         checkpoints=out / "checkpoints",
         curve=out / CURVE,

@@ -145,7 +145,7 @@ def arguments(
 
     Held-out rows are `measured` on the configuration's schedule; with its `patience` the best weights are kept.
     """
-    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)
+    micro = min(config.micro_batch_size or config.batch_size, config.batch_size)  # `train.sft.micro_batch`
     every = max(1, steps // config.evaluations)
     best: dict[str, Any] = {}
     if config.patience is not None:  # the best weights are those of a checkpoint

@@ -30,9 +30,13 @@ from recast.agent.engines.hf.scoring import Scoring
 from recast.agent.engines.protocol import LENGTH, STOP, Sample, Sampling, Score
 from recast.agent.engines.requests import Request, TokenEngine, no_adapter
 from recast.curate import chat
-from recast.curate.errors import ModelError
+from recast.curate.errors import ModelError, UsageError
 from recast.curate.records import Messages
 from recast.train.model import loading
+from recast.train.model.memory import GIB, cached, written
+
+LIBRARIES = GIB
+"""Memory of a process on a CPU beside weights and cache: torch, transformers, and the activations of a batch."""
 
 
 class HFEngine(TokenEngine):
@@ -41,9 +45,16 @@ class HFEngine(TokenEngine):
     name = "hf"
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, batch_size: int = 64, max_length: int | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        batch_size: int = 64,
+        max_length: int | None = None,
+        memory: int | None = None,
     ) -> None:
         self.model, self.tokenizer, self.batch_size = model, tokens.checked(tokenizer), batch_size
+        self._memory = memory
         self._longest = max_length
         self._fingerprint: str | None = None
 
@@ -57,10 +68,12 @@ class HFEngine(TokenEngine):
         *,
         batch_size: int = 64,
         max_length: int | None = None,
+        memory: int | None = None,
     ) -> HFEngine:
         """Load a model folder or hub id, and an adapter folder on top. Raises ModelError for what lacks.
 
-        `max_length` is the most tokens of prompt and completion, where less than the model's own is wanted.
+        `max_length` is the most tokens of prompt and completion, where less than the model's own is wanted; `memory`
+        what the process may take in all (bytes): fewer rows are decoded together where it does not hold `batch_size`.
         """
         model, tokenizer = loading.load(path, dtype, device)
         if "past_key_values" not in inspect.signature(type(model).forward).parameters:
@@ -79,7 +92,7 @@ class HFEngine(TokenEngine):
             except (OSError, ValueError, RuntimeError) as error:
                 raise ModelError(f"{adapter} is no adapter for {path}: {tokens.first_line(error)}") from error
             model = cast(Any, model).to(device or loading.default_device()).eval()
-        return cls(model, tokenizer, batch_size=batch_size, max_length=max_length)
+        return cls(model, tokenizer, batch_size=batch_size, max_length=max_length, memory=memory)
 
     @property
     def has_adapter(self) -> bool:
@@ -120,8 +133,9 @@ class HFEngine(TokenEngine):
         prompts = [request.prompt for request in requests]
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         drawn: list[list[Sample]] = [[] for _ in requests]
+        rows = self._rows(k, max(map(len, prompts)), sampling.max_tokens)
         with self.mode(adapter):
-            for batch in cut(order, prompts, max(1, self.batch_size // k), PREFILL_POSITIONS):
+            for batch in cut(order, prompts, max(1, rows // k), PREFILL_POSITIONS):
                 groups = decode(
                     self.model,
                     [prompts[i] for i in batch],
@@ -138,6 +152,25 @@ class HFEngine(TokenEngine):
                         for d in group
                     ]
         return drawn
+
+    def _rows(self, k: int, longest: int, new: int) -> int:
+        """Rows decoded together: `batch_size`, or what a given memory holds of `k` samples a prompt (`longest` tokens).
+
+        From what was given and not from what is free at the moment: the same command decodes the same batches. Raises
+        UsageError where the samples of one prompt do not fit.
+        """
+        if self._memory is None:
+            return self.batch_size
+        left = self._memory - standing(self.model)
+        row = row_bytes(self.model, k, longest, new)
+        fits = left // row
+        if fits < k:
+            raise UsageError(
+                f"{k} samples of a prompt of {longest} tokens, each of up to {new}, need about "
+                f"{written(standing(self.model) + k * row)}, and --memory gives {written(self._memory)}. Give "
+                "more, or set fewer candidates, max_tokens lower, or engine.max_length."
+            )
+        return min(self.batch_size, fits)
 
     def logprobs(
         self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool
@@ -172,3 +205,16 @@ class HFEngine(TokenEngine):
                 yield
         finally:
             self.model.train(training)
+
+
+def standing(model: Any) -> int:
+    """Bytes that an engine takes before it decodes."""
+    return model.get_memory_footprint() + (LIBRARIES if model.device.type == "cpu" else 0)
+
+
+def row_bytes(model: Any, k: int, longest: int, new: int) -> int:
+    """Bytes that a row takes while it is decoded, one of `k` of a prompt of `longest` tokens, of up to `new` tokens."""
+    size = model.dtype.itemsize
+    token = cached(model.config, 4 if model.device.type == "cpu" else size)
+    # a prompt is read into the cache and copied once; a slab that grows has a fourth to spare
+    return int(token * (2 * longest / k + 1.25 * new)) + 4 * size * model.config.get_text_config().vocab_size

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from recast.agent.engines.hf.batching import PREFILL_POSITIONS, cut
 from recast.agent.engines.hf.decode import left_pad, prefill
 from recast.agent.engines.hf.kv_cache import attends_to_all, cache_rows, keeps_states, make_cache
 from recast.agent.engines.protocol import Score
+from recast.train.model.token_statistics import TILE, Head, head_of
 
 LOGIT_BLOCK = 2**25
 """Most elements of a (positions, V) block of logits held in float32 at once (128 MiB)."""
@@ -29,7 +31,9 @@ CPU_BLOCK = 2**17
 CPU_POSITIONS = 2**10
 """Most positions of a scoring batch on a CPU, beyond which its activations leave the cache."""
 BATCH_LOGIT_BUDGET = 2**28
-"""Most elements of a batch's (N, T, V) logits, in the model's own dtype."""
+"""Most elements of a batch's (N, T, V) logits, in the model's own dtype; they are made a tile at a time where the head
+is a matrix (`train.model.token_statistics`)."""
+_HEADS: WeakKeyDictionary[Any, Head | None] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +141,32 @@ class Scoring:
         input_NS = torch.cat([read_NP, target_NT[:, :-1]], dim=1)
         valid_NT = torch.arange(width, device=device) < lengths[:, None]
         mask = torch.cat([past, valid_NT], dim=1).long()
-        captured: list[torch.Tensor] = []
-        with captured_states(self.model, captured) if embed else nullcontext():
-            logits_NTV = self.model(
-                input_ids=input_NS,
-                attention_mask=mask,
-                position_ids=(mask.cumsum(dim=1) - 1).clamp_(min=0)[:, -input_NS.shape[1] :],
-                past_key_values=cache,
-                use_cache=cache is not None,
-                logits_to_keep=width,
-            ).logits
+        inputs = {
+            "input_ids": input_NS,
+            "attention_mask": mask,
+            "position_ids": (mask.cumsum(dim=1) - 1).clamp_(min=0)[:, -input_NS.shape[1] :],
+            "past_key_values": cache,
+            "use_cache": cache is not None,
+        }
         at_M = valid_NT.flatten().nonzero()[:, 0]
-        logp, entropy = token_scores(logits_NTV.flatten(0, 1), target_NT.flatten()[at_M], at_M)
-        del logits_NTV
+        target_M = target_NT.flatten()[at_M]
+        causal_lm, head = self._causal_lm()
+        if head is not None:
+            states_NTD = causal_lm.base_model(**inputs).last_hidden_state[:, -width:]
+            hidden_MD = states_NTD.flatten(0, 1)[at_M]
+            tile = max(1, TILE // head.weight.shape[0])
+            scored = [
+                token_scores(head.logits(h), t, torch.arange(len(t), device=device))
+                for h, t in zip(hidden_MD.split(tile), target_M.split(tile), strict=True)
+            ]
+            logp, entropy = (torch.cat(part) for part in zip(*scored, strict=True))
+        else:
+            captured: list[torch.Tensor] = []
+            with captured_states(self.model, captured) if embed else nullcontext():
+                logits_NTV = self.model(**inputs, logits_to_keep=width).logits
+            logp, entropy = token_scores(logits_NTV.flatten(0, 1), target_M, at_M)
+            del logits_NTV
+            states_NTD = captured[0][:, -width:] if embed else None
         bounds = lengths.cumsum(0).tolist()
         scores, start = [], 0
         for end in bounds:
@@ -158,9 +175,17 @@ class Scoring:
             start = end
         if not embed:
             return scores, None
-        weights = (valid_NT / lengths[:, None]).to(captured[0].dtype)
-        states = torch.einsum("ntd,nt->nd", captured[0][:, -width:], weights).float().cpu().numpy()
-        return scores, list(states)
+        assert states_NTD is not None
+        weights = (valid_NT / lengths[:, None]).to(states_NTD.dtype)
+        return scores, list(torch.einsum("ntd,nt->nd", states_NTD, weights).float().cpu().numpy())
+
+    def _causal_lm(self) -> tuple[Any, Head | None]:
+        """The model without a wrapper of adapters, and its head, tried out once a model."""
+        wrapped = hasattr(self.model, "get_base_model")
+        causal_lm = self.model.get_base_model() if wrapped else self.model
+        if causal_lm not in _HEADS:
+            _HEADS[causal_lm] = head_of(causal_lm)
+        return causal_lm, _HEADS[causal_lm]
 
     @property
     def device(self) -> torch.device:

@@ -67,7 +67,7 @@ def job(
     version = store.resolve(name)
     prompts = open_prompts(config.section("prompts"), store)
     settings = config.section("engine", **engine.overrides())
-    source = models.engine(str(model), None, settings, store=store)
+    source = models.engine(str(model), None, settings, store=store, memory=models.memory(engine.memory))
     gate = open_gate(
         config.general.gate,
         engine=config.section("judge"),

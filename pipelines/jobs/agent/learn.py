@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from recast.pipelines.options import Limit, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
+from recast.pipelines.options import Limit, Memory, ModelPath, OutFolder, Seed, UnsafeExec, VersionRef
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -27,6 +27,7 @@ def job(
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,
+    memory: Memory = None,
     unsafe_exec: UnsafeExec = False,
     store: Store,
     config: Config,
@@ -66,6 +67,7 @@ def job(
         prompts=prompts,
         source={"version": version.ref, "version_id": version.id},
         progress=progress,
+        memory=models.memory(memory),
     )
     return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}
 

@@ -72,7 +72,9 @@ def job(
     settings = config.section("rehearse", seed=seed)
     rows = given(read_prompts(prompts)) if prompts is not None else own_prompts(own or 0, settings)
     engine_settings = config.section("engine", **engine.overrides())
-    source = models.engine(str(model), None, engine_settings, store=store)
+    source = models.engine(
+        str(model), None, engine_settings, store=store, memory=models.memory(engine.memory)
+    )
     result = rehearse(
         rows,
         source,

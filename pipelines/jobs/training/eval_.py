@@ -139,7 +139,7 @@ def job(
         from recast.train.evaluation.evaluate import drift, evaluate, graded
 
         longest = max_tokens or MAX_TOKENS
-        source = models.engine(str(model), agent, settings, store=store)
+        source = models.engine(str(model), agent, settings, store=store, memory=models.memory(engine.memory))
         own = models.answering(source, longest, temperature=temperature or TEMPERATURE, seed=seed or 0)
         result = evaluate(items, own, label=result.model, samples=samples, progress=progress)
         if kl_to:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+from recast.pipelines.options import Limit, Memory, ModelPath, Names, OutFolder, Seed, argument, option
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -50,6 +50,7 @@ def job(
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,
+    memory: Memory = None,
     preview_mask: Annotated[
         bool, option("--preview-mask", help="Show which tokens would be trained, and train nothing.")
     ] = False,
@@ -66,7 +67,7 @@ def job(
     from recast.curate.errors import UsageError
     from recast.curate.history.lineage import pin
     from recast.pipelines.models.names import model_path
-    from recast.pipelines.wiring import outputs
+    from recast.pipelines.wiring import models, outputs
     from recast.train.sft.mixture import Source
     from recast.train.sft.sft import sft
 
@@ -88,7 +89,16 @@ def job(
     mixed = [(r, source.weight) for r, source in zip(rows[1:], sources[1:], strict=True)]
     named = [Source(version.ref, s.weight) for version, s in zip(versions, sources, strict=True)]
     data = " + ".join(map(str, named))
-    result = sft(rows[0], path, settings, folder, progress, mixed=mixed, data_ref=data)
+    result = sft(
+        rows[0],
+        path,
+        settings,
+        folder,
+        progress,
+        mixed=mixed,
+        data_ref=data,
+        memory=models.memory(memory),
+    )
     pin(
         store,
         folder,

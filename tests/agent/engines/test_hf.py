@@ -10,17 +10,28 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from recast.agent.engines import tokens
+from recast.agent.engines.hf import decode as decoding
+from recast.agent.engines.hf import scoring
 from recast.agent.engines.hf.batching import cut
 from recast.agent.engines.hf.decode import decode, draw, uniforms
-from recast.agent.engines.hf.engine import HFEngine
+from recast.agent.engines.hf.engine import HFEngine, row_bytes, standing
 from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.engines.protocol import Engine, Sampling
 from recast.curate import chat
-from recast.curate.errors import ModelError
+from recast.curate.errors import ModelError, UsageError
 from recast.train.model.lora import lora_config
-from tests.fakes.models import ARCHITECTURES, OTHERS, load, make_gemma_tokenizer, make_model
+from tests.fakes.models import (
+    ARCHITECTURES,
+    OTHERS,
+    load,
+    make_config,
+    make_gemma_tokenizer,
+    make_model,
+    make_tokenizer,
+)
 
 PROMPTS = [[{"role": "user", "content": "Compute 48 / 2. " * n}] for n in (1, 4, 2, 7)]
 COMPLETIONS = ["48 / 2 = 24. The answer is 24.", "", "Tom has 1234 apples. " * 6, "24"]
@@ -348,3 +359,41 @@ def test_a_tokenizer_without_template_is_refused(folders: dict[str, Path]) -> No
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"has no config\.json"):
         HFEngine.load(tmp_path)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_rows_are_drawn_in_blocks_as_all_at_once(monkeypatch: pytest.MonkeyPatch, top_p: float) -> None:
+    logits = torch.randn(7, 300, generator=torch.Generator().manual_seed(0)).bfloat16()
+    u = torch.rand(7, generator=torch.Generator().manual_seed(1))
+    whole = draw(logits, Sampling(0.7, top_p), u)
+    monkeypatch.setattr(decoding, "CPU_BLOCK", 2 * 300)
+    assert all(torch.equal(a, b) for a, b in zip(whole, draw(logits, Sampling(0.7, top_p), u), strict=True))
+
+
+def test_scores_of_a_tile_of_positions_are_those_of_all_at_once(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hf = engine(folders["llama"])
+    whole, _ = hf.score(PROMPTS, COMPLETIONS, adapter=False)
+    monkeypatch.setattr(scoring, "TILE", 3 * hf.model.config.vocab_size)
+    tiled, _ = hf.score(PROMPTS, COMPLETIONS, adapter=False)
+    for a, b in zip(whole, tiled, strict=True):
+        assert (b.nll, b.entropy, b.excess) == pytest.approx((a.nll, a.entropy, a.excess), rel=1e-5, abs=1e-5)
+
+
+def test_a_memory_that_is_given_bounds_the_rows_decoded_together(folders: dict[str, Path]) -> None:
+    model, tokenizer = load(folders["llama"])
+    of_four = standing(model) + 4 * row_bytes(model, 2, 30, 20)
+    assert HFEngine(model, tokenizer, batch_size=64)._rows(2, 30, 20) == 64, "none is given"
+    assert HFEngine(model, tokenizer, batch_size=64, memory=of_four)._rows(2, 30, 20) == 4
+    assert HFEngine(model, tokenizer, batch_size=3, memory=of_four)._rows(2, 30, 20) == 3
+    with pytest.raises(UsageError, match=r"8 samples of a prompt of 30 tokens.*Give more"):
+        HFEngine(model, tokenizer, memory=of_four)._rows(8, 30, 20)
+
+
+def test_a_row_keeps_its_share_of_the_prompt_and_its_own_tokens() -> None:
+    # 2 layers, one key head of 32 in float32: 512 bytes a token; a prompt of 8 twice among 4 rows, 20 tokens and a
+    # fourth to spare, and four times the logits of 384 tokens
+    config = make_config("llama", make_tokenizer())
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    assert row_bytes(model, 4, 8, 20) == 2 * 2 * 32 * 4 * (2 * 2 + 25) + 4 * 4 * 384

@@ -13,6 +13,7 @@ from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.micro_batch import fitting, needed_by
 from recast.agent.learning.processes import Processes
 from recast.curate.errors import UsageError
+from recast.train.model.memory import Room
 from tests.fakes.models import load, make_model
 
 PROMPT = 50
@@ -30,7 +31,7 @@ def free(monkeypatch: pytest.MonkeyPatch, model: Any) -> Any:
 
     def of(candidates: int, config: LearnConfig = CONFIG, spare: int = 0) -> None:
         bytes_ = needed_by(config, model, PROMPT, Processes())(candidates) + spare
-        monkeypatch.setattr(micro_batch, "budget", lambda device: bytes_)
+        monkeypatch.setattr(micro_batch, "room", lambda device, memory: Room(bytes_, bytes_))
 
     return of
 

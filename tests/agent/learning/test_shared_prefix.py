@@ -10,6 +10,7 @@ import torch
 from recast.agent.engines.hf.attention import cpu_attention
 from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.learning.shared_prefix import completion_logprobs
+from recast.train.model.token_statistics import head_of
 from tests.fakes.models import ARCHITECTURES, load, make_model
 
 N, P, C = 12, 9, 7
@@ -35,7 +36,7 @@ def test_values_and_gradients_are_those_of_one_plain_pass(tmp_path: Path, archit
     weight = torch.randn(N, C, generator=torch.Generator().manual_seed(1))
 
     with cpu_attention(model):
-        logprobs, entropies = completion_logprobs(model, ids, mask, C, temperature=0.7)
+        logprobs, entropies = completion_logprobs(model, ids, mask, C, head=head_of(model), temperature=0.7)
         (logprobs * weight).sum().backward()
     ours = {name: p.grad.clone() for name, p in model.named_parameters()}
     model.zero_grad()

@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 from transformers import LlamaConfig
 
-from recast.train.model.memory import TILE, Pass, Training, available, cgroup_rooms, taken
+from recast.curate.errors import UsageError
+from recast.train.model import memory
+from recast.train.model.memory import (
+    TILE,
+    Pass,
+    Room,
+    Training,
+    available,
+    cached,
+    cgroup_rooms,
+    most_rows,
+    parse,
+    room,
+    taken,
+)
 
 LLAMA = LlamaConfig(
     hidden_size=8,
@@ -58,8 +72,55 @@ def test_checkpointing_keeps_hidden_states_and_one_layer() -> None:
     assert whole - kept == 3 * 5 * token - (3 * 5 * 8 * 4 + 5 * token)
 
 
+def test_attention_weights_that_are_held_count_for_every_layer_and_head() -> None:
+    training = Training(LLAMA, 2)
+    # 2 heads, each pair once in float32 and once in the model's dtype, over 3 layers and a quarter of one more
+    assert training.peak(Pass(5, pairs=8)) - training.peak(Pass(5)) == 8 * 2 * 6 * 3 + 8 * 2 * 6 // 4
+
+
+def test_a_token_in_the_cache_is_a_key_and_a_value_of_every_layer() -> None:
+    assert cached(LLAMA, 4) == 2 * 4 * 4 * 3  # one head of 4
+
+
 def test_a_cpu_process_takes_more_than_its_tensors() -> None:
     assert taken(1000, "cuda") == 1000 and taken(1000, "cpu") == 1350
+
+
+@pytest.mark.parametrize(
+    "text, size",
+    [("6GiB", 6 * 2**30), ("800 MB", 800 * 10**6), ("1.5g", 3 * 2**29), ("4096", 4096), ("2kib", 2048)],
+)
+def test_amounts_of_memory_are_read(text: str, size: int) -> None:
+    assert parse(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "six", "0GiB", "-1GiB", "6 pints", "GiB"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no amount of memory; write it as 6GiB or 800MB"):
+        parse(text)
+
+
+def test_a_job_plans_with_a_fifth_of_what_is_free_and_goes_further_only_for_a_single_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    monkeypatch.setattr(memory, "cgroup_rooms", lambda: [2000])
+    found = room("cpu")
+    assert found == Room(200, 850)
+    assert most_rows(found, 8, lambda rows: 100 * rows) == 2
+    assert most_rows(found, 6, lambda rows: 60 * rows) == 3, "a divisor, so that all passes are of one size"
+    assert most_rows(found, 8, lambda rows: 800 * rows) == 1
+    assert most_rows(found, 8, lambda rows: 900 * rows) is None
+
+
+def test_what_is_asked_for_is_of_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    monkeypatch.setattr(memory, "cgroup_rooms", lambda: [])
+    monkeypatch.setattr(memory, "resident", lambda: 300)
+    assert room("cpu", 1100) == Room(800, 800)
+    assert room("cpu", 200) == Room(0, 0), "its libraries alone take more"
+    with pytest.raises(UsageError, match=r"was asked for, and .* can be had"):
+        room("cpu", 1301)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import torch
 
 from recast.curate.errors import UsageError
 from recast.train.model.loading import load
+from recast.train.model.token_statistics import TOP
 from recast.train.sft.examples import IGNORED
 from recast.train.sft.objective_names import Objective
 from recast.train.sft.objectives import (
-    EAFT_TOP,
     apply,
     exponent,
     linear_token_loss,
@@ -80,7 +80,7 @@ def closed_form(logits: torch.Tensor, labels: torch.Tensor, text: str) -> list[t
                 a = min(max(a, mpf("1e-3")), mpf(1))
                 loss, gate = (1 - p**a) / (a + mpf("1e-8")), p**a * a / (a + mpf("1e-8"))
             case _:
-                top = sorted(q, reverse=True)[:EAFT_TOP]
+                top = sorted(q, reverse=True)[:TOP]
                 top = [x / sum(top) for x in top]
                 gate = -sum(x * mpmath.log(x) for x in top) / 3
                 loss = -gate * mpmath.log(p)
@@ -216,7 +216,7 @@ def test_the_largest_are_found_where_blocks_tie_and_beyond_the_last_block():
     z[0, -3:] = 99.0
     logits = z.double()
     entropy = token_statistics(logits, torch.zeros(8, dtype=torch.long), frozenset(["entropy"])).entropy
-    top = logits.topk(EAFT_TOP).values.softmax(-1)
+    top = logits.topk(TOP).values.softmax(-1)
     torch.testing.assert_close(entropy, -(top * top.log()).sum(-1))
 
 
