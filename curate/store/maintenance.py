@@ -86,7 +86,8 @@ def _files(root: Path) -> Iterator[Path]:
 def _wanted(file: Path, needed: set[str], versions_: set[str]) -> bool:
     if file.suffix == ".parquet" and file.parent.parent.name == "parts":
         return file.stem in needed
-    return file.suffix == ".arrow" and file.name.partition(".")[0] in versions_
+    cached = file.parent.name == "cache" and file.name.removesuffix(".xxh3").endswith(".arrow")
+    return cached and file.name.partition(".")[0] in versions_
 
 
 @dataclass(frozen=True, slots=True)

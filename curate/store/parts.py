@@ -31,7 +31,7 @@ GROUP_BYTES = 16 << 20
 GROUP_ROWS = 131_072
 PART_BYTES = 512 << 20  # of Arrow data, before compression
 _PLAIN = {"row_id", "messages", "completion", "demonstration", "meta", "text", "checks", "scores", "cut"} | {
-    "hash_before", "hash_after",
+    "hash_before", "hash_after", "completion_before",
 }  # fmt: skip  # columns of distinct values: trying a dictionary first only costs time
 
 

@@ -148,6 +148,22 @@ def test_an_older_catalog_is_named_and_nothing_is_removed(store: Store, tmp_path
     assert made.aside is not None and Path(made.aside).read_bytes() == (tmp_path / "old").read_bytes()
 
 
+def test_an_older_catalog_is_named_although_the_manifest_after_it_was_lost_once(
+    store: Store, tmp_path: Path
+) -> None:
+    store.commit([row("a", "x")], "d")
+    shutil.copy(store.catalog.path, tmp_path / "old")  # knows transaction 1
+    store.commit([row("a", "y")], "d")
+    store.commit([row("a", "z")], "d")
+    manifests.path(store.root, 2).unlink()
+    assert rebuild(store).made_from == "catalog"  # number 4 is whole, and there is no 2 any more
+    before = held(store)
+    shutil.copy(tmp_path / "old", store.catalog.path)
+    everything_refused(store, "is an older copy: it knows 1 transactions")
+    rebuild(store)
+    assert held(store) == before and texts(store, "d") == {"a": "z"}
+
+
 def test_the_catalog_of_another_store_is_named(store: Store, tmp_path: Path) -> None:
     other = Store(tmp_path / "other")
     for each in (store, other):
