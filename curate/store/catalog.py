@@ -99,7 +99,9 @@ def memory(temp: Path | None = None) -> Generator[duckdb.DuckDBPyConnection]:
     try:
         yield con
     except duckdb.Error as error:
-        if isinstance(error, _DAMAGE) or type(error) is duckdb.Error:  # Thrift's come without a class of their own
+        if (
+            isinstance(error, _DAMAGE) or type(error) is duckdb.Error
+        ):  # Thrift's come without a class of their own
             raise IntegrityError(
                 f"a part cannot be read: {_first_line(error)}. `recast verify` names it; restore the file from a copy."
             ) from error

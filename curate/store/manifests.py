@@ -126,7 +126,9 @@ def load(file: Path) -> Manifest | None:
 def numbers(root: Path) -> list[int]:
     """Numbers of the manifests that there are, lowest first."""
     with contextlib.suppress(FileNotFoundError):
-        names = [name.removesuffix(".json") for name in os.listdir(root / "manifests") if name.endswith(".json")]
+        names = [
+            name.removesuffix(".json") for name in os.listdir(root / "manifests") if name.endswith(".json")
+        ]
         return sorted(int(name) for name in names if name.isdecimal())
     return []
 
