@@ -83,9 +83,10 @@ def footer(root: Path, part: str) -> pq.FileMetaData:
     """The part's footer, tested against its id. Raises IntegrityError where it is not what was written."""
     path = require(root, part)
     try:
-        if _id_of(_tail(path)) != part:
+        tail = _tail(path)
+        if _id_of(tail) != part:
             raise ValueError("its footer does not give the hash that is its name")
-        return pq.read_metadata(path)
+        return pq.read_metadata(pa.BufferReader(tail))
     except (pa.ArrowException, OSError, ValueError) as wrong:
         raise damaged(part, wrong) from wrong
 
