@@ -73,8 +73,14 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _inside(folder: Path, file: Path) -> Path:
-    """`file`, which must lie in `folder` once every link is followed: a folder of data names no other file of yours."""
-    if not file.resolve().is_relative_to(folder.resolve()):
+    """`file`, which must lie in `folder` once every link is followed: a folder of data names no other file of yours.
+
+    A snapshot in a cache of the hub is links into the `blobs` of its own repository, which are as good.
+    """
+    real, own = file.resolve(), folder.resolve()
+    snapshots = next((above for above in (own, *own.parents) if above.name == "snapshots"), None)
+    blobs = snapshots.with_name("blobs") if snapshots is not None and own != snapshots else own
+    if not real.is_relative_to(own) and not real.is_relative_to(blobs):
         raise DataError(
             f"{file} leads out of {folder}, to {file.resolve()}; copy it there, or import it by itself."
         )

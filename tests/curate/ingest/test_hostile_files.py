@@ -282,6 +282,26 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     assert len(rows) == 1 and said == []
 
 
+def test_a_snapshot_of_the_hubs_cache_reads_its_own_blobs_and_no_others(tmp_path: Path) -> None:
+    repository = tmp_path / "hub" / "datasets--ann--sums"
+    snapshot, blobs = repository / "snapshots" / "0a1b", repository / "blobs"
+    for folder in (snapshot / "data", blobs, tmp_path / "hub" / "datasets--bob--other" / "blobs"):
+        folder.mkdir(parents=True)
+    (blobs / "c3d4").write_bytes(LINE)
+    (snapshot / "data" / "train.jsonl").symlink_to("../../../blobs/c3d4")
+    for folder in (snapshot, snapshot / "data"):
+        rows, said = outcome(folder)
+        assert len(rows) == 1 and said == []
+    other = tmp_path / "hub" / "datasets--bob--other" / "blobs" / "e5f6"
+    for target in (other, tmp_path / "secret.jsonl", repository / "refs.jsonl"):
+        target.write_bytes(LINE)
+        link = snapshot / "data" / "more.jsonl"
+        link.symlink_to(target)
+        rows, said = outcome(snapshot)
+        assert rows == [] and "leads out of" in said[0]
+        link.unlink()
+
+
 def test_an_arrow_stream_with_wild_lengths_is_named(tmp_path: Path) -> None:
     datasets.Dataset.from_list([Q]).save_to_disk(str(tmp_path / "saved"))
     file = tmp_path / "saved" / "data-00000-of-00001.arrow"
