@@ -82,8 +82,8 @@ def _deadline(tokenizer: Any) -> Iterator[None]:
             timer.cancel()
     except _TooLong:
         raise ModelError(
-            f"the chat template of {tokenizer.name_or_path!r} did not end within {TEMPLATE_S:g} s on one word: it holds "
-            "a loop without end. Take the template from the model's own hub page, or correct its chat_template.jinja."
+            f"the chat template of {tokenizer.name_or_path!r} did not end within {TEMPLATE_S:g} s on one word: it "
+            "holds a loop without end. Take the template from the model's own hub page, or correct its chat_template.jinja."
         ) from None
 
 

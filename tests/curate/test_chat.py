@@ -82,7 +82,7 @@ def test_a_template_that_loops_without_end_is_ended_and_named(
     monkeypatch.setattr(chat, "TEMPLATE_S", 0.3)
     tokenizer = make_gemma_tokenizer()
     tokenizer.chat_template = template
-    with pytest.raises(ModelError, match="a loop without end"):
+    with pytest.raises(ModelError, match="holds a loop without end"):
         chat.encode(tokenizer, [{"role": "user", "content": "a"}], TEXT)
     found: list[BaseException] = []
 
