@@ -83,7 +83,7 @@ def _deadline(tokenizer: Any) -> Iterator[None]:
     except _TooLong:
         raise ModelError(
             f"the chat template of {tokenizer.name_or_path!r} did not end within {TEMPLATE_S:g} s on one word: it "
-            "holds a loop without end. Take the template from the model's own hub page, or correct its chat_template.jinja."
+            "holds a loop without end. Take the template from the model's own page, or correct its chat_template.jinja."
         ) from None
 
 

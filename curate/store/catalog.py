@@ -33,6 +33,8 @@ from recast.curate.store.manifests import Manifest, Row
 
 FORMAT = 1
 DEADLINE_S = 60.0
+GRACE_S = 3600.0
+"""A commit in progress writes its parts before any version names them: younger ones may be its own."""
 _PAUSE_S = 0.05
 MEMORY_LIMIT = "1536MB"
 HEADER_BYTES = 3 * 4096
@@ -230,9 +232,34 @@ class Catalog:
         raise IntegrityError(f"the catalog {self.path} is lost, the parts beside it are there. {REBUILD}")
 
     def begin(self) -> None:
-        """Mark a new store before its first part is written. Raises IntegrityError where the catalog is lost."""
-        if not self.exists() and not manifests.path(self.root, 0).exists():
-            manifests.begin(self.root)
+        """Mark a new store before its first part is written.
+
+        Raises IntegrityError where the catalog is lost, or may be an older copy (`all_known`).
+        """
+        if not self.exists():
+            if not manifests.path(self.root, 0).exists():
+                manifests.begin(self.root)
+        elif not any(manifests.numbers(self.root)):
+            with (
+                contextlib.suppress(UsageError),
+                self.reading() as con,
+            ):  # a first writer may have been killed
+                self.all_known(con)
+
+    def all_known(self, con: duckdb.DuckDBPyConnection, grace_s: float = GRACE_S) -> None:
+        """Raise IntegrityError where no manifest tells whether a catalog is an older copy, and it lacks parts."""
+        if any(manifests.numbers(self.root)):
+            return
+        known = {part for (part,) in con.execute("SELECT id FROM parts").fetchall()}
+        limit = time.time() - grace_s
+        files = (self.root / "parts").glob("*/*.parquet")
+        if unknown := [file for file in files if file.stem not in known and file.stat().st_mtime <= limit]:
+            raise IntegrityError(
+                f"{len(unknown)} parts, such as {unknown[0].name}, are not in {self.path}. A commit that was "
+                "killed leaves such, and so does an older copy of the catalog, which a store made before there were "
+                "manifests cannot tell. Look at `recast log`: where the newest version is there, run `recast rebuild`, "
+                "which writes manifests; else restore the newer catalog. Nothing was changed."
+            )
 
     @contextmanager
     def reading(self) -> Generator[duckdb.DuckDBPyConnection]:
