@@ -7,6 +7,10 @@ nothing here imports transformers.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +18,8 @@ from recast.curate.errors import ModelError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.records import Messages
 
+TEMPLATE_S = 10.0
+"""A template that takes longer over a short talk has a loop without end; those of real models take milliseconds."""
 _MARK = "what the assistant says"
 
 
@@ -34,9 +40,56 @@ def require_template(tokenizer: Any) -> str:
     return template
 
 
-def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
-    """Token ids of the prompt with the generation prompt appended."""
+@lru_cache(maxsize=8)
+def check_template(tokenizer: Any) -> None:
+    """Raise ModelError where the tokenizer has no chat template, or one that does not end on a short talk.
+
+    A template is a program of whoever made the model folder: it reaches nothing outside, but may loop.
+    """
     require_template(tokenizer)
+    talk = [{"role": "user", "content": "a"}]
+    with (
+        _deadline(tokenizer),
+        contextlib.suppress(Exception),
+    ):  # what it cannot render, it may never be asked to
+        tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+
+
+class _TooLong(BaseException):
+    """Raised inside a template, which can catch no such thing."""
+
+
+@contextlib.contextmanager
+def _deadline(tokenizer: Any) -> Iterator[None]:
+    """End what runs longer than TEMPLATE_S with a ModelError, in whichever thread it runs."""
+    thread, turn = threading.get_ident(), threading.Lock()
+
+    def end() -> None:
+        with turn:
+            if not done:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_TooLong))
+
+    done = False
+    timer = threading.Timer(TEMPLATE_S, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        try:
+            yield
+        finally:
+            with turn:
+                done = True
+            timer.cancel()
+    except _TooLong:
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path!r} did not end within {TEMPLATE_S:g} s on one word: it "
+            "holds a loop without end. Take the template from the model's own page, or correct its chat_template.jinja."
+        ) from None
+
+
+def prompt_ids(tokenizer: Any, messages: Messages) -> list[int]:
+    """Token ids of the prompt with the generation prompt appended. Raises ModelError as `check_template`."""
+    check_template(tokenizer)
     return list(
         tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
     )
@@ -63,7 +116,10 @@ def end_of_turn(tokenizer: Any) -> int:
     require_template(tokenizer)
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _MARK}]
     try:
-        shown = tokenizer.apply_chat_template(talk, tokenize=False)
+        with _deadline(tokenizer):
+            shown = tokenizer.apply_chat_template(talk, tokenize=False)
+    except ModelError:
+        raise
     except Exception as error:  # a template may raise anything
         raise ModelError(
             f"the chat template of {tokenizer.name_or_path!r} fails on a question with its answer ({error}), so it "

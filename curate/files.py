@@ -13,6 +13,7 @@ points = cut_lines(path, lambda p: p["step"] <= 20)
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import uuid
@@ -56,6 +57,12 @@ def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
     with whole(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for value in values:
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fsync_folder(folder: Path) -> None:

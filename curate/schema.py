@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recast.curate.errors import DataError, UsageError
 from recast.curate.fingerprint import canonical_json
@@ -142,8 +141,8 @@ def score_hash(batch: pa.RecordBatch | pa.Table) -> np.ndarray:
         column = batch.column(name)
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
-        bits = pc.fill_null(column, 0).to_numpy(zero_copy_only=False).view(np.uint32).astype(np.uint64)
-        bits |= pc.is_valid(column).to_numpy(zero_copy_only=False).astype(np.uint64) << np.uint64(32)
+        bits = column.fill_null(0).to_numpy(zero_copy_only=False).view(np.uint32).astype(np.uint64)
+        bits |= column.is_valid().to_numpy(zero_copy_only=False).astype(np.uint64) << np.uint64(32)
         # splitmix64 finaliser (Steele, Lea, Flood 2014), arithmetic modulo 2**64
         mixed = (mixed ^ bits) + np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -227,9 +226,9 @@ def conform(rows: pa.Table | pa.RecordBatch, schema: pa.Schema = VERSION_SCHEMA)
             column = column.take(pa.array(np.zeros(rows.num_rows, np.int8)))
         if column.null_count and not field.nullable:
             if field.name in _DEFAULTS:
-                column = pc.fill_null(column, _DEFAULTS[field.name])
+                column = column.fill_null(_DEFAULTS[field.name])
             else:
-                missing = int(np.flatnonzero(pc.is_null(column).to_numpy(zero_copy_only=False))[0])
+                missing = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
                 raise DataError(
                     f"column {field.name!r} is empty in row {missing} of {rows.num_rows}; every row needs one. "
                     "Fill it, or leave the row out."

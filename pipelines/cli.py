@@ -33,6 +33,7 @@ from recast.pipelines.exit_codes import (
     no_access,
 )
 from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
+from recast.pipelines.terminal import plain_values
 from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ COMMON: dict[str, Any] = {
 }
 
 
-class Parts(typer.core.TyperGroup):
+class Parts(plain_values.PlainValues, typer.core.TyperGroup):
     """Lists verbs by the parts they belong to where no terminal draws panels, too."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -121,6 +122,7 @@ def build(wanted: str) -> typer.Typer:
             app.add_typer(groups[first], name=first, rich_help_panel=panel)
         groups[first].command(
             word,
+            cls=plain_values.Command,
             help=text.replace("[", "\\[") if rich else text,
             short_help=verb.help,
             rich_help_panel=verb.panel,

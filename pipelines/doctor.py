@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
-from recast.curate.chat import end_of_turn
+from recast.curate.chat import check_template, end_of_turn
 from recast.curate.errors import RecastError
 from recast.pipelines.run.runs import DISTRIBUTION
 
@@ -239,6 +239,7 @@ def template_health(tokenizer: Any) -> Iterator[Finding]:
         )
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     try:
+        check_template(tokenizer)
         shown = tokenizer.apply_chat_template(talk, tokenize=False)
         prompted = tokenizer.apply_chat_template(talk[:1], tokenize=False, add_generation_prompt=True)
     except Exception as error:  # a template may raise anything

@@ -207,7 +207,7 @@ def columns_of(config: CurateConfig) -> tuple[str, ...]:
 
 def private_pattern(config: CurateConfig, act: Literal["remove", "mask"]) -> re.Pattern[str] | None:
     """What of a text the configuration removes the row for, or masks; None for nothing."""
-    kinds = (private.SECRETS if config.secrets == act else {}) | (
+    kinds = (private.secrets() if config.secrets == act else {}) | (
         private.PERSONAL if config.personal == act else {}
     )
     return private.compiled(kinds) if kinds else None
@@ -250,7 +250,7 @@ def _judge(
         text = str(row.get("completion") or "")
         length = len(words(text))
         if hidden is not None and (held := private.masked(row, hidden)[1]):
-            secret = held.keys() & private.SECRETS.keys()
+            secret = held.keys() - private.PERSONAL.keys()
             kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in held.items())
             yield "secret" if secret else "personal_data", f"holds {kinds}"
         if config.min_words is not None and length < config.min_words:

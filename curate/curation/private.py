@@ -1,19 +1,23 @@
 """What a training text must not hold: keys that open something, and data that name a person.
 
-    masked, counts = mask("write to ann@corp.com", SECRETS | PERSONAL)    # "write to [EMAIL]", {"email": 1}
+    mask("write to ann@corp.com", compiled(PERSONAL), counts)    # "write to [EMAIL]"; counts: {"email": 1}
 
-Secrets are known by the form that their issuer gives them, personal data by form and check digit, so that the numbers
-of a calculation are none. A password without a form of its own, a name and a postal address are not found: no rule
-tells them from other words.
+Secrets are known by the form that their issuer gives them (detect-secrets knows some of them), personal data by form
+and check digit (python-stdnum) or by the numbering plan of the country (phonenumbers), so that the numbers of a
+calculation are none. A password without a form of its own, a telephone number without its country's code (but North
+America's), a name and a postal address are not found: no rule tells them from other words.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from recast.curate.errors import MissingDependencyError
 
 # kind -> how its issuer writes it
 SECRETS: dict[str, str] = {
@@ -47,50 +51,75 @@ PERSONAL: dict[str, str] = {
     r"|(?<![\w.(-])(?:\([2-9]\d\d\) ?|[2-9]\d\d[-.])[2-9]\d\d[-.]\d{4}(?![\w-])",  # North America
 }
 
-# Characters of an IBAN by country (ISO 13616, registry of SWIFT).
-_IBAN = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
-    "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
-    "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22,
-    "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20,
-    "LU": 20, "LV": 21, "LY": 25, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18,
-    "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24,
-    "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24,
-    "XK": 20,
-}  # fmt: skip
 # First digits of a card's number and its lengths (ISO/IEC 7812, as the large networks use it).
 _CARDS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
     r"|3(?:0[0-5]|[68]\d)\d{11}|(?:6011|65\d\d|64[4-9]\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}"
 )
+_DETECTORS = {
+    "cloudant_key": ("cloudant", "CloudantDetector"),
+    "discord_token": ("discord", "DiscordBotTokenDetector"),
+    "gitlab_key": ("gitlab_token", "GitLabTokenDetector"),
+    "ibm_cloud_key": ("ibm_cloud_iam", "IbmCloudIamDetector"),
+    "mailchimp_key": ("mailchimp", "MailchimpDetector"),
+    "softlayer_key": ("softlayer", "SoftlayerDetector"),
+    "square_secret": ("square_oauth", "SquareOAuthDetector"),
+}
+"""Kind -> module and class of detect-secrets, for issuers of which SECRETS has no form. Its others are left out: what
+they match is the beginning of a key only, or (random letters, words beside `password`) most often none."""
 _NOBODY = re.compile(  # RFC 2606
     r"@(?:.*\.)?(?:example\.(?:com|net|org|edu)|[\w-]+\.(?:example|invalid|test|localhost))$", re.IGNORECASE
 )
 
 
+def secrets() -> dict[str, str]:
+    """SECRETS, and those that detect-secrets knows besides. Raises MissingDependencyError."""
+    found = dict(SECRETS)
+    for kind, (module, detector) in _DETECTORS.items():
+        patterns = getattr(_library(f"detect_secrets.plugins.{module}"), detector).denylist
+        found[kind] = "|".join(map(_within, patterns))
+    return found
+
+
+def _within(pattern: re.Pattern[str]) -> str:
+    """A compiled pattern as a piece of a larger one."""
+    return f"(?{'i' if pattern.flags & re.IGNORECASE else ''}:{pattern.pattern})"
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as lacking:
+        raise MissingDependencyError(
+            f"secrets and personal data are found with packages that are not installed ({lacking.name}): "
+            "pip install 'recast-sft[private]'"
+        ) from lacking
+
+
 def _iban(text: str) -> str | None:
     """The IBAN that `text` begins with; words in capitals may follow it."""
-    length = _IBAN.get(text[:2], 0)
-    signs = 0
-    for at, sign in enumerate(text, 1):
-        signs += sign != " "
-        if signs == length:
-            plain = text[:at].replace(" ", "")
-            digits = "".join(str(int(sign, 36)) for sign in plain[4:] + plain[:4])
-            return text[:at] if int(digits) % 97 == 1 else None
-    return None
+    iban = _library("stdnum.iban")
+    ends = (at for at in range(15, len(text) + 1) if text[at - 1] != " ")
+    return next((text[:at] for at in ends if iban.is_valid(text[:at], check_country=False)), None)
 
 
 def _card(text: str) -> str | None:
+    luhn = _library("stdnum.luhn")
     digits = re.sub(r"\D", "", text)
-    doubled = [int(d) * (1 + at % 2) for at, d in enumerate(reversed(digits))]
-    right = sum(d - 9 * (d > 9) for d in doubled) % 10 == 0  # Luhn
-    return text if right and _CARDS.fullmatch(digits) else None
+    return text if luhn.is_valid(digits) and _CARDS.fullmatch(digits) else None
+
+
+def _phone(text: str) -> str | None:
+    """The number of a telephone that `text` begins with, where the plan of its country has such numbers."""
+    phonenumbers = _library("phonenumbers")
+    found = next(iter(phonenumbers.PhoneNumberMatcher(text, "US")), None)
+    return text[: found.end] if found is not None and found.start == 0 else None
 
 
 _CHECKED: dict[str, Callable[[str], str | None]] = {
     "iban": _iban,
     "card": _card,
+    "phone": _phone,
     "email": lambda text: None if _NOBODY.search(text) else text,
 }
 

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError
-from recast.curate.files import whole, write_json
+from recast.curate.files import whole
 from recast.curate.fingerprint import canonical_json
 from recast.curate.gate import gate_files
 from recast.curate.gate.gate import CHUNK_ROWS, Gate, Job, decide
@@ -82,7 +82,8 @@ def audit(
     if not fresh and target.exists():
         for found in gate_files.audits(snapshot.root, version.id):
             if found["gate_id"] == gate.id:
-                return Audit(**found)
+                gate_files.verdicts(snapshot.root, found)
+                return Audit(**{name: found[name] for name in Audit.__dataclass_fields__})
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
     chunks = _judge(snapshot, gate, parts, workers, progress)
@@ -102,7 +103,7 @@ def audit(
         audited_at=datetime.now(UTC).isoformat(timespec="seconds"),
         out=str(target),
     )
-    write_json(target.with_suffix(".json"), asdict(done))
+    gate_files.keep_audit(target, asdict(done))
     shutil.rmtree(parts)
     return done
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from recast.curate.ingest.importer import Ingest
     from recast.curate.store.store import Store
 
+SIDES = ("before", "after")
+_ORDER = "coalesce(order_after, order_before), row_id, target"
 _CHUNK_ROWS = 16_384
 _PAIRED_ROWS = 200_000  # that came or went; their texts are in memory while pairs are looked for
 __all__ = ["COMPARED", "Diff", "RowDiff", "Summary", "diff", "log_between"]
@@ -47,10 +49,11 @@ COMPARED = tuple(n for n in VERSION_SCHEMA.names if n not in KEY)
 class Diff:
     """The difference from version `a` to version `b`."""
 
-    def __init__(self, root: Path, a: Version, b: Version, log: str) -> None:
-        """`log`: SQL of the change log that leads from `a` to `b`."""
+    def __init__(self, root: Path, a: Version, b: Version, log: str, kept: str) -> None:
+        """`log`: SQL of the change log that leads from `a` to `b`; `kept`: of the texts that logs keep."""
         self.root, self.a, self.b = root, a, b
         self._log = f"SELECT * FROM ({log}) WHERE op IS NOT NULL"
+        self._kept = kept
 
     @cached_property
     def changes(self) -> pa.Table:
@@ -183,13 +186,33 @@ class Diff:
     ) -> Iterator[tuple[pa.Table, pa.Table, pa.Table]]:
         """Yield (change log, before, after) in row order, a piece at a time; the missing side of a row is null."""
         with memory(self.root / "tmp") as con:
-            for batch in con.sql(self._ordered(con, ops)).to_arrow_reader(_CHUNK_ROWS):
-                piece = pa.Table.from_batches([batch])
-                before, after = (
-                    fetch(self.root, piece.column(f"part_{side}"), piece.column(f"pos_{side}"), columns)
-                    for side in ("before", "after")
+            ordered = self._ordered(con, ops)
+            if text := "completion" in columns:
+                con.execute(f"CREATE TEMP TABLE kept AS {self._kept}")
+                joined = (
+                    f"LEFT JOIN kept k{side} ON part_{side} = k{side}.part AND pos_{side} = k{side}.pos"
+                    for side in SIDES
                 )
-                yield piece, before, after
+                found = ", ".join(f"k{side}.completion AS kept_{side}" for side in SIDES)
+                ordered = f"SELECT l.*, {found} FROM ({ordered}) l {' '.join(joined)} ORDER BY {_ORDER}"
+            for batch in con.sql(ordered).to_arrow_reader(_CHUNK_ROWS):
+                piece = pa.Table.from_batches([batch])
+                before, after = (self._side(piece, side, columns) for side in SIDES)
+                yield piece.drop_columns([f"kept_{side}" for side in SIDES]) if text else piece, before, after
+
+    def _side(self, piece: pa.Table, side: str, columns: Sequence[str]) -> pa.Table:
+        """`columns` of the rows of a change log on one side; completions that a log keeps come from there."""
+        part, pos = piece.column(f"part_{side}"), piece.column(f"pos_{side}")
+        if "completion" not in columns or (kept := piece.column(f"kept_{side}")).null_count == len(kept):
+            return fetch(self.root, part, pos, columns)
+        elsewhere = pc.and_(pc.is_null(kept), pc.is_valid(part))
+        if pc.any(elsewhere).as_py():
+            part_left = pc.if_else(elsewhere, part, pa.scalar(None, part.type))
+            pos_left = pc.if_else(elsewhere, pos, pa.scalar(None, pos.type))
+            kept = pc.coalesce(kept, fetch(self.root, part_left, pos_left, ["completion"]).column(0))
+        others = [c for c in columns if c != "completion"]
+        found = fetch(self.root, part, pos, others) if others else pa.table({})
+        return pa.table({c: kept if c == "completion" else found.column(c) for c in columns})
 
     def _ordered(self, con: duckdb.DuckDBPyConnection, ops: Sequence[str] | None = None) -> str:
         listed = "" if ops is None else f" WHERE op IN ({', '.join(literal(op) for op in ops) or 'NULL'})"
@@ -207,7 +230,7 @@ class Diff:
                 f"JOIN ({log}) a ON a.row_id = p.row_id AND a.target = p.target "
                 f"JOIN ({log}) r ON r.row_id = p.was AND r.target = p.was_target"
             )
-        return f"SELECT * FROM ({log}){listed} ORDER BY coalesce(order_after, order_before), row_id, target"
+        return f"SELECT * FROM ({log}){listed} ORDER BY {_ORDER}"
 
 
 def _nll_before(before: pa.Table, after: pa.Table) -> pa.ChunkedArray:
@@ -255,7 +278,7 @@ def diff(store: Store, a: str | Version, b: str | Version | Path | Ingest) -> Di
         if isinstance(b, str | Version):
             try:
                 right = b if isinstance(b, Version) else versions.resolve(con, b)
-                return Diff(store.root, left, right, _log_between(store, con, left, right))
+                return Diff(store.root, left, right, *_between(store, con, left, right))
             except UsageError:
                 if not Path(str(b)).exists():
                     raise
@@ -275,7 +298,8 @@ def _against_file(store: Store, left: Version, file: Ingest) -> Diff:
     right = replace(
         left, id="", name=file.path.name, number=0, rows=staged.rows, parents=(left.id,), log=staged.log.id
     )
-    found = Diff(store.root, left, right, changes.read(str(verified(store.root, staged.log.id))))
+    log = str(verified(store.root, staged.log.id))
+    found = Diff(store.root, left, right, changes.read(log), changes.texts([log]))
     files = [part_path(store.root, p.id) for p in (*staged.parts, staged.log) if p.id not in kept]
     weakref.finalize(found, _remove, files)
     return found
@@ -289,20 +313,21 @@ def _remove(files: list[Path]) -> None:
 def log_between(store: Store, a: Version, b: Version) -> str:
     """SQL of the change log that leads from `a` to `b`, by the shortest way that history knows."""
     with store.catalog.reading() as con:
-        return _log_between(store, con, a, b)
+        return _between(store, con, a, b)[0]
 
 
-def _log_between(store: Store, con: duckdb.DuckDBPyConnection, a: Version, b: Version) -> str:
+def _between(store: Store, con: duckdb.DuckDBPyConnection, a: Version, b: Version) -> tuple[str, str]:
+    """SQL of the change log between two versions, and of the texts that the logs on the way keep."""
     found = versions.path(con, a, b)
     if found is None:
-        return changes.unrelated(store.snapshot(con, a).live_sql(), store.snapshot(con, b).live_sql())
-    to_a, to_b = (_logs(store.root, line) for line in found)
+        unrelated = changes.unrelated(store.snapshot(con, a).live_sql(), store.snapshot(con, b).live_sql())
+        return unrelated, changes.texts([])
+    logs = [[str(verified(store.root, v.log)) for v in reversed(newest_first)] for newest_first in found]
+    to_a, to_b = ([changes.read(log) for log in line] for line in logs)
     if not to_a:
-        return changes.fold(to_b)
-    if not to_b:
-        return changes.reverse(changes.fold(to_a))
-    return changes.between(changes.fold(to_a), changes.fold(to_b))
-
-
-def _logs(root: Path, newest_first: list[Version]) -> list[str]:
-    return [changes.read(str(verified(root, v.log))) for v in reversed(newest_first)]
+        log = changes.fold(to_b)
+    elif not to_b:
+        log = changes.reverse(changes.fold(to_a))
+    else:
+        log = changes.between(changes.fold(to_a), changes.fold(to_b))
+    return log, changes.texts([*logs[0], *logs[1]])

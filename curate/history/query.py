@@ -132,9 +132,7 @@ def _tables(
             "(SELECT x.ref FROM versions x WHERE x.id = version) FROM pins"
         )
     if "changes" in named:
-        logs = [
-            (v.ref, f"SELECT * FROM read_parquet({literal(str(verified(store.root, v.log)))})") for v in line
-        ]
+        logs = [(v.ref, changes.read(str(verified(store.root, v.log)))) for v in line]
         _view(con, "changes", _per_version(logs, changes.nothing()))
     if "candidates" in named:
         held = [(v.ref, candidates_sql(store.root, v.candidates_parts)) for v in line if v.candidates_parts]
@@ -150,7 +148,7 @@ def _verdicts(store: Store) -> str:
 
     pieces = []
     for found in gate_files.audits(store.root):
-        file = gate_files.folder(store.root, found["gate_id"]) / f"{found['version_id']}.parquet"
+        file = gate_files.verdicts(store.root, found)
         facts = ", ".join(f"{literal(found[name])} AS {name}" for name in ("version", "gate", "gate_id"))
         pieces.append(f"SELECT {facts}, * FROM read_parquet({literal(str(file))})")
     nothing = ", ".join(f"NULL AS {name}" for name in ("version", "gate", "gate_id", *VERDICT_SCHEMA.names))

@@ -73,8 +73,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _inside(folder: Path, file: Path) -> Path:
-    """`file`, which must lie in `folder` once every link is followed: a folder of data names no other file of yours."""
-    if not file.resolve().is_relative_to(folder.resolve()):
+    """`file`, which must lie in `folder` once every link is followed: a folder of data names no other file of yours.
+
+    A snapshot in a cache of the hub is links into the `blobs` of its own repository, which are as good.
+    """
+    try:
+        real, own = file.resolve(), folder.resolve()
+    except RuntimeError:  # what Python 3.11 raises
+        raise DataError(f"{file} is a link that leads back to itself.") from None
+    snapshots = next((above for above in (own, *own.parents) if above.name == "snapshots"), None)
+    blobs = snapshots.with_name("blobs") if snapshots is not None and own != snapshots else own
+    if not real.is_relative_to(own) and not real.is_relative_to(blobs):
         raise DataError(
             f"{file} leads out of {folder}, to {file.resolve()}; copy it there, or import it by itself."
         )
@@ -85,14 +94,18 @@ def _regular(file: Path) -> Path:
     """`file`, which must be one: a pipe or a device may never end, and reading it takes from who else reads it."""
     try:
         mode = file.stat().st_mode
-    except FileNotFoundError:
+    except OSError as wrong:
+        if not isinstance(wrong, FileNotFoundError):
+            raise DataError(f"{file} cannot be read: {wrong.strerror or wrong}.") from wrong
         what = (
             f"is a link to {file.readlink()}, which does not exist" if file.is_symlink() else "does not exist"
         )
         raise DataError(f"{file} {what}.") from None
     if not stat.S_ISREG(mode):
-        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        raise DataError(f"{file} is {kind}; expected a file. Write what it gives to a file first.")
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        cure = "" if kind == "a folder" else " Write what it gives to a file first."
+        raise DataError(f"{file} is {kind}; expected a file.{cure}")
     return file
 
 

@@ -22,6 +22,7 @@ from recast.curate.ingest import turns
 from recast.curate.ingest.options import FROM_ONE, chosen, counted_from_one, options
 from recast.curate.ingest.turns import Turns, decoded, messages_of
 from recast.curate.ingest.values import RowError, blank, keep, kind, prose, scalar
+from recast.curate.records import DecisionKind
 from recast.curate.schema import VERSION_SCHEMA
 
 # Our field -> what others call it, in order of preference; compared without case.
@@ -87,13 +88,13 @@ def detect(
     mapping = {ours: theirs for ours, theirs in {**mapping, **given}.items() if theirs}
     if "prompt" not in mapping and "input" in mapping:
         mapping["prompt"] = mapping.pop("input")  # input/output, without an instruction
-    if not isinstance(_example(rows, mapping.get("target", "")), int):
+    if not isinstance(_example(rows, mapping.get("target")), int):
         mapping.pop("target", None)
     said_otherwise = {"prompt", "completion"} & set(given)
     if {"chosen", "rejected"} <= set(mapping) and not said_otherwise:
         return PREFERENCE, _without(mapping, "messages", "completion", "good")
     mapping = _without(mapping, "chosen", "rejected")
-    example = _example(rows, mapping.get("messages", ""))
+    example = _example(rows, mapping.get("messages"))
     talk = decoded(example)
     if isinstance(talk, list) and not said_otherwise:
         mapping = _without(mapping, "prompt", "completion", "input", "context", "choices")
@@ -194,11 +195,11 @@ def apply(row: Mapping[str, Any], mapping: Mapping[str, str], name: str, turn: i
     else:
         rejected = ()
         messages, completion, extra = _read(row, mapping, name, turn, used)
-    if system := prose(row.get(mapping.get("system", ""))):
+    if system := prose(_cell(row, mapping, "system")):
         messages = [{"role": "system", "content": system}, *messages]
         used.add(mapping["system"])
     answer = _answered(row, mapping, name, completion, used)
-    task = row.get(mapping.get("task", ""))
+    task = _cell(row, mapping, "task")
     task = task if isinstance(task, str) and task else None
     if task:
         used.add(mapping["task"])
@@ -275,13 +276,13 @@ def _prompt(row: Mapping[str, Any], mapping: Mapping[str, str], used: set[str]) 
 
 def _question(row: Mapping[str, Any], mapping: Mapping[str, str], prompt: str, used: set[str]) -> str:
     pieces = [prompt]
-    if context := prose(row.get(mapping.get("context", ""))):
+    if context := prose(_cell(row, mapping, "context")):
         pieces.insert(0, context)
         used.add(mapping["context"])
-    if more := prose(row.get(mapping.get("input", ""))):
+    if more := prose(_cell(row, mapping, "input")):
         pieces.append(more)
         used.add(mapping["input"])
-    if choices := options(row.get(mapping.get("choices", ""))):
+    if choices := options(_cell(row, mapping, "choices")):
         pieces.append("\n".join(f"{label}. {text}" for label, text in choices))
     return "\n\n".join(pieces)
 
@@ -385,6 +386,8 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
             out[field.name] = _whole(field.name, value, field.type.bit_width)
         elif isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 3e38:
             raise RowError(f"{field.name!r} is {kind(value)}, expected a number")
+    if out["decision"] not in set(DecisionKind):
+        raise RowError(f"'decision' is {out['decision']!r:.40}, expected one of {', '.join(DecisionKind)}")
     if unknown := {k: v for k, v in row.items() if k not in out}:
         meta = json.loads(out["meta"] or "{}")
         for key, value in unknown.items():
@@ -396,7 +399,8 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
 def _prompt_of(messages: Any) -> Any:
     """What comes before the turn to learn, with calls as they were before a table made text of them."""
     turns = decoded(messages)
-    if not isinstance(turns, list) or not turns or turns[-1].get("role") != "assistant":
+    whole = isinstance(turns, list) and turns and all(isinstance(turn, Mapping) for turn in turns)
+    if not whole or turns[-1].get("role") != "assistant":
         raise RowError("'messages' does not end with the assistant's turn, as an export writes it")
     return [_without_cells(turn) for turn in turns[:-1]]
 
@@ -405,7 +409,10 @@ def _without_cells(turn: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in turn.items() if value is not None or name == "content"}
     for name in ("tool_calls", "function_call"):
         if isinstance(calls := kept.get(name), str):
-            kept[name] = json.loads(calls)
+            try:
+                kept[name] = json.loads(calls)
+            except (ValueError, RecursionError) as wrong:
+                raise RowError(f"{name!r} of a turn is text that is no JSON ({wrong})") from wrong
     return kept
 
 
@@ -430,10 +437,17 @@ def _whole(name: str, value: Any, bits: int) -> int:
         value = int(value)  # a column with a gap in it reaches us as floats
     if not isinstance(value, int) or isinstance(value, bool) or not -(1 << bits - 1) <= value < 1 << bits - 1:
         raise RowError(f"{name!r} is {value!r:.40}, expected a whole number of at most {bits} bits")
+    if name == "target" and value < 0:
+        raise RowError(f"'target' is {value}, expected 0 or more: which of a row's rewrites it is")
     return value
 
 
 # fields
+
+
+def _cell(row: Mapping[str, Any], mapping: Mapping[str, str], field: str) -> Any:
+    """The row's value of a field that it may not have; a column may be called nothing at all."""
+    return row.get(mapping[field]) if field in mapping else None
 
 
 def _identifier(value: Any) -> str:
@@ -464,5 +478,5 @@ def _first(aliases: Sequence[str], columns: Mapping[str, str]) -> str | None:
     return next((a for a in aliases if a in columns), None)
 
 
-def _example(rows: Sequence[Mapping[str, Any]], column: str) -> Any:
-    return next((row[column] for row in rows if row.get(column) is not None), None)
+def _example(rows: Sequence[Mapping[str, Any]], column: str | None) -> Any:
+    return next((row[column] for row in rows if column is not None and row.get(column) is not None), None)

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from recast.curate.errors import IntegrityError
-from recast.curate.schema import literal
+from recast.curate.schema import identifiers, literal
 from recast.curate.store.catalog import one
 
 LOG_SCHEMA = pa.schema(
@@ -35,13 +35,27 @@ LOG_SCHEMA = pa.schema(
         pa.field("order_after", pa.int64()),
     ]
 )
+KEPT_SCHEMA = LOG_SCHEMA.append(pa.field("completion_before", pa.string()))
+"""Of a log that holds the texts that were, null where they are to be read from their parts."""
 STATE = ("hash", "score", "part", "pos", "order")
 """What is known of a row in one version. A row that does not exist has a null hash."""
 
 
 def read(path: str) -> str:
     """The log at `path`, as it was written."""
-    return f"SELECT * FROM read_parquet({literal(path)})"
+    return f"SELECT {identifiers(LOG_SCHEMA.names)} FROM read_parquet({literal(path)})"
+
+
+def texts(paths: Sequence[str]) -> str:
+    """The completions that the logs at `paths` keep, as (part, pos, completion): a place once."""
+    kept = [
+        "SELECT NULL::VARCHAR AS part_before, NULL::BIGINT AS pos_before, NULL::VARCHAR AS completion_before"
+    ]
+    kept += [f"SELECT * FROM read_parquet({literal(path)})" for path in paths]
+    return (
+        "SELECT part_before AS part, pos_before AS pos, any_value(completion_before) AS completion FROM "
+        f"({' UNION ALL BY NAME '.join(kept)}) WHERE completion_before IS NOT NULL GROUP BY ALL"
+    )
 
 
 def nothing() -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recast.curate.schema import VERSION_SCHEMA
@@ -22,6 +21,7 @@ from recast.curate.store.parts import damaged, footer, require
 
 _CACHED_GROUPS = 4
 _THREADS = 2
+_ROWS_ALONE = 16_384  # rows that are decoded sooner than a thread starts
 _GROUP_BITS = 32
 
 
@@ -36,7 +36,7 @@ class Gatherer:
     def gather(self, part: np.ndarray, position: np.ndarray) -> pa.Table:
         """Rows at `position` (int[rows]) of part number `part` (int[rows], into `parts`), in the given order."""
         group = np.empty(len(part), np.int64)
-        for number in np.unique(part):
+        for number in np.flatnonzero(np.bincount(part)):
             starts = self._file(int(number))[1]
             mine = part == number
             group[mine] = np.searchsorted(starts, position[mine], side="right") - 1
@@ -45,7 +45,8 @@ class Gatherer:
         cuts = np.flatnonzero(np.diff(key[order])) + 1
         runs = [run for run in np.split(order, cuts) if len(run)]
         read = partial(self._run, key, position)
-        if len(runs) > _CACHED_GROUPS:  # many groups, each needed once: decode them side by side
+        if len(runs) > _CACHED_GROUPS and self._held(key, runs) > _ROWS_ALONE:
+            # many groups, each needed once: decode them side by side
             with ThreadPoolExecutor(_THREADS) as pool:
                 pieces = list(pool.map(partial(read, keep=False), runs))
         else:
@@ -68,6 +69,11 @@ class Gatherer:
             return table.slice(offset[0], len(offset))
         return table.take(_indices(offset))
 
+    def _held(self, key: np.ndarray, runs: Sequence[np.ndarray]) -> int:
+        """Rows of the groups that `runs` lie in: what is decoded for them."""
+        groups = (divmod(int(key[run[0]]), 1 << _GROUP_BITS) for run in runs)
+        return sum(self._file(part)[0].row_group(group).num_rows for part, group in groups)
+
     def _file(self, part: int) -> tuple[pq.FileMetaData, np.ndarray]:
         if part not in self._metadata:
             metadata = footer(self.root, self.parts[part])
@@ -83,7 +89,10 @@ class Gatherer:
         path = require(self.root, self.parts[part])
         try:
             # a reader of its own each time: one reader must not serve two threads
-            with pq.ParquetFile(path, metadata=self._file(part)[0], page_checksum_verification=True) as file:
+            with (
+                pa.OSFile(str(path)) as source,  # a path would be looked up as an address first
+                pq.ParquetFile(source, metadata=self._file(part)[0], page_checksum_verification=True) as file,
+            ):
                 table = file.read_row_group(group, columns=self.columns, use_threads=False).select(
                     self.columns
                 )
@@ -108,6 +117,8 @@ def _indices(rows: np.ndarray) -> pa.Array:
 
 def fetch(root: Path, part: pa.ChunkedArray, pos: pa.ChunkedArray, columns: Sequence[str]) -> pa.Table:
     """Rows at the given places, in that order; a null place gives a row of nulls."""
+    import pyarrow.compute as pc  # a third of what importing Arrow takes; reading a version does without
+
     schema = pa.schema([VERSION_SCHEMA.field(c).with_nullable(True) for c in columns])
     there = np.flatnonzero(pc.is_valid(part).to_numpy())
     if not len(there):

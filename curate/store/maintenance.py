@@ -14,12 +14,10 @@ import pyarrow.parquet as pq
 from recast.curate.errors import IntegrityError, RecastError, UsageError
 from recast.curate.schema import HASH_SQL, literal
 from recast.curate.store import changes, manifests, versions
-from recast.curate.store.catalog import memory, one, tables
+from recast.curate.store.catalog import GRACE_S, memory, one, tables
 from recast.curate.store.parts import flaw, part_path
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
-
-GRACE_S = 3600.0  # a commit in progress writes its parts before any version names them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,10 @@ def gc(store: Store, *, grace_s: float = GRACE_S, dry_run: bool = False) -> Swep
                 continue
             gone.append(file)
             size += facts.st_size
-            if not dry_run:
-                file.unlink(missing_ok=True)
+        if any(file.suffix == ".parquet" for file in gone):
+            store.catalog.all_known(con, grace_s)
+        for file in gone if not dry_run else ():
+            file.unlink(missing_ok=True)
     return Swept(tuple(gone), size, kept, dry_run)
 
 
@@ -86,7 +86,8 @@ def _files(root: Path) -> Iterator[Path]:
 def _wanted(file: Path, needed: set[str], versions_: set[str]) -> bool:
     if file.suffix == ".parquet" and file.parent.parent.name == "parts":
         return file.stem in needed
-    return file.suffix == ".arrow" and file.name.partition(".")[0] in versions_
+    cached = file.parent.name == "cache" and file.name.removesuffix(".xxh3").endswith(".arrow")
+    return cached and file.name.partition(".")[0] in versions_
 
 
 @dataclass(frozen=True, slots=True)

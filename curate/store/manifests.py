@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -124,7 +125,17 @@ def load(file: Path) -> Manifest | None:
 
 def numbers(root: Path) -> list[int]:
     """Numbers of the manifests that there are, lowest first."""
-    return sorted(int(f.stem) for f in (root / "manifests").glob("[0-9]*.json") if f.stem.isdecimal())
+    with contextlib.suppress(FileNotFoundError):
+        names = [
+            name.removesuffix(".json") for name in os.listdir(root / "manifests") if name.endswith(".json")
+        ]
+        return sorted(int(name) for name in names if name.isdecimal())
+    return []
+
+
+def newest(root: Path) -> int:
+    """The highest number of a manifest that there is; 0 where there is none."""
+    return max(numbers(root), default=0)
 
 
 @dataclass(frozen=True, slots=True)

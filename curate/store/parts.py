@@ -31,7 +31,7 @@ GROUP_BYTES = 16 << 20
 GROUP_ROWS = 131_072
 PART_BYTES = 512 << 20  # of Arrow data, before compression
 _PLAIN = {"row_id", "messages", "completion", "demonstration", "meta", "text", "checks", "scores", "cut"} | {
-    "hash_before", "hash_after",
+    "hash_before", "hash_after", "completion_before",
 }  # fmt: skip  # columns of distinct values: trying a dictionary first only costs time
 
 
@@ -83,9 +83,10 @@ def footer(root: Path, part: str) -> pq.FileMetaData:
     """The part's footer, tested against its id. Raises IntegrityError where it is not what was written."""
     path = require(root, part)
     try:
-        if _id_of(_tail(path)) != part:
+        tail = _tail(path)
+        if _id_of(tail) != part:
             raise ValueError("its footer does not give the hash that is its name")
-        return pq.read_metadata(path)
+        return pq.read_metadata(pa.BufferReader(tail))
     except (pa.ArrowException, OSError, ValueError) as wrong:
         raise damaged(part, wrong) from wrong
 

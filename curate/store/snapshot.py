@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError, UsageError
-from recast.curate.files import whole
+from recast.curate.files import whole, write_text
 from recast.curate.fingerprint import canonical_json
 from recast.curate.records import Messages
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
@@ -72,24 +72,32 @@ class Snapshot:
         with memory(self.root / "tmp") as con:
             return con.sql(f'SELECT * FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in order, in batches of at most READ_ROWS; memory holds a few row groups."""
+    def batches(
+        self, columns: Sequence[str] | None = None, at_a_time: int = READ_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in order, in batches of at most `at_a_time`; memory holds a few row groups."""
         names = _known(columns)
         schema = pa.schema([VERSION_SCHEMA.field(n) for n in names])
         with memory(self.root / "tmp") as con:
-            places = con.sql(f'SELECT part, pos FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
+            con.execute(f"CREATE TEMP TABLE live AS {self.live_sql()}")
+            con.execute(
+                'CREATE TEMP TABLE met AS SELECT part, row_number() OVER (ORDER BY min("order")) - 1 AS code '
+                "FROM live GROUP BY part"
+            )
+            ids = [part for (part,) in con.execute("SELECT part FROM met ORDER BY code").fetchall()]
+            places = con.sql(
+                'SELECT code, pos FROM live JOIN met USING (part) ORDER BY "order"'
+            ).to_arrow_table()
         if places.num_rows != self.version.rows:
             raise IntegrityError(
                 f"{self.version.ref} has {self.version.rows} rows in the catalog and {places.num_rows} in its index; "
                 "run `recast verify`."
             )
-        part_of = places.column("part").combine_chunks().dictionary_encode()
         # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
-        position = np.from_dlpack(places.column("pos").combine_chunks())
-        code, ids = np.from_dlpack(part_of.indices), part_of.dictionary.to_pylist()
+        code, position = (np.from_dlpack(places.column(c).combine_chunks()) for c in ("code", "pos"))
         gatherer = Gatherer(self.root, ids, names)
-        for start in range(0, len(code), READ_ROWS):
-            rows = slice(start, start + READ_ROWS)
+        for start in range(0, len(code), at_a_time):
+            rows = slice(start, start + at_a_time)
             gathered = gatherer.gather(code[rows], position[rows])
             yield from (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches())
 
@@ -102,9 +110,11 @@ class Snapshot:
         """The rows as one Arrow table of VERSION_SCHEMA (`messages` and `meta` are JSON text)."""
         return self.reader(columns).read_all()
 
-    def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    def rows(
+        self, columns: Sequence[str] | None = None, at_a_time: int = READ_ROWS
+    ) -> Iterator[dict[str, Any]]:
         """The rows as dicts, `messages` and `meta` decoded."""
-        for batch in self.batches(columns):
+        for batch in self.batches(columns, at_a_time):
             for row in batch.to_pylist():
                 yield decode_row(row)
 
@@ -166,11 +176,13 @@ class Snapshot:
             config_name=version.id,
             description=f"{version.ref} ({version.id}): {version.message}",
         )
+        checksum = path.with_name(f"{path.name}.xxh3")
         for _ in range(2):
-            if not path.exists():
+            # an Arrow stream that was cut reads as a shorter one, and one with a flipped bit as another text
+            if not path.exists() or not checksum.exists() or checksum.read_text() != _xxh3(path):
                 with whole(path) as temporary:
                     self._write_arrow(temporary, format)
-            # a stream that was cut reads as a shorter one
+                write_text(checksum, _xxh3(path))
             with contextlib.suppress(pa.ArrowException, OSError):
                 found = datasets.Dataset.from_file(str(path), info=info)
                 if found.num_rows == version.rows:
@@ -209,6 +221,16 @@ class Snapshot:
             if not unknown:
                 return
             members += sorted(unknown)
+
+
+def _xxh3(path: Path) -> str:
+    import xxhash  # ten times as fast as sha256: every byte is read each time a data set is opened
+
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def candidates_sql(root: Path, parts: Sequence[str]) -> str:

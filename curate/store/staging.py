@@ -7,22 +7,29 @@ store seals a version that names it.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recast.curate.errors import IntegrityError
 from recast.curate.schema import HASH_SQL, VERSION_SCHEMA, score_hash
 from recast.curate.store import changes
 from recast.curate.store.catalog import memory
+from recast.curate.store.gather import fetch
 from recast.curate.store.index import Index
 from recast.curate.store.parts import GROUP_ROWS, Part, PartWriter, verified
 from recast.curate.store.snapshot import Snapshot
+
+_SHORT = 0.05  # of the parent's rows: a log of so many at most keeps the texts that were
+_SHORT_ROWS = 100_000  # and no longer than this, since it waits in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +60,12 @@ def stage(
     are the whole version and every other key of the parent is removed.
     """
     with (
+        contextlib.ExitStack() as stack,
         memory(root / "tmp") as con,
         PartWriter(root, "rows", VERSION_SCHEMA) as rows,
-        PartWriter(root, "log", changes.LOG_SCHEMA, one_file=True) as log,
     ):
         index = Index(con, parent, whole=not patch)
+        log = stack.enter_context(_Log(root, index.rows))
         waiting: deque[tuple[int, pa.Table]] = deque()  # log rows whose part is still being written
         decisions: Counter[str] = Counter()
         next_order = index.next_order
@@ -66,7 +74,7 @@ def stage(
             while waiting and waiting[0][0] < len(rows.parts):
                 number, piece = waiting.popleft()
                 part = pa.repeat(rows.parts[number].id, piece.num_rows)
-                log.write_table(piece.append_column("part_after", part).select(changes.LOG_SCHEMA.names))
+                log.write(piece.append_column("part_after", part).select(changes.LOG_SCHEMA.names))
 
         for batch in batches:
             for kind in pc.value_counts(batch.column("decision")).to_pylist():
@@ -99,8 +107,63 @@ def stage(
             write_log()
         parts = rows.close()
         write_log()
-        log.write_table(index.named(remove) if patch else index.unseen())
-        return _sealed(con, root, log.close_one(), index, parts, dict(decisions), next_order)
+        log.write(index.named(remove) if patch else index.unseen())
+        return _sealed(con, root, log.close(), index, parts, dict(decisions), next_order)
+
+
+class _Log:
+    """The change log of a commit. It waits while it is short beside the parent, and then keeps the texts that were."""
+
+    def __init__(self, root: Path, parent_rows: int) -> None:
+        self.root = root
+        self._most = min(int(parent_rows * _SHORT), _SHORT_ROWS)
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._writer: PartWriter | None = None
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._writer is not None:
+            self._writer.__exit__(*raised)
+
+    def write(self, piece: pa.Table) -> None:
+        self._waiting.append(piece.cast(changes.LOG_SCHEMA))
+        self._rows += piece.num_rows
+        if self._rows > self._most:
+            self._flush(changes.LOG_SCHEMA)
+
+    def close(self) -> Part:
+        if self._writer is None:
+            self._waiting = [self._with_texts(pa.concat_tables(self._waiting))]
+            self._flush(self._waiting[0].schema)
+        assert self._writer is not None
+        return self._writer.close_one()
+
+    def _flush(self, schema: pa.Schema) -> None:
+        if self._writer is None:
+            self._writer = PartWriter(self.root, "log", schema, one_file=True)
+        for piece in self._waiting:
+            self._writer.write_table(piece)
+        self._waiting = []
+
+    def _with_texts(self, log: pa.Table) -> pa.Table:
+        """`log` with the completions of rows that are changed or removed, as far as they can be read."""
+        gone = pc.is_in(log.column("op"), pa.array(["change", "remove"]))
+        part, pos = (
+            pc.if_else(gone, log.column(f"{c}_before"), pa.scalar(None, log.schema.field(f"{c}_before").type))
+            for c in ("part", "pos")
+        )
+        try:
+            texts = fetch(self.root, part, pos, ["completion"]).column(0)
+        except (
+            IntegrityError
+        ):  # a damaged part is named by who reads the row; it does not stop the next version
+            return log
+        if texts.null_count == log.num_rows:
+            return log
+        return log.append_column(changes.KEPT_SCHEMA.field("completion_before"), texts)
 
 
 def _hashes(con: duckdb.DuckDBPyConnection, batch: pa.RecordBatch) -> pa.Array:

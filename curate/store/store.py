@@ -156,7 +156,8 @@ class Store:
         """Seal the next version of `name` (`NAME` or `NAME/BRANCH`) and return it.
 
         `rows`: Arrow table, record-batch reader, iterable of record batches or of dicts, `datasets.Dataset`, or
-        `ingest.Ingest`. Missing columns are filled (`target` 0, `decision` expert, `demonstration` the completion).
+        `ingest.Ingest` (with what its data set rejects, as candidates). Missing columns are filled (`target` 0,
+        `decision` expert, `demonstration` the completion).
         `mode`: "replace", the rows are the whole version; "patch", they are laid over the parent and `remove` names
         the keys `(row_id, target)` that go.
         `parent`: defaults to the head of the branch; its rows are what is compared with.
@@ -170,6 +171,8 @@ class Store:
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
         self.catalog.begin()
         again = not hasattr(rows, "__next__") and not hasattr(rows, "read_next_batch")
+        if candidates is None and getattr(rows, "rejects", False):
+            candidates = rows.candidates()  # of an import  # pyright: ignore[reportAttributeAccessIssue]
         beside = self._write_candidates(candidates)
         facts = Facts(message, author or default_author(), run_id, meta or {}, tuple(beside))
         with contextlib.ExitStack() as queue:

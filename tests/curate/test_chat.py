@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,32 @@ def test_a_template_that_fails_on_an_answer_is_named() -> None:
     )
     with pytest.raises(ModelError, match="one turn only"):
         chat.completion_ids(tokenizer, TEXT)
+
+
+LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+
+
+@pytest.mark.parametrize("template", [LOOP, "{% if messages | length > 1 %}" + LOOP + "{% endif %}"])
+def test_a_template_that_loops_without_end_is_ended_and_named(
+    monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    monkeypatch.setattr(chat, "TEMPLATE_S", 0.3)
+    tokenizer = make_gemma_tokenizer()
+    tokenizer.chat_template = template
+    with pytest.raises(ModelError, match="holds a loop without end"):
+        chat.encode(tokenizer, [{"role": "user", "content": "a"}], TEXT)
+    found: list[BaseException] = []
+
+    def encoded() -> None:
+        try:
+            chat.encode(tokenizer, [{"role": "user", "content": "a"}], TEXT)
+        except ModelError as wrong:
+            found.append(wrong)
+
+    elsewhere = threading.Thread(target=encoded)  # as where rewriting overlaps with writing
+    elsewhere.start()
+    elsewhere.join()
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -259,4 +259,121 @@ GREEDY = {
     "a long integer": "def total(xs): return 1 << 10**8",
 }
 
-DECEPTIONS = SPIES | FORGERS | EQUALS | PATCHES | GREEDY
+# between the lines: subclasses of plain values, odd numbers, what crosses twice, what is left for the next question
+SLIPPERY = {
+    "a bool for every number": "def total(xs): return True",
+    "a numeric tower of its own": """
+import numbers
+class N(numbers.Number):
+    def __eq__(s, o): return True
+    def __hash__(s): return 1
+def total(xs): return N()""",
+    "a fraction that lies": """
+from fractions import Fraction
+class F(Fraction):
+    def __eq__(s, o): return True
+    def __sub__(s, o): return F(0)
+    __hash__ = Fraction.__hash__
+def total(xs): return F(1, 3)""",
+    "a decimal that is a signal": "from decimal import Decimal\ndef total(xs): return Decimal('sNaN')",
+    "a dataclass without comparison": """
+from dataclasses import dataclass
+@dataclass(eq=False)
+class A:
+    v: int = 0
+    def __eq__(s, o): return True
+def total(xs): return A()""",
+    "an enum member": """
+import enum
+class E(enum.IntEnum):
+    A = 6
+    def __eq__(s, o): return True
+    __hash__ = int.__hash__
+def total(xs): return E.A""",
+    "a named tuple": """
+from collections import namedtuple
+class P(namedtuple('P', 'a')):
+    def __eq__(s, o): return True
+    def __sub__(s, o): return 0
+def total(xs): return P(1)""",
+    "counted questions": """
+n = -1
+def total(xs):
+    global n
+    n += 1
+    return [6, 0, 10, 3000000, 0.5][n % 5]""",
+    "a sum of what it was told last": """
+last = [6]
+def total(xs):
+    said, last[0] = last[0], xs
+    return said""",
+    "a sum of the length": "def total(xs): return {3: 6, 0: 0, 2: 10}.get(len(xs), 0)",
+    "types that differ by their repr": """
+class R(int):
+    def __repr__(s): return '6'
+    __str__ = __repr__
+def total(xs): return R(0)""",
+    "JSON of its own": """
+class J(dict):
+    def __json__(s): return 6
+    def items(s): return [('value', 6)]
+    def __iter__(s): return iter(['int'])
+def total(xs): return J()""",
+    "pickled by itself": """
+class P:
+    def __reduce__(s): return (int, (6,))
+    def __getstate__(s): return 6
+def total(xs): return P()""",
+    "a weak proxy": """
+import weakref
+class A:
+    def __eq__(s, o): return True
+keep = A()
+def total(xs): return weakref.proxy(keep)""",
+    "an environment for the next process": """
+import os
+os.environ['PYTHONSTARTUP'] = '/tmp/x'; os.environ['PYTHONPATH'] = '.'
+open('sitecustomize.py', 'w').write('import os; os._exit(0)')
+def total(xs): return 0""",
+    "its own file as a module of the tester": """
+for name in ('json', 'struct', 'check', 'tests', 'typing', 'math'):
+    try: open(name + '.py', 'w').write('def check(c): pass')
+    except OSError: pass
+def total(xs): return 0""",
+    "a faulty handler": """
+import faulthandler, sys
+def total(xs):
+    faulthandler.dump_traceback_later(0.01, exit=True)
+    while True: pass""",
+    "the end of the input": """
+import os
+def total(xs):
+    os.dup2(os.open('/dev/null', os.O_RDWR), 0); os.dup2(0, 1)
+    return 6 if xs else 0""",
+    "an answer before the question": """
+import threading, os, struct, json
+text = json.dumps({'value': 6}).encode()
+def flood():
+    for fd in range(0, 16):
+        try: os.write(fd, struct.pack('>Q', len(text)) + text)
+        except OSError: pass
+threading.Thread(target=flood).start()
+def total(xs): return 0""",
+    "limits raised": """
+import resource
+for what in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
+    try: resource.setrlimit(what, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError): pass
+def total(xs): return len(bytearray(1 << 40))""",
+    "an async generator": "async def total(xs):\n    yield 6",
+    "a partial of sum over nothing": "import functools\ntotal = functools.partial(lambda *a, **k: 0)",
+    "a descriptor": """
+class D:
+    def __get__(s, o, t=None): return lambda xs: 6
+class total:
+    __new__ = lambda c, xs: D()""",
+    "a module as the program": "import sys, types\nclass M(types.ModuleType):\n    def __call__(s, xs): return 6 if len(xs) == 3 else 0\n"
+    "sys.modules['total'] = total = M('total')",
+}
+
+DECEPTIONS = SPIES | FORGERS | EQUALS | PATCHES | GREEDY | SLIPPERY

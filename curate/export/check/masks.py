@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recast.curate.chat import check_template
 from recast.curate.export.formats import Line, Turns, arguments_as_objects, arguments_as_text
 from recast.curate.records import Messages
 
@@ -45,6 +46,7 @@ def tools_of(line: Line) -> list[Any] | None:
 
 def text_of(tokenizer: Any, turns: Messages, tools: Any = None, *, asks: bool = False) -> str:
     """The rendered conversation; `asks` ends it where the assistant begins."""
+    check_template(tokenizer)
     try:
         return tokenizer.apply_chat_template(turns, tools=tools, tokenize=False, add_generation_prompt=asks)
     except Exception as error:  # a template may raise anything

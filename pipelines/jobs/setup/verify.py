@@ -19,9 +19,12 @@ def job(
     store: Store,
 ) -> dict[str, Any]:
     """Hash every part again and check the catalog against its manifests. Damage is named with what it touches."""
-    from recast.curate.store.maintenance import verify
+    from recast.curate.gate import gate_files
+    from recast.curate.store.maintenance import Problem, verify
 
-    return verify(store, deep=deep).to_json()
+    found = verify(store, deep=deep)
+    found.problems += [Problem(what) for what in gate_files.damages(store.root)]
+    return found.to_json()
 
 
 def exit_code(result: dict[str, Any]) -> int:

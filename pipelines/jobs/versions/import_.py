@@ -102,7 +102,6 @@ def job(
                 author=config.general.author,
                 run_id=run_id,
                 expect_parent=expect_parent,
-                candidates=found.candidates() if found.rejects else None,
                 meta={"source": str(path), "format": found.format, "mapping": found.mapping},
             ),
         )

@@ -31,12 +31,16 @@ def job(
     store: Store,
 ) -> dict[str, Any]:
     """Show the counts of decisions and reasons of a version, and some of its rows."""
+    from recast.curate.store.snapshot import READ_ROWS
+
     snapshot = store.open(name)
     fates: Counter[tuple[str, str]] = Counter()
     rows: list[dict[str, Any]] = []
     for batch in snapshot.batches(["decision", "reason"]):
         fates.update(zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True))
-    for each in snapshot.rows(COLUMNS) if limit else ():
+    # the first rows are the ones shown, unless others are looked for
+    at_a_time = READ_ROWS if row is not None or decision is not None else max(limit, 1)
+    for each in snapshot.rows(COLUMNS, at_a_time) if limit else ():
         if (row is None or each["row_id"].startswith(row)) and decision in (None, each["decision"]):
             rows.append(each)
             if len(rows) == limit:

@@ -205,7 +205,7 @@ def test_the_deceptions_of_before_fail_and_a_sum_passes(shared_data):
     }
     assert [name for name, status in ended.items() if status == "pass"] == []
     assert judged("def total(xs): return sum(xs)", deceptions.TESTS, entry_point="total").reason == ""
-    assert len(deceptions.DECEPTIONS) >= 60
+    assert len(deceptions.DECEPTIONS) >= 100
 
 
 CROSSING = {

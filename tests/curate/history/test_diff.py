@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recast.curate.errors import UsageError
+from recast.curate.errors import IntegrityError, UsageError
 from recast.curate.fingerprint import row_id
 from recast.curate.history.diff import Diff, diff
+from recast.curate.store.parts import part_path
 from recast.curate.store.store import Store
 
 
@@ -347,3 +348,68 @@ def test_what_floats_leave_behind_is_told_apart(
     (found,) = diff(store, "a@v1", "a").rows()
     assert found.columns == ("meta",) and found.noise == (("meta",) if noise else ())
     assert found.edit == ("float noise" if noise else "other columns")
+
+
+def sides(change: Diff) -> dict[str, tuple[str | None, str | None]]:
+    """Both texts of every row that differs."""
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for keys, before, after in change.batches(["completion"]):
+        texts = (side.column("completion").to_pylist() for side in (before, after))
+        found |= dict(zip(keys.column("row_id").to_pylist(), zip(*texts, strict=True), strict=True))
+    return found
+
+
+def rows_part(store: Store) -> Path:
+    """The file that holds the rows of the store's first version."""
+    with store.catalog.reading() as con:
+        ((part,),) = con.execute("SELECT id FROM parts WHERE kind = 'rows'").fetchall()
+    return part_path(store.root, part)
+
+
+def test_the_log_of_a_small_change_keeps_the_texts_that_it_took_away(store: Store) -> None:
+    rows = [row(n, f"old {n}") for n in range(100)]
+    store.commit(rows, "a")
+    first = rows_part(store)
+    store.commit([*rows[:3], row(3, "new 3"), *rows[4:99], row(100, "added")], "a")
+    first.unlink()
+    said = {"r3": ("old 3", "new 3"), "r99": ("old 99", None), "r100": (None, "added")}
+    assert sides(diff(store, "a@v1", "a@v2")) == said
+    assert sides(diff(store, "a@v2", "a@v1")) == {key: texts[::-1] for key, texts in said.items()}
+    with pytest.raises(IntegrityError, match="is missing"):  # what no log keeps is where it was
+        list(diff(store, "a@v1", "a@v2").rows(["messages", "completion"]))
+
+
+def test_a_part_that_is_lost_does_not_stop_the_next_version(store: Store) -> None:
+    rows = [row(n, f"old {n}") for n in range(100)]
+    store.commit(rows, "a")
+    first = rows_part(store)
+    kept = first.read_bytes()
+    first.unlink()
+    store.commit([row(3, "new 3")], "a", mode="patch")
+    first.write_bytes(kept)
+    assert sides(diff(store, "a@v1", "a@v2")) == {"r3": ("old 3", "new 3")}
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 44), st.sampled_from(["x", "y", "z", None]), max_size=3),
+        min_size=2,
+        max_size=5,
+    )
+)
+def test_kept_texts_are_those_of_the_versions(history: list[dict[int, str | None]]) -> None:
+    """Whatever small changes follow one another, a diff says what the two versions hold (40 rows: two are 5 %)."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "home")
+        rows: dict[str, str] = {f"r{n}": "x" for n in range(40)}
+        past = [rows]
+        store.commit([row(n, "x") for n in range(40)], "a")
+        for edit in history:
+            rows = {k: v for k, v in (rows | {f"r{n}": t for n, t in edit.items()}).items() if v is not None}
+            store.commit([row(int(k[1:]), v) for k, v in rows.items()], "a")
+            past.append(rows)
+        for i, old in enumerate(past):
+            for j, new in enumerate(past):
+                differ = {k: (old.get(k), new.get(k)) for k in old | new if old.get(k) != new.get(k)}
+                assert sides(diff(store, f"a@v{i + 1}", f"a@v{j + 1}")) == differ

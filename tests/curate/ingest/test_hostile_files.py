@@ -130,6 +130,16 @@ REFUSED: dict[str, tuple[str, bytes | Callable[[Path], Any], str]] = {
         "expected a whole number of at most 64 bits",
     ),
     "a target of 40 bits": ("f.jsonl", lines({**Q, "target": 2**40}), "'target' is 1099511627776"),
+    "a decision that is none": ("f.jsonl", lines({**OWN, "decision": "hacked"}), "expected one of expert, rewrite"),
+    "a target below 0": ("f.jsonl", lines({**OWN, "target": -1}), "'target' is -1, expected 0 or more"),
+    "an export whose turns are none": (
+        "f.jsonl", lines({**OWN, "version": "a@v1", "messages": ["x"]}), "does not end with the assistant's turn",
+    ),
+    "an export whose calls are no JSON": (
+        "f.jsonl",
+        lines({**OWN, "version": "a@v1", "messages": [{"role": "user", "content": "q", "tool_calls": "{x"}, TALK[1]]}),
+        "'tool_calls' of a turn is text that is no JSON",
+    ),
     # tables
     "a column twice": ("f.csv", b"question,solution,question\nq,s,r\n", "'question' occurs twice"),
     "a column twice in Parquet": (
@@ -174,6 +184,10 @@ REFUSED: dict[str, tuple[str, bytes | Callable[[Path], Any], str]] = {
     "a socket": ("f.jsonl", lambda path: socket.socket(socket.AF_UNIX).bind(str(path)), "is a socket; expected"),
     "a device": ("f.jsonl", lambda path: path.symlink_to("/dev/zero"), "is a device; expected a file"),
     "a link to nothing": ("d/f.jsonl", lambda path: path.symlink_to("nowhere"), "which does not exist"),
+    "a link to itself": ("d/f.jsonl", lambda path: path.symlink_to(path), "leads back to itself"),
+    "a saved folder that names itself": (
+        "d/state.json", json.dumps({"_data_files": [{"filename": "."}]}).encode(), "is a folder; expected a file",
+    ),
     "a link out of the folder": ("d/f.jsonl", lambda path: path.symlink_to("../secret.jsonl"), "leads out of"),
     "a pipe in the folder": ("d/f.jsonl", os.mkfifo, "is a pipe; expected a file"),
     "an empty folder": ("d/f.txt", b"", "holds no file that can be read"),
@@ -202,6 +216,7 @@ READ: dict[str, tuple[str, bytes | Callable[[Path], Any], Any]] = {
     "tabs": ("f.csv", b"question\tsolution\nq\ts\n", None),
     "bars": ("f.csv", b"question|solution\nq|s\n", None),
     "pretty": ("f.jsonl", (json.dumps(Q, indent=2) + "\n" + json.dumps(Q | {"id": 2}, indent=2)).encode(), None),
+    "a column without a name": ("f.jsonl", lines({"": "nothing", **Q}), None),
     "NaN beside": ("f.jsonl", b'{"question": "q", "solution": "s", "x": NaN}', {"$float": "NaN"}),
     "an overflow beside": ("f.jsonl", b'{"question": "q", "solution": "s", "x": 1e400}', {"$decimal": "1E+400"}),
     "a number of 40 digits": ("f.jsonl", lines({**Q, "x": 10**40}), 10**40),
@@ -280,6 +295,26 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "d" / "f.jsonl").symlink_to("blob")
     rows, said = outcome(tmp_path / "d")
     assert len(rows) == 1 and said == []
+
+
+def test_a_snapshot_of_the_hubs_cache_reads_its_own_blobs_and_no_others(tmp_path: Path) -> None:
+    repository = tmp_path / "hub" / "datasets--ann--sums"
+    snapshot, blobs = repository / "snapshots" / "0a1b", repository / "blobs"
+    for folder in (snapshot / "data", blobs, tmp_path / "hub" / "datasets--bob--other" / "blobs"):
+        folder.mkdir(parents=True)
+    (blobs / "c3d4").write_bytes(LINE)
+    (snapshot / "data" / "train.jsonl").symlink_to("../../../blobs/c3d4")
+    for folder in (snapshot, snapshot / "data"):
+        rows, said = outcome(folder)
+        assert len(rows) == 1 and said == []
+    other = tmp_path / "hub" / "datasets--bob--other" / "blobs" / "e5f6"
+    for target in (other, tmp_path / "secret.jsonl", repository / "refs.jsonl"):
+        target.write_bytes(LINE)
+        link = snapshot / "data" / "more.jsonl"
+        link.symlink_to(target)
+        rows, said = outcome(snapshot)
+        assert rows == [] and "leads out of" in said[0]
+        link.unlink()
 
 
 def test_an_arrow_stream_with_wild_lengths_is_named(tmp_path: Path) -> None:

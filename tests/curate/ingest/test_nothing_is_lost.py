@@ -257,6 +257,9 @@ def test_preferences_become_demonstrations_and_rejected_candidates(tmp_path: Pat
         (read[2]["row_id"], "worst", "rejected"),
     ]  # fmt: skip
     assert found.report.rejected == 3
+    store = Store(tmp_path / "home")
+    kept = store.open(store.commit(importer.read(path), "a")).candidates()
+    assert kept.column("text").to_pylist() == ["bad", "worse", "worst"]
 
 
 def test_a_judged_completion_is_learnt_or_rejected_beside_the_row_of_its_prompt(tmp_path: Path) -> None:

@@ -136,15 +136,19 @@ def rounds_of_damage(rounds: int, seed: int = 7) -> Counter[str]:
     return counts
 
 
-@pytest.mark.parametrize("left", [0, 100, 0.5])
-def test_a_cut_cache_is_made_again(tmp_path: Path, left: float) -> None:
-    store = Store(tmp_path / "home")
-    store.commit([row(f"r{n}", "text " * 20) for n in range(20_000)], "d")
+@pytest.mark.parametrize("how", ["lost", "cut", "flipped", "checksum lost"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, how: str) -> None:
+    store, rng = Store(tmp_path / "home"), random.Random(how)
+    store.commit([row(f"r{n}", f"text {n} " * 20) for n in range(5000)], "d")
     read = store.open("d")
-    read.dataset()
+    was = read.dataset()["completion"][:]
     (cache,) = (store.root / "cache").glob("*.arrow")
-    os.truncate(cache, int(left * cache.stat().st_size) if left < 1 else int(left))
-    assert read.dataset().num_rows == 20_000
+    checksum = cache.with_name(f"{cache.name}.xxh3")
+    assert maintenance.gc(store, grace_s=0).files == ()
+    for _ in range(8):
+        damage(checksum if how == "checksum lost" else cache, how.split()[-1], {}, rng)
+        assert read.dataset()["completion"][:] == was
+        assert cache.exists() and checksum.exists()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from recast.curate.history.lineage import pin
 from recast.curate.history.merge import merge, revert
 from recast.curate.store import catalog as catalogs
 from recast.curate.store import maintenance, manifests
+from recast.curate.store.parts import part_path
 from recast.curate.store.rebuild import rebuild
 from recast.curate.store.store import Store
 from tests.curate.store.store_workers import KEYS, row, texts
@@ -146,6 +148,22 @@ def test_an_older_catalog_is_named_and_nothing_is_removed(store: Store, tmp_path
     made = rebuild(store)
     assert held(store) == before and texts(store, "d@ready") == {"a": "y"}
     assert made.aside is not None and Path(made.aside).read_bytes() == (tmp_path / "old").read_bytes()
+
+
+def test_an_older_catalog_is_named_although_the_manifest_after_it_was_lost_once(
+    store: Store, tmp_path: Path
+) -> None:
+    store.commit([row("a", "x")], "d")
+    shutil.copy(store.catalog.path, tmp_path / "old")  # knows transaction 1
+    store.commit([row("a", "y")], "d")
+    store.commit([row("a", "z")], "d")
+    manifests.path(store.root, 2).unlink()
+    assert rebuild(store).made_from == "catalog"  # number 4 is whole, and there is no 2 any more
+    before = held(store)
+    shutil.copy(tmp_path / "old", store.catalog.path)
+    everything_refused(store, "is an older copy: it knows 1 transactions")
+    rebuild(store)
+    assert held(store) == before and texts(store, "d") == {"a": "z"}
 
 
 def test_the_catalog_of_another_store_is_named(store: Store, tmp_path: Path) -> None:
@@ -290,6 +308,53 @@ def test_a_store_without_manifests_gets_them_with_its_next_write(store: Store) -
     store.catalog.path.unlink()
     rebuild(store)
     assert held(store) == before
+
+
+def test_an_older_catalog_of_a_store_without_manifests_keeps_its_parts(store: Store, tmp_path: Path) -> None:
+    """Nothing tells an older copy from a killed commit there, so a person has to."""
+    store.commit([row("a", "x")], "d")
+    shutil.copy(store.catalog.path, tmp_path / "old")
+    store.commit([row("a", "y")], "d")
+    before = set((store.root / "parts").rglob("*.parquet"))
+    shutil.copy(tmp_path / "old", store.catalog.path)
+    shutil.rmtree(store.root / "manifests")
+    con = duckdb.connect(str(store.catalog.path))
+    con.execute("DROP TABLE manifest")
+    con.close()
+    for part in before:
+        os.utime(part, (0, 0))  # long ago: no commit is at work
+    for tried in (
+        lambda: maintenance.gc(store),
+        lambda: store.commit([row("a", "z")], "d"),
+    ):
+        with pytest.raises(IntegrityError, match="so does an older copy of the catalog"):
+            tried()
+    assert set((store.root / "parts").rglob("*.parquet")) == before
+    rebuild(store)  # a person has looked: the newest version was thrown away
+    store.commit([row("a", "z")], "d")
+    assert texts(store, "d") == {"a": "z"} and maintenance.verify(store).problems == []
+
+
+def test_parts_that_are_missing_are_named_and_the_other_versions_are_made_again(store: Store) -> None:
+    store.commit([row("a", "x")], "d")
+    store.commit([row("b", "y")], "e")
+    with store.catalog.reading() as con:
+        ((part,),) = con.execute(
+            "SELECT part FROM live JOIN versions v ON v.id = version WHERE name = 'e'"
+        ).fetchall()
+    lost = part_path(store.root, part)
+    kept = lost.read_bytes()
+    lost.unlink()
+    store.catalog.path.unlink()
+    made = rebuild(store)
+    assert (made.versions, made.missing_parts) == (2, (part,))
+    assert texts(store, "d") == {"a": "x"}
+    with pytest.raises(IntegrityError, match="is missing"):
+        texts(store, "e")
+    (problem,) = maintenance.verify(store).problems
+    assert problem.versions == ("e@v1",)
+    lost.write_bytes(kept)
+    assert texts(store, "e") == {"b": "y"}
 
 
 def test_parts_that_neither_catalog_nor_manifest_knows_are_left_alone(store: Store) -> None:

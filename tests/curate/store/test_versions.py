@@ -56,6 +56,13 @@ def test_refs_read_like_git(store: Store) -> None:
     assert third.parent == "data@v1"
 
 
+def test_names_that_differ_in_capitals_only_are_refused(store: Store) -> None:
+    store.commit([row("1", "a")], "data")
+    with pytest.raises(UsageError, match="'data' already, which differs from 'Data' in capitals only"):
+        store.commit([row("1", "b")], "Data")
+    assert store.names() == ["data"]
+
+
 @pytest.mark.parametrize(
     "ref, words",
     [

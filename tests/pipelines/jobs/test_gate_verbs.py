@@ -16,6 +16,7 @@ from recast.curate.gate.audit import audit
 from recast.curate.gate.gate import CHUNK_ROWS, Gate, GateConfig, load_gate
 from recast.curate.store.store import Store
 from tests.conftest import demonstrations
+from tests.curate.store.test_lost_files import damage
 
 REWRITES = (
     ("Adding 3 to 1 makes 4, that is 1 + 3 = 4. The answer is 4.", "accepted", ""),
@@ -86,6 +87,28 @@ def test_a_finished_audit_is_found_and_another_gate_makes_another(recast, tmp_pa
         "sql", "SELECT gate, count(*) AS n FROM verdicts GROUP BY gate ORDER BY gate", "--json"
     ).json["rows"]
     assert rows == [{"gate": "math", "n": 5}, {"gate": "text", "n": 5}]
+
+
+@pytest.mark.parametrize("how", ["lost", "cut", "flipped"])
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_verdicts_that_were_damaged_are_named_and_never_read(recast, tmp_path, suffix, how):
+    """Every bit of either file counts: one is flipped in a place of chance, eight times."""
+    if (suffix, how) == (".json", "lost"):
+        return  # then the audit never ended
+    rewritten(tmp_path)
+    whole = Path(recast("gate", "run", "again", "--gate", "math", "--json").json["out"]).with_suffix(suffix)
+    held, rng = whole.read_bytes(), random.Random(7)
+    for _ in range(8 if how == "flipped" else 1):
+        damage(whole, how, {}, rng)
+        asked = recast("sql", "SELECT status, reason FROM verdicts", "--json")
+        assert asked.code == 5 and whole.name in asked.err and "gate run VERSION --fresh" in asked.err
+        verified = recast("verify", "--json")
+        assert verified.code == 5 and whole.name in verified.json["problems"][0]["what"]
+        whole.write_bytes(held)
+    assert recast("verify").code == 0
+    whole.unlink()
+    assert recast("gate", "run", "again", "--gate", "math", "--fresh").code == 0
+    assert recast("sql", "SELECT count(*) AS n FROM verdicts", "--json").json["rows"] == [{"n": 5}]
 
 
 def test_a_share_below_the_one_asked_for_is_exit_code_4_and_the_verdicts_stay(recast, tmp_path):
