@@ -38,8 +38,8 @@ class Verb:
 
     @property
     def module(self) -> str:
-        """The last word of the name, with an underscore where Python has it for a word of its own."""
-        word = self.name.rpartition(" ")[2]
+        """The last word of the name as Python takes it, with an underscore where it has it for a word of its own."""
+        word = self.name.rpartition(" ")[2].replace("-", "_")
         return f"{word}_" if keyword.iskeyword(word) or hasattr(builtins, word) else word
 
     @property
@@ -245,6 +245,14 @@ VERBS: dict[str, Verb] = {
             "recast reject craft-rewrites --model path/to/model -o models/craft-rejected",
             has_run=True,
             sections=("reject",),
+        ),
+        Verb(
+            "reward-model",
+            "Make a reward model of accepted and refused candidates.",
+            TRAINING,
+            "recast reward-model craft-rewrites --model path/to/model --lora 16 -o models/craft-reward",
+            has_run=True,
+            sections=("reward_model",),
         ),
         Verb(
             "eval",

@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "sft": "model",
         "evaluation": "model graders",
         "rejection": "model sft graders",
+        "reward_model": "model sft rejection graders",
         "reinforcement": "model sft graders",
     },
     "pipelines": {
