@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from recast.curate.errors import MissingDependencyError, UsageError
-from recast.curate.export.export import Exported
+from recast.curate.export.destination import within
+from recast.curate.export.outcome import Exported
 
 
 def planned(done: Exported) -> list[dict[str, Any]]:
@@ -50,9 +51,7 @@ def _operations(done: Exported) -> list[Any]:
             "pushing needs huggingface_hub: pip install huggingface_hub"
         ) from missing
     return [
-        CommitOperationAdd(path_in_repo=str(file.path.relative_to(done.path)), path_or_fileobj=str(file.path))
+        CommitOperationAdd(path_in_repo=within(done.path, file.path), path_or_fileobj=str(file.path))
         for file in done.files
-        if not file.path.name.endswith(
-            "refused.jsonl"
-        )  # texts of rows that were left out on purpose stay here
+        if not file.path.name.startswith("refused")  # rows that were left out on purpose stay here
     ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import numpy as np
 import pyarrow as pa
 
 from recast.curate.files import whole
+from recast.curate.schema import VERSION_SCHEMA
 from recast.curate.store.catalog import memory
-from recast.curate.store.snapshot import Snapshot
+from recast.curate.store.gather import Gatherer
+from recast.curate.store.snapshot import READ_ROWS, Snapshot
 
 _SCHEMA = pa.schema([pa.field("part", pa.int32()), pa.field("pos", pa.int64())])
 _PARTS = b"recast.parts"
@@ -72,3 +75,15 @@ class Places:
 
 def _numbers(column: pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=True)
+
+
+def stretch(snapshot: Snapshot, begin: int, end: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows from `begin` to before `end` in order, as `Snapshot.batches` yields all."""
+    schema = pa.schema([VERSION_SCHEMA.field(name) for name in columns])
+    places = Places(mapped(snapshot))
+    gatherer = Gatherer(snapshot.root, places.parts, columns)
+    for at in range(begin, end, READ_ROWS):
+        gathered = gatherer.gather(*places.between(at, min(at + READ_ROWS, end)))
+        yield from (
+            pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in gathered.to_batches()
+        )

@@ -8,10 +8,10 @@ It reads the files that were written, not the version, so it proves the files.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import UsageError
 from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, split_turns, tools_of
-from recast.curate.export.export import Exported
+from recast.curate.export.destination import Place, opened
 from recast.curate.export.formats import Line, Objective, Turns
+from recast.curate.export.outcome import Exported
 from recast.curate.export.rows import REASONING
 from recast.curate.records import Messages
 
@@ -125,14 +126,14 @@ def lines_of(done: Exported) -> Iterator[Line]:
         yield from _table_lines(path) if path.suffix == ".parquet" else _json_lines(path)
 
 
-def _json_lines(path: Path) -> Iterator[Line]:
-    with path.open(encoding="utf-8") as lines:
+def _json_lines(path: Place) -> Iterator[Line]:
+    with opened(path) as file, io.TextIOWrapper(file, encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def _table_lines(path: Path) -> Iterator[Line]:
-    with pq.ParquetFile(path) as file:
+def _table_lines(path: Place) -> Iterator[Line]:
+    with opened(path) as source, pq.ParquetFile(source) as file:
         for batch in file.iter_batches(4096):
             for line in batch.to_pylist():
                 yield {name: _turns(value) for name, value in line.items()}

@@ -41,6 +41,15 @@ def job(
     out: Annotated[
         Path, option("--out", "-o", help="File or folder to write.", show_default=False), Names.OUTPUT
     ],
+    shard_rows: Annotated[
+        int | None,
+        option(
+            "--shard-rows",
+            help="Rows for each file, where the reader takes several. A killed export then goes on.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         str | None,
         option(
@@ -106,7 +115,10 @@ def job(
         from recast.pipelines.wiring.card_facts import card_facts
 
         facts = card_facts(store, name, licence)
-    done = export(store, name, to, out, objective=objective, turns=turns, validation=validation, facts=facts)
+    done = export(
+        store, name, to, out, objective=objective, turns=turns, validation=validation, shard_rows=shard_rows,
+        facts=facts,
+    )  # fmt: skip
     said = done.to_json()
     result: dict[str, Any] = {
         "version": said.pop("ref"),

@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recast.curate.export.export import Exported, export
+from recast.curate.export.export import export
+from recast.curate.export.outcome import Exported
 from recast.curate.export.registry import FORMATS
 from recast.curate.export.rows import rows_of
 from recast.curate.export.sinks import as_line, table_of
