@@ -168,7 +168,7 @@ def test_an_address_stays_one_and_a_path_a_path(tmp_path: Path) -> None:
     assert str((place / "a.jsonl").with_name("b.jsonl").parent) == "s3://bucket/rows"
     assert within(place, place / "data" / "a.jsonl") == "data/a.jsonl"
     assert destination("out/x.jsonl") == Path("out/x.jsonl") and destination(f"file://{tmp_path}") == tmp_path
-    with pytest.raises(UsageError, match="xyz://rows.* has a scheme that fsspec does not know"):
+    with pytest.raises(UsageError, match=r"xyz://rows\S* has a scheme that fsspec does not know"):
         shards(destination("xyz://rows/train.jsonl"))
 
 
