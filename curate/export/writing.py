@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -22,11 +23,24 @@ from recast.curate.export.formats import Asked, Format, Line, Refusal, Shape, Sl
 from recast.curate.export.outcome import Tally
 from recast.curate.export.rejected import Rejected
 from recast.curate.export.rows import TALKS, Kind, Row, columns, prompt_key, rows_of
-from recast.curate.export.sinks import Sink
+from recast.curate.export.sinks import Sink, as_line, table_of
 from recast.curate.export.slots import Plain, line_of, lines_of, plain, table_of_plain, truths
 from recast.curate.export.target import Target
+from recast.curate.schema import conform, table
 
 MOST_RUNS = 65  # of rows of one kind in a batch: shorter ones are not worth their own columns
+
+_ASKS, _SAYS = {"content": "a", "role": "user"}, {"content": "b", "role": "assistant"}
+_TALKS = [
+    {"row_id": "1", "messages": [_ASKS, _SAYS, _ASKS], "completion": "c", "answer": "c"},
+    {
+        "row_id": "2",
+        "messages": [{**_ASKS, "role": "system"}, _ASKS, _SAYS, _ASKS],
+        "completion": "c",
+        "answer": "c",
+    },
+]
+"""Rows of several turns that show what a format makes of such."""
 
 
 class Writing:
@@ -70,15 +84,34 @@ class Writing:
         """Columns of the store that the rows must have."""
         return columns(whole=self.shape.whole, spoken=self.asked.survey.spoken)
 
+    @cached_property
+    def talks(self) -> bool:
+        """Whether rows with earlier turns of the assistant are plain, too: none is refused, marked or shaped here."""
+        if self.slots is None:
+            return False
+        probe = conform(table(_TALKS))
+        rows = rows_of(probe, whole=self.shape.whole)
+        if any(self.shape.refuses(row, self.asked, self.trainer) for row in rows):
+            return False
+        lines = [line_of(self.slots, row) for row in rows]
+        if self.train.schema is None:
+            return bytes(lines_of(self.slots, Plain(probe))) == "".join(map(as_line, lines)).encode()
+        columns = table_of_plain(self.slots, Plain(probe), self.train.schema)
+        return columns.equals(table_of(lines, self.train.schema))
+
     def write(self, batches: Iterable[pa.RecordBatch], pairs: Rejected | None) -> Tally:
         """Write the rows and end the files."""
         whole = self.shape.whole
+        talks = False  # not looked for before there is one: most versions have none
         for batch in batches:
             if self.slots is None:
                 rows = rows_of(batch, whole=whole)
                 self._write(pairs.beside(rows) if pairs is not None else rows)
                 continue
-            for begin, end, simple in _runs(plain(batch)):
+            simple_rows = plain(batch, talks=talks)
+            if not talks and not simple_rows.all() and self.talks:
+                talks, simple_rows = True, plain(batch, talks=True)
+            for begin, end, simple in _runs(simple_rows):
                 piece = batch.slice(begin, end - begin)
                 if simple:
                     self._write_plain(piece)
