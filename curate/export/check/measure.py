@@ -109,10 +109,10 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
             examples = list(examples_of(line, tokenizer, done.format, done.objective, done.turns))
         except NotRead as why:
             checked.lines += 1
-            _drop(checked, str(why), row)
+            drop(checked, str(why), row)
             continue
         for example in examples:
-            _count(checked, example, row, overlong, stop)
+            count(checked, example, row, overlong, stop)
             if done.objective == "sft":
                 _look_for_losses(checked, line, tokenizer, example, row)
             if not checked.example and True in example.trained:
@@ -181,14 +181,14 @@ def _question(line: Line) -> Messages:
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 
-def _count(checked: Checked, example: Example, row: str, overlong: Overlong, stop: int) -> None:
+def count(checked: Checked, example: Example, row: str, overlong: Overlong, stop: int) -> None:
     checked.lines += 1
     ids, trained = example.ids, example.trained
     limit = checked.max_length
     if limit is not None and len(ids) > limit:
         if overlong == "raise" or (overlong == "drop" and example.prompt >= limit - 2):
             does = "raises" if overlong == "raise" else "drops"
-            _drop(checked, f"longer than {limit} tokens, on which the trainer {does}", row)
+            drop(checked, f"longer than {limit} tokens, on which the trainer {does}", row)
             return
         checked.cut += 1
         start = _from_prompt(example, limit) if overlong == "share" else 0
@@ -228,7 +228,7 @@ def _turns_of(line: Line) -> Messages:
     return found if isinstance(found[0], dict) else []
 
 
-def _drop(checked: Checked, why: str, row: str) -> None:
+def drop(checked: Checked, why: str, row: str) -> None:
     checked.dropped_lines += 1
     named = checked.dropped.setdefault(why, [])
     if len(named) < NAMED_ROWS:
