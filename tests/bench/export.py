@@ -91,7 +91,7 @@ def corpus(rows: int, earlier: int) -> Iterator[pa.RecordBatch]:
     for batch, *before in zip(*streams, strict=True):
         inner = [pc.utf8_slice_codeunits(each.column("messages"), 1, -1) for each in (*before, batch)]
         for n, each in enumerate(before):
-            said = each.column("completion")
+            said = pc.replace_substring(each.column("completion"), "\n", "\\n")
             inner[n] = pc.binary_join_element_wise(
                 inner[n], ',{"content":"', said, '","role":"assistant"},', ""
             )
