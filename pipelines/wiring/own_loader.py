@@ -7,8 +7,9 @@ from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
-from recast.curate.export.check.masks import MASKS, Example
+from recast.curate.export.check.masks import MASKS
 from recast.curate.export.check.measure import LIMITS, lines_of
+from recast.curate.export.check.rendering import Example
 from recast.curate.export.outcome import Exported
 
 LINES = 1_000

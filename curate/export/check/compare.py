@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.chat import end_of_turn
-from recast.curate.export.check.masks import MASKS, Example, NotRead
+from recast.curate.export.check.masks import MASKS
 from recast.curate.export.check.measure import LIMITS, Checked, count, drop
+from recast.curate.export.check.rendering import Example, NotRead
 from recast.curate.export.formats import Asked, Line, Slots, Turns
 from recast.curate.export.registry import find
 from recast.curate.export.rows import Row, Survey, rows_of

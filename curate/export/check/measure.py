@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import UsageError
-from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, split_turns, tools_of
+from recast.curate.export.check.masks import MASKS
+from recast.curate.export.check.rendering import Example, NotRead, ids_of, spans, split_turns, tools_of
 from recast.curate.export.destination import Place, opened
 from recast.curate.export.formats import Line, Objective, Turns
 from recast.curate.export.outcome import Exported
