@@ -51,7 +51,6 @@ def _by_trl(done: Exported, lines: list[dict[str, Any]], tokenizer: Any, limit: 
     import transformers
     from trl import SFTConfig, SFTTrainer
 
-    flag = "assistant_only_loss" if done.turns == "all" else "completion_only_loss"
     ids = [*tokenizer.get_vocab().values()]
     shape = transformers.LlamaConfig(
         vocab_size=max(ids) + 1,
@@ -63,7 +62,7 @@ def _by_trl(done: Exported, lines: list[dict[str, Any]], tokenizer: Any, limit: 
     with tempfile.TemporaryDirectory() as folder:
         args = SFTConfig(
             folder, max_length=limit, shuffle_dataset=False, report_to="none", use_cpu=True, bf16=False,
-            save_strategy="no", **{flag: True},
+            save_strategy="no", assistant_only_loss=done.turns == "all", completion_only_loss=done.turns == "last" or None,
         )  # fmt: skip
         trainer = SFTTrainer(
             transformers.LlamaForCausalLM(shape), args, train_dataset=datasets.Dataset.from_list(lines),
