@@ -76,7 +76,7 @@ def export(
         validation=aim.validation if validation else None,
         objective=wanted,
         turns=turns or "last",
-        survey=survey(snapshot, table=aim.parquet and shape.whole),
+        survey=survey(snapshot, table=aim.parquet),
     )
     run = _Run(form, shape, asked, aim, validation, facts or {})
     before = earlier(aim, shape, asked)

@@ -193,7 +193,7 @@ class Survey:
 
 
 def survey(snapshot: Snapshot, *, table: bool) -> Survey:
-    """What occurs in a version. Without `table` (of all members of turns), the turns before completions are not read."""
+    """What occurs in a version. Without `table`, the turns before completions are not read for it."""
     tools = spoken = False
     found = set[str]()
     for batch in snapshot.batches(["messages", "meta"] if table else ["meta"]):

@@ -61,9 +61,16 @@ def _by_trl(done: Exported, lines: list[dict[str, Any]], tokenizer: Any, limit: 
     )
     with tempfile.TemporaryDirectory() as folder:
         args = SFTConfig(
-            folder, max_length=limit, shuffle_dataset=False, report_to="none", use_cpu=True, bf16=False,
-            save_strategy="no", assistant_only_loss=done.turns == "all", completion_only_loss=done.turns == "last" or None,
-        )  # fmt: skip
+            folder,
+            max_length=limit,
+            shuffle_dataset=False,
+            report_to="none",
+            use_cpu=True,
+            bf16=False,
+            save_strategy="no",
+            assistant_only_loss=done.turns == "all",
+            completion_only_loss=done.turns == "last" or None,
+        )
         trainer = SFTTrainer(
             transformers.LlamaForCausalLM(shape), args, train_dataset=datasets.Dataset.from_list(lines),
             processing_class=tokenizer,
