@@ -210,11 +210,12 @@ def pin(
     *,
     mixed: Sequence[tuple[str, float | None]] = (),
     author: str | None = None,
+    remembered: bool = True,
 ) -> Path:
     """Record that the model in folder `model` was trained on the version `ref`.
 
-    `mixed` are further versions with their weights. Writes `dataset.lock` beside the model and `consumed_by`
-    in the catalog; returns the lock's path.
+    `mixed` are further versions with their weights. Writes `dataset.lock` beside the model and, where it is to be
+    `remembered`, `consumed_by` in the catalog, by which `impact` finds it; returns the lock's path.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -230,6 +231,8 @@ def pin(
             {"version": v.ref, "id": v.id, "rows": v.rows, "weight": weight} for v, weight in others
         ]
     write_json(folder / LOCK, lock, indent=2)
+    if not remembered:
+        return folder / LOCK
     pinned = {"model": str(folder.absolute()), "pinned_at": lock["pinned_at"], "author": lock["author"]}
     with store.catalog.writing() as change:
         pins = ({"version": id_, **pinned} for id_ in sorted({version.id, *(v.id for v, _ in others)}))
