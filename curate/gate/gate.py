@@ -48,6 +48,7 @@ from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
+from recast.curate.gate.checks.words.wording import WordingCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
@@ -66,6 +67,7 @@ AnyCheck = Annotated[
     | SymbolsCheck
     | QuantitiesCheck
     | PolarityCheck
+    | WordingCheck
     | CodeCheck
     | TopicCheck
     | ConsistencyCheck
@@ -88,6 +90,7 @@ _TOLD: Checks = (
     SymbolsCheck(),
     QuantitiesCheck(),
     PolarityCheck(),
+    WordingCheck(),
 )
 """What every text is asked that answers in words."""
 _SUMS: Checks = (NamesCheck(), VocabularyCheck(), TopicCheck(), *_TOLD)
