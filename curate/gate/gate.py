@@ -46,6 +46,7 @@ from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.polarity import PolarityCheck
 from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.roles import RolesCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.gate.checks.words.wording import WordingCheck
@@ -68,6 +69,7 @@ AnyCheck = Annotated[
     | QuantitiesCheck
     | PolarityCheck
     | WordingCheck
+    | RolesCheck
     | CodeCheck
     | TopicCheck
     | ConsistencyCheck
@@ -91,6 +93,7 @@ _TOLD: Checks = (
     QuantitiesCheck(),
     PolarityCheck(),
     WordingCheck(),
+    RolesCheck(),
 )
 """What every text is asked that answers in words."""
 _SUMS: Checks = (NamesCheck(), VocabularyCheck(), TopicCheck(), *_TOLD)

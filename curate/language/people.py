@@ -32,6 +32,6 @@ def people(prompt: str, demonstration: str) -> frozenset[str]:
     lower = small - asked if prompt.islower() else small
     return frozenset(
         name for name in named
-        if name not in lower and name not in GRAMMAR and name not in _NO_NAME and not name.endswith(_ENDINGS)
+        if name not in lower and name not in GRAMMAR and name not in _NO_NAME and name.removesuffix("s") not in _NO_NAME and not name.endswith(_ENDINGS)
         and (name in asked or f"{name}'s" in asked)
     )  # fmt: skip

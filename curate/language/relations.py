@@ -63,12 +63,18 @@ def _related(tokens: tuple[str, ...]) -> Iterator[Relation]:
             begun = max((i + 1 for i, w in enumerate(before) if w in _ENDS or w in _CLAUSES), default=0)
             left, right = _content(before[begun:]), _content(_clause(low, at + 1)[:4])
             if _MORE & set(before):
-                yield Relation("more than", left - _SIGNS, right)
+                yield Relation("more than", _whom(left), _whom(right))
             elif _LESS & set(before):
-                yield Relation("more than", right, left - _SIGNS)
+                yield Relation("more than", _whom(right), _whom(left))
 
 
 _SIGNS = frozenset(map(stem, _MORE | _LESS))
+_MEASURED = frozenset(map(stem, "years year old inches feet pounds dollars hours minutes miles".split()))
+
+
+def _whom(words: frozenset[str]) -> frozenset[str]:
+    """What is compared, without by how much."""
+    return frozenset(word for word in words - _SIGNS - _MEASURED if word[0].isalpha())
 
 
 def _clause(low: list[str], begin: int) -> list[str]:

@@ -18,7 +18,8 @@ What is asked for depends on the demonstration:
 - Its answer is no number at all, or stands in the question: nothing is asked for.
 
 A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question, the
-demonstration or the answer (`stray_sum`).
+demonstration or the answer (`stray_sum`); one that stands on given numbers may be an aside. None may use a step's result
+to come to a given number that the step then starts from (`circular`).
 
 Catches: a dropped step, sums for nothing, a number altered mid-way, an answer without its reasoning, vacuous sums. A
 result that the completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as
@@ -60,6 +61,8 @@ DECIDING_MODELS = frozenset(("judge", "entails"))
 """Models whose checks decide what no step can."""
 MIN_SHARE_OF_GIVEN = 0.6
 """Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
+MAX_ASIDES = 1
+"""Founded sums that may lead to nothing."""
 
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 
@@ -84,7 +87,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -110,6 +113,12 @@ class StepsCheck(CheckConfig):
                 "no_reasoning",
                 "The results stand there without a sum of given numbers, and without a sentence that tells them, "
                 f"such as {_said((missing or results)[0])}.",
+                share,
+            )
+        if circular := _circular(results, stated, case):
+            return self.failed(
+                "circular",
+                f"It reckons with {_said(circular)} before anything comes to it, and then from the result to it.",
                 share,
             )
         if astray := _astray(stated, case):
@@ -167,16 +176,34 @@ class StepsCheck(CheckConfig):
         )
 
 
-def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
-    """The first sum whose result nothing goes on with: no sum, no number of question, demonstration or answer.
+def _circular(results: tuple[Value, ...], stated: list[tuple[Sum, bool]], case: Case) -> Value | None:
+    """A step's result that a sum uses to come to a given number, before a sum comes to it from that number."""
+    known = asked(case.prompt)
+    reached: set[Value] = set()
+    used: dict[Value, Value] = {}
+    for step, _ in stated:
+        origin = used.get(step.result)
+        if origin is not None and origin in step.operands:
+            return step.result
+        reached.add(step.result)
+        for value in step.operands if step.result in known and 1 not in step.operands else ():  # 1/4 * 12 = 3
+            if value in results and value not in known and value not in reached:
+                used.setdefault(value, step.result)
+    return None
 
-    People add sums of their own to get somewhere, or to check; a text that drifts adds them for nothing.
+
+def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
+    """A sum whose result nothing goes on with: no sum, no number of question, demonstration or answer.
+
+    People add sums of their own to get somewhere, or to check, and seldom one aside; a text that drifts adds them for
+    nothing, or on numbers that nobody gave.
     """
     if not stated:
         return None
     shown = numbers(case.demonstration) | spoken(case.demonstration) | set(step_results(case.demonstration))
     known = asked(case.prompt) | shown | _answer(case)
-    for step, _ in stated:
+    asides = 0
+    for step, founded in stated:
         if (
             step.result in known
             or step.vacuous
@@ -186,7 +213,9 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
             continue
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
-            return step
+            asides += 1
+            if asides > MAX_ASIDES or not founded:
+                return step
     return None
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
 from recast.curate.gate.checks.words.source import SHORT, Source
-from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, NEVER_LAST, TWICE, content_pairs
+from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, NEVER_LAST, SELDOM, TWICE, content_pairs
 
 TERSE = 0.34
 """Share of function words below which they may have been dropped."""
@@ -21,6 +21,10 @@ TELEGRAPH = 0.28
 """The same, where two pairs of words without them are enough."""
 FLUENT = 0.42
 """The share above which a text has the function words of prose."""
+BARE = 0.5
+"""Its share of the demonstration's from which words were dropped, where both texts are long enough to tell."""
+MIN_SELDOM = 2
+"""Different pairs of words that hardly ever follow each other, from which a text is shuffled."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
 """Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; else two more."""
@@ -53,6 +57,13 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
         found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
         if found and found.group().lower() not in before.lower():
             return Broken(f"No sentence goes {found.group()!r}.")
+    seldom = SELDOM.intersection(pairwise(told))
+    if len(seldom) > 1:
+        spaced = " ".join(text.lower().split())
+        seldom = [" ".join(pair) for pair in sorted(seldom) if f" {pair[0]} {pair[1]} " in f" {spaced} "]
+        seldom = [pair for pair in seldom if pair not in " ".join(before.lower().split())]
+        if len(seldom) >= MIN_SELDOM:
+            return Broken(f"Hardly a sentence goes {seldom[0]!r}, and none goes {seldom[1]!r} too.")
     for last in sorted(NEVER_LAST.intersection(text.split())):
         if last not in before:
             return Broken(f"No clause ends in {last!r}.")
