@@ -35,9 +35,15 @@ _NEVER_AFTER = frozenset(
     "the an my your their our its and or of is are was were in on at to for from with by he she it they "
     "we has have had so because if than per into".split()
 )
-IMPOSSIBLE = frozenset((word, word) for word in _DOUBLED) | {
-    (a, b) for a in _DETERMINERS for b in _NEVER_AFTER
-}
+_MODALS = frozenset("will would can could should must may might to".split())
+IMPOSSIBLE = (
+    frozenset((word, word) for word in _DOUBLED)
+    | {(a, b) for a in _DETERMINERS for b in _NEVER_AFTER}
+    | {(a, b) for a in _MODALS for b in ("has", "is", "was", "were")}
+    | {("does", "has"), ("did", "has")}
+    | {(a, b) for a in ("they", "we") for b in ("is", "has", "was")}
+    | {("he", "are"), ("she", "are"), ("it", "are"), ("i", "has"), ("i", "is"), ("you", "has"), ("you", "is")}
+)
 """Words that never follow each other."""
 _FOLLOW = """
 of: of and is if has was are were have had will can could does did would because though he she they we i then than
