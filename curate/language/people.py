@@ -6,28 +6,26 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from recast.curate.language.prose import vocabulary
-from recast.curate.language.tokens import read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, LEADING, NO_PERSON
 
 _NO_NAME = frozenset(word.lower() for word in NO_PERSON) | LEADING | GENERIC
+_NAME = re.compile(r"(?<![\w'])[A-Z][a-z]{2,}(?![A-Z])")
+_SMALL = re.compile(r"(?<![\w'])[a-z]+(?:'[a-z]+)*")
 _ENDINGS = ("ing", "ly", "tion")
 
 
 @lru_cache(maxsize=2048)
 def people(prompt: str, demonstration: str) -> frozenset[str]:
     """Names in lower case: words that the question has, and that question or demonstration write with a capital only."""
-    small: set[str] = set()
-    named: set[str] = set()
-    for text in (prompt, demonstration):
-        for sentence in read(text):
-            for token in sentence.tokens:
-                if token.islower():
-                    small.add(token)
-                elif token[0].isupper() and token[1:].islower() and len(token) > 2:
-                    named.add(token.lower().removesuffix("'s").removesuffix("’s"))
+    text = f"{prompt}\n{demonstration}"
+    named = {name.lower() for name in _NAME.findall(text)}
+    if not named:
+        return frozenset()
+    small = set(_SMALL.findall(text))
     asked = vocabulary(prompt)
     lower = small - asked if prompt.islower() else small
     return frozenset(

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from recast.curate.language.english import FUNCTION_WORDS
 from recast.curate.language.polarity import opposites
+from recast.curate.language.prose import vocabulary
 from recast.curate.language.stems import stem
 from recast.curate.language.tokens import number, read
 
@@ -22,6 +23,7 @@ _SUBTRACT = frozenset("subtract subtracting subtracted deduct deducting".split()
 _DIVIDE = frozenset("divide dividing divided".split())
 _MORE = frozenset("more larger greater bigger older taller longer higher heavier faster".split())
 _LESS = frozenset(word for more in _MORE for word in opposites(more)) - _MORE
+_CUES = _SUBTRACT | _DIVIDE | {"per", "than"}
 _PASSED = (FUNCTION_WORDS - frozenset("more less fewer most least all".split())) | frozenset(
     "number amount total times find get many much sum".split()
 )
@@ -42,8 +44,11 @@ class Relation(NamedTuple):
 @lru_cache(maxsize=2048)
 def relations(text: str) -> tuple[Relation, ...]:
     """The relations of `text`, in order; those of which a side says nothing are left out."""
+    if vocabulary(text).isdisjoint(_CUES):
+        return ()
     return tuple(
-        relation for sentence in read(text) for relation in _related(sentence.tokens) if relation.left and relation.right
+        relation for sentence in read(text) if not _CUES.isdisjoint(sentence.tokens)
+        for relation in _related(sentence.tokens) if relation.left and relation.right
     )  # fmt: skip
 
 
@@ -94,8 +99,9 @@ def _content(words: list[str]) -> frozenset[str]:
 
 def turned(text: str, *sources: str) -> str:
     """The relation of `text` that a source states the other way round and none as it stands; empty where there is none."""
-    theirs = [relation for source in sources for relation in relations(source)]
-    for ours in relations(text) if theirs else ():
+    said = relations(text)
+    theirs = [relation for source in sources for relation in relations(source)] if said else []
+    for ours in said:
         direct = crossed = 0
         for other in theirs:
             if other.kind == ours.kind:

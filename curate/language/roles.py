@@ -12,6 +12,7 @@ from __future__ import annotations
 from enum import Enum
 from functools import lru_cache
 
+from recast.curate.language.prose import vocabulary
 from recast.curate.language.tokens import EQUAL, OPERATORS, read
 from recast.curate.maths.numbers import Value
 
@@ -35,6 +36,7 @@ _WORDS = {
     Part.NOW: "now current currently",
 }
 _PART_OF = {word: part for part, words in _WORDS.items() for word in words.split()}
+_TOLD = frozenset(_PART_OF) | {word.capitalize() for word in _PART_OF}
 EXCLUDES: dict[Part, frozenset[Part]] = {
     Part.FIRST: frozenset((Part.CAME, Part.GONE, Part.LEFT, Part.NOW)),
     Part.CAME: frozenset((Part.FIRST, Part.NOW)),
@@ -53,10 +55,14 @@ REACH = 6
 
 @lru_cache(maxsize=2048)
 def parts(text: str) -> dict[Value, frozenset[Part]]:
-    """The parts that each number of `text` plays; empty for a number that plays none."""
+    """The parts that each number of `text` plays, of those that play any."""
     found: dict[Value, set[Part]] = {}
+    if vocabulary(text).isdisjoint(_PART_OF):
+        return {}
     for sentence in read(text):
         tokens = sentence.tokens
+        if not sentence.numbers or _TOLD.isdisjoint(tokens):
+            continue
         numbered = {at for at, _ in sentence.numbers}
         for at, value in sentence.numbers:
             if not sentence.computes or not _reckoned(tokens, at):
@@ -67,7 +73,7 @@ def parts(text: str) -> dict[Value, frozenset[Part]]:
             else:
                 told = set[Part]()
             found.setdefault(value, set()).update(told)
-    return {value: frozenset(told) for value, told in found.items()}
+    return {value: frozenset(told) for value, told in found.items() if told}
 
 
 def _made(tokens: tuple[str, ...], at: int) -> bool:

@@ -74,37 +74,48 @@ def _keys(words: Words, most: int) -> Iterator[tuple[Key, Words]]:
                 yield (*padded[at - 3 : at], "", END), middle
 
 
+@lru_cache(maxsize=4096)
+def _places_of(words: Words) -> dict[Key, Words]:
+    """What stands in each place of a sentence, at most `MAX_WORDS` words."""
+    return dict(_keys(words, MAX_WORDS))
+
+
 @lru_cache(maxsize=1024)
-def places(text: str) -> dict[Key, dict[Words, Words]]:
-    """What stands in each place of `text`, at most `MAX_WORDS` words, and in which sentence."""
-    found: dict[Key, dict[Words, Words]] = {}
-    for words in told(text):
-        for key, middle in _keys(words, MAX_WORDS):
-            found.setdefault(key, {})[middle] = words
-    return found
+def _held(text: str) -> tuple[tuple[Words, frozenset[str]], ...]:
+    return tuple([(words, frozenset(words)) for words in told(text)])
+
+
+def stands_in(text: str, key: Key, middle: Words) -> bool:
+    """Whether `middle` stands in a place of `text`."""
+    return any(held.issuperset(middle) and _places_of(words).get(key) == middle for words, held in _held(text))
 
 
 def substituted(text: str, *sources: str) -> Iterator[Put]:
     """Every place of `text` that a source has, too, with other words than in any of them, in sentences that say nearly
     the same."""
-    known = {words for source in sources for words in told(source)}
-    for words in told(text):
+    theirs = [pair for source in sources for pair in _held(source)]
+    known = {words for words, _ in theirs}
+    for words, held in _held(text):
         if words in known:
             continue
-        held = set(words)
-        for key, middle in _keys(words, MAX_WORDS):
-            olds = [old for source in sources if (old := places(source).get(key))]
-            if not olds or any(middle in old for old in olds):
-                continue
-            for found in olds:
-                for old, sentence in found.items():
-                    if len(old) + len(middle) <= MAX_WORDS + 1 and _alike(held, middle, sentence):
-                        yield Put(old, middle, key, words, sentence)
+        most = MAX_WORDS if "=" in held else (1 - MIN_SHARED) * len(held) + MAX_WORDS
+        # a sum is told with other words where it is another one
+        near = [sentence for sentence, there in theirs if len(held - there) <= most]
+        for sentence in near:
+            table = _places_of(sentence)
+            for key, middle in _places_of(words).items():
+                old = table.get(key)
+                if (
+                    old and old != middle and len(old) + len(middle) <= MAX_WORDS + 1
+                    and _alike(held, middle, sentence)
+                    and not any(stands_in(source, key, middle) for source in sources)
+                ):  # fmt: skip
+                    yield Put(old, middle, key, words, sentence)
 
 
-def _alike(held: set[str], middle: Words, sentence: Words) -> bool:
+def _alike(held: frozenset[str], middle: Words, sentence: Words) -> bool:
     """Whether a sentence has most words of another, and all its numbers but those of `middle`."""
     new = held.difference(sentence, middle)
     if "=" in held:
-        return not new  # a sum is told with other words where it is another one
+        return not new
     return len(new) <= (1 - MIN_SHARED) * len(held) and not any(word[-1].isdigit() for word in new)

@@ -52,6 +52,7 @@ _STYLED = re.compile(
 )
 _PICTURE = re.compile(r"[\u2600-\u27bf\u2b50-\u2b55\U0001f1e6-\U0001faff]")
 _TICKS = frozenset("✓✔✗✘☑☐★☆➜➔➡❌✅")
+_TOLD = re.compile(r"[A-Za-z]{3}|\d")
 _SIGN = re.compile(r"[^\w\s]")
 _CAPITALS, _LONG_WORD = re.compile(r"\b[A-Z]{3,}\b"), re.compile(r"\b[A-Za-z]{3,}\b")
 _GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
@@ -93,11 +94,13 @@ class CharactersCheck(CheckConfig):
     def _drawing(self, case: Case) -> Check | None:
         """Lines of signs, and words in nothing but capitals."""
         for line in case.completion.splitlines():
+            if _TOLD.search(line):
+                continue
             bare = "".join(line.split())
             if len(bare) < 4 or bare[-1] == "=" or bare.isalnum() or line in case.demonstration:
                 continue
             signs = len(_SIGN.findall(bare))
-            if signs > 0.6 * len(bare) and len(set(bare)) > 2 and not any(c.isdigit() for c in bare):
+            if signs > 0.6 * len(bare) and len(set(bare)) > 2:
                 return self.failed("noise", f"{shown(line, 40)!r} is a drawing.")
         if shouts(case.completion) and not shouts(case.demonstration):
             return self.failed("noise", "It is written in capitals.")

@@ -20,7 +20,7 @@ from recast.curate.language.quantities import quantities
 from recast.curate.language.topic import words_of
 from recast.curate.language.relations import turned as turned_around
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
-from recast.curate.language.wording import BEGIN, END, Put, places, substituted, told
+from recast.curate.language.wording import BEGIN, END, Put, stands_in, substituted, told
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
@@ -82,8 +82,7 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
 def _said(put: Put, wrong: tuple[tuple[str, ...], tuple[str, ...]], case: Case) -> bool:
     """Whether the source says the new word of the same things, or the text says both of two things."""
     (old,), (new,) = wrong
-    here = places(case.completion).get(put.context, set())
-    if any(words in here for words in (put.old, (old,))):
+    if any(stands_in(case.completion, put.context, words) for words in (put.old, (old,))):
         return True
     if _name(new) in people(case.prompt, case.demonstration):
         about = [word for word in put.context if _figure(word)]
