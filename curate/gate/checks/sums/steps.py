@@ -3,10 +3,10 @@
 A step of the demonstration is a true sum that `curate.arithmetic` reads in it. A step counts as told where the
 completion states its result in a sentence that holds what of the question goes into it, or as the result of a sum
 whose operands are given or worked out before (`curate.gate.checks.sums.grounds`); a list of numbers and the
-announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With
-`detours`, another way to the answer is as good: a chain of such sums, not all of them the demonstration's, that ends in
-the answer and uses most of what the demonstration uses. With `sums`, each step must stand there as a sum with its own
-operands; sums beside them are free.
+announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back.
+With `detours`, another way to the answer is as good: a chain of such sums, not all of them the demonstration's, that
+ends in the answer and uses most of what the demonstration uses. With `sums`, each step must stand there as a sum with
+its own operands; sums beside them are free.
 
 What is asked for depends on the demonstration:
 
@@ -17,9 +17,9 @@ What is asked for depends on the demonstration:
 - It gives its answer directly (no other number stands in it): some words of reasoning are asked for.
 - Its answer is no number at all, or stands in the question: nothing is asked for.
 
-A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question, the
-demonstration or the answer (`stray_sum`); one that stands on given numbers may be an aside. None may use a step's result
-to come to a given number that the step then starts from (`circular`).
+A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question,
+the demonstration or the answer (`stray_sum`); one that stands on given numbers may be an aside. None may use a step's
+result to come to a given number that the step then starts from (`circular`).
 
 Catches: a dropped step, sums for nothing, a number altered mid-way, an answer without its reasoning, vacuous sums. A
 result that the completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as
@@ -61,6 +61,7 @@ DECIDING_MODELS = frozenset(("judge", "entails"))
 """Models whose checks decide what no step can."""
 MIN_SHARE_OF_GIVEN = 0.6
 """Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
+_OF_EVERYTHING = frozenset((2, 100))  # halves and percentages
 MAX_ASIDES = 1
 """Founded sums that may lead to nothing."""
 
@@ -186,8 +187,10 @@ def _circular(results: tuple[Value, ...], stated: list[tuple[Sum, bool]], case: 
         if origin is not None and origin in step.operands:
             return step.result
         reached.add(step.result)
-        for value in step.operands if step.result in known and 1 not in step.operands else ():  # 1/4 * 12 = 3
-            if value in results and value not in known and value not in reached:
+        if step.result not in known or 1 in step.operands:
+            continue  # 1/4 * 12 = 3
+        for value in step.operands:
+            if value in results and value not in known | reached and value not in _OF_EVERYTHING:
                 used.setdefault(value, step.result)
     return None
 
@@ -202,6 +205,7 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
         return None
     shown = numbers(case.demonstration) | spoken(case.demonstration) | set(step_results(case.demonstration))
     known = asked(case.prompt) | shown | _answer(case)
+    theirs = {step.work for step in sums(case.demonstration)}
     asides = 0
     for step, founded in stated:
         if (
@@ -214,8 +218,8 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
             asides += 1
-            if asides > MAX_ASIDES or not founded:
-                return step
+            if asides > MAX_ASIDES or not founded or step.work in theirs:
+                return step  # 10 * 5 where the step is 10 / 5
     return None
 
 

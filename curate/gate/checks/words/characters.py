@@ -1,10 +1,10 @@
 """Is the text made of characters that a person would type, one script a word, and is it text at all?
 
-Catches: invisible, control, private-use and bidirectional characters, escape sequences, soft hyphens; a word of letters
-of two scripts that look alike, letters in fancy styles; marks heaped on letters; noise: one character, syllable or
-line again and again in any script, stretches of nothing, hex strings and base64; emoji, drawings, text in capitals. What the question or the demonstration
-writes itself is allowed, and repetition is measured against the demonstration's. Cannot catch: noise made of words
-(`vocabulary`), sentences said again (`repetition`).
+Catches: invisible, control, private-use and bidirectional characters, escape sequences, soft hyphens; a word of
+letters of two scripts that look alike, letters in fancy styles; marks heaped on letters; noise: one character,
+syllable or line again and again in any script, stretches of nothing, hex strings and base64; emoji, drawings, text in
+capitals. What the question or the demonstration writes itself is allowed, and repetition is measured against the
+demonstration's. Cannot catch: noise made of words (`vocabulary`), sentences said again (`repetition`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ _SCRIPTS = {
 _STYLED = re.compile(
     r"[\U0001d400-\U0001d7cb\uff21-\uff3a\uff41-\uff5a\u24b6-\u24e9\U0001f130-\U0001f189\u1d00-\u1d25]{3,}"
 )
-_PICTURE = re.compile(r"[\u2600-\u27bf\u2b50-\u2b55\U0001f1e6-\U0001faff]")
+_PICTURE = r"[\u2600-\u27bf\u2b50-\u2b55\U0001f1e6-\U0001faff]\ufe0f?"
+_PICTURES = re.compile(rf"{_PICTURE}(?:\u200d{_PICTURE})*")
+MAX_PICTURES = 2
+"""Emoji that a text may bring."""
 _TICKS = frozenset("✓✔✗✘☑☐★☆➜➔➡❌✅")
 _TOLD = re.compile(r"[A-Za-z]{3}|\d")
 _SIGN = re.compile(r"[^\w\s]")
@@ -80,15 +83,17 @@ class CharactersCheck(CheckConfig):
         control = None if plain else _CONTROL.search(text)
         if control and control.group() not in case.demonstration:
             return self.failed("invisible_character", f"It holds the control character {control.group()!r}.")
-        if not text.isascii() and (found := self._unseen(case) or self._scripts(case) or self._pictures(case)):
+        if not text.isascii() and (
+            found := self._unseen(case) or self._scripts(case) or self._pictures(case)
+        ):
             return found
         return self._noise(case) or self._drawing(case) or self.passed()
 
     def _pictures(self, case: Case) -> Check | None:
         known = _characters(case.prompt) | _characters(case.demonstration) | _TICKS
-        for picture in _PICTURE.findall(case.completion):
-            if picture not in known:
-                return self.failed("noise", f"It holds the picture {picture}.")
+        new = [picture for picture in _PICTURES.findall(case.completion) if picture[0] not in known]
+        if len(new) > MAX_PICTURES:
+            return self.failed("noise", f"It holds {len(new)} pictures, such as {new[0]}.")
         return None
 
     def _drawing(self, case: Case) -> Check | None:

@@ -30,7 +30,9 @@ ANSWER_FIRST_WORDS = 8
 MIN_SENTENCES = 2
 """Sentences of four words and more from which a text has a habit of ending them with a mark."""
 
-_BEFORE_SUM = frozenset("is are was were".split())  # a sum follows on its own line
+_BEFORE_SUM = frozenset(
+    "is are was were with".split()
+)  # a sum follows on its own line; what she had to start with
 MIN_UNMARKED = 25
 """Words from which a text has marks that divide it."""
 
@@ -138,7 +140,12 @@ def _cut_within(case: Case) -> str:
     if len(lines) > MIN_SENTENCES and not _unmarked(shown_lines):
         open_ = [line for line in lines[:-1] if len(line.split()) >= 5 and line[-1].isalpha()]
         closed = [line for line in lines if len(line.split()) >= 5 and line[-1] in ".!?"]
-        if len(open_) == 1 and len(closed) >= MIN_SENTENCES and "=" not in open_[0] and open_[0] not in shown_lines:
+        if (
+            len(open_) == 1
+            and len(closed) >= MIN_SENTENCES
+            and "=" not in open_[0]
+            and open_[0] not in shown_lines
+        ):
             return open_[0]
     body = lines[0] if lines else ""
     if len(body.split()) >= MIN_UNMARKED and len(lines) < 3 and not _MARKS.search(body) and "," not in body:
@@ -149,7 +156,9 @@ def _cut_within(case: Case) -> str:
 @lru_cache(maxsize=2048)
 def _unmarked(text: str) -> bool:
     """Whether a line of prose of the text itself ends without a mark."""
-    return any(len(line.split()) >= 5 and line.rstrip()[-1].isalpha() for line in text.splitlines() if line.strip())
+    return any(
+        len(line.split()) >= 5 and line.rstrip()[-1].isalpha() for line in text.splitlines() if line.strip()
+    )
 
 
 @lru_cache(maxsize=2048)

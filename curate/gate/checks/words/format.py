@@ -49,7 +49,10 @@ _LAID_OUT = re.compile(
     re.MULTILINE,
 )
 # a question that is set before the solution or in it
-_ASKS = re.compile(r"^\s*(?:\W{0,3})(?:question|problem|prompt|task|input|q)(?:\s*\d{1,2})?\W{0,3}:", re.IGNORECASE | re.MULTILINE)
+_ASKS = re.compile(
+    r"^\s*(?:\W{0,3})(?:question|problem|prompt|task|input|q)(?:\s*\d{1,2})?\W{0,3}:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _META = re.compile(
     r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
     r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
@@ -121,7 +124,7 @@ class FormatCheck(CheckConfig):
         lower = text.lower()
         for reason, hints, pattern, said in _PHRASES:
             match = pattern.search(text) if any(map(lower.__contains__, hints)) else None
-            if match and pattern in (_MARKUP, _LAID_OUT) and _expects_markup(case):
+            if match and pattern in (_MARKUP, _LAID_OUT) and (_expects_markup(case) or "```" in text):
                 continue
             if match and match.group().lower() not in case.demonstration.lower():
                 return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)

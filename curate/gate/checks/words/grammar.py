@@ -14,10 +14,17 @@ from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
 from recast.curate.gate.checks.words.source import SHORT, Source
-from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, NEVER_LAST, SELDOM, TWICE, content_pairs
-from recast.curate.language.people import people
+from recast.curate.language.english import (
+    FUNCTION_WORDS,
+    IMPOSSIBLE,
+    NEVER_LAST,
+    SELDOM,
+    TWICE,
+    content_pairs,
+)
 from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
+from recast.curate.language.story.people import people
 from recast.curate.language.tokens import OPERATORS
 
 TERSE = 0.34
@@ -26,10 +33,8 @@ TELEGRAPH = 0.28
 """The same, where two pairs of words without them are enough."""
 FLUENT = 0.42
 """The share above which a text has the function words of prose."""
-BARE = 0.1
-"""Share of function words in a sentence without a sum below which it is a telegram."""
 MIN_BARE = 6
-"""Words from which a sentence may be one."""
+"""Words from which a sentence without a function word is a telegram."""
 MIN_SELDOM = 2
 """Different pairs of words that hardly ever follow each other, from which a text is shuffled."""
 MIN_WORDS = 6
@@ -67,7 +72,11 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
             continue  # a sign or a number stands between them
         again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
         found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
-        if found and found.group()[:4] not in ("Will", "May ") and found.group().lower() not in before.lower():
+        if (
+            found
+            and found.group()[:4] not in ("Will", "May ")
+            and found.group().lower() not in before.lower()
+        ):
             return Broken(f"No sentence goes {found.group()!r}.")
     seldom = SELDOM.intersection(pairwise(told))
     if len(seldom) > 1:
@@ -93,8 +102,8 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
 
 
 def _disagrees(told: list[str], row: Source) -> Broken | None:
-    """A person that `have` or `are` speaks of as of several."""
-    plural = [i for i, word in enumerate(told) if word in ("have", "are") and i > 1]
+    """A person that `have` speaks of as of several."""
+    plural = [i for i, word in enumerate(told) if word == "have" and i > 1]
     persons = people(row.prompt, row.demonstration) if plural else frozenset[str]()
     for i in plural:
         if told[i - 1] in persons and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1]):
@@ -107,7 +116,7 @@ _BEFORE_ONE = frozenset(
     "of make makes see help like as but with plus".split()
 )
 _SMALL_BEGIN = re.compile(r"\b[a-z]{4,}[.!?] [a-z]{2,}\b")
-_TWO_SIGNS = re.compile(r"[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*/×÷] [+*/×÷](?!\*)")
+_TWO_SIGNS = re.compile(r"[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*×÷] [+*/×÷](?!\*)")
 
 
 def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | None:
@@ -115,7 +124,7 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
     if len(long) < MIN_WORDS or share > FLUENT:
         return None
-    if share < TERSE and len(bare := _telegrams(text)) > len(_telegrams(row.demonstration)):
+    if share < TERSE and len(bare := _telegrams(text)) > 1 + len(_telegrams(row.demonstration)):
         return Broken(f"Words are missing in {shown(bare[0])!r}.", share, dropped=True)
     shuffled = SALAD_PAIRS if share < TERSE else SALAD_PAIRS + 2
     least = 2 if share < TERSE else shuffled
@@ -139,12 +148,12 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
 
 @lru_cache(maxsize=1024)
 def _telegrams(text: str) -> tuple[str, ...]:
-    """Sentences of several words without a sum and with hardly a function word."""
+    """Sentences of several words without a sum and without a function word."""
     return tuple(
         sentence for sentence in sentences(text)
         if OPERATORS.isdisjoint(sentence) and "/" not in sentence
         and len(told := [word for word in bare_letters(sentence) if len(word) > 1]) >= MIN_BARE
-        and sum(map(FUNCTION_WORDS.__contains__, told)) <= BARE * len(told)
+        and FUNCTION_WORDS.isdisjoint(told)
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class RepetitionCheck(CheckConfig):
 
 
 def _said_again(case: Case) -> str:
-    """A sentence or line of at least `MIN_AGAIN` words that comes twice, one right after the other; empty where none does."""
+    """A sentence or line of at least `MIN_AGAIN` words that comes twice in a row; empty where none does."""
     lines = [line.strip() for line in case.completion.splitlines() if line.strip()]
     for one, two in (*pairwise(sentences_of(case.completion)), *pairwise(lines)):
         if one == two and len(one.split()) >= MIN_AGAIN and case.demonstration.count(one) < 2:

@@ -2,9 +2,9 @@
 
 Catches, in plain sentences beside right sums: what was lost told as what is left, what came as what there is now, the
 first number as the last; the total of several persons given to one of them; a number of things told as a rate (`10
-crayons per box` for 10 boxes), and a quotient or product under the unit that it loses (`80 crayons / 8 crayons per box =
-10 crayons`). It fails only where the source gives the number another part and this part to another number. Cannot
-catch: parts that no word near the number tells, rates without `per`. English only.
+crayons per box` for 10 boxes), and a quotient or product under the unit that it loses (`80 crayons / 8 crayons per
+box = 10 crayons`). It fails only where the source gives the number another part and this part to another number.
+Cannot catch: parts that no word near the number tells, rates without `per`. English only.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import ClassVar, Literal
 
-from recast.curate.arithmetic.equalities import step_results
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import sums
-from recast.curate.language.people import people
 from recast.curate.language.polarity import Clause, clauses
 from recast.curate.language.quantities import quantities, quantities_of, rate_of, rates
-from recast.curate.language.roles import EXCLUDES, Part, parts
+from recast.curate.language.story.people import people
+from recast.curate.language.story.roles import EXCLUDES, Part, parts
 from recast.curate.language.tokens import read
 from recast.curate.maths.numbers import Value, numbers
 from recast.curate.maths.units import singular
@@ -56,7 +55,8 @@ def _other_part(case: Case) -> str:
             other = next((v for v, found in known.items() if v != value and part in found), None)
             if stated and other is not None:
                 return (
-                    f"It tells {value} as {part.value}; that is {other}, and {value} is {min(p.value for p in stated)} "
+                    f"It tells {value} as {part.value}; that is {other}, "
+                    f"and {value} is {min(p.value for p in stated)} "
                     "in question or demonstration."
                 )
     return ""
@@ -83,7 +83,11 @@ def _one_for_all(case: Case) -> str:
     for clause in clauses(case.completion) if shared else ():
         named = _named(clause, persons)
         for value in clause.numbers & shared.keys():
-            if len(named) == 1 and named <= shared[value] and _TOGETHER_ONLY.isdisjoint(clause.text.lower().split()):
+            if (
+                len(named) == 1
+                and named <= shared[value]
+                and _TOGETHER_ONLY.isdisjoint(clause.text.lower().split())
+            ):
                 (one,) = named
                 return f"It gives {value} to {one.capitalize()}, who has only a part of it."
     return ""
@@ -94,7 +98,7 @@ _TOGETHER_ONLY = frozenset("they together both combined them their between and".
 
 @lru_cache(maxsize=1024)
 def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str]]:
-    """The results that add what different persons have, where nothing gives them to one of them, with these persons."""
+    """The results that add what different persons have and nothing gives to one of them, with these persons."""
     persons = people(prompt, demonstration)
     told = (*clauses(prompt), *clauses(demonstration))
     asked = next((s for s in reversed(read(prompt)) if "how" in {t.lower() for t in s.tokens}), None)
@@ -102,7 +106,10 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
         return {}
     found: dict[Value, frozenset[str]] = {}
     for step in sums(demonstration):
-        owners = [frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers)) for v in step.operands]
+        owners = [
+            frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers))
+            for v in step.operands
+        ]
         apart = len(owners) > 1 and all(owners) and not frozenset.intersection(*owners)
         if not apart or sum(step.operands) != step.result:
             continue
@@ -133,7 +140,8 @@ def _rate_for_number(case: Case) -> str:
             if q.value == rate.value and singular(q.head) == rate.per
         ]  # fmt: skip
         if counted:
-            return f"{rate.value} {rate.noun} per {rate.per}: question and demonstration say {rate.value} {counted[0].head}."
+            said = f"{rate.value} {counted[0].head}"
+            return f"{rate.value} {rate.noun} per {rate.per}: question and demonstration say {said}."
     return ""
 
 
@@ -150,7 +158,11 @@ def _uncancelled(case: Case) -> str:
                 continue
             signs = _OPERATIONS.intersection(sentence.tokens[one.at : two.at])
             result, head = singular(made.head), singular(one.head) if one.head else ""
-            rate, other = (rate_of(two), head) if rate_of(two) else (rate_of(one), singular(two.head) if two.head else "")
+            rate, other = (
+                (rate_of(two), head)
+                if rate_of(two)
+                else (rate_of(one), singular(two.head) if two.head else "")
+            )
             if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
                 continue
             if rate.per in made.nouns and signs == {"/"}:
@@ -166,5 +178,6 @@ _OPERATIONS = frozenset("+-*/×÷")
 
 def _says(case: Case, value: Value, noun: str) -> bool:
     return any(
-        singular(q.head) == noun for text in (case.prompt, case.demonstration) for q in quantities_of(text, value) if q.head
+        singular(q.head) == noun
+        for text in (case.prompt, case.demonstration) for q in quantities_of(text, value) if q.head
     )  # fmt: skip

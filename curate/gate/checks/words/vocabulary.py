@@ -35,7 +35,10 @@ _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z]
 _FIGURES = str.maketrans("0134578", "oleastb")
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 # function words of two letters that no English text has, but as a name or in a quotation
-_SMALL_OF_OTHERS = frozenset("le et du il je ne qui el la un es se y ou der von zu und het een och de".split()) - OF_LANGUAGES["English"]
+_SMALL_OF_OTHERS = (
+    frozenset("le et du il je ne qui el la un es se y ou der von zu und het een och de".split())
+    - OF_LANGUAGES["English"]
+)
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 
 

@@ -1,26 +1,28 @@
 """Does a sentence that question or demonstration say almost word for word say the same?
 
-Catches, where the words around it are theirs: another number, person, thing, unit, period, share, operation or deed in
-the place of theirs (`per week` for `per day`, `pens left` for `pens at first`, `ate` for `sold`, `Ann` for `they`); words
-that change places. A word that takes another's place is wrong where both exclude each other
-(`curate.language.clashes`), or both are persons or counted things of the row, and no sentence of the source says it so.
-Cannot catch: words in no list that mean something else, sentences that were put differently. English words only.
+Catches, where the words around it are theirs: another number, person, thing, unit, period, share, operation or deed
+in the place of theirs (`per week` for `per day`, `pens left` for `pens at first`, `ate` for `sold`, `Ann` for
+`they`); words that change places. A word that takes another's place is wrong where both exclude each other
+(`curate.language.story.clashes`), or both are persons or counted things of the row, and no sentence of the source
+says it so. Cannot catch: words in no list that mean something else, sentences that were put differently. English
+words only.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.clashes import clash
-from recast.curate.language.people import people
 from recast.curate.language.quantities import quantities
+from recast.curate.language.story.clashes import clash
+from recast.curate.language.story.people import people
+from recast.curate.language.story.relations import turned as turned_around
+from recast.curate.language.story.wording import BEGIN, END, Put, stands_in, substituted, told
 from recast.curate.language.topic import words_of
-from recast.curate.language.relations import turned as turned_around
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
-from recast.curate.language.wording import BEGIN, END, Put, stands_in, substituted, told
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
@@ -61,7 +63,11 @@ def _wrong(put: Put, case: Case) -> tuple[tuple[str, ...], tuple[str, ...]] | No
 
 
 def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
-    if new in put.old or old in put.new or any(len(word) == 1 and word not in _LETTERS for word in put.sentence):
+    if (
+        new in put.old
+        or old in put.new
+        or any(len(word) == 1 and word not in _LETTERS for word in put.sentence)
+    ):
         return False  # `let s be the number of the shorter ones`
     if _figure(old) and _figure(new):
         return _value(old) != _value(new) and "=" not in put.sentence and not _computed(new, case)
@@ -75,7 +81,8 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
     a, b = singular(old), singular(new)
     return (
         "=" not in put.sentence and a not in b and b not in a and a in counted and b in counted
-        and not {a, b} & (GENERIC | GRAMMAR) and not (dimensions(old) and dimensions(new)) and not _together(case.prompt, case.demonstration, a, b)
+        and not {a, b} & (GENERIC | GRAMMAR) and not (dimensions(old) and dimensions(new))
+        and not _together(case.prompt, case.demonstration, a, b)
     )  # fmt: skip
 
 
@@ -139,4 +146,4 @@ def _counted(prompt: str, demonstration: str) -> frozenset[str]:
 def _together(prompt: str, demonstration: str, one: str, two: str) -> bool:
     """Whether two nouns stand side by side in the source: `crayon boxes`."""
     words = [singular(word) for text in (prompt, demonstration) for word in words_of(text)]
-    return any({a, b} == {one, two} for a, b in zip(words, words[1:], strict=False))
+    return any({a, b} == {one, two} for a, b in pairwise(words))

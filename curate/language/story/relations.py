@@ -1,5 +1,6 @@
-"""What stands on either side of a relation that has a direction: `a per b`, `subtract a from b`, `divide a by b`, `more a
-than b`. Turned around, each says something else.
+"""What stands on either side of a relation that has a direction.
+
+`a per b`, `subtract a from b`, `divide a by b`, `more a than b`: turned around, each says something else.
 
 >>> turned("We subtract the shirts sold from the shirts left.", "We subtract the shirts left from the shirts sold.")
 'subtract … from'
@@ -98,7 +99,7 @@ def _content(words: list[str]) -> frozenset[str]:
 
 
 def turned(text: str, *sources: str) -> str:
-    """The relation of `text` that a source states the other way round and none as it stands; empty where there is none."""
+    """The relation of `text` that a source states the other way round and none as it stands; else empty."""
     said = relations(text)
     theirs = [relation for source in sources for relation in relations(source)] if said else []
     for ours in said:
@@ -113,7 +114,9 @@ def turned(text: str, *sources: str) -> str:
     return ""
 
 
-def _shared(left: frozenset[str], right: frozenset[str], left_too: frozenset[str], right_too: frozenset[str]) -> int:
+def _shared(
+    left: frozenset[str], right: frozenset[str], left_too: frozenset[str], right_too: frozenset[str]
+) -> int:
     """How many words two relations have on the same sides, and on neither on both; 0 where a side has none."""
     both, both_too = left & right, left_too & right_too
     here, there = (left & left_too) - both - both_too, (right & right_too) - both - both_too

@@ -3,7 +3,8 @@
 A part is told by words near the number: before it or behind it in its clause with no other number between, behind it
 where a sum makes it.
 
->>> [(v, sorted(r.name for r in found)) for v, found in parts("Tom had 9 pens to begin with. He lost 4, so 5 are left.").items()]
+>>> told = parts("Tom had 9 pens to begin with. He lost 4, so 5 are left.")
+>>> [(value, sorted(part.name for part in played)) for value, played in told.items()]
 [(9, ['FIRST']), (4, ['GONE']), (5, ['LEFT'])]
 """
 
@@ -29,9 +30,10 @@ class Part(Enum):
 
 _WORDS = {
     Part.FIRST: "initial initially original originally first beginning begin began start started",
-    Part.CAME: "additional extra bought purchased received found built planted added new won adopted bred got borrowed gathers",
+    Part.CAME: "additional extra bought purchased received found built planted added new won adopted bred "
+    "got borrowed gathers",
     Part.GONE: "lost used gave sold ate spent removed donated broke broken died stolen threw eaten gone burned "
-    "lose loses use eat sell give giving losing using eating selling spending spend drank melted popped",
+    "giving losing using eating selling spending spend drank melted popped",
     Part.LEFT: "left remaining remain remains remained",
     Part.NOW: "now current currently",
 }
@@ -49,7 +51,8 @@ _STATES = frozenset((Part.FIRST, Part.LEFT, Part.NOW))
 """Parts that a word before a sum gives to what it makes; a deed there may be one of several that it counts."""
 _ENDS = frozenset(".,;:!?()") | OPERATORS | {"-"}
 _SIGNS = OPERATORS | {"-"}
-_CUTS = frozenset("and but so while because since then if when after before than who which".split())
+_CUTS = frozenset("and but so while because since then if when after before than who which from".split())
+_BEGINS = (("start",), ("begin",))
 REACH = 6
 
 
@@ -101,7 +104,12 @@ def _near(tokens: tuple[str, ...], numbered: set[int], at: int, step: int) -> se
     i = at + step
     while 0 <= i < len(tokens) and abs(i - at) <= REACH:
         word = tokens[i].lower()
-        if i in numbered or word in _ENDS or word in _CUTS:
+        if (
+            i in numbered
+            or word in _ENDS
+            or word in _CUTS
+            or (word == "to" and tokens[i + 1 : i + 2] not in _BEGINS)
+        ):
             break
         if part := _PART_OF.get(word):
             told.add(part)

@@ -1,6 +1,6 @@
 """The persons that a row tells of.
 
->>> sorted(people("Natalia sold clips to April . how many did natalia sell ?", "Natalia sold 5 to April. If April..."))
+>>> sorted(people("Natalia sold 5 clips to April . how many ?", "Natalia sold 5 to April."))
 ['april', 'natalia']
 """
 
@@ -20,7 +20,7 @@ _ENDINGS = ("ing", "ly", "tion")
 
 @lru_cache(maxsize=2048)
 def people(prompt: str, demonstration: str) -> frozenset[str]:
-    """Names in lower case: words that the question has, and that question or demonstration write with a capital only."""
+    """Names in lower case: words of the question that question or demonstration write with a capital only."""
     text = f"{prompt}\n{demonstration}"
     named = {name.lower() for name in _NAME.findall(text)}
     if not named:
@@ -30,6 +30,6 @@ def people(prompt: str, demonstration: str) -> frozenset[str]:
     lower = small - asked if prompt.islower() else small
     return frozenset(
         name for name in named
-        if name not in lower and name not in GRAMMAR and name not in _NO_NAME and name.removesuffix("s") not in _NO_NAME and not name.endswith(_ENDINGS)
-        and (name in asked or f"{name}'s" in asked)
+        if name not in lower and name not in GRAMMAR and name.removesuffix("s") not in _NO_NAME
+        and name not in _NO_NAME and not name.endswith(_ENDINGS) and (name in asked or f"{name}'s" in asked)
     )  # fmt: skip
