@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from recast.curate.errors import UsageError
 from recast.pipelines import config
 from recast.pipelines.config import Config
+from recast.pipelines.options import Names
+from recast.pipelines.run.arguments import complete, find, names_of, parameters
 
 
 def test_defaults_then_files_in_order_then_flags(tmp_path):
@@ -105,3 +107,13 @@ def test_a_stage_lays_its_config_over_the_plans():
     assert settings.section("sft").lr == 0.2
     assert settings.section("sft").epochs == 2
     assert settings.section("rewrite").candidates == 8
+
+
+def test_memory_is_an_amount_and_no_part_of_what_a_run_is():
+    assert Config.load([], ["memory=6GiB"]).general.memory == "6GiB"
+    with pytest.raises(UsageError, match=r"config key memory: found 'six', but .*write it as 6GiB or 800MB"):
+        Config.load([], ["memory=six"])
+    for verb in ("learn", "sft", "rewrite", "plan", "augment", "rehearse", "eval"):
+        entry = find(verb)
+        assert names_of(parameters(entry)["memory"]) is Names.BUDGET, verb
+        assert complete(entry, {}, Config.load([], ["memory=6GiB"]))["memory"] == "6GiB"
