@@ -72,8 +72,8 @@ def arguments(
         "loss_type": config.loss_type,
         "scale_rewards": config.scale_rewards,
         "use_cpu": not cuda,
-        # on a CPU only the passes that learn are cast: accelerate would cast what the policy samples and scores as well, and
-        # the probe would be of another arithmetic than the jobs that use the agent
+        # on a CPU only the passes that learn are cast: accelerate would cast sampling and scoring as well, and the probe
+        # would be of another arithmetic than the jobs that use the agent
         "bf16": cuda and bf16,
         "gradient_checkpointing": cuda,
         # the adapter leaves no parameter unused, and looking for one costs a pass over the graph
