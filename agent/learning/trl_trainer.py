@@ -72,7 +72,7 @@ def arguments(
         "loss_type": config.loss_type,
         "scale_rewards": config.scale_rewards,
         "use_cpu": not cuda,
-        # on a CPU only the passes that learn are cast: accelerate would cast sampling and scoring as well, and the probe
+        # on a CPU only the passes that learn are cast: accelerate would cast sampling and scoring, too, and the probe
         # would be of another arithmetic than the jobs that use the agent
         "bf16": cuda and bf16,
         "gradient_checkpointing": cuda,
