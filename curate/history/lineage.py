@@ -157,7 +157,8 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
         because = reason or "no reason recorded"
         return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{reviewed}{again}."
     if decision == "edited":
-        return f"Row {row_id} was edited by a person in {when}{f', because {reason}' if reason else ''}{reviewed}{again}."
+        because = f", because {reason}" if reason else ""
+        return f"Row {row_id} was edited by a person in {when}{because}{reviewed}{again}."
     if decision == "generated":
         return f"Row {row_id} was generated in {when}{came}{reviewed}{again}."
     since = again or ", and nothing has changed it since"

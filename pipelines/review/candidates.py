@@ -47,4 +47,7 @@ def of_row(store: Store, kept: Version | None, key: Key) -> list[Sampled]:
             f"WHERE row_id = ? AND target = ? ORDER BY coalesce(chosen, false) DESC, attempt, k LIMIT {MOST}",
             list(key),
         ).fetchall()
-    return [Sampled(*row[:3], json.loads(row[3]), *row[4:]) for row in found]
+    return [
+        Sampled(text, status, reason, json.loads(checks), nll, attempt, chosen)
+        for text, status, reason, checks, nll, attempt, chosen in found
+    ]

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from recast.curate.errors import RefusedError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.gate.gate import Gate
@@ -138,7 +140,7 @@ def _found(
     standings = {(row.row_id, row.target): row for row in decided}
     live = store.open(version).live()
     keys = list(zip(live["row_id"].to_pylist(), live["target"].to_pylist(), strict=True))
-    places = [number for number, key in enumerate(keys) if key in standings]
+    places = pa.array([number for number, key in enumerate(keys) if key in standings], pa.int64())
     rows = fetch(
         store.root, live["part"].take(places), live["pos"].take(places), VERSION_SCHEMA.names
     ).to_pylist()

@@ -311,7 +311,10 @@ def event_from(value: Mapping[str, Any], where: str) -> Event:
     from pydantic import ValidationError
 
     try:
+        json.dumps(value, ensure_ascii=False).encode()
         event = _adapter().validate_python(dict(value))
+    except UnicodeEncodeError as half:
+        raise DataError(f"{where} is no event: it holds half of a character ({half}).") from half
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise DataError(

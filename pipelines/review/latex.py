@@ -30,8 +30,8 @@ _SIGNS = {
     "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "quad": "\u2003", "qquad": "\u2003\u2003",
 }  # fmt: skip
 _NAMES = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min gcd lcm det mod deg dim ker arg "
-    "sup inf Pr".split()
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lim max min gcd lcm det mod deg dim ker "
+    "arg sup inf Pr".split()
 )
 _GROUPS = frozenset(
     "text mathrm mathbf mathit mathsf mathtt mathbb mathcal textbf textit textrm boldsymbol bm mbox hbox operatorname "

@@ -32,7 +32,8 @@ class Mark:
     start: int
     end: int
     kind: Literal["ins", "del", "check"]
-    said: str = ""
+    said: str = ""  # of a check
+    formats: bool = False  # the edit is one of format
 
 
 class Painted:
@@ -74,7 +75,7 @@ class Painted:
     def hidden(self, start: int, end: int) -> list[Node]:
         """Signs that only format: nothing, but where a diff is about little else than them."""
         edits = (mark for mark in self.marks(start, end) if mark.kind != "check")
-        about = any(mark.end - mark.start <= end - start + _AROUND for mark in edits)
+        about = any(mark.formats or mark.end - mark.start <= end - start + _AROUND for mark in edits)
         return self.leaf(start, end) if about else []
 
     def marks(self, start: int, end: int) -> tuple[Mark, ...]:

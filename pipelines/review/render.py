@@ -274,7 +274,7 @@ def _marks(ops: Sequence[word_diff.Op], kind: Literal["ins", "del"]) -> list[Mar
     for op in ops:
         size = len(op.before if kind == "del" else op.after)
         if op.kind != "equal":
-            out.append(Mark(at, at + size, kind))
+            out.append(Mark(at, at + size, kind, formats=word_diff.only_format(op.before, op.after)))
         at += size
     return out
 

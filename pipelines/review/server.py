@@ -171,25 +171,20 @@ class _Guard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY:
-                raise _TooLarge
+                raise ValueError(
+                    f"a body of more than {MAX_BODY} bytes"
+                )  # FastAPI answers it; `headed` says why
             return message
 
-        begun = False
-
         async def headed(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 message["headers"] = [*message.get("headers", ()), *_headers()]
+                message["status"] = 413 if received > MAX_BODY else message["status"]
             await send(message)
 
-        try:
-            await self._inner(
-                {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}, bounded, headed
-            )
-        except _TooLarge:
-            if not begun:
-                await _answer(send, 413)
+        await self._inner(
+            {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}, bounded, headed
+        )
 
     def _judged(self, scope: Message) -> tuple[int, str]:
         """(status to refuse with or 0, path without the token)."""
@@ -215,10 +210,6 @@ class _Guard:
         return 0, f"/{rest}"
 
 
-class _TooLarge(Exception):
-    """A body that goes on beyond MAX_BODY."""
-
-
 def _headers() -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -234,7 +225,7 @@ async def _answer(send: Send, status: int) -> None:
 
 
 def address(folder: Path, reviewer: str, port: int | None) -> tuple[socket.socket, str]:
-    """A bound socket and the token, those of the last time where the port is free: a page that is open goes on after
+    """A listening socket and the token, those of the last time where the port is free: a page that is open goes on after
     a crash. Both stand in a file that its owner alone may read. Raises UsageError where `port` is taken."""
     file = folder / f".{reviewer}.address.json"
     try:
@@ -255,6 +246,7 @@ def _bound(port: Any, *, fixed: bool) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((HOST, port if isinstance(port, int) else 0))
+        made.listen()  # who comes before the server runs waits
     except OSError as taken:
         made.close()
         if fixed:

@@ -87,7 +87,7 @@ def shown() -> list[dict[str, Any]]:
     factored = r"$\frac{x^2-1}{x-1} = x+1$ for $x \neq 1$, so the limit is $\boxed{2}$."
     return [
         row("latex", asked(limit), factored, LATEX, answer="2", task="calculus"),
-        row("table", asked("A pen is 2 dollars and a book 7. What do 3 pens and a book cost?"), "2*3+7=13", TABLE, answer="13"),
+        row("table", asked("A pen is 2, a book 7. What are 3 pens and a book?"), "2*3+7=13", TABLE, answer="13"),
         row("code", asked("How many of [1, -2, 3, 4] are positive?"), "1, 3 and 4 are: 3.", CODE, answer="3"),
         row("tools", TOOLS, "4 * 9 / 5 + 32 = 39.2 F.", "It is 4 * 1.8 + 32 = 39.2 degrees Fahrenheit.", answer="39.2"),
         row("evil", asked(EVIL), EVIL, f"Sure! {EVIL}", task=EVIL, reason=EVIL, meta={EVIL: EVIL}, answer=EVIL),

@@ -57,6 +57,7 @@ const finished = () => {
     el("p", "quiet", "/ brings rows back (is:deferred, is:suspect, or no filter); g goes to a row; u undoes.")));
   side.replaceChildren();
   delete rowBox.dataset.place;
+  delete rowBox.dataset.row;
   announce("All of it is decided.");
 };
 
