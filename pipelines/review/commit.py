@@ -23,19 +23,15 @@ import pyarrow as pa
 from recast.curate.errors import RefusedError
 from recast.curate.fingerprint import fingerprint
 from recast.curate.gate.gate import Gate
+from recast.curate.history.reviews import ACTIONS, seen_of
 from recast.curate.records import DecisionKind
 from recast.curate.schema import VERSION_SCHEMA, decode_row
 from recast.curate.store.gather import fetch
 from recast.curate.store.store import Store
 from recast.curate.store.versions import MAIN, Version
-from recast.pipelines.review.decisions import Action, Review, Standing
-from recast.pipelines.review.session import seen_of
+from recast.pipelines.review.decisions import Review, Standing
 
 SHOWN = 5
-SAID: dict[Action, str] = {
-    "accept": "accepted", "expert": "expert", "edit": "edited", "suspect": "suspect",
-}  # fmt: skip
-"""What `meta.review.decision` says."""
 _OF_THE_TEXT = ("nll_completion", "num_tokens", "agent_id", "template_id", "engine", "seed", "run_id")
 """Columns that say how a text came about, or measure it: another text has them no more."""
 
@@ -95,7 +91,7 @@ def commit(
             f"the gate {gate.name} does not accept {len(unexplained)} edits that have no note, such as that of row "
             f"{standing.row_id} ({said}). Mend them, or say in a note why they are right: recast review {version.ref}"
         )
-    counts = dict(Counter(SAID[standing.action] for standing, _ in found if standing.action).most_common())
+    counts = dict(Counter(ACTIONS[standing.action] for standing, _ in found if standing.action).most_common())
     deferred = sum(row.action == "defer" for row in review.rows.values())
     made = None
     if rows:
@@ -174,7 +170,7 @@ def _decided(
     """The row as the new version has it."""
     assert standing.action is not None
     said = {
-        "decision": SAID[standing.action], "reasons": list(standing.reasons), "note": standing.note.strip(),
+        "decision": ACTIONS[standing.action], "reasons": list(standing.reasons), "note": standing.note.strip(),
         "by": standing.by if standing.by != reviewer else "", "gate_overruled": overruled,
     }  # fmt: skip
     meta = {**(row["meta"] or {}), "review": {name: value for name, value in said.items() if value}}

@@ -25,26 +25,17 @@ from typing import Any, Literal
 
 from recast.curate.errors import DataError, UsageError
 from recast.curate.files import fsync_folder
+from recast.curate.history.reviews import FORMAT, REASONS
 
-FORMAT = 1
 Key = tuple[str, int]
 Kind = Literal["decide", "reasons", "note", "draft", "undo", "conflict"]
 Action = Literal["accept", "expert", "edit", "suspect", "defer"]
 
-REASONS = {
-    "wrong_answer": "the answer is wrong",
-    "wrong_step": "a step is wrong",
-    "step_missing": "a step is missing",
-    "invented": "says what nobody gave",
-    "unclear": "hard to follow",
-    "language": "language or tone",
-    "format": "format",
-    "too_long": "too long, or twice",
-    "other": "something else",
-}
-"""Why a text is not good, as `1` to `9` choose it."""
 PAUSE_S = 300.0
 """A longer gap between two decisions is a pause, and counts as this much work at most."""
+
+PACE_ROWS = 60
+"""Decisions whose pace is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +58,12 @@ class Event:
     target: int = 0
     at: str = ""  # ISO 8601, UTC
     by: str = ""  # empty: the reviewer of the file
-    seen: str = ""  # of the completion that was decided about, `fingerprint(text)[:16]`
+    seen: str = ""  # of the completion that was decided about, `curate.history.reviews.seen_of`
     action: Action | None = None  # decide
     text: str | None = None  # decide edit: the whole text; draft: what comes between `start` and `end`
     start: int = 0  # draft: characters of the text before that stay in front,
     end: int = 0  # and behind
-    reasons: tuple[str, ...] = ()  # keys of REASONS
+    reasons: tuple[str, ...] = ()  # of `curate.history.reviews`
     note: str = ""
     undoes: str = ""  # undo: id of the event
     queue: str = ""  # decide: how the row came up; only `random` gives an honest share
@@ -119,6 +110,7 @@ class Review:
         self._of: dict[Key, list[Event]] = {}
         self._undone: set[str] = set()
         self._line: list[Event] = []  # decisions that stand, oldest first
+        self._tally: Counter[tuple[str, str]] = Counter()  # (what stands, queue) -> rows
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self._events
@@ -136,18 +128,25 @@ class Review:
             if undone is not None and undone.kind == "decide" and undone.id not in self._undone:
                 self._undone.add(undone.id)
                 self._line.remove(undone)
-                self.rows[undone.key] = self._without(undone)
+                self._put(undone.key, self._without(undone))
             return
         row = self.standing(event.key)
         if event.kind == "draft":
             before = row.draft or ""
             text = before[: event.start] + (event.text or "") + before[len(before) - event.end :]
-            self.rows[event.key] = replace(row, draft=text)
+            self._put(event.key, replace(row, draft=text))
             return
         self._of.setdefault(event.key, []).append(event)
         if event.kind == "decide":
             self._line.append(event)
-        self.rows[event.key] = _after(row, event)
+        self._put(event.key, _after(row, event))
+
+    def _put(self, key: Key, row: Standing) -> None:
+        """Counts are kept, not counted: they are asked for after every decision."""
+        if key in self.rows:
+            self._tally[_counted(self.rows[key])] -= 1
+        self._tally[_counted(row)] += 1
+        self.rows[key] = row
 
     def _without(self, undone: Event) -> Standing:
         """The row from its events. An edit that was undone is a draft again."""
@@ -167,19 +166,31 @@ class Review:
         """The decision that the undo of this id took back."""
         return self._events[self._events[id_].undoes]
 
-    def counts(self) -> dict[str, int]:
-        """Rows by action; a row in conflict counts as `conflict`."""
-        return dict(
-            Counter("conflict" if row.theirs else row.action for row in self.rows.values() if row.action)
-        )
+    def counts(self, queue: str | None = None) -> dict[str, int]:
+        """Rows by action, of one queue or of all; a row in conflict counts as `conflict`."""
+        found: Counter[str] = Counter()
+        for (what, came_by), rows in self._tally.items():
+            if what and rows and queue in (None, came_by):
+                found[what] += rows
+        return dict(found)
+
+    @property
+    def settled(self) -> int:
+        """Rows that need no further look."""
+        return sum(rows for what, rows in self.counts().items() if what not in ("defer", "conflict"))
 
     def rows_an_hour(self) -> float | None:
-        """Decisions of this reviewer by the hour of work, pauses left out; None before the third."""
-        times = [datetime.fromisoformat(e.at).timestamp() for e in self._line if e.at and not e.by]
+        """The pace of this reviewer's newest decisions, pauses left out; None before the third."""
+        newest = self._line[-PACE_ROWS:]
+        times = [datetime.fromisoformat(e.at).timestamp() for e in newest if e.at and not e.by]
         if len(times) < 3:
             return None
         worked = sum(min(max(b - a, 0.0), PAUSE_S) for a, b in pairwise(times))
         return 3600 * (len(times) - 1) / worked if worked else None
+
+
+def _counted(row: Standing) -> tuple[str, str]:
+    return "conflict" if row.theirs else row.action or "", row.queue
 
 
 def _after(row: Standing, event: Event) -> Standing:

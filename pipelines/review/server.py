@@ -225,8 +225,8 @@ async def _answer(send: Send, status: int) -> None:
 
 
 def address(folder: Path, reviewer: str, port: int | None) -> tuple[socket.socket, str]:
-    """A listening socket and the token, those of the last time where the port is free: a page that is open goes on after
-    a crash. Both stand in a file that its owner alone may read. Raises UsageError where `port` is taken."""
+    """A listening socket and the token, those of the last time where the port is free: a page that is open goes on
+    after a crash. Both stand in a file that its owner alone may read. Raises UsageError where `port` is taken."""
     file = folder / f".{reviewer}.address.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))

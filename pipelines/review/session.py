@@ -29,6 +29,7 @@ from recast.curate.gate.gate import Gate
 from recast.curate.history import lineage
 from recast.curate.history.diff import Diff
 from recast.curate.history.query import holds
+from recast.curate.history.reviews import REASONS, seen_of
 from recast.curate.intervals import wilson
 from recast.curate.records import DecisionKind, Verdict
 from recast.curate.schema import VERSION_SCHEMA, decode_row
@@ -37,7 +38,6 @@ from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.review import candidates, queues, render
 from recast.pipelines.review.decisions import (
-    REASONS,
     Event,
     Header,
     Key,
@@ -48,15 +48,9 @@ from recast.pipelines.review.decisions import (
     splice,
 )
 
-SEEN_DIGITS = 16
 MOST_NOTE = 4000  # characters of a note
 _CACHED_ROWS = 64
 _STATES = ("undecided", "deferred", "suspect", "accepted", "edited", "expert", "conflict")
-
-
-def seen_of(completion: str) -> str:
-    """What a decision says of the text that it is about."""
-    return fingerprint(completion)[:SEEN_DIGITS]
 
 
 def folder(store: Store, version: Version) -> Path:
@@ -170,18 +164,19 @@ class Session:
             total = len(self.shown)
             return {
                 "counts": counts, "total": total, "filter": self.filter, "rows": len(self.queue.rows),
-                "done": sum(row.settled for row in review.rows.values()), "rate": review.rows_an_hour(),
+                "done": review.settled, "rate": review.rows_an_hour(),
                 "undo": review.last is not None, "estimate": self._estimate(),
             }  # fmt: skip
 
     def _estimate(self) -> dict[str, float] | None:
         """Share of refused rows among those that came up at random, with its 95 % interval."""
-        drawn = [r for r in self.log.review.rows.values() if r.queue == "random" and r.settled]
+        counts = self.log.review.counts("random")
+        drawn = sum(rows for action, rows in counts.items() if action not in ("defer", "conflict"))
         if not drawn:
             return None
-        refused = sum(row.action != "accept" for row in drawn)
-        low, high = wilson(refused, len(drawn))
-        return {"rows": len(drawn), "refused": refused, "low": low, "high": high}
+        refused = drawn - counts.get("accept", 0)
+        low, high = wilson(refused, drawn)
+        return {"rows": drawn, "refused": refused, "low": low, "high": high}
 
     def next_open(self, after: int) -> int | None:
         """The first place behind `after` whose row is not settled, then from the front; None where all are."""

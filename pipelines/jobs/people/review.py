@@ -183,6 +183,7 @@ def _serve(
     with Session(
         store, version, reviewer=who, gate=gate, queue_name=queue, where=where, against=since, seed=seed
     ) as session:
+        session.row(session.next_open(-1) or 0)  # a gate that judges for the first time reads its words
         bound, token = server.address(folder(store, version), session.file_name, port)
         url = f"http://{server.HOST}:{bound.getsockname()[1]}/{token}/"
         said = f"{counted(len(session.queue.rows), 'row')} of {version.ref}, {session.queue.said}"

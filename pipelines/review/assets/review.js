@@ -48,6 +48,7 @@ const draw = () => {
     view.reasons(row, state.facts.reasons), view.note(row)].filter(Boolean));
   rowBox.dataset.place = String(row.place);
   rowBox.dataset.row = row.row_id;
+  performance.mark("row");
 };
 
 const finished = () => {
@@ -73,7 +74,7 @@ const tellMore = (row) => {
     } catch (error) {
       if (state.row === row) rowBox.querySelector(".more")?.replaceChildren(el("p", "caption", error.message));
     }
-  }, 120);
+  }, 350);
 };
 
 const open = (id, opens) => {

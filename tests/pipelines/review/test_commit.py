@@ -15,10 +15,11 @@ from recast.curate.gate.gate import load_gate
 from recast.curate.history.diff import diff
 from recast.curate.history.lineage import blame, why
 from recast.curate.history.merge import ConflictsError, merge
+from recast.curate.history.reviews import seen_of
 from recast.curate.store.store import Store
 from recast.pipelines.review.commit import commit
 from recast.pipelines.review.decisions import Event, Header, Review
-from recast.pipelines.review.session import NeedsNote, Session, log_path, seen_of
+from recast.pipelines.review.session import NeedsNote, Session, log_path
 from tests.conftest import Said
 from tests.fakes.review import small, sums, with_candidates
 
