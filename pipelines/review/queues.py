@@ -71,7 +71,6 @@ def build(
 ) -> Queue:
     """The queue `name` of a version. `keys`: the number of each row. `where`: SQL over a row's columns. `against`: the
     diff whose changed rows are meant. `beside`: the version that keeps the candidates."""
-    table = snapshot.table(_COLUMNS)
     if name == "conflicts":
         rows = np.array(sorted(keys[key] for key in conflicts if key in keys), np.int64)
         return Queue(name, rows, "decided differently by another reviewer")
@@ -81,7 +80,7 @@ def build(
     elif against is not None:
         chosen, said = np.zeros(len(keys), bool), f"changed since {against.a.ref}"
     else:
-        own = pc.not_equal(table["completion"], table["demonstration"]).to_numpy(zero_copy_only=False)
+        own = _own(snapshot)
         chosen = own if own.any() else np.ones(len(keys), bool)
     if against is not None:
         differ = _differing(against, keys)
@@ -91,7 +90,7 @@ def build(
         return Queue(name, np.random.default_rng(seed).permutation(rows), said or "drawn at random")
     if name == "changed":
         return Queue(name, rows, said)
-    risk = _risk(snapshot, table, keys, rows, beside)
+    risk = _risk(snapshot, keys, chosen, beside)
     total = sum(WEIGHTS[sign] * values[rows] for sign, values in risk.items())
     order = np.argsort(-np.asarray(total), kind="stable")
     return Queue(name, rows[order], said or "the likeliest mistakes first", risk)
@@ -105,31 +104,51 @@ def _differing(found: Diff, keys: dict[Key, int]) -> NDArray[np.bool_]:
     return out
 
 
-def _risk(
-    snapshot: Snapshot, table: pa.Table, keys: dict[Key, int], rows: NDArray[np.int64], beside: Version | None
-) -> dict[str, NDArray[np.float32]]:
-    """Sign -> float32[rows of the version] in [0, 1]; 0 where there is nothing to tell it by."""
-    count = len(keys)
-    was, now, rate = (
-        table[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in ("nll_demonstration", "nll_completion", "pass_rate")
+def _own(snapshot: Snapshot) -> NDArray[np.bool_]:
+    """Whether each row's text is another than the expert's."""
+    return np.concatenate(
+        [
+            np.zeros(0, bool),
+            *(
+                pc.not_equal(*batch.columns).to_numpy(zero_copy_only=False)
+                for batch in snapshot.batches(("completion", "demonstration"))
+            ),
+        ]
     )
-    other = np.zeros(count, np.float32)
-    picked = pa.array(rows)
+
+
+def _risk(
+    snapshot: Snapshot, keys: dict[Key, int], chosen: NDArray[np.bool_], beside: Version | None
+) -> dict[str, NDArray[np.float32]]:
+    """Sign -> float32[rows of the version] in [0, 1]; 0 where there is nothing to tell it by. Texts are read a piece at
+    a time."""
+    signs = {name: np.zeros(len(keys), np.float32) for name in ("candidates", "likelihood", "language")}
+    start = 0
+    for batch in snapshot.batches(_COLUMNS):
+        here = slice(start, start + batch.num_rows)
+        was, now, rate = (
+            batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
+            for name in ("nll_demonstration", "nll_completion", "pass_rate")
+        )
+        signs["candidates"][here] = np.nan_to_num(1 - rate, nan=0.0)
+        # nats a token that the text lies above the expert's: half at none, one at a whole nat
+        signs["likelihood"][here] = np.clip(np.nan_to_num(0.5 + (now - was) / 2, nan=0.0), 0, 1)
+        signs["language"][here] = _foreign(batch, chosen[here])
+        start += batch.num_rows
+    return {"margin": _margins(snapshot, keys, beside), **signs}
+
+
+def _foreign(batch: pa.RecordBatch, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32[rows]: 1 where a chosen row's text is in another language than the expert's."""
+    out = np.zeros(batch.num_rows, np.float32)
     texts = (
-        pc.utf8_slice_codeunits(table[name].take(picked), 0, _READ_CHARS).to_pylist()
+        pc.utf8_slice_codeunits(batch[name].filter(pa.array(chosen)), 0, _READ_CHARS).to_pylist()
         for name in ("completion", "demonstration")
     )
-    for row, text, expert in zip(rows, *texts, strict=True):
+    for row, text, expert in zip(np.flatnonzero(chosen), *texts, strict=True):
         if text != expert and (spoken := language(text)) and (own := language(expert)):
-            other[row] = spoken != own
-    return {
-        "margin": _margins(snapshot, keys, beside),
-        "candidates": np.nan_to_num(1 - rate, nan=0.0).astype(np.float32),
-        # nats a token that the text lies above the expert's: half at none, one at a whole nat
-        "likelihood": np.clip(np.nan_to_num(0.5 + (now - was) / 2, nan=0.0), 0, 1).astype(np.float32),
-        "language": other,
-    }
+            out[row] = spoken != own
+    return out
 
 
 def _margins(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:
@@ -186,14 +205,17 @@ def _judged(con: duckdb.DuckDBPyConnection, snapshot: Snapshot, beside: Version 
 def found_by_words(snapshot: Snapshot, words: str) -> NDArray[np.bool_]:
     """Whether each row holds every one of `words`, in any case, in its id, question, texts or reason."""
     columns = ("row_id", "messages", "completion", "demonstration", "reason", "task")
-    table = snapshot.table(columns)
-    out = np.ones(table.num_rows, bool)
-    for word in words.split():
-        hits = [
-            pc.fill_null(pc.match_substring(table[name], word, ignore_case=True), False) for name in columns
-        ]
-        out &= np.logical_or.reduce([hit.to_numpy(zero_copy_only=False) for hit in hits])
-    return out
+    pieces = [np.zeros(0, bool)]
+    for batch in snapshot.batches(columns):
+        found = np.ones(batch.num_rows, bool)
+        for word in words.split():
+            hits = (
+                pc.fill_null(pc.match_substring(batch[name], word, ignore_case=True), False)
+                for name in columns
+            )
+            found &= np.logical_or.reduce([hit.to_numpy(zero_copy_only=False) for hit in hits])
+        pieces.append(found)
+    return np.concatenate(pieces)
 
 
 def summary(queue: Queue) -> dict[str, Any]:

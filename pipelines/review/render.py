@@ -309,7 +309,7 @@ _MOST_PLACES = 3
 
 def places(content: str, checks: Sequence[Check]) -> list[Mark]:
     """Where in the text the words of checks that did not pass stand, as far as they quote it."""
-    out: list[Mark] = []
+    quotes: list[Mark] = []
     for check in checks:
         if check.status is CheckStatus.PASS:
             continue
@@ -321,9 +321,13 @@ def places(content: str, checks: Sequence[Check]) -> list[Mark]:
                 continue
             pattern = r"\s*".join(map(re.escape, parts))
             bounded = rf"(?<![\w.]){pattern}(?![\w])" if re.match(r"\w", parts[0]) else pattern
-            for found in list(re.finditer(bounded, content))[-_MOST_PLACES:]:
-                if not any(mark.start < found.end() and found.start() < mark.end for mark in out):
-                    out.append(Mark(*found.span(), "check", f"{check.name}: {check.message}"))
+            said = f"{check.name}: {check.message}"
+            where = list(re.finditer(bounded, content))[-_MOST_PLACES:]
+            quotes += [Mark(*found.span(), "check", said) for found in where]
+    out: list[Mark] = []
+    for mark in sorted(quotes, key=lambda mark: mark.start - mark.end):  # a sum before the number inside it
+        if not any(mark.start < other.end and other.start < mark.end for other in out):
+            out.append(mark)
     return out
 
 

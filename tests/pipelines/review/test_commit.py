@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,17 @@ RIGHT = (
 )
 
 
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store with twelve rewritten sums; the fourth and the eleventh have a false one."""
+    folder = tmp_path_factory.mktemp("twelve") / "home"
+    with_candidates(Store(folder), list(sums(12)))
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "home")
-    with_candidates(store, list(sums(12)))
-    return store
+def store(twelve: Path, tmp_path: Path) -> Store:
+    return Store(shutil.copytree(twelve, tmp_path / "home"))
 
 
 def decided(

@@ -108,6 +108,11 @@ def test_a_checks_words_stand_at_their_place() -> None:
     listed = Check("names", CheckStatus.FAIL, "invented_name", "New names: pens.")
     assert [text[m.start : m.end] for m in render.places(text, [listed])] == ["pens"]
     assert render.places(text, [Check("arithmetic", CheckStatus.PASS)]) == []
+    inside = Check(
+        "answer", CheckStatus.FAIL, "wrong_answer", "The completion answers '8', the reference is '7'."
+    )
+    both = [text[m.start : m.end] for m in render.places(text, [inside, check])]
+    assert both == ["3 + 4 = 8", "8"], "a sum, and the number where it stands alone"
 
 
 def test_a_checks_place_survives_words_that_went_inside_it() -> None:
