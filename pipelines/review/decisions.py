@@ -174,11 +174,6 @@ class Review:
                 found[what] += rows
         return dict(found)
 
-    @property
-    def settled(self) -> int:
-        """Rows that need no further look."""
-        return sum(rows for what, rows in self.counts().items() if what not in ("defer", "conflict"))
-
     def rows_an_hour(self) -> float | None:
         """The pace of this reviewer's newest decisions, pauses left out; None before the third."""
         newest = self._line[-PACE_ROWS:]

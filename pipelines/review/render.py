@@ -181,7 +181,8 @@ def _inline(painted: Painted, start: int, end: int) -> list[Node]:
 
 def turns(messages: Sequence[Mapping[str, Any]]) -> list[Node]:
     """The prompt. What comes before its last turn is folded where it is long."""
-    made = [_turn(message) for message in messages if isinstance(message, Mapping)]
+    messages = [message for message in messages if isinstance(message, Mapping)]
+    made = [_turn(message) for message in messages]
     if len(made) == 1 and messages[0].get("role") == "user":
         return [[*made[0][:2], *made[0][3:]]]  # nobody asks who asked
     before, last = made[:-1], made[-1:]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +130,9 @@ class Session:
             self.log.close()
             raise
         self.shown = self.queue.rows  # as filtered
+        self._queued = np.zeros(len(self._keys), bool)
+        self._queued[self.queue.rows] = True
+        self._done = sum(row.settled and bool(self._queued[number]) for number, row in self._standings())
         self.filter = ""
 
     def __enter__(self) -> Session:
@@ -164,7 +167,7 @@ class Session:
             total = len(self.shown)
             return {
                 "counts": counts, "total": total, "filter": self.filter, "rows": len(self.queue.rows),
-                "done": review.settled, "rate": review.rows_an_hour(),
+                "done": self._done, "rate": review.rows_an_hour(),
                 "undo": review.last is not None, "estimate": self._estimate(),
             }  # fmt: skip
 
@@ -281,6 +284,12 @@ class Session:
             self.shown, self.filter = rows, wanted
             return {"open": self.next_open(-1), **self.progress()}
 
+    def _standings(self) -> Iterator[tuple[int, Standing]]:
+        """What stands about rows, by their numbers. A file that was merged may speak of rows that are not there."""
+        for key, row in self.log.review.rows.items():
+            if (number := self.numbers.get(key)) is not None:
+                yield number, row
+
     def _in_state(self, state: str) -> NDArray[np.bool_]:
         if state not in _STATES:
             raise UsageError(f"rows are not {state!r}; they are {', '.join(_STATES)}.")
@@ -288,8 +297,8 @@ class Session:
         with self._lock:
             if state == "undecided":
                 kept = np.ones(len(self._keys), bool)
-                for key, row in self.log.review.rows.items():
-                    kept[self.numbers[key]] = row.action is None
+                for number, row in self._standings():
+                    kept[number] = row.action is None
                 return kept
             kept = np.zeros(len(self._keys), bool)
             for key, row in self.log.review.rows.items():
@@ -321,7 +330,7 @@ class Session:
                 self._allowed(row, event)
             event = replace(event, queue=self.queue.name, text=event.text if event.action == "edit" else None)
         with self._lock:
-            self.log.append(event)
+            self._append(event, key)
             standing = self.standing_told(self.log.review.standing(key))
             return {"standing": standing, "open": self.next_open(place), **self.progress()}
 
@@ -371,7 +380,7 @@ class Session:
                 last = review.last
                 if last is None:
                     raise UsageError("nothing is left to undo.")
-                self.log.append(Event(id_, "undo", at=now(), undoes=last.id))
+                self._append(Event(id_, "undo", at=now(), undoes=last.id), last.key)
             undone = review.undone(id_)
             number = self.numbers.get(undone.key, -1)
             found = np.flatnonzero(self.shown == number)
@@ -379,6 +388,13 @@ class Session:
                 "row_id": undone.row_id, "target": undone.target, "place": int(found[0]) if len(found) else None,
                 "standing": self.standing_told(review.standing(undone.key)), **self.progress(),
             }  # fmt: skip
+
+    def _append(self, event: Event, key: Key) -> None:
+        """Write an event about the row `key`, and count the queue's rows that are settled."""
+        was = self.log.review.standing(key).settled
+        self.log.append(event)
+        if self._queued[self.numbers[key]]:
+            self._done += self.log.review.standing(key).settled - was
 
     def judge(self, row: Mapping[str, Any], text: str) -> Judged:
         """The gate's verdict about `text` in place of the row's completion."""

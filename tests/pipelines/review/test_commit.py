@@ -298,6 +298,19 @@ def test_filters_narrow_the_queue(store: Store) -> None:
         assert session.find("3") == 2
 
 
+def test_progress_counts_the_rows_of_the_queue(store: Store) -> None:
+    with opened(store) as session:
+        for place, action in enumerate(("accept", "defer", "expert")):
+            row = session.row(place)
+            session.decide({"id": f"event-{place}", "kind": "decide", **key(row), "action": action})
+        assert session.progress()["done"] == 2, "a deferred row is not done"
+        assert session.undo("undo-0001")["done"] == 1
+        first = session.row(0)["row_id"]
+    with opened(store, where=f"row_id = '{first}' OR row_id = 'sum-000011'") as fewer:
+        facts = fewer.progress()
+        assert (facts["done"], facts["rows"]) == (1, 2)
+
+
 def key(row: dict[str, Any]) -> dict[str, Any]:
     return {"row_id": row["row_id"], "target": row["target"], "seen": row["seen"]}
 
