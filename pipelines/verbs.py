@@ -294,6 +294,12 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast report craft-rewrites -o report.html",
         ),
+        Verb(
+            "review",
+            "Decide about rows on a page, one key each; decisions become a version.",
+            PEOPLE,
+            "recast review craft-rewrites",
+        ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
             "doctor",
