@@ -38,6 +38,7 @@ class Names(Enum):
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
     ADDRESS = "address"  # where a server is: it may move
+    WORKERS = "workers"  # how many do it: the same job whatever the number
     BUDGET = "budget"  # when to stop: the same job whatever it says, so that a later call goes on
 
 
@@ -93,6 +94,18 @@ UnsafeExec = Annotated[
 Workers = Annotated[
     int | None,
     option("--workers", "-w", help="Processes. Default: one a core.", min=1, show_default=False),
+    Names.WORKERS,
+]
+SharedBy = Annotated[
+    int | None,
+    option(
+        "--workers",
+        "-w",
+        help="Do it in so many processes here, one a GPU, together with every other such command on the store.",
+        min=1,
+        show_default=False,
+    ),
+    Names.WORKERS,
 ]
 AsName = Annotated[str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)]
 OutFolder = Annotated[

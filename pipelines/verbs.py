@@ -30,6 +30,7 @@ class Verb:
     folder: str  # of `pipelines.jobs`, and the part of the help page
     example: str
     has_run: bool = False  # owns a run folder: the same command finds the same folder and goes on
+    shares: bool = False  # given `workers`, several processes do the run together
     sections: tuple[str, ...] = ()  # of the configuration that the job reads, so part of a run's identity
 
     def load(self) -> Any:
@@ -67,7 +68,10 @@ PANELS = {
 GROUPS: dict[str, tuple[str, str]] = {
     "gate": ("Audit versions with a gate, and measure the gate itself.", PANELS[GATE]),
     "models": ("Models from outside as folders that every verb reads.", PANELS[MODELS]),
+    "jobs": ("What runs, where, how fast, and what is left; stop it.", PANELS[PEOPLE]),
 }
+MEANT = {"jobs": "list"}
+"""The verb of a group that its first word alone stands for."""
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -137,6 +141,7 @@ VERBS: dict[str, Verb] = {
             GATE,
             "recast gate run craft-rewrites",
             has_run=True,
+            shares=True,
         ),
         Verb(
             "gate report",
@@ -176,6 +181,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast rewrite craft --agent agents/craft --as craft-rewrites",
             has_run=True,
+            shares=True,
             sections=("rewrite", "engine"),
         ),
         Verb(
@@ -192,6 +198,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast augment craft --questions continue --as craft-more",
             has_run=True,
+            shares=True,
             sections=("augment", "engine"),
         ),
         Verb(
@@ -200,6 +207,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast rehearse general --self 500",
             has_run=True,
+            shares=True,
             sections=("rehearse", "engine"),
         ),
         Verb(
@@ -249,6 +257,13 @@ VERBS: dict[str, Verb] = {
             "One self-contained HTML page about a version.",
             PEOPLE,
             "recast report craft-rewrites -o report.html",
+        ),
+        Verb("jobs list", "What runs, where, how fast, and what is left.", PEOPLE, "recast jobs list --logs"),
+        Verb(
+            "jobs cancel",
+            "Ask everybody at work on a run to stop.",
+            PEOPLE,
+            "recast jobs cancel rewrite-7f96",
         ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from recast.agent.batches.gating import Gate
 from recast.agent.batches.isolation import ERROR, described
-from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Work, figures
+from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Sharing, Work, figures
 from recast.agent.batches.parts import POSITION, Batch, Parts, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -177,20 +177,21 @@ def generate(
     progress: Progress | None,
     budget: Budget,
     beside: bool | None,
+    sharing: Sharing | None,
 ) -> GeneratedResult:
     """Run the job in which `propose` makes the proposals of a batch, `most_candidates` samples a row at most.
 
     Near duplicates (Jaccard similarity `threshold`) of `existing` texts and of earlier proposals are dropped, and all
     beyond `most`. Raises BudgetReached, and the engine's own error where it fails on everything.
     """
-    parts, count = Parts(folder, plan), Count()
+    parts, count = Parts(folder, plan, sharing and sharing.leases.me), Count()
 
     def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
         proposals = yield from propose(window, batch)
         return lambda: part_table(proposals)
 
     work = Work(steps, count.add, count.progress, lambda: count.num_candidates, most_candidates)
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside, sharing=sharing)
     job.run()
     kept, reasons = _kept(parts, source, count.reasons, existing, threshold, most)
     return GeneratedResult(

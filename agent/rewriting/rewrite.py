@@ -25,7 +25,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from recast.agent.batches.gating import Gate
-from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Sharing, Work
 from recast.agent.batches.parts import Batch, Parts, Plan, Window, begun
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -117,6 +117,7 @@ def rewrite(
     agent_id: str | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
+    sharing: Sharing | None = None,
 ) -> RewriteResult:
     """Rewrite `rows`, at most `limit` of them, and return the finished job; `run_dir` keeps its parts.
 
@@ -126,6 +127,7 @@ def rewrite(
     ones). The same call on a `run_dir` that holds part of the job does only what is missing. `progress` gets
     `{"done", "total", "rewrite", "repair", "fallback", "seconds"}` after every batch. `embed` replaces what
     `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
+    `sharing`: other processes make the same call on the same `run_dir`, and each makes a part of the batches.
     Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
     method = _method(engine, config, method, agent_id)
@@ -135,7 +137,7 @@ def rewrite(
     as_sampled = plan.without("cleaning")
     if begun(Path(run_dir)) == as_sampled.fingerprint:  # it goes on as it was begun
         method, plan = replace(method, clean=False), as_sampled
-    parts = Parts(Path(run_dir), plan)
+    parts = Parts(Path(run_dir), plan, sharing and sharing.leases.me)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
     shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config)
@@ -159,7 +161,7 @@ def rewrite(
         lambda: tally.num_candidates,
         method.most_candidates,
     )
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside, sharing=sharing)
     job.run()
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets

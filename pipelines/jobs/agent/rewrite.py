@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import AgentEngineOptions, AsName, BudgetMinutes, Names, VersionRef, option
+from recast.pipelines.options import (
+    AgentEngineOptions,
+    AsName,
+    BudgetMinutes,
+    Names,
+    SharedBy,
+    VersionRef,
+    option,
+)
 from recast.pipelines.wiring.predictions import FIGURES
 from recast.pipelines.wiring.rewriting import Rewriting, RewritingOptions
 
@@ -37,6 +45,7 @@ def job(
         ),
         Names.BUDGET,
     ] = None,
+    workers: SharedBy = None,
     engine: AgentEngineOptions,
     store: Store,
     config: Config,
@@ -53,6 +62,7 @@ def job(
     from recast.pipelines.wiring import commits
     from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.rewriting import prepared
+    from recast.pipelines.wiring.sharing import sharing
 
     asked = prepared(name, options, engine, store=store, config=config)
     version, partial = asked.version, asked.limit is not None
@@ -67,6 +77,7 @@ def job(
         progress=progress,
         agent_id=asked.agent_id,
         budget=budget(budget_minutes, max_candidates),
+        sharing=sharing(run),
     )
     by = options.method or options.agent or "the bare backbone"
     new = commits.once(
