@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
@@ -34,6 +35,7 @@ from recast.curate.presence import Presence
 PLAN = "plan.json"
 POSITION = "position"  # the column of every part that holds a row's place in the input
 BATCHING = 2  # changes with the rule that forms batches: another rule is another job
+READERS = 8
 AGAIN = "Remove it and run the same command again: its rows will be made anew."
 
 Batch = tuple[int, tuple[int, ...]]
@@ -155,11 +157,13 @@ class Parts:
         self, source: Source, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Windows of the finished job: the parts' rows in input order, and for each the input's row."""
-        for window in windows(source, self.plan):
-            read = [self.read(batch, columns) for batch in window.batches]
-            made = pa.concat_tables(
-                read, promote_options="permissive"
-            )  # older parts may lack a nested column
-            order = np.argsort(made[POSITION].to_numpy(), kind="stable")
-            made = made.take(order)
-            yield made, window.rows.take(made[POSITION].to_numpy() - window.start)
+        # a part is small, and opening it is most of the work: what ends a large job is that, a million times
+        with ThreadPoolExecutor(READERS, thread_name_prefix="parts") as pool:
+            for window in windows(source, self.plan):
+                read = list(pool.map(lambda batch: self.read(batch, columns), window.batches))
+                made = pa.concat_tables(
+                    read, promote_options="permissive"
+                )  # older parts may lack a nested column
+                order = np.argsort(made[POSITION].to_numpy(), kind="stable")
+                made = made.take(order)
+                yield made, window.rows.take(made[POSITION].to_numpy() - window.start)

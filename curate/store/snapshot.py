@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import datasets  # pyright: ignore[reportMissingTypeStubs]
 
 READ_ROWS = 16_384
+PLACES = 1 << 20  # rows whose places are looked at together
 Format = Literal["rows", "messages", "prompt_completion"]
 DATASET_COLUMNS: dict[Format, tuple[str, ...]] = {
     "rows": tuple(VERSION_SCHEMA.names),
@@ -76,22 +77,36 @@ class Snapshot:
         """Yield the rows in order, in batches of at most READ_ROWS; memory holds a few row groups."""
         names = _known(columns)
         schema = pa.schema([VERSION_SCHEMA.field(n) for n in names])
-        with memory(self.root / "tmp") as con:
-            places = con.sql(f'SELECT part, pos FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
-        if places.num_rows != self.version.rows:
-            raise IntegrityError(
-                f"{self.version.ref} has {self.version.rows} rows in the catalog and {places.num_rows} in its index; "
-                "run `recast verify`."
-            )
-        part_of = places.column("part").combine_chunks().dictionary_encode()
-        # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
-        position = np.from_dlpack(places.column("pos").combine_chunks())
-        code, ids = np.from_dlpack(part_of.indices), part_of.dictionary.to_pylist()
+        code, position, ids = self._places()
         gatherer = Gatherer(self.root, ids, names)
         for start in range(0, len(code), READ_ROWS):
             rows = slice(start, start + READ_ROWS)
             gathered = gatherer.gather(code[rows], position[rows])
             yield from (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches())
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Where the rows lie, in order: their parts (int32[rows]) and positions (int64[rows]), and the parts' ids."""
+        code, position = np.empty(self.version.rows, np.int32), np.empty(self.version.rows, np.int64)
+        numbers: dict[str, int] = {}
+        done = 0
+        with memory(self.root / "tmp") as con:
+            found = con.sql(f'SELECT part, pos FROM ({self.live_sql()}) ORDER BY "order"')
+            # not as one table: from 33 million rows on, their ids as text are more than an Arrow array can hold
+            for batch in found.to_arrow_reader(PLACES):
+                until = done + batch.num_rows
+                if until <= len(code):
+                    part = batch.column(0).dictionary_encode()
+                    known = [numbers.setdefault(id_, len(numbers)) for id_ in part.dictionary.to_pylist()]
+                    # not `to_numpy`: its first call imports pandas, which takes longer than `recast show` may
+                    code[done:until] = np.array(known, np.int32)[np.from_dlpack(part.indices)]
+                    position[done:until] = np.from_dlpack(batch.column(1))
+                done = until
+        if done != self.version.rows:
+            raise IntegrityError(
+                f"{self.version.ref} has {self.version.rows} rows in the catalog and {done} in its index; "
+                "run `recast verify`."
+            )
+        return code, position, list(numbers)
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """The rows as an Arrow reader."""

@@ -140,7 +140,7 @@ def test_others_see_how_far_a_process_is(tmp_path):
         me.say(done=3, total=9)
         (seen,) = present(tmp_path)
         deadline = time.monotonic() + 10
-        while presence.said(tmp_path, seen) != {"done": 3, "total": 9}:
+        while presence.said(tmp_path, seen) != {"since": me.since, "done": 3, "total": 9}:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert seen.facts["verb"] == "rewrite" and seen.pid == os.getpid() and seen.alive(me.now())
