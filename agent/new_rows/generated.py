@@ -226,21 +226,24 @@ def _kept(
     most: int | None,
 ) -> tuple[list[int], Counter[str]]:
     """Places of the proposals that stay, in order, and why the others were dropped."""
-    finder = DuplicateFinder(threshold)
+    finder, num_given = DuplicateFinder(threshold), 0
     for texts in batched(existing, GIVEN_TEXTS):
         finder.add(texts)
-    reasons, place = dropped_for.copy(), 0
-    kept: list[int] = []
+        num_given += len(texts)
+    places: list[int] = []  # of the proposals that are still in
+    place = 0
     for made, _ in parts.in_input_order(source, ["text", "reason"]):
         dropped = made["reason"].to_pylist()
-        open_places = [place + i for i, reason in enumerate(dropped) if reason is None]
-        found = finder.add([t for t, r in zip(made["text"].to_pylist(), dropped, strict=True) if r is None])
-        for new, duplicate in zip(open_places, found, strict=True):
-            if duplicate is not None:
-                reasons[DUPLICATE] += 1
-            elif most is not None and len(kept) == most:
-                reasons[MORE_THAN_ASKED] += 1
-            else:
-                kept.append(new)
+        places += [place + i for i, reason in enumerate(dropped) if reason is None]
+        finder.add([t for t, r in zip(made["text"].to_pylist(), dropped, strict=True) if r is None])
         place += made.num_rows
+    reasons = dropped_for.copy()
+    kept: list[int] = []
+    for new, duplicate in zip(places, finder.found()[num_given:], strict=True):
+        if duplicate is not None:
+            reasons[DUPLICATE] += 1
+        elif most is not None and len(kept) == most:
+            reasons[MORE_THAN_ASKED] += 1
+        else:
+            kept.append(new)
     return kept, reasons

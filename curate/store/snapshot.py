@@ -98,7 +98,9 @@ class Snapshot:
                     part = batch.column(0).dictionary_encode()
                     known = [numbers.setdefault(id_, len(numbers)) for id_ in part.dictionary.to_pylist()]
                     # not `to_numpy`: its first call imports pandas, which takes longer than `recast show` may
-                    code[done:until] = np.array(known, np.int32)[np.from_dlpack(part.indices)]
+                    code[done:until] = np.array(known, np.int32)[
+                        np.asarray(np.from_dlpack(part.indices), np.int64)
+                    ]
                     position[done:until] = np.from_dlpack(batch.column(1))
                 done = until
         if done != self.version.rows:
