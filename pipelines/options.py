@@ -107,6 +107,16 @@ SharedBy = Annotated[
     ),
     Names.WORKERS,
 ]
+RayAddress = Annotated[
+    str | None,
+    option(
+        "--ray",
+        help="Do it on a Ray cluster: its address, `auto`, or `local` for one here. --workers then is how many actors.",
+        metavar="ADDRESS",
+        show_default=False,
+    ),
+    Names.ADDRESS,
+]
 AsName = Annotated[str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)]
 OutFolder = Annotated[
     Path | None,

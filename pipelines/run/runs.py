@@ -154,6 +154,8 @@ def execute(
     identified = fingerprint(asked)
     folder = Path(store) / "runs" / f"{verb.replace(' ', '-')}-{identified[:DIGITS]}"
     workers = args.pop("workers", None) if entry.shares else None
+    if args.get("ray"):  # its actors are not processes that share the run
+        workers = None
     run = Run(folder, identified, fresh, args)
     if workers and fresh:
         raise UsageError(
