@@ -9,7 +9,7 @@ groups are those of the set of texts, however it is ordered, cut or spread over 
 is a matter of order.
 
 The parts of the rule are functions of their own, which other places than this process can run, too: `words_key`,
-`sketches_ND`, `bands_NB`, `near_pairs`, `components`.
+`sketches_ND`, `bands_NB`, `pairs_of_key`, `components`.
 
 >>> [d and d.first for d in near_duplicates(["one two three four", "five six", "ONE two  three four"])]
 [None, None, 0]
@@ -69,18 +69,21 @@ class DuplicateFinder:
     def found(self) -> list[Duplicate | None]:
         """What each text duplicates, None where it stays."""
         same = np.array(self._same, np.int64)
-        first = same
-        if self.threshold is not None and self._sketches:
-            sketches = np.concatenate(self._sketches)
-            heads = components(len(sketches), near_pairs(sketches, self.threshold))
-            head_of = np.arange(len(same))
-            places = np.array(self._different)
-            head_of[places] = places[heads]
-            first = head_of[same]
-        return [
-            None if group == place else Duplicate(int(group), bool(group == word_for_word))
-            for place, (group, word_for_word) in enumerate(zip(first, same, strict=True))
-        ]
+        if self.threshold is None or not self._sketches:
+            return told(same, same)
+        sketches, places = np.concatenate(self._sketches), np.array(self._different)
+        heads = components(len(sketches), near_pairs(sketches, self.threshold))
+        head_of = np.arange(len(same))
+        head_of[places] = places[heads]
+        return told(head_of[same], same)
+
+
+def told(first_N: NDArray[np.int64], same_N: NDArray[np.int64]) -> list[Duplicate | None]:
+    """Duplicates from the first text of each one's group, and the first text with the same words."""
+    return [
+        None if first == place else Duplicate(int(first), bool(first == same))
+        for place, (first, same) in enumerate(zip(first_N, same_N, strict=True))
+    ]
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float = 0.8) -> list[Duplicate | None]:
@@ -119,19 +122,26 @@ def near_pairs(sketches_ND: NDArray[np.uint32], threshold: float) -> Iterator[Pa
     """Pairs of texts that agree in a band and in at least `threshold` of all places, enough of them to connect all that
     such pairs connect."""
     for keys in bands_NB(sketches_ND).T:
-        order = np.argsort(keys, kind="stable")
-        begins = np.concatenate([[0], np.flatnonzero(np.diff(keys[order])) + 1])
-        sizes = np.diff(np.append(begins, len(order)))
-        twos = begins[sizes == 2]  # nearly all there are: compared at once
-        one, other = order[twos], order[twos + 1]
-        for begin in range(0, len(twos), BATCH_ROWS):
-            a, b = one[begin : begin + BATCH_ROWS], other[begin : begin + BATCH_ROWS]
-            near = (sketches_ND[a] == sketches_ND[b]).sum(1) >= threshold * NUM_PERMUTATIONS
-            yield from zip(a[near].tolist(), b[near].tolist(), strict=True)
-        for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
-            members = order[begin : begin + size]
-            pairs = pairs_within(sketches_ND[members], threshold)
-            yield from ((int(members[a]), int(members[b])) for a, b in pairs)
+        yield from pairs_of_key(keys, sketches_ND, threshold)
+
+
+def pairs_of_key(
+    keys_N: NDArray[np.uint64], sketches_ND: NDArray[np.uint32], threshold: float
+) -> Iterator[Pair]:
+    """The same of one band, whose keys are given."""
+    order = np.argsort(keys_N, kind="stable")
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(keys_N[order])) + 1])
+    sizes = np.diff(np.append(begins, len(order)))
+    twos = begins[sizes == 2]  # nearly all there are: compared at once
+    one, other = order[twos], order[twos + 1]
+    for begin in range(0, len(twos), BATCH_ROWS):
+        a, b = one[begin : begin + BATCH_ROWS], other[begin : begin + BATCH_ROWS]
+        near = (sketches_ND[a] == sketches_ND[b]).sum(1) >= threshold * NUM_PERMUTATIONS
+        yield from zip(a[near].tolist(), b[near].tolist(), strict=True)
+    for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
+        members = order[begin : begin + size]
+        pairs = pairs_within(sketches_ND[members], threshold)
+        yield from ((int(members[a]), int(members[b])) for a, b in pairs)
 
 
 def pairs_within(sketches_MD: NDArray[np.uint32], threshold: float) -> Iterator[Pair]:

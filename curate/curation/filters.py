@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,7 @@ from recast.curate.arithmetic.equalities import false_equalities
 from recast.curate.curation import private
 from recast.curate.curation.budget import hashed_words_ND, select, uncertainty_N
 from recast.curate.curation.decontamination import Benchmarks
-from recast.curate.curation.dedup import DuplicateFinder, semantic_duplicates
+from recast.curate.curation.dedup import Duplicate, DuplicateFinder, semantic_duplicates
 from recast.curate.gate.checks.answer import AnswerCheck
 from recast.curate.gate.checks.case import Case
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
@@ -40,6 +40,13 @@ _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd-\uffff]")
 
 Row = Mapping[str, Any]
 Embed = Callable[[Sequence[str]], ArrayLike]
+
+
+class Finder(Protocol):
+    """Who finds duplicates: `DuplicateFinder`, or several machines."""
+
+    def add(self, texts: Sequence[str]) -> None: ...
+    def found(self) -> list[Duplicate | None]: ...
 
 
 NOT_IDENTITY: dict[str, str] = {}
@@ -158,8 +165,10 @@ def curate(
     benchmarks: Benchmarks | None = None,
     embed: Embed | None = None,
     progress: Callable[[int], None] | None = None,
+    finder: Finder | None = None,
 ) -> Curated:
     """Run the filters over `rows`, which have `COLUMNS`. `progress` is told how many rows are done.
+    `finder` finds duplicates by `config.near_duplicate` (None: in this process).
 
     `limits` None: the rows are gathered into a list first, because the limits follow from all of them.
     """
@@ -172,7 +181,8 @@ def curate(
     outcome = Curated(switched_off=dict(limits.switched_off))
     if config.semantic_duplicate is not None and embed is None:
         outcome.switched_off["semantic_duplicate"] = "no embedding model was given"
-    finder, spread = DuplicateFinder(config.near_duplicate), _Spread(config, embed)
+    finder = finder or DuplicateFinder(config.near_duplicate)
+    spread = _Spread(config, embed)
     judge = _judge(config, limits, benchmarks or Benchmarks())
     to_mask = private_pattern(config, "mask")
     ids: list[str] = []

@@ -30,7 +30,7 @@ LOCAL = "local"
 class Cluster:
     """A connection. `workers`: how many actors at most, None as many as there is room for; `gpus` of each."""
 
-    def __init__(self, address: str, *, workers: int | None, gpus: int = 1) -> None:
+    def __init__(self, address: str, *, workers: int | None = None, gpus: int = 1) -> None:
         self.address, self.workers, self.gpus = address, workers, gpus
 
     def __enter__(self) -> Cluster:
@@ -45,7 +45,7 @@ class Cluster:
             here = {"num_cpus": self.workers, "include_dashboard": False}
             where: dict[str, Any] = here if self.address == LOCAL else {"address": self.address}
             try:
-                ray.init(**where, log_to_driver=False)
+                ray.init(**where, log_to_driver=False, logging_level="ERROR")
             except ConnectionError as error:
                 raise UsageError(
                     f"no Ray cluster answers at {self.address} ({error}). Start one with `ray start --head`, give its "

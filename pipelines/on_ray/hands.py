@@ -102,9 +102,7 @@ class Actors:
     def __exit__(self, *_: object) -> None:
         for member in self._members:
             if member.opening is None:
-                with contextlib.suppress(
-                    ray.exceptions.RayError
-                ):  # it died, or has not ended: one figure less
+                with contextlib.suppress(RayError):  # it died, or has not ended: one figure less
                     spent: Any = ray.get(member.handle.gate_seconds.remote(), timeout=LOOK_EVERY_S)
                     self.seconds["gate"] += spent
             ray.kill(member.handle)
