@@ -109,7 +109,7 @@ class Config:
 
     def identity(self, name: str) -> dict[str, Any]:
         """What of a section decides what a run makes: all but what its module lists in `NOT_IDENTITY`, with reasons,
-        and of what it lists in `LATER` all that has its default; with the revisions in `RULES` of settings that are on.
+        and of what it lists in `LATER` all that has its default.
 
         Every module of a section has the table, empty or not: one that was lost in a move would change, in silence,
         which runs are found again.
@@ -121,9 +121,19 @@ class Config:
             for key in getattr(module, "LATER", {})
             if getattr(section, key) == type(section)().__dict__[key]
         }
-        identity = section.model_dump(mode="json", exclude=set(module.NOT_IDENTITY) | later)
-        rules = {key: n for key, n in getattr(module, "RULES", {}).items() if identity.get(key) is not None}
-        return identity | ({"rules": rules} if rules else {})
+        return section.model_dump(mode="json", exclude=set(module.NOT_IDENTITY) | later)
+
+    def rules(self, sections: Iterable[str]) -> dict[str, int]:
+        """The revisions of settings of `sections` that are on and came to decide otherwise for the same value (`RULES`
+        of their module): a run under the new rule is another run, whose settings are the same."""
+        found: dict[str, int] = {}
+        for name in sections:
+            section = self.section(name)
+            revised = getattr(sys.modules[type(section).__module__], "RULES", {})
+            found |= {
+                f"{name}.{key}": n for key, n in revised.items() if getattr(section, key, None) is not None
+            }
+        return found
 
     def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:
         """What was given of the general settings and of `sections`, under the names that `--set` takes."""

@@ -9,6 +9,7 @@ Needs the extra `ray`. The driver holds the run and alone writes; nodes need rec
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ class Cluster:
             here = {"num_cpus": self.workers, "include_dashboard": False}
             where: dict[str, Any] = here if self.address == LOCAL else {"address": self.address}
             try:
-                ray.init(**where, log_to_driver=False, logging_level="ERROR")
+                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
             except ConnectionError as error:
                 raise UsageError(
                     f"no Ray cluster answers at {self.address} ({error}). Start one with `ray start --head`, give its "

@@ -256,12 +256,14 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
         from recast.curate.gate.gate import load_gate
 
         resolved["gate"] = load_gate(config.gate_for(verb.name)).id
+    rules = config.rules(verb.sections)
     return {
         "recast": recast_version(),
         "verb": verb.name,
         "args": plain,
         "inputs": inputs,
         "config": resolved,
+        **({"rules": rules} if rules else {}),
     }
 
 
