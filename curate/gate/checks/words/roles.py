@@ -110,7 +110,11 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
             frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers))
             for v in step.operands
         ]
-        apart = len(owners) > 1 and all(owners) and not frozenset.intersection(*owners)
+        apart = (
+            len(owners) > 1
+            and all(owners)
+            and not any(all(one in whose for whose in owners) for one in owners[0])
+        )
         if not apart or sum(step.operands) != step.result:
             continue
         whose = [_named(clause, persons) for clause in told if step.result in clause.numbers]
@@ -165,15 +169,20 @@ def _uncancelled(case: Case) -> str:
             )
             if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
                 continue
-            if rate.per in made.nouns and signs == {"/"}:
+            if rate.per in made.nouns and signs == _QUOTIENT:
                 continue  # 200 bags of apples
-            lost = other == singular(rate.noun) if signs == {"/"} else signs == {"*"} and other == rate.per
+            lost = (
+                other == singular(rate.noun)
+                if signs == _QUOTIENT
+                else signs == _PRODUCT and other == rate.per
+            )
             if lost and result == other and not _says(case, made.value, result):
                 return f"{made.value} {made.head} of what is told per {rate.per}: {sentence.text[:80]!r}."
     return ""
 
 
 _OPERATIONS = frozenset("+-*/×÷")
+_QUOTIENT, _PRODUCT = frozenset("/"), frozenset("*")
 
 
 def _says(case: Case, value: Value, noun: str) -> bool:
