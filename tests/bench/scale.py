@@ -34,6 +34,7 @@ from recast.agent.rewriting.outcome import Tally
 from recast.agent.rewriting.rewrite import READ, RewriteConfig, rewrite
 from recast.curate.leases import Leases
 from recast.curate.presence import EXPIRY_S, Presence
+from recast.curate.store.catalog import memory
 from recast.curate.store.store import Store
 from tests.bench.corpus import Corpus
 from tests.fakes.engines import FakeEngine
@@ -94,8 +95,12 @@ def measure(folder: Path, rows: int, config: RewriteConfig) -> Costs:
     parts, catalog = folder_bytes(store.root / "parts"), (store.root / "catalog.duckdb").stat().st_size
     snapshot = store.open(version)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    open_s, places = processor(snapshot._places)
-    held = sum(array.nbytes for array in places[:2])
+
+    def places() -> int:
+        with memory(folder / "tmp") as con:
+            return sum(batch.nbytes for batch in snapshot.places(con)[1])
+
+    open_s, held = processor(places)
     read_s, _ = processor(lambda: sum(w.num_rows for w in Source.of(snapshot).windows(config.window_rows)))
     survey_s, _ = processor(lambda: Source.of(snapshot).survey(READ))
     few = max(config.window_rows, rows // 20)

@@ -163,9 +163,8 @@ def test_rows_of_every_kind_show_and_nothing_that_they_hold_runs(
     assert tab.page.evaluate("window.hit") is None
     assert tab.page.evaluate("document.querySelectorAll('script').length") == 2
     origin = tab.page.evaluate("location.origin")
-    assert {re.match(r"[a-z]+://[^/]+", url)[0] for url in tab.requests if not url.startswith("data:")} == {
-        origin
-    }
+    asked = [url for url in tab.requests if not url.startswith("data:")]
+    assert asked and all(url.startswith(f"{origin}/") for url in asked)
     assert tab.complaints == []
     assert EVIL and BIDI
 

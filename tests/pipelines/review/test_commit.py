@@ -465,7 +465,7 @@ def test_margins_rise_towards_the_texts_that_failed(tmp_path: Path) -> None:
             row["row_id"], 0, k, 0, row["completion"] if not k else "other", 9, "stop", 0, verdict
         )
 
-    chosen = [(row["row_id"], 0, 0, 0) for row in rows]
+    chosen = [(str(row["row_id"]), 0, 0, 0) for row in rows]
     # 0.1 and 0.5 and 0.3 passed, 0.6 failed: (score - 0.1) / (0.6 - 0.1)
     made = [candidate(row, 0, score, False) for row, score in zip(rows, (0.1, 0.5, 0.3), strict=True)]
     made.append(candidate(rows[0], 1, 0.6, True))

@@ -107,7 +107,7 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
     found: dict[Value, frozenset[str]] = {}
     for step in sums(demonstration):
         owners = [
-            frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers))
+            frozenset(name for c in told if v in c.numbers for name in _named(c, persons))
             for v in step.operands
         ]
         apart = (
@@ -160,7 +160,7 @@ def _uncancelled(case: Case) -> str:
         for one, two, made in zip(found, found[1:], found[2:], strict=False):
             if not made.computed or not made.head:
                 continue
-            signs = _OPERATIONS.intersection(sentence.tokens[one.at : two.at])
+            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
             result, head = singular(made.head), singular(one.head) if one.head else ""
             rate, other = (
                 (rate_of(two), head)
@@ -181,7 +181,7 @@ def _uncancelled(case: Case) -> str:
     return ""
 
 
-_OPERATIONS = frozenset("+-*/×÷")
+_OPERATIONS: frozenset[str] = frozenset("+-*/×÷")
 _QUOTIENT, _PRODUCT = frozenset("/"), frozenset("*")
 
 
