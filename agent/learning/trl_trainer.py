@@ -112,7 +112,7 @@ def usual_micro_batch(config: LearnConfig, rows: int, *, cuda: bool) -> int:
 def in_bf16(config: LearnConfig, device: str) -> bool:
     """Whether the passes that learn run in bf16 by autocast.
 
-    Of a backbone that is in bf16 anyway it casts the adapter's products, which takes no less time on a CPU and an eighth
+    Of a backbone that is in bf16 anyway it casts the adapter's products, which takes as long on a CPU and an eighth
     of the memory less (SmolLM2, rank 64, 4 candidates a pass: 2.38 GiB against 2.71).
     """
     return has_fast_bf16(device) if config.precision == "auto" else config.precision == "bf16"

@@ -4,9 +4,9 @@
 
 8 prompts x 8 candidates a step, no KL, rewards drawn at random, so that every group has spread and no pass can be left
 out. `ours` draws through the engine hf and cuts a step into passes as `recast learn` does (`--memory`); `trl` generates
-by itself, with its own defaults for batch, checkpointing and precision. Each arm is a process of its own on one thread. Seconds
-are of the processor (of the clock on a GPU), the mean of the steps; memory is the most that was resident (on a GPU:
-allocated). Exit code 1 where ours takes more than half of the time or of the memory.
+by itself, with its own defaults for batch, checkpointing and precision. Each arm is a process of its own on one
+thread. Seconds are of the processor (of the clock on a GPU), the mean of the steps; memory is the most that was
+resident (on a GPU: allocated). Exit code 1 where ours takes more than half of the time or of the memory.
 """
 
 from __future__ import annotations
