@@ -66,7 +66,7 @@ class General(BaseModel):
     """Who commits. null: the login name."""
     memory: str | None = None
     """Most memory that a job's process may take, of a GPU's where there is one, as 6GiB: it decides how batches are cut
-    into passes. null: a fifth of what is free to learn and to fine-tune on a CPU, all but a margin on a GPU."""
+    into passes. null: to learn and to fine-tune a fifth of what is free on a CPU, or 4 GiB; on a GPU nearly all."""
 
     @field_validator("memory")
     @classmethod

@@ -73,8 +73,7 @@ class LearnConfig(BaseModel):
     """Candidates a forward pass; must divide prompts_per_step * candidates. None: all at once on a CPU, one
     prompt's candidates on a GPU, or as many as fit into memory (`--memory`)."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """Arithmetic of the passes that learn, where the backbone is not in it anyway. auto: bf16 where it is native. The
-    adapter stays float32."""
+    """Arithmetic of the passes that learn. auto: bf16 where it is native. The adapter's weights stay float32."""
     engine_batch: int = Field(default=128, ge=1)
     """Rows that the engine decodes or scores together."""
 

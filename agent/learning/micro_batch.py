@@ -72,7 +72,7 @@ def needed_by(
     cuda = model.device.type == "cuda"
     training = Training(
         model.config,
-        dtype_bytes=2 if in_bf16(config, model, model.device.type) else model.dtype.itemsize,
+        dtype_bytes=2 if in_bf16(config, model.device.type) else model.dtype.itemsize,
         lora_rank=config.lora_rank,
         checkpointing=cuda,
     )

@@ -1,12 +1,12 @@
 """A GRPO step of this project against one of TRL's GRPOTrainer as it comes: same model, adapter, prompts and rewards.
 
-    python tests/bench/grpo.py [--model smollm2] [--steps 1] [--max-tokens 128]
+    python tests/bench/grpo.py [--model smollm2] [--steps 1] [--max-tokens 128] [--memory 3GiB]
 
 8 prompts x 8 candidates a step, no KL, rewards drawn at random, so that every group has spread and no pass can be left
-out. `ours` draws through the engine hf and cuts a step into passes as `recast learn` does; `trl` generates by itself,
-with its own defaults for batch, checkpointing and precision. Each arm is a process of its own on one thread. Seconds
-are of the processor (of the clock on a GPU), the mean of the steps; memory is the most that was resident (on a GPU:
-allocated). Exit code 1 where ours takes more than half of the time or of the memory.
+out. `ours` draws through the engine hf and cuts a step into passes as `recast learn` does (`--memory`); `trl` generates
+by itself, with its own defaults for batch, checkpointing and precision. Each arm is a process of its own on one
+thread. Seconds are of the processor (of the clock on a GPU), the mean of the steps; memory is the most that was
+resident (on a GPU: allocated). Exit code 1 where ours takes more than half of the time or of the memory.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def rewards(completions: list[Any], **_: Any) -> list[float]:
     return [drawn.random() for _ in completions]
 
 
-def measure(arm: str, steps: int, name: str, max_tokens: int) -> dict[str, float]:
-    """Mean seconds of a step, candidates' mean length and peak memory (GiB) of one arm, in this process."""
+def measure(arm: str, steps: int, name: str, max_tokens: int, memory: str | None) -> dict[str, float]:
+    """Mean seconds of a step, candidates' mean length, candidates a pass and peak memory (GiB) of one arm, here."""
     import torch
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -56,6 +56,7 @@ def measure(arm: str, steps: int, name: str, max_tokens: int) -> dict[str, float
     from recast.pipelines.models.names import model_path
     from recast.train.model.loading import load
     from recast.train.model.lora import lora_config
+    from recast.train.model.memory import parse
 
     cuda = torch.cuda.is_available()
     config = LearnConfig(
@@ -103,11 +104,13 @@ def measure(arm: str, steps: int, name: str, max_tokens: int) -> dict[str, float
             "logprobs": [s.logprobs for s in flat],
         }
 
+    micro = CANDIDATES
     with tempfile.TemporaryDirectory() as folder:
         data = Dataset.from_dict({"prompt": asked})
         if arm == "ours":
             longest = max(len(chat.prompt_ids(tokenizer, prompt)) for prompt in asked)
-            micro = fitting(config, model, longest, Path(folder), Processes())
+            most = parse(memory) if memory else None
+            micro = fitting(config, model, longest, Path(folder), Processes(), most)
             trainer = grpo_trainer(
                 model,
                 tokenizer,
@@ -153,7 +156,12 @@ def measure(arm: str, steps: int, name: str, max_tokens: int) -> dict[str, float
         if cuda
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     )
-    return {"seconds": statistics.mean(seconds), "gib": peak / 2**30, "tokens": statistics.mean(lengths)}
+    return {
+        "seconds": statistics.mean(seconds),
+        "gib": peak / 2**30,
+        "tokens": statistics.mean(lengths),
+        "micro": micro,
+    }
 
 
 def main() -> None:
@@ -163,23 +171,25 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--memory", help="of ours; default: as `recast learn` plans")
     parser.add_argument("--arm", choices=ARMS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.arm:
         import torch
 
         torch.set_num_threads(1)
-        print(json.dumps(measure(args.arm, args.steps, args.model, args.max_tokens)))
+        print(json.dumps(measure(args.arm, args.steps, args.model, args.max_tokens, args.memory)))
         return
     found = {}
     for arm in ARMS:
         command = [sys.executable, __file__, "--arm", arm, "--steps", str(args.steps)]
         command += ["--model", args.model, "--max-tokens", str(args.max_tokens)]
+        command += ["--memory", args.memory] if args.memory else []
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found[arm] = json.loads(done.stdout.splitlines()[-1])
         print(
             f"{arm:5} {found[arm]['seconds']:8.1f} s a step {found[arm]['gib']:6.2f} GiB, candidates of "
-            f"{found[arm]['tokens']:.0f} tokens",
+            f"{found[arm]['tokens']:.0f} tokens, {found[arm]['micro']:.0f} a pass",
             flush=True,
         )
     missed = False

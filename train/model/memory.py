@@ -32,6 +32,8 @@ between them (1.3 to 1.45 times, measured; 1.0 where it was told to give memory 
 CPU_SHARE = 0.2
 """Share of the free memory that a job plans with on a CPU unless it is told: there larger passes are no faster (8 or 16
 candidates of SmolLM2 a pass, measured), and the machine has other things to do."""
+CPU_LEAST = 4 * GIB
+"""What it plans with at least, where there is so much: candidates that go through alone share no prompt."""
 TILE = 2**26
 """Logits that a tiled output layer holds at once, more or less."""
 
@@ -151,7 +153,9 @@ def room(device: str, asked: int | None = None) -> Room:
     free, used = _cuda() if device.startswith("cuda") else (min([available(), *cgroup_rooms()]), resident())
     most = int(USABLE * free)
     if asked is None:
-        return Room(most if device.startswith("cuda") else int(CPU_SHARE * free), most)
+        return Room(
+            most if device.startswith("cuda") else max(int(CPU_SHARE * free), min(CPU_LEAST, most)), most
+        )
     if asked > used + free:
         raise UsageError(
             f"a memory of {written(asked)} was asked for, and {written(used + free)} can be had. Ask for less, or end "

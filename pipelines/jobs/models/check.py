@@ -175,7 +175,7 @@ def show(result: dict[str, Any], console: Any) -> None:
             markup=False,
         )
     for verb, need in result["memory"].items():
-        rows = f"{need['rows']} rows a pass" if need["rows"] else "does not fit"
+        rows = f"rows a pass: {need['rows']}" if need["rows"] else "does not fit"
         console.print(f"  {verb:16} takes about {need['size'] / 2**30:.1f} GiB ({rows})", markup=False)
     sets = " ".join(f"--set {key}={value}" for key, value in result["settings"].items())
     console.print(f"settings that suit it: {sets}", markup=False)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -453,18 +452,11 @@ def test_a_cast_of_the_passes_that_learn_reaches_nothing_else(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "precision, stored, native, cast",
-    [
-        ("auto", torch.float32, True, True),
-        ("auto", torch.float32, False, False),
-        ("auto", torch.bfloat16, True, False),
-        ("fp32", torch.float32, True, False),
-        ("bf16", torch.float32, False, True),
-    ],
+    "precision, native, cast",
+    [("auto", True, True), ("auto", False, False), ("fp32", True, False), ("bf16", False, True)],
 )
-def test_what_is_not_in_bf16_anyway_learns_in_it_where_it_is_native(
-    monkeypatch: pytest.MonkeyPatch, precision: Any, stored: torch.dtype, native: bool, cast: bool
+def test_passes_that_learn_are_in_bf16_where_it_is_native(
+    monkeypatch: pytest.MonkeyPatch, precision: Any, native: bool, cast: bool
 ) -> None:
     monkeypatch.setattr(trl_trainer, "has_fast_bf16", lambda device: native)
-    config = LearnConfig(precision=precision)
-    assert trl_trainer.in_bf16(config, SimpleNamespace(dtype=stored), "cpu") is cast
+    assert trl_trainer.in_bf16(LearnConfig(precision=precision), "cpu") is cast

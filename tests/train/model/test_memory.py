@@ -10,6 +10,7 @@ from transformers import LlamaConfig
 from recast.curate.errors import UsageError
 from recast.train.model import memory
 from recast.train.model.memory import (
+    GIB,
     TILE,
     Pass,
     Room,
@@ -100,13 +101,17 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_a_job_plans_with_a_fifth_of_what_is_free_and_goes_further_only_for_a_single_row(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("free, usual", [(100, 20), (10, 4), (2, 1.7)])
+def test_a_job_plans_with_a_fifth_of_what_is_free_and_with_4_gib_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, free: int, usual: float
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 1000)
-    monkeypatch.setattr(memory, "cgroup_rooms", lambda: [2000])
-    found = room("cpu")
-    assert found == Room(200, 850)
+    monkeypatch.setattr(memory, "available", lambda: free * GIB)
+    monkeypatch.setattr(memory, "cgroup_rooms", lambda: [200 * GIB])
+    assert room("cpu") == Room(int(usual * GIB), int(0.85 * free * GIB))
+
+
+def test_more_than_what_is_planned_with_is_taken_for_a_single_row_only() -> None:
+    found = Room(200, 850)
     assert most_rows(found, 8, lambda rows: 100 * rows) == 2
     assert most_rows(found, 6, lambda rows: 60 * rows) == 3, "a divisor, so that all passes are of one size"
     assert most_rows(found, 8, lambda rows: 800 * rows) == 1
