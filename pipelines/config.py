@@ -38,6 +38,7 @@ SECTIONS: dict[str, str] = {
     "judge": "recast.agent.engines.factory:EngineConfig",
     "sft": "recast.train.sft.config:SftConfig",
     "reject": "recast.train.rejection.config:RejectConfig",
+    "rl": "recast.train.reinforcement.config:RlConfig",
     "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
     "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
     "curate": "recast.curate.curation.filters:CurateConfig",
