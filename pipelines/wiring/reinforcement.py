@@ -1,4 +1,4 @@
-"""What `train.reinforcement` needs of the engine, wired: the samples and log-probabilities that `learn` has."""
+"""What `train.reinforcement` needs of the engine, wired: the samples and the trainer that `learn` has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ def machinery(memory: int | None = None) -> Machinery:
     from recast.agent.learning.config import LearnConfig
     from recast.agent.learning.micro_batch import fitting
     from recast.agent.learning.processes import Processes
-    from recast.agent.learning.shared_prefix import completion_logprobs
     from recast.agent.learning.trl_trainer import trainer_class
     from recast.train.reinforcement.machinery import Machinery
 
@@ -51,7 +50,7 @@ def machinery(memory: int | None = None) -> Machinery:
         )
         return fitting(shape, model, longest_prompt, checkpoints, Processes(), memory, section="rl")
 
-    return Machinery(draw, trainer_class, completion_logprobs, cpu_attention, fit)
+    return Machinery(draw, trainer_class, cpu_attention, fit)
 
 
 def prompt_rows(name: str, store: Store, limit: int | None = None) -> tuple[list[PromptRow], str | None]:

@@ -57,9 +57,6 @@ class Machinery:
     draw: Draw
     trainer: Callable[[type], Any]
     """TRL's trainer class -> the same with prompts computed once; it takes `on_advantages` and `eos_ids` besides."""
-    logprobs: Callable[..., tuple[Any, Any]]
-    """(model, ids, mask, num_completion, head=, temperature=, entropies=) -> log-probabilities (with gradients) and
-    entropies (without), each (N, num_completion), 0 at padding."""
     attention: Callable[[Any], AbstractContextManager[Any]]
     """Attention kernels for the model while it learns."""
     fit: Fit

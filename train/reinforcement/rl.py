@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recast.curate import chat
 from recast.curate.errors import RefusedError, UsageError
@@ -30,15 +30,12 @@ from recast.train.graders.grader import Grader
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.loading import load
 from recast.train.model.lora import save_adapter
-from recast.train.reinforcement.config import NOT_IDENTITY, RlConfig
+from recast.train.reinforcement.config import NOT_IDENTITY, PPO, RlConfig
 from recast.train.reinforcement.course import Course, Progress, adapter_of
 from recast.train.reinforcement.machinery import Machinery
 from recast.train.reinforcement.prompts import Prompts, order, prompts
 from recast.train.reinforcement.rollouts import Rollouts
 from recast.train.reinforcement.signal import PROMPTS, Signal, signal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MANIFEST, JOB, SIGNAL = "manifest.json", "job.json", "signal.json"
 CHECKPOINTS, LAST = "checkpoints", "last"
@@ -251,20 +248,33 @@ def _train(opened: Opened, course: Course, steps: Sequence[Sequence[int]], micro
     checkpoint = last_checkpoint(checkpoints)
     start = step_of(checkpoint) if checkpoint else 0
     course.resume(start)
-    ids = chat.eos_ids(opened.tokenizer, getattr(opened.model, "generation_config", None))
-    given: Mapping[str, Any] = {"checkpoints": checkpoints, "eos_ids": ids, "micro": micro}
-    from recast.train.reinforcement.trl_trainer import trainer
+    from recast.train.reinforcement import ppo, trl_trainer
 
-    made = trainer(
-        opened.model, opened.tokenizer, config, machinery, rollouts, course, opened.data.train, steps, **given
-    )
-    rollouts.model = made.model
+    if config.algorithm == PPO:
+        bf16 = trl_trainer.in_bf16(config, opened.model)
+        made = ppo.PPO(opened.model, opened.tokenizer, config, micro=micro, bf16=bf16)
+        if checkpoint:
+            made.restore(checkpoint)
+        policy = made.policy
+    else:
+        ids = chat.eos_ids(opened.tokenizer, getattr(opened.model, "generation_config", None))
+        made = trl_trainer.trainer(
+            opened.model, opened.tokenizer, config, machinery, rollouts, course, opened.data.train, steps,
+            checkpoints=checkpoints, eos_ids=ids, micro=micro,
+        )  # fmt: skip
+        policy = made.model
+    rollouts.model = policy
     with machinery.attention(opened.model):
         if start == 0:
             course.begin()
         if start < config.steps and course.reason_to_stop() is None:
-            made.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return made.model
+            if isinstance(made, ppo.PPO):
+                ppo.run(
+                    made, rollouts, course, opened.data.train, steps, checkpoints=checkpoints, start=start
+                )
+            else:
+                made.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return policy
 
 
 def _save_best(policy: Any, tokenizer: Any, dtype: Any, step: int, out: Path) -> None:
