@@ -21,7 +21,7 @@ from tests.train.reinforcement.toys import TINY, Arms, Constant, rows, run
 SHORT = {"steps": 2, "save_every": 2}
 
 
-@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo", "ppo"])
 def test_three_arms_are_told_apart(tmp_path: Path, tiny_model: Path, algorithm: str) -> None:
     settings: dict[str, Any] = {
         "steps": 30, "prompts_per_step": 4, "samples": 8, "max_tokens": 1, "lr": 0.03, "eval_every": 30,
@@ -65,10 +65,11 @@ def test_a_run_leaves_a_model_with_its_curve_and_best_adapters(tmp_path: Path, t
         run(tiny_model, out, hint="cosine", beta=0.02)
 
 
-@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo", "ppo"])
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, tiny_model: Path, algorithm: str) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    run(tiny_model, whole, algorithm=algorithm, hint="cosine")
+    hint = "none" if algorithm == "ppo" else "cosine"
+    run(tiny_model, whole, algorithm=algorithm, hint=hint)
     killed_at_step(
         textwrap.dedent(f"""
             from pathlib import Path
@@ -76,14 +77,14 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, tiny_model: Path,
             from recast.train.reinforcement.config import RlConfig
             from recast.train.reinforcement.rl import rl
             from tests.train.reinforcement.toys import TINY, Arms, rows
-            config = RlConfig(**TINY, algorithm={algorithm!r}, hint="cosine")
+            config = RlConfig(**TINY, algorithm={algorithm!r}, hint={hint!r})
             rl(rows(), {str(tiny_model)!r}, Arms(), config, Path({str(killed)!r}), machinery(),
                lambda point: print(point["step"], flush=True))
         """),
         3,
     )
     assert (killed / "checkpoints").exists() and not (killed / "manifest.json").exists()
-    run(tiny_model, killed, algorithm=algorithm, hint="cosine")
+    run(tiny_model, killed, algorithm=algorithm, hint=hint)
     for name in ("adapter", "last"):
         assert digest(killed / name) == digest(whole / name)
 
