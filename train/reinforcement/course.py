@@ -65,11 +65,6 @@ class Course:
         # a kill between the removal of an adapter and the next checkpoint leaves a measurement without one
         return next(step for step in ranked(self.heldout) if adapter_of(self.out, step).exists())
 
-    @property
-    def seconds(self) -> float:
-        """Of all steps made, by whichever process."""
-        return sum(line.get("seconds", 0.0) for line in self.steps)
-
     def resume(self, step: int) -> None:
         """Take over what an interrupted run recorded up to `step`, and forget what came after."""
         for entry in forget_after(self.out / METRICS, step):

@@ -95,6 +95,27 @@ def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, tiny_model: Path,
     assert curve(killed) == curve(whole)
 
 
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo"])
+def test_a_run_that_ended_as_its_last_step_was_done_saves_that_step(
+    tmp_path: Path, tiny_model: Path, algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recast.train.reinforcement import rl as room
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    run(tiny_model, whole, algorithm=algorithm, **SHORT)
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "save_adapter", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny_model, cut, algorithm=algorithm, **SHORT)
+    run(tiny_model, cut, algorithm=algorithm, **SHORT)
+    for name in ("adapter", "last"):
+        assert digest(cut / name) == digest(whole / name)
+
+
 @pytest.mark.parametrize(
     ("reward", "words", "advice"),
     [
