@@ -199,6 +199,9 @@ class Tuning:
     changes: tuple[ConfidenceChange, ...]
 
 
+Taught = Literal["agent", "model"]
+
+
 @dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything one page shows. `facts` are (name, value) pairs of the footer, in order."""
@@ -218,6 +221,7 @@ class ReportData:
     versions: tuple[VersionNote, ...] = ()
     stages: tuple[Stage, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    taught: Taught = "agent"  # what the curves are of
     warnings: tuple[str, ...] = ()  # shown at the top: a gate that is not the agent's, a missing file
 
     def arm(self, role: Role) -> Arm | None:
