@@ -17,6 +17,7 @@ from typing import Literal
 
 Role = Literal["base", "reference", "control", "target", "other"]
 Better = Literal["higher", "lower", "neither"]
+Taught = Literal["agent", "model"]
 Tone = Literal["good", "open", "bad", "first", "second", "third"]
 
 
@@ -197,9 +198,6 @@ class Tuning:
     before: GateMass
     after: GateMass
     changes: tuple[ConfidenceChange, ...]
-
-
-Taught = Literal["agent", "model"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from recast.curate.files import read_lines
 from recast.pipelines.wiring.reinforcement import machinery
 from recast.train.model.loading import load
 from recast.train.reinforcement.config import RlConfig
-from recast.train.reinforcement.rl import preflight
+from recast.train.reinforcement.rl import preflight, rl
 from tests.fakes.runs import digest, killed_at_step
 from tests.train.reinforcement.toys import TINY, Arms, Constant, rows, run
 
@@ -153,3 +154,34 @@ def test_settings_that_nothing_reads_are_refused() -> None:
     ):
         with pytest.raises(UsageError, match=words):
             RlConfig(**settings).check()  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+@pytest.mark.parametrize("beta", [0.0, 0.05])
+def test_a_step_is_that_of_trl_as_it_comes(
+    tmp_path: Path, tiny_model: Path, algorithm: str, beta: float
+) -> None:
+    def plain(base: Any) -> Any:
+        class Plain(base):
+            def __init__(self, *, on_advantages: Any, eos_ids: Any, **given: Any) -> None:
+                super().__init__(**given)
+                self.eos_token_ids = list(eos_ids)
+
+        return Plain
+
+    config = RlConfig(
+        **{**TINY, "steps": 2, "algorithm": algorithm, "beta": beta, "hint": "cosine", "micro_batch": 2}
+    )
+    ours = machinery()
+    for name, tools in (("ours", ours), ("trl", replace(ours, trainer=plain))):
+        rl(rows(), tiny_model, Arms(), config, tmp_path / name, tools)
+    first, second = (
+        [line for line in read_lines(tmp_path / name / "metrics.jsonl") if "reward" in line]
+        for name in ("ours", "trl")
+    )
+    for a, b in zip(first, second, strict=True):
+        assert a["reward"] == b["reward"]
+        assert a["grad_norm"] == pytest.approx(b["grad_norm"], rel=1e-3) and a["grad_norm"] > 0
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3, abs=1e-6)
+        if beta:
+            assert a["kl"] == pytest.approx(b["kl"], rel=1e-2, abs=1e-6)
