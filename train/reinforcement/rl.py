@@ -234,11 +234,12 @@ def _signal(out: Path, opened: Opened, progress: Progress | None) -> Signal:
 
 
 def _measured(opened: Opened) -> Signal:
-    """As the first step would ask, hints included; several answers a prompt, whatever the algorithm."""
+    """Several answers a prompt, whatever the algorithm; with hints as half-way, where about half of each is shown."""
     config = opened.config.model_copy(update={"samples": max(4, opened.config.samples)})
     rollouts = opened.rollouts
     asked = Rollouts(rollouts.draw, rollouts.model, rollouts.tokenizer, rollouts.grader, config)
-    return signal(asked.of_step(opened.data.train[:PROMPTS], 1))
+    step = max(1, config.hinted_steps // 2)
+    return signal(asked.of_step(opened.data.train[:PROMPTS], step))
 
 
 def _train(opened: Opened, course: Course, steps: Sequence[Sequence[int]], micro: int, out: Path) -> Any:
