@@ -34,6 +34,13 @@ def half_width(values: Sequence[float]) -> float:
     return student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
+def mean_of_shares(values: Sequence[float]) -> tuple[float, float, float]:
+    """(mean, low, high) of values in [0, 1], by Student's t; (0, 1) around a single one."""
+    mean = statistics.fmean(values)
+    half = half_width(values) if len(values) > 1 else 1.0
+    return mean, max(0.0, mean - half), min(1.0, mean + half)
+
+
 def wilson(count: int, total: int, z: float = Z) -> tuple[float, float]:
     """The Wilson score interval of a share; (0, 1) without observations. Wilson 1927, eq. in closed form."""
     if total == 0:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 if TYPE_CHECKING:
     import inspect
 
     import datasets
+    from transformers import TrainerCallback
 
     from recast.agent.reward.scorer import ScoredGroup
     from recast.curate.gate.gate import Gate
@@ -88,23 +89,91 @@ def open(path: str | Path | None = None) -> Store:
     return Store(path)
 
 
+@overload
 def load(
     ref: str,
     path: str | Path | Store | None = None,
     format: Literal["rows", "messages", "prompt_completion"] = "rows",
-) -> datasets.Dataset:
+    *,
+    streaming: Literal[False] = False,
+) -> datasets.Dataset: ...
+
+
+@overload
+def load(
+    ref: str,
+    path: str | Path | Store | None = None,
+    format: Literal["rows", "messages", "prompt_completion"] = "rows",
+    *,
+    streaming: Literal[True],
+    seed: int | None = None,
+    buffer: int | None = None,
+) -> datasets.IterableDataset: ...
+
+
+def load(
+    ref: str,
+    path: str | Path | Store | None = None,
+    format: Literal["rows", "messages", "prompt_completion"] = "rows",
+    *,
+    streaming: bool = False,
+    seed: int | None = None,
+    buffer: int | None = None,
+) -> datasets.Dataset | datasets.IterableDataset:
     """A version (`NAME`, `NAME@v3`, `NAME@TAG`, `NAME/BRANCH`) as a memory-mapped `datasets.Dataset`, rows in order.
 
     `path` is the store. `format`: `rows`, all columns of a version (`messages` is the prompt, a list of {role,
     content}); `messages`, the conversation with its completion as the last turn; `prompt_completion`, `prompt` and
     `completion` as lists of turns, as TRL reads them. The latter two keep `answer`, `task` and `row_id`.
 
+    `streaming`: a `datasets.IterableDataset` over the parts of the store instead, in constant memory. Every row comes
+    once an epoch, for any number of ranks (`shard(num, rank)`, `split_dataset_by_node`, accelerate) and of workers of a
+    DataLoader, each with as many rows as another, within one; `state_dict` and `load_state_dict` go on where a kill
+    stopped, after `recast.join_states` with another number of ranks. `seed` shuffles, anew for each `set_epoch(n)`:
+    blocks of 1,024 rows come in random order, and `buffer` rows of that (8,192) are shuffled and held at a time. Turns
+    keep members beside role and content as objects, where a table has text.
+
     The version stays with the data set: `info.config_name` is its id, `info.dataset_name` its name,
     `info.description` its ref and message. They survive `map`, `filter`, `select`, `train_test_split` and
     `save_to_disk`, not `to_iterable_dataset` and files of other formats. Raises UsageError for a name that the store
-    does not have, which lists what there is, and for another format.
+    does not have, which lists what there is, for another format, and for `seed` or `buffer` without `streaming`.
     """
-    return _store(path).open(ref).dataset(format)
+    snapshot = _store(path).open(ref)
+    if streaming:
+        from recast.pipelines.wiring.stream import streamed
+
+        return streamed(snapshot, format, seed=seed, **({} if buffer is None else {"buffer": buffer}))
+    if seed is not None or buffer is not None:
+        from recast.curate.errors import UsageError
+
+        raise UsageError("seed and buffer are for streaming=True; a whole data set has shuffle(seed=...).")
+    return snapshot.dataset(format)
+
+
+def join_states(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One state from the `state_dict()` of all ranks and workers of a stream, for any other number of them to load.
+
+    Each then gets its share of the rows that are left of the epoch. Raises UsageError where the state of one is missing
+    or there twice, where they are of different epochs, versions or orders, and where one holds more than a place in the
+    stream (rows that a batched `map` has made and not given yet).
+    """
+    from recast.pipelines.wiring import stream
+
+    return stream.join_states(states)
+
+
+def pin_callback(
+    ref: str, path: str | Path | Store | None = None, *, mixed: Sequence[tuple[str, float | None]] = ()
+) -> TrainerCallback:
+    """A callback for trainers of TRL and transformers that writes `dataset.lock`: the version a model was trained on.
+
+    `path` is the store, `mixed` are further versions with their weights. Every checkpoint gets the file when it is
+    saved; the output folder gets it at the end, and the store remembers that model, so that `recast impact ROW` names
+    it. `ref` is resolved now: what is committed meanwhile changes nothing. Raises UsageError for an unknown name.
+    """
+    from recast.pipelines.wiring.pins import PinCallback
+
+    return PinCallback(_store(path), ref, mixed)
 
 
 def gate(

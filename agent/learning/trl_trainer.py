@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,9 @@ def arguments(
         "loss_type": config.loss_type,
         "scale_rewards": config.scale_rewards,
         "use_cpu": not cuda,
-        "bf16": bf16,
+        # on a CPU only the passes that learn are cast: accelerate would cast sampling and scoring, too, and the probe
+        # would be of another arithmetic than the jobs that use the agent
+        "bf16": cuda and bf16,
         "gradient_checkpointing": cuda,
         # the adapter leaves no parameter unused, and looking for one costs a pass over the graph
         "ddp_find_unused_parameters": False,
@@ -187,6 +190,7 @@ def grpo_trainer(
         callbacks=[callback],
         on_advantages=on_advantages,
         eos_ids=eos_ids,
+        bf16=bf16,
     )
     for shown in list(trainer.callback_handler.callbacks):
         if type(shown).__name__ in ("PrinterCallback", "ProgressCallback"):
@@ -242,10 +246,15 @@ def trainer_class(base: type | None = None) -> Any:
 
     class SharedPrefixTrainer(chosen):
         def __init__(
-            self, *, on_advantages: Callable[[list[float]], None], eos_ids: Sequence[int], **given: Any
+            self,
+            *,
+            on_advantages: Callable[[list[float]], None],
+            eos_ids: Sequence[int],
+            bf16: bool = False,
+            **given: Any,
         ) -> None:
             super().__init__(**given)
-            self.on_advantages = on_advantages
+            self.on_advantages, self.in_bf16 = on_advantages, bf16
             self.eos_token_ids = list(eos_ids)  # TRL's own leave out what the template ends a turn with
             self.head = head_of(self.accelerator.unwrap_model(self.model).get_base_model())
 
@@ -292,18 +301,22 @@ def trainer_class(base: type | None = None) -> Any:
             # the reference asks for a whole generation, in pieces of a micro-batch
             size = min(batch_size or len(input_ids), len(input_ids))
             shared = shares_prompts(backbone.config, self.head, size * logits_to_keep)
+            cast = (
+                torch.autocast("cpu", torch.bfloat16) if self.in_bf16 and self.args.use_cpu else nullcontext()
+            )
             if not (plain and alone and shared):
-                return super()._get_per_token_logps_and_entropies(
-                    model,
-                    input_ids,
-                    attention_mask,
-                    logits_to_keep,
-                    batch_size=batch_size,
-                    compute_entropy=compute_entropy,
-                    compute_aux_loss=compute_aux_loss,
-                    **multimodal,
-                )
-            with self.accelerator.autocast():
+                with cast:
+                    return super()._get_per_token_logps_and_entropies(
+                        model,
+                        input_ids,
+                        attention_mask,
+                        logits_to_keep,
+                        batch_size=batch_size,
+                        compute_entropy=compute_entropy,
+                        compute_aux_loss=compute_aux_loss,
+                        **multimodal,
+                    )
+            with cast, self.accelerator.autocast():
                 parts = [
                     completion_logprobs(
                         backbone,

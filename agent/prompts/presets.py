@@ -1,7 +1,7 @@
 """Prompts by name: the section `prompts` as this project would fill it in for one kind of task.
 
 `default` is the plain request of `agent.prompts.templates`, without a system turn. The others say what a rewrite looks
-like, each for one kind of row. None shows worked examples: those ruined both models that they were measured on
+like, each for one kind of row. None shows worked examples: with them hardly a rewrite of either model passed
 (agent/README.md).
 """
 

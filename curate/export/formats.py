@@ -11,11 +11,11 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from recast.curate.export.destination import Place
 from recast.curate.export.rows import HAS, Kind, Row, Survey, kinds
 from recast.curate.export.slots import Slot, constant, stored, unusual
 from recast.curate.records import Messages
@@ -37,9 +37,9 @@ class Asked:
     slug: str  # name and number, fit for a file
     version: str  # its ref and the beginning of its id: the column `version`
     version_id: str
-    folder: Path
-    train: Path
-    validation: Path | None
+    folder: Place
+    train: Place
+    validation: Place | None
     objective: Objective
     turns: Turns
     survey: Survey
@@ -136,8 +136,10 @@ class Shape:
     needs: Literal["", "answer", "rejected"] = ""
     whole: bool = False
     """Whether lines are made of all columns of a row."""
+    many: bool = False
+    """Whether the reader takes several files of a split, so that `shard_rows` may be asked for."""
     shard_rows: int | None = None
-    """Rows of a shard; None: one file a split."""
+    """Rows of the version for each file where nobody asks; None: one file a split."""
     card: Callable[[Asked, Mapping[str, Mapping[str, int]], Mapping[str, Any]], str] | None = None
     """`README.md`, from rows and bytes of each split and what the caller knows."""
     index: bool = False
@@ -246,6 +248,6 @@ def one_question(row: Row) -> bool:
     return len(row.prompt) == 1 and row.prompt[0].get("role") == "user"
 
 
-def quoted(path: Path) -> str:
+def quoted(path: Place) -> str:
     """A path as a shell takes it."""
     return shlex.quote(str(path))

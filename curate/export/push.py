@@ -6,10 +6,14 @@ push(Path("gsm8k-hf"), "me/gsm8k")
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from recast.curate.errors import MissingDependencyError, UsageError
-from recast.curate.export.export import Exported
+from recast.curate.export.destination import within
+from recast.curate.export.outcome import Exported
+
+_SHARD = re.compile(r"data/(train|validation)-\d{5}\.parquet")
 
 
 def planned(done: Exported) -> list[dict[str, Any]]:
@@ -24,15 +28,23 @@ def planned(done: Exported) -> list[dict[str, Any]]:
 def push(done: Exported, name: str) -> str:
     """Send the files of an export to the data set `name` (USER/NAME), all in one commit; return its address.
 
-    The data set is made private where there is none. Raises UsageError for a name without a user.
+    The data set is made private where there is none. Shards that an earlier commit brought and this one does not bring
+    are deleted by it: the reader takes all that lie there. Raises UsageError for a name without a user.
     """
     _check(name)
-    from huggingface_hub import HfApi
+    operations = _operations(done)
+    from huggingface_hub import CommitOperationDelete, HfApi
 
     hub = HfApi()
     hub.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+    ours = {operation.path_in_repo for operation in operations}
+    there = hub.list_repo_files(name, repo_type="dataset")
+    old = [path for path in there if _SHARD.fullmatch(path) and path not in ours]
     commit = hub.create_commit(
-        name, _operations(done), repo_type="dataset", commit_message=f"{done.ref} ({done.version_id[:16]})"
+        name,
+        [*operations, *map(CommitOperationDelete, old)],
+        repo_type="dataset",
+        commit_message=f"{done.ref} ({done.version_id[:16]})",
     )
     return commit.commit_url
 
@@ -50,9 +62,7 @@ def _operations(done: Exported) -> list[Any]:
             "pushing needs huggingface_hub: pip install huggingface_hub"
         ) from missing
     return [
-        CommitOperationAdd(path_in_repo=str(file.path.relative_to(done.path)), path_or_fileobj=str(file.path))
+        CommitOperationAdd(path_in_repo=within(done.path, file.path), path_or_fileobj=str(file.path))
         for file in done.files
-        if not file.path.name.endswith(
-            "refused.jsonl"
-        )  # texts of rows that were left out on purpose stay here
+        if not file.path.name.startswith("refused")  # rows that were left out on purpose stay here
     ]

@@ -1,8 +1,9 @@
-"""Lines into files: JSON lines or Parquet, one file or shards, in constant memory, in place only when all is written.
+"""Lines into files: JSON lines or Parquet, in constant memory, in place only when all is written.
 
 with contextlib.ExitStack() as stack:                     # what raises in here leaves every old file as it was
-    with Sink(stack, folder / "train.jsonl") as sink:
-        sink.write(lines)
+    sink = Sink(stack, folder / "train.jsonl")
+    sink.write(lines)
+    sink.close()
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recast.curate.export.destination import Place, whole
 from recast.curate.export.formats import Line
 from recast.curate.export.slots import BREAKS
-from recast.curate.files import whole
 
 GROUP_ROWS = 16_384
 _BREAKS = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in BREAKS})
@@ -37,7 +38,7 @@ def as_line(line: Line) -> str:
 class Written:
     """A file that was written."""
 
-    path: Path
+    path: Place
     lines: int
     bytes: int
     sha256: str
@@ -46,34 +47,29 @@ class Written:
         return {"path": str(self.path), "lines": self.lines, "bytes": self.bytes, "sha256": self.sha256}
 
 
-def measured(path: Path, temporary: Path, lines: int) -> Written:
+def measured(path: Place, temporary: Path, lines: int) -> Written:
     with temporary.open("rb") as file:
         return Written(path, lines, temporary.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 class Sink:
-    """Writes lines to `path`, which appears when `stack` closes without an error; where no line is written, nothing."""
+    """Writes lines to a file, which is in place when `stack` closes without an error. No line, no file."""
 
     def __init__(
         self,
         stack: contextlib.ExitStack,
-        path: Path,
+        path: Place,
         schema: pa.Schema | None = None,
-        shard_rows: int | None = None,
+        *,
+        staged: Place | None = None,
     ) -> None:
-        """`schema`: columns of a Parquet file, JSON lines without one. `shard_rows`: `path` is NAME.parquet of shards
-        NAME-00000.parquet and so on, each of at most so many rows."""
-        self.path, self.schema, self.files = path, schema, list[Written]()
+        """`schema`: columns of a Parquet file, JSON lines without one. `staged`: where it waits to become `path`."""
+        self.path, self.schema, self.lines = path, schema, 0
         self.columns: list[str] = schema.names if schema is not None else []
-        self._stack, self._shard_rows = stack, shard_rows
+        self._stack, self._place = stack, staged or path
         self._temporary: Path | None = None
         self._file: Any = None
-        self._lines = 0  # of the open file, with those held
         self._held: list[pa.RecordBatch] = []
-
-    @property
-    def lines(self) -> int:
-        return sum(file.lines for file in self.files) + self._lines
 
     def write(self, lines: Sequence[Line]) -> None:
         if not lines:
@@ -87,22 +83,21 @@ class Sink:
     def write_text(self, text: bytes | memoryview, count: int) -> None:
         """Whole lines of UTF-8."""
         self._opened().write(text)
-        self._lines += count
+        self.lines += count
 
     def write_table(self, rows: pa.RecordBatch) -> None:
-        while rows.num_rows:
-            room = self._shard_rows - self._lines if self._shard_rows else rows.num_rows
-            piece, rows = rows.slice(0, room), rows.slice(room)
-            self._held.append(piece)
-            self._lines += piece.num_rows
-            if sum(batch.num_rows for batch in self._held) >= GROUP_ROWS:
-                self._put_held()
-            if self._lines == self._shard_rows:
-                self._end()
+        self._held.append(rows)
+        self.lines += rows.num_rows
+        if sum(batch.num_rows for batch in self._held) >= GROUP_ROWS:
+            self._put_held()
 
-    def close(self) -> None:
-        """End the file; it is still under another name."""
-        self._end()
+    def close(self) -> list[Written]:
+        """End the file, if there is one, and say what it holds; it is still under another name."""
+        self._put_held()
+        if self._file is None or self._temporary is None:
+            return []
+        self._file.close()
+        return [measured(self.path, self._temporary, self.lines)]
 
     def _put_held(self) -> None:
         if self._held:
@@ -111,7 +106,7 @@ class Sink:
 
     def _opened(self) -> Any:
         if self._file is None:
-            self._temporary = self._stack.enter_context(whole(self._path()))
+            self._temporary = self._stack.enter_context(whole(self._place))
             if self.schema is None:
                 self._file = self._stack.enter_context(self._temporary.open("wb"))
             else:
@@ -119,18 +114,6 @@ class Sink:
                     pq.ParquetWriter(self._temporary, self.schema, compression="zstd")
                 )
         return self._file
-
-    def _path(self) -> Path:
-        if not self._shard_rows:
-            return self.path
-        return self.path.with_name(f"{self.path.stem}-{len(self.files):05d}{self.path.suffix}")
-
-    def _end(self) -> None:
-        self._put_held()
-        if self._file is not None and self._temporary is not None:
-            self._file.close()
-            self.files.append(measured(self._path(), self._temporary, self._lines))
-            self._file, self._lines = None, 0
 
 
 def table_of(lines: Sequence[Line], schema: pa.Schema) -> pa.RecordBatch:

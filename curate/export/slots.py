@@ -2,9 +2,9 @@
 
     {"messages": TURNS, "answer": Stored("answer"), "version": FACTS...}
 
-Most rows of most versions are a question, with or without a system turn, and its answer as text. `plain` finds them by
-their stored text, and a whole batch of them becomes JSON lines or columns without a Python object for any of them. All
-other rows go through `Slot.of`, which knows everything; the lines are the same, byte for byte.
+Most rows of most versions are a question, with or without a system turn and earlier turns, and its answer as text.
+`plain` finds them by their stored text, and a whole batch of them becomes JSON lines or columns without a Python object
+for any of them. All other rows go through `Slot.of`, which knows everything; the lines are the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from recast.curate.export.rows import Row
 from recast.curate.records import Messages
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
-_PLAIN = rf'^\[(?:\{{"content":{_TEXT},"role":"system"\}},)?\{{"content":{_TEXT},"role":"user"\}}\]$'  # canonical JSON
+_SYSTEM, _USER, _SAID = (
+    rf'\{{"content":{_TEXT},"role":"{role}"\}}' for role in ("system", "user", "assistant")
+)
+_PLAIN = rf"^\[(?:{_SYSTEM},)?{_USER}\]$"  # canonical JSON
+_TALK = rf"^\[(?:{_SYSTEM},)?{_USER}(?:,{_SAID},{_USER})*\]$"
 _TURN = pa.struct([pa.field("content", pa.string()), pa.field("role", pa.string())])
 _PROMPTS = pa.schema([pa.field("m", pa.list_(_TURN))])
 Piece = pa.Array | str
@@ -56,9 +60,12 @@ def _joined(*pieces: Piece) -> pa.Array:
     return pc.binary_join_element_wise(*whole, _string(""))
 
 
-def plain(batch: pa.RecordBatch) -> np.ndarray:
-    """bool[rows]: rows that are a question, with or without a system turn before it, and a text."""
-    shaped = pc.match_substring_regex(batch.column("messages"), _PLAIN)
+def plain(batch: pa.RecordBatch, *, talks: bool = False) -> np.ndarray:
+    """bool[rows]: rows that are a question, with or without a system turn before it, and a text.
+
+    `talks`: those of several turns, too, where user and assistant speak by turns.
+    """
+    shaped = pc.match_substring_regex(batch.column("messages"), _TALK if talks else _PLAIN)
     meta = batch.column("meta")
     unusual = pc.or_(pc.match_substring(meta, '"tools"'), pc.match_substring(meta, '"completion_turn"'))
     found = pc.and_not(shaped, pc.coalesce(unusual, truths([False])[0]))

@@ -46,8 +46,10 @@ from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.polarity import PolarityCheck
 from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.roles import RolesCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
+from recast.curate.gate.checks.words.wording import WordingCheck
 from recast.curate.parallel import in_order
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
@@ -66,6 +68,8 @@ AnyCheck = Annotated[
     | SymbolsCheck
     | QuantitiesCheck
     | PolarityCheck
+    | WordingCheck
+    | RolesCheck
     | CodeCheck
     | TopicCheck
     | ConsistencyCheck
@@ -88,6 +92,8 @@ _TOLD: Checks = (
     SymbolsCheck(),
     QuantitiesCheck(),
     PolarityCheck(),
+    WordingCheck(),
+    RolesCheck(),
 )
 """What every text is asked that answers in words."""
 _SUMS: Checks = (NamesCheck(), VocabularyCheck(), TopicCheck(), *_TOLD)

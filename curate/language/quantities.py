@@ -153,3 +153,32 @@ def _counted(tokens: tuple[str, ...], at: int) -> tuple[frozenset[str], str]:
         nouns.append(singular(lowered))
         head = lowered
     return (frozenset(nouns), head) if nouns else _NOTHING
+
+
+class Rate(NamedTuple):
+    """So many of one thing for each of another: `8 crayons per box`."""
+
+    value: Value
+    noun: str
+    per: str
+    """What it is for each of, in the singular."""
+
+
+@lru_cache(maxsize=2048)
+def rates(text: str) -> tuple[Rate, ...]:
+    """The numbers of `text` that are told as rates with `per` or a stroke."""
+    if " per " not in text and "/" not in text:
+        return ()
+    return tuple(rate for q in quantities(text) if (rate := rate_of(q)))
+
+
+def rate_of(quantity: Quantity) -> Rate | None:
+    """The rate that a number is told as; None where it is no rate."""
+    tokens, at = quantity.sentence.tokens, quantity.at
+    for i in range(at + 1, min(at + REACH, len(tokens) - 1)):
+        word = tokens[i].lower()
+        if word == "per" or (word == "/" and i > at + 1 and tokens[i + 1][0].isalpha()):
+            return Rate(quantity.value, quantity.head, singular(tokens[i + 1].lower()))
+        if not word[0].isalpha():
+            return None
+    return None

@@ -95,6 +95,12 @@ _NOT_THE_ANSWER = re.compile(
     r"(?:answers?|results?|totals?|sums?|solutions?)\b(?!\s+(?:yet|to))",
     re.IGNORECASE,
 )
+_HEDGED_NUMBER = re.compile(
+    r"=\s*(?:maybe|perhaps|probably|possibly|presumably|hopefully)\b"
+    r"|\b(?:maybe|perhaps|probably|possibly|presumably|hopefully|i guess|i think)\s+(?:it is |it's )?[$€£]?\d",
+    re.IGNORECASE,
+)
+_GUESSES = ("maybe", "perhaps", "probably", "possibly", "presumably", "hopefully", "i guess", "i think")
 _ENDS = str.maketrans("\n!?", ";;;")  # where a sentence ends at the latest
 _NOUNS = ("answer", "solution", "result", "total")
 _KINDS = (("denied", _DENIED), ("supposed", _SUPPOSED), ("hedged", _HEDGED), ("listed", _LISTED))
@@ -141,6 +147,12 @@ def may_deny(text: str) -> bool:
     if denial(told) or retraction(told):
         return True
     return _hinted(told, _NEGATIONS) and bool(_NUMBER_DENIED.search(told) or _NOT_THE_ANSWER.search(told))
+
+
+def hedged_number(text: str) -> str:
+    """The words that make a number of the text a guess; empty where none do."""
+    match = _HEDGED_NUMBER.search(text) if _hinted(text, _GUESSES) else None
+    return match.group() if match else ""
 
 
 def denied_numbers(text: str) -> list[str]:

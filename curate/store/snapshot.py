@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import numpy as np
@@ -16,31 +15,18 @@ import pyarrow.parquet as pq
 from recast.curate.errors import IntegrityError, UsageError
 from recast.curate.files import whole, write_text
 from recast.curate.fingerprint import canonical_json
-from recast.curate.records import Messages
 from recast.curate.schema import CANDIDATE_SCHEMA, VERSION_SCHEMA, decode_row, identifiers, literal
-from recast.curate.store import changes
+from recast.curate.store import changes, turns
 from recast.curate.store.catalog import memory
 from recast.curate.store.gather import Gatherer
 from recast.curate.store.parts import verified
+from recast.curate.store.turns import DATASET_COLUMNS, TURNS, Format
 from recast.curate.store.versions import Version
 
 if TYPE_CHECKING:
     import datasets  # pyright: ignore[reportMissingTypeStubs]
 
 READ_ROWS = 16_384
-Format = Literal["rows", "messages", "prompt_completion"]
-DATASET_COLUMNS: dict[Format, tuple[str, ...]] = {
-    "rows": tuple(VERSION_SCHEMA.names),
-    "messages": ("messages", "answer", "task", "row_id"),
-    "prompt_completion": ("prompt", "completion", "answer", "task", "row_id"),
-}
-"""Columns of a `datasets.Dataset` by format."""
-TURNS: dict[Format, tuple[str, ...]] = {
-    "rows": ("messages",),
-    "messages": ("messages",),
-    "prompt_completion": ("prompt", "completion"),
-}
-"""Those of them that hold lists of {role, content}."""
 
 
 class Snapshot:
@@ -72,6 +58,29 @@ class Snapshot:
         with memory(self.root / "tmp") as con:
             return con.sql(f'SELECT * FROM ({self.live_sql()}) ORDER BY "order"').to_arrow_table()
 
+    def places(self, con: duckdb.DuckDBPyConnection) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+        """The parts of the version, and where each row lies, in order.
+
+        Batches of at most READ_ROWS rows have `part` (int32, into the parts) and `pos` (int64). `con`, a connection of
+        `memory`, must stay open for them; what does not fit its memory goes to disk.
+        """
+        con.execute(
+            f'CREATE OR REPLACE TEMP TABLE places AS SELECT part, pos, "order" FROM ({self.live_sql()})'
+        )
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE parts AS SELECT part, count(*) AS num_rows, "
+            "(row_number() OVER (ORDER BY part) - 1)::INTEGER AS code FROM places GROUP BY part"
+        )
+        found = con.execute("SELECT part, num_rows FROM parts ORDER BY code").fetchall()
+        rows = sum(num_rows for _, num_rows in found)
+        if rows != self.version.rows:
+            raise IntegrityError(
+                f"{self.version.ref} has {self.version.rows} rows in the catalog and {rows} in its index; "
+                "run `recast verify`."
+            )
+        ordered = 'SELECT code AS part, pos FROM places JOIN parts USING (part) ORDER BY "order"'
+        return [part for part, _ in found], con.sql(ordered).to_arrow_reader(READ_ROWS)
+
     def batches(
         self, columns: Sequence[str] | None = None, at_a_time: int = READ_ROWS
     ) -> Iterator[pa.RecordBatch]:
@@ -79,27 +88,17 @@ class Snapshot:
         names = _known(columns)
         schema = pa.schema([VERSION_SCHEMA.field(n) for n in names])
         with memory(self.root / "tmp") as con:
-            con.execute(f"CREATE TEMP TABLE live AS {self.live_sql()}")
-            con.execute(
-                'CREATE TEMP TABLE met AS SELECT part, row_number() OVER (ORDER BY min("order")) - 1 AS code '
-                "FROM live GROUP BY part"
-            )
-            ids = [part for (part,) in con.execute("SELECT part FROM met ORDER BY code").fetchall()]
-            places = con.sql(
-                'SELECT code, pos FROM live JOIN met USING (part) ORDER BY "order"'
-            ).to_arrow_table()
-        if places.num_rows != self.version.rows:
-            raise IntegrityError(
-                f"{self.version.ref} has {self.version.rows} rows in the catalog and {places.num_rows} in its index; "
-                "run `recast verify`."
-            )
-        # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
-        code, position = (np.from_dlpack(places.column(c).combine_chunks()) for c in ("code", "pos"))
-        gatherer = Gatherer(self.root, ids, names)
-        for start in range(0, len(code), at_a_time):
-            rows = slice(start, start + at_a_time)
-            gathered = gatherer.gather(code[rows], position[rows])
-            yield from (pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches())
+            parts, places = self.places(con)
+            gatherer = Gatherer(self.root, parts, names)
+            for place in places:
+                # not `to_numpy`: the first call of a process imports pandas, which takes longer than `recast show` may
+                code, position = (np.from_dlpack(cast(Any, column)) for column in place.columns)
+                for start in range(0, len(code), at_a_time):
+                    rows = slice(start, start + at_a_time)
+                    gathered = gatherer.gather(code[rows], position[rows])
+                    yield from (
+                        pa.RecordBatch.from_arrays(b.columns, schema=schema) for b in gathered.to_batches()
+                    )
 
     def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
         """The rows as an Arrow reader."""
@@ -166,8 +165,7 @@ class Snapshot:
         """
         import datasets  # pyright: ignore[reportMissingTypeStubs]
 
-        if format not in DATASET_COLUMNS:
-            raise UsageError(f"a version is no {format!r}; formats are {', '.join(DATASET_COLUMNS)}.")
+        turns.require(format)
         version = self.version
         of_format = "" if format == "rows" else f".{format}"
         path = self.root / "cache" / f"{version.id[:32]}{of_format}.arrow"
@@ -194,7 +192,6 @@ class Snapshot:
 
     def _write_arrow(self, path: Path, format: Format) -> None:
         names = DATASET_COLUMNS[format]
-        read = [n for n in VERSION_SCHEMA.names if n in {*names, "messages", "completion"}]
         members = ["role", "content"]
         while True:
             kind = pa.list_(pa.struct([pa.field(m, pa.string()) for m in members]))
@@ -206,15 +203,15 @@ class Snapshot:
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
                 if not self.version.rows:
                     stream.write_table(schema.empty_table().combine_chunks())
-                for batch in self.batches(read):
-                    decoded = [json.loads(text) for text in batch.column("messages").to_pylist()]
+                for batch in self.batches(turns.columns(format)):
+                    decoded = turns.prompts(batch)
                     unknown |= {key for row in decoded for message in row for key in message} - set(members)
                     if unknown:
                         break
-                    turns = _turns(format, decoded, batch.column("completion"))
+                    made = turns.turns(format, decoded, batch.column("completion").to_pylist())
                     arrays = {
-                        n: pa.array([[_plain(m, members) for m in row] for row in turns[n]], kind)
-                        for n in turns
+                        n: pa.array([[_plain(m, members) for m in row] for row in made[n]], kind)
+                        for n in made
                     }
                     columns = [arrays[n] if n in arrays else batch.column(n) for n in names]
                     stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
@@ -241,16 +238,6 @@ def candidates_sql(root: Path, parts: Sequence[str]) -> str:
         listed = ", ".join(literal(str(verified(root, part))) for part in parts)
         pieces.append(f"SELECT * FROM read_parquet([{listed}], union_by_name = true)")
     return " UNION ALL BY NAME ".join(pieces)
-
-
-def _turns(format: Format, prompts: list[Messages], completions: pa.Array) -> dict[str, list[Messages]]:
-    """The columns of a format that hold turns."""
-    if format == "rows":
-        return {"messages": prompts}
-    said = [{"role": "assistant", "content": text} for text in completions.to_pylist()]
-    if format == "messages":
-        return {"messages": [[*prompt, turn] for prompt, turn in zip(prompts, said, strict=True)]}
-    return {"prompt": prompts, "completion": [[turn] for turn in said]}
 
 
 def _plain(message: dict[str, Any], members: list[str]) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
     python -m tests.bench.export                     # a million rows
     python -m tests.bench.export --rows 200000
+    python -m tests.bench.export --earlier 2         # rows with two earlier pairs of turns
 
 Rows are those of the store's benchmark (`corpus`), about 1 kB each. Each part runs in a process of its own. The first
 figure is processor time against pyarrow writing the same columns as zstd Parquet from an Arrow stream; JSON lines,
@@ -19,13 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recast.curate.export.export import export
+from recast.curate.export.registry import find
 from recast.curate.store.store import Store
 from tests.bench.corpus import Corpus
 
@@ -41,7 +45,8 @@ def spent() -> float:
 def one(folder: Path, to: str) -> dict[str, Any]:
     """Export in this process; seconds of processor and wall, most resident memory in GiB."""
     began, wall = spent(), time.monotonic()
-    done = export(Store(folder / "store"), "corpus", to, folder / f"out-{to}", validation=0.05)
+    turns = "all" if find(to)[2].trains == "all" else None
+    done = export(Store(folder / "store"), "corpus", to, folder / f"out-{to}", turns=turns, validation=0.05)
     used, wall = spent() - began, time.monotonic() - wall
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     return {
@@ -80,6 +85,22 @@ def plain(folder: Path, to: str) -> dict[str, Any]:
     return {"cpu": spent() - began - reading, "wall": time.monotonic() - wall}
 
 
+def corpus(rows: int, earlier: int) -> Iterator[pa.RecordBatch]:
+    """Rows of the corpus, with so many pairs of turns of other corpora before their question."""
+    streams = [Corpus(rows, seed).batches() for seed in range(earlier + 1)]
+    for batch, *before in zip(*streams, strict=True):
+        inner = [pc.utf8_slice_codeunits(each.column("messages"), 1, -1) for each in (*before, batch)]
+        for n, each in enumerate(before):
+            said = pc.replace_substring(each.column("completion"), "\n", "\\n")
+            inner[n] = pc.binary_join_element_wise(
+                inner[n], ',{"content":"', said, '","role":"assistant"},', ""
+            )
+        turns = pc.binary_join_element_wise("[", *inner, "]", "")
+        yield batch.set_column(
+            batch.schema.get_field_index("messages"), batch.schema.field("messages"), turns
+        )
+
+
 def apart(*words: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.bench.export", "--part", *words]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -88,6 +109,7 @@ def apart(*words: str) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--earlier", type=int, default=0)
     parser.add_argument("--part", nargs=3, metavar=("WHAT", "FORMAT", "FOLDER"))
     given = parser.parse_args()
     if given.part:
@@ -96,7 +118,7 @@ def main() -> int:
         return 0
     missed = False
     with tempfile.TemporaryDirectory() as made:
-        Store(Path(made) / "store").commit(Corpus(given.rows).batches(), "corpus")
+        Store(Path(made) / "store").commit(corpus(given.rows, given.earlier), "corpus")
         base: dict[str, dict[str, Any]] = {}
         for to in (*TABLES, *LINES):
             found = apart("one", to, made)

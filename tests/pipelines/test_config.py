@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from recast.curate.errors import UsageError
 from recast.pipelines import config
 from recast.pipelines.config import Config, named_prompts
+from recast.pipelines.options import Names
+from recast.pipelines.run.arguments import complete, find, names_of, parameters
 
 
 def test_defaults_then_files_in_order_then_flags(tmp_path):
@@ -125,3 +127,13 @@ def test_what_names_no_prompts_is_refused(tmp_path):
         named_prompts(str(tmp_path / "mine.yaml"))
     with pytest.raises(UsageError, match="neither a file nor a preset of prompts; there are default, math"):
         named_prompts("maths")
+
+
+def test_memory_is_an_amount_and_no_part_of_what_a_run_is():
+    assert Config.load([], ["memory=6GiB"]).general.memory == "6GiB"
+    with pytest.raises(UsageError, match=r"config key memory: found 'six', but .*write it as 6GiB or 800MB"):
+        Config.load([], ["memory=six"])
+    for verb in ("learn", "sft", "rewrite", "plan", "augment", "rehearse", "eval"):
+        entry = find(verb)
+        assert names_of(parameters(entry)["memory"]) is Names.BUDGET, verb
+        assert complete(entry, {}, Config.load([], ["memory=6GiB"]))["memory"] == "6GiB"

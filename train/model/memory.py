@@ -180,13 +180,13 @@ def written(size: int) -> str:
     return f"{size / GIB:.1f} GiB"
 
 
-def resident(name: str = "VmRSS") -> int:
-    """Bytes of memory of this process, 0 where no /proc says; `VmHWM` is the most that there has been."""
+def resident() -> int:
+    """Bytes of memory that this process takes, 0 where no /proc says."""
     try:
         listed = Path("/proc/self/status").read_text()
     except OSError:
         return 0
-    return int(dict(line.split(":", 1) for line in listed.splitlines())[name].split()[0]) * 1024
+    return int(dict(line.split(":", 1) for line in listed.splitlines())["VmRSS"].split()[0]) * 1024
 
 
 def _cuda() -> tuple[int, int]:

@@ -30,6 +30,7 @@ from recast.train.graders.grader import Grader
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.loading import load
 from recast.train.model.lora import save_adapter
+from recast.train.model.run_folder import MANIFEST, begin
 from recast.train.reinforcement.config import NOT_IDENTITY, PPO, RlConfig
 from recast.train.reinforcement.course import Course, Progress, adapter_of
 from recast.train.reinforcement.machinery import Machinery
@@ -37,7 +38,7 @@ from recast.train.reinforcement.prompts import Prompts, order, prompts
 from recast.train.reinforcement.rollouts import Rollouts
 from recast.train.reinforcement.signal import PROMPTS, Signal, signal
 
-MANIFEST, JOB, SIGNAL = "manifest.json", "job.json", "signal.json"
+SIGNAL = "signal.json"
 CHECKPOINTS, LAST = "checkpoints", "last"
 
 
@@ -107,8 +108,9 @@ def rl(
             "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),
         }
     )[:16]
-    if finished := _begun(out, run):
-        return finished
+    if finished := begin(out, run):
+        _tidy(out)  # a kill may have come before this
+        return RlResult(**finished)
     found = _signal(out, opened, progress)
     if found.problems and not force:
         raise RefusedError(
@@ -201,25 +203,6 @@ def _opened(
     data = prompts(rows, validation, tokenizer, config, longest=longest)
     rollouts = Rollouts(machinery.draw, model, tokenizer, grader, config)
     return Opened(model, tokenizer, data, rollouts, config, machinery)
-
-
-def _begun(out: Path, run: str) -> RlResult | None:
-    """The result in `out` where it is finished; else `out` is made this run's. Raises UsageError for another run's."""
-    for name, state in ((MANIFEST, "finished"), (JOB, "unfinished")):
-        if (out / name).exists():
-            known = json.loads((out / name).read_text(encoding="utf-8"))
-            if known.get("fingerprint") != run:
-                raise UsageError(
-                    f"{out} holds the {state} run {known.get('fingerprint')} of other data, model, grader or config; "
-                    f"this one is {run}. Choose another output folder, or remove that one."
-                )
-            if name == MANIFEST:
-                _tidy(out)  # a kill may have come before this
-                return RlResult(**known)
-            return None
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / JOB, {"fingerprint": run})
-    return None
 
 
 def _signal(out: Path, opened: Opened, progress: Progress | None) -> Signal:

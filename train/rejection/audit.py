@@ -23,20 +23,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.files import whole, write_json
+from recast.curate.intervals import mean_of_shares
 from recast.train.rejection.groups import Encoded
 
 AUDIT, SUMMARY = "audit.parquet", "audit.json"
 BINS = 10
-RESAMPLES = 2000
 
 
 def discrimination(
-    right: Sequence[np.ndarray], total: Sequence[np.ndarray], mean: Sequence[np.ndarray], seed: int = 0
+    right: Sequence[np.ndarray], total: Sequence[np.ndarray], mean: Sequence[np.ndarray]
 ) -> dict[str, Any] | None:
     """`auroc`, `mass` and `error` over rows; None where no row has both kinds.
 
     For each row: `right` (n,) bool, `total` and `mean` (n,) log-probabilities of its candidates, nats. Intervals are
-    percentiles of rows drawn with replacement.
+    Student's, over rows.
     """
     both = [i for i, r in enumerate(right) if r.any() and not r.all()]
     if not both:
@@ -57,20 +57,14 @@ def discrimination(
     return {
         "rows": len(both),
         "candidates": len(said),
-        "auroc": _interval(ordered, seed),
-        "mass": _interval(mass, seed),
+        "auroc": _interval(ordered),
+        "mass": _interval(mass),
         "error": round(float(error), 4),
     }
 
 
-def _interval(values: Sequence[float], seed: int) -> dict[str, float]:
-    drawn = np.random.default_rng(seed).choice(np.asarray(values), (RESAMPLES, len(values))).mean(1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {
-        "value": round(float(np.mean(values)), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-    }
+def _interval(values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(("value", "low", "high"), (round(x, 4) for x in mean_of_shares(values)), strict=True))
 
 
 def write(

@@ -30,25 +30,30 @@ ONLY_FOR = {
 """Settings that only some methods read."""
 
 
-class RejectConfig(TuningConfig):
-    """How one model learns from accepted and rejected candidates. Part of the run's identity but for
-    `NOT_IDENTITY`."""
+class CandidatesConfig(TuningConfig):
+    """What is learned from candidates, accepted and refused: what `reject` and `reward-model` share."""
 
-    method: Literal["rejective", "nft", "dpo", "kto"] = "rejective"
-    """rejective: likelihood of the accepted, margin, unlikelihood and ambiguity (train/rejection/losses.py). nft:
-    negative-aware fine-tuning. dpo: TRL's DPO with hinge and likelihood. kto: TRL's KTO, which needs no pairs."""
     lr: float = Field(default=1e-4, gt=0)
     """Peak learning rate. Lower than `sft`'s: what is pushed away does not come back by itself."""
     epochs: int = Field(default=1, ge=1)
     """Times that every row is seen."""
     batch_size: int = Field(default=8, ge=1)
-    """Rows a step, each with its candidates."""
+    """Rows a step, each with its candidates; of a reward model, pairs."""
     heldout: float = Field(default=0.1, ge=0, lt=1)
     """Share of the rows that is measured and not trained: on them it is seen whether right and wrong come apart."""
     accepted: int = Field(default=2, ge=1)
     """Most accepted candidates of a row, the chosen one first."""
     rejects_per_accepted: int = Field(default=2, ge=0)
     """Most rejected candidates of a row for each accepted one."""
+
+
+class RejectConfig(CandidatesConfig):
+    """How one model learns from accepted and rejected candidates. Part of the run's identity but for
+    `NOT_IDENTITY`."""
+
+    method: Literal["rejective", "nft", "dpo", "kto"] = "rejective"
+    """rejective: likelihood of the accepted, margin, unlikelihood and ambiguity (train/rejection/losses.py). nft:
+    negative-aware fine-tuning. dpo: TRL's DPO with hinge and likelihood. kto: TRL's KTO, which needs no pairs."""
     all_passed: Literal["keep", "drop"] = "keep"
     """Rows whose candidates were all accepted. keep: they hold the model where it is; drop: they teach nothing new."""
     objective: str = "nll"

@@ -18,7 +18,7 @@ from recast.curate.answers.extract import final_answer
 from recast.curate.chat import completion_ids, prompt_ids
 from recast.curate.errors import DataError, UsageError
 from recast.curate.records import DecisionKind, VerdictStatus
-from recast.train.rejection.config import RejectConfig
+from recast.train.rejection.config import CandidatesConfig, RejectConfig
 from recast.train.sft.examples import Example, messages_of
 
 SPARED = frozenset({"copy", "too_long", "too_short", "truncated"})
@@ -81,7 +81,11 @@ class Encoded:
 
 
 def groups(
-    rows: Iterable[Mapping[str, Any]], candidates: Iterable[Mapping[str, Any]], config: RejectConfig
+    rows: Iterable[Mapping[str, Any]],
+    candidates: Iterable[Mapping[str, Any]],
+    config: CandidatesConfig,
+    *,
+    drop_all_passed: bool = False,
 ) -> tuple[list[Group], Counter[str]]:
     """Return the groups of `rows`, and how many candidates or rows were left out for what.
 
@@ -98,12 +102,7 @@ def groups(
             beside.get((row["row_id"], row["target"]), ()), key=lambda c: (c["attempt"] or 0, c["k"] or 0)
         )
         group = _group(row, drawn, config, left_out)
-        if (
-            config.all_passed == "drop"
-            and drawn
-            and group.num_accepted
-            and not (group.num_refused + group.num_undecided)
-        ):
+        if drop_all_passed and drawn and group.num_accepted and not group.num_refused + group.num_undecided:
             left_out["all_passed"] += 1
         else:
             found.append(group)
@@ -119,7 +118,10 @@ def groups(
 
 
 def _group(
-    row: Mapping[str, Any], drawn: Sequence[Mapping[str, Any]], config: RejectConfig, left_out: Counter[str]
+    row: Mapping[str, Any],
+    drawn: Sequence[Mapping[str, Any]],
+    config: CandidatesConfig,
+    left_out: Counter[str],
 ) -> Group:
     by_expert = row["decision"] == DecisionKind.FALLBACK
     # the row's own text first: it was chosen; dicts keep the first of equal texts

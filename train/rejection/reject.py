@@ -14,7 +14,6 @@ A run killed at any moment and started again goes on from its last checkpoint an
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -26,11 +25,11 @@ import numpy as np
 
 from recast.curate.chat import template_id
 from recast.curate.curation.split import held_out
-from recast.curate.errors import UsageError
 from recast.curate.files import read_lines, whole, write_json
 from recast.curate.fingerprint import fingerprint
 from recast.curate.model_folder import identify
 from recast.train.model.loading import default_device, has_fast_bf16, load
+from recast.train.model.run_folder import MANIFEST, begin
 from recast.train.rejection import audit
 from recast.train.rejection.config import NOT_IDENTITY, RejectConfig
 from recast.train.rejection.groups import Encoded, describe, encoded, groups, identity
@@ -39,7 +38,6 @@ from recast.train.sft.mixture import stream
 from recast.train.sft.trainer import Progress, train
 
 CURVE, HELDOUT = "loss.jsonl", "heldout.jsonl"
-MANIFEST, JOB = "manifest.json", "job.json"
 START = "start.npy"  # log-probabilities of all candidates' tokens as training began, one after the other
 
 
@@ -94,7 +92,7 @@ def reject(
     device = default_device()
     model, tokenizer = load(model_path, device=device)
     dtype = model.dtype
-    found, left_out = groups(mappings(rows), candidates, config)
+    found, left_out = groups(mappings(rows), candidates, config, drop_all_passed=config.all_passed == "drop")
     data, num_too_long = encoded(found, tokenizer, config)
     if num_too_long:
         left_out["too_long_for_max_length"] += num_too_long
@@ -111,8 +109,9 @@ def reject(
             "precision": "bf16" if bf16 else "fp32",
         }
     )[:16]
-    if finished := _begun(out, run):
-        return finished
+    if finished := begin(out, run):
+        _tidy(out)  # a kill may have come before this
+        return RejectResult(**finished)
 
     from recast.train.rejection.preference import preference_trainer
     from recast.train.rejection.trainer import EASINGS, eased, reject_trainer
@@ -169,25 +168,6 @@ def reject(
     write_json(out / MANIFEST, asdict(result))
     _tidy(out)
     return result
-
-
-def _begun(out: Path, run: str) -> RejectResult | None:
-    """The result in `out` where it is finished; else `out` is made this run's. Raises UsageError for another run's."""
-    for name, state in ((MANIFEST, "finished"), (JOB, "unfinished")):
-        if (out / name).exists():
-            known = json.loads((out / name).read_text(encoding="utf-8"))
-            if known.get("fingerprint") != run:
-                raise UsageError(
-                    f"{out} holds the {state} run {known.get('fingerprint')} of other data, model or config; this one "
-                    f"is {run}. Choose another output folder, or remove that one."
-                )
-            if name == MANIFEST:
-                _tidy(out)  # a kill may have come before this
-                return RejectResult(**known)
-            return None
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / JOB, {"fingerprint": run})
-    return None
 
 
 def _parted(data: list[Encoded], config: RejectConfig) -> tuple[list[int], list[int]]:

@@ -28,8 +28,9 @@ CHECK_EVERY = 8
 CPU_BLOCK = 2**19
 """Logits that are drawn from at once on a CPU: few enough to stay in a cache over the passes, and in memory that the C
 library has at hand. At 64 rows of a vocabulary of 49,152 all at once cost three times as much."""
-NUCLEUS_TOP = 64
-"""Top-p looks at this many best tokens first and sorts the vocabulary only where they do not cover p."""
+NUCLEUS_TOP = (64, 4096)
+"""Top-p looks at so many best tokens one after the other, and sorts the vocabulary only where they do not cover p: of
+49,152 tokens that takes five times as long as to find the best 4,096."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,16 @@ def _inverse_cdf(weight_NV: torch.Tensor, u_N: torch.Tensor) -> torch.Tensor:
 
 def _nucleus(p_NV: torch.Tensor, top_p: float, u_N: torch.Tensor) -> torch.Tensor:
     """Top-p (arXiv 1904.09751): the fewest best tokens whose mass reaches `top_p`, renormalised."""
-    width = min(NUCLEUS_TOP, p_NV.shape[-1])
-    best, order = p_NV.topk(width, dim=-1)
-    token = order.gather(1, _inverse_cdf(_truncated(best, top_p), u_N))
-    short = (best.sum(dim=-1) < top_p).nonzero()[:, 0]
-    if width < p_NV.shape[-1] and len(short):  # these rows alone: draws depend on no neighbour
-        best, order = p_NV[short].sort(dim=-1, descending=True, stable=True)
-        token[short] = order.gather(1, _inverse_cdf(_truncated(best, top_p), u_N[short]))
+    vocabulary = p_NV.shape[-1]
+    token = torch.empty((len(p_NV), 1), dtype=torch.long, device=p_NV.device)
+    rows = torch.arange(len(p_NV), device=p_NV.device)  # those whose tokens looked at do not cover p yet
+    for width in (*NUCLEUS_TOP, vocabulary):
+        p = p_NV if len(rows) == len(p_NV) else p_NV[rows]
+        best, order = p.topk(width) if width < vocabulary else p.sort(descending=True, stable=True)
+        token[rows] = order.gather(1, _inverse_cdf(_truncated(best, top_p), u_N[rows]))
+        rows = rows[best.sum(dim=-1) < top_p]
+        if width >= vocabulary or not len(rows):  # a row's draw depends on no neighbour
+            break
     return token
 
 

@@ -8,19 +8,21 @@ It reads the files that were written, not the version, so it proves the files.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
 from recast.curate.chat import end_of_turn
 from recast.curate.errors import UsageError
-from recast.curate.export.check.masks import MASKS, Example, NotRead, ids_of, spans, split_turns, tools_of
-from recast.curate.export.export import Exported
+from recast.curate.export.check.masks import MASKS
+from recast.curate.export.check.rendering import Example, NotRead, ids_of, spans, split_turns, tools_of
+from recast.curate.export.destination import Place, opened
 from recast.curate.export.formats import Line, Objective, Turns
+from recast.curate.export.outcome import Exported
 from recast.curate.export.rows import REASONING
 from recast.curate.records import Messages
 
@@ -108,10 +110,10 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
             examples = list(examples_of(line, tokenizer, done.format, done.objective, done.turns))
         except NotRead as why:
             checked.lines += 1
-            _drop(checked, str(why), row)
+            drop(checked, str(why), row)
             continue
         for example in examples:
-            _count(checked, example, row, overlong, stop)
+            count(checked, example, row, overlong, stop)
             if done.objective == "sft":
                 _look_for_losses(checked, line, tokenizer, example, row)
             if not checked.example and True in example.trained:
@@ -125,14 +127,14 @@ def lines_of(done: Exported) -> Iterator[Line]:
         yield from _table_lines(path) if path.suffix == ".parquet" else _json_lines(path)
 
 
-def _json_lines(path: Path) -> Iterator[Line]:
-    with path.open(encoding="utf-8") as lines:
+def _json_lines(path: Place) -> Iterator[Line]:
+    with opened(path) as file, io.TextIOWrapper(file, encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def _table_lines(path: Path) -> Iterator[Line]:
-    with pq.ParquetFile(path) as file:
+def _table_lines(path: Place) -> Iterator[Line]:
+    with opened(path) as source, pq.ParquetFile(source) as file:
         for batch in file.iter_batches(4096):
             for line in batch.to_pylist():
                 yield {name: _turns(value) for name, value in line.items()}
@@ -180,14 +182,14 @@ def _question(line: Line) -> Messages:
     return [{"role": "system", "content": system}, *turns] if system else turns
 
 
-def _count(checked: Checked, example: Example, row: str, overlong: Overlong, stop: int) -> None:
+def count(checked: Checked, example: Example, row: str, overlong: Overlong, stop: int) -> None:
     checked.lines += 1
     ids, trained = example.ids, example.trained
     limit = checked.max_length
     if limit is not None and len(ids) > limit:
         if overlong == "raise" or (overlong == "drop" and example.prompt >= limit - 2):
             does = "raises" if overlong == "raise" else "drops"
-            _drop(checked, f"longer than {limit} tokens, on which the trainer {does}", row)
+            drop(checked, f"longer than {limit} tokens, on which the trainer {does}", row)
             return
         checked.cut += 1
         start = _from_prompt(example, limit) if overlong == "share" else 0
@@ -227,7 +229,7 @@ def _turns_of(line: Line) -> Messages:
     return found if isinstance(found[0], dict) else []
 
 
-def _drop(checked: Checked, why: str, row: str) -> None:
+def drop(checked: Checked, why: str, row: str) -> None:
     checked.dropped_lines += 1
     named = checked.dropped.setdefault(why, [])
     if len(named) < NAMED_ROWS:

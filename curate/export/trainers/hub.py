@@ -109,6 +109,7 @@ HF = Format(
             schema=_schema,
             parquet=True,
             files=("data/train", "data/validation"),
+            many=True,
             shard_rows=SHARD_ROWS,
             card=card,
             whole=True,

@@ -124,7 +124,7 @@ _NAMED = ("{slug}", "{slug}.validation")  # a folder may hold many versions
 JSONL = Format(
     "jsonl",
     "any reader",
-    {"sft": Shape(Slots(_everything), ALL, trains="reader", whole=True, files=_NAMED)},
+    {"sft": Shape(Slots(_everything), ALL, trains="reader", whole=True, many=True, files=_NAMED)},
     "every column, `messages` the whole conversation, one object a line",
 )
 PARQUET = Format(
@@ -138,6 +138,7 @@ PARQUET = Format(
             schema=_table_schema,
             parquet=True,
             whole=True,
+            many=True,
             files=_NAMED,
         )
     },
@@ -152,6 +153,7 @@ MESSAGES = Format(
             ALL - {Kind.MARKED},
             trains="all",
             schema=messages_schema,
+            many=True,
             notes=("What reads `messages` decides what is trained: as a rule every turn of the assistant.",),
         )
     },
@@ -160,12 +162,12 @@ MESSAGES = Format(
 PAIRS = Format(
     "prompt-completion",
     "readers of pairs",
-    {"sft": Shape(Slots(_pair), ALL - {Kind.MARKED}, trains="last", schema=pair_schema)},
+    {"sft": Shape(Slots(_pair), ALL - {Kind.MARKED}, trains="last", schema=pair_schema, many=True)},
     "`prompt` and `completion`, lists of turns",
 )
 STRINGS = Format(
     "prompt-completion-strings",
     "readers of pairs of texts",
-    {"sft": Shape(_strings, frozenset(), trains="last", schema=_strings_schema, fits=_single)},
+    {"sft": Shape(_strings, frozenset(), trains="last", schema=_strings_schema, many=True, fits=_single)},
     "`prompt` and `completion` as texts: rows of one question",
 )

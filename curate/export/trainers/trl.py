@@ -111,6 +111,7 @@ TRL = Format(
             TALKS | TOOLED | {Kind.DEVELOPER},
             schema=_sft_schema,
             start=_start("sft"),
+            many=True,
             notes=(_CUT,),
         ),
         "dpo": Shape(
@@ -120,6 +121,7 @@ TRL = Format(
                 [pa.field("prompt", TALK), pa.field("chosen", TALK), pa.field("rejected", TALK), *FACTS]
             ),
             start=_start("dpo"),
+            many=True,
             needs="rejected",
             fits=comparable,
         ),
@@ -135,6 +137,7 @@ TRL = Format(
                 ]
             ),
             start=_start("kto"),
+            many=True,
             fits=comparable,
             notes=("Good and bad lines are counted in the result; weigh them by `desirable_weight`.",),
         ),

@@ -116,6 +116,29 @@ def _word_bag(told: Told, random: Random) -> str | None:
     return told.with_body("\n".join(lines))
 
 
+def _small_words_foreign(told: Told, random: Random) -> str | None:
+    """The words of grammar are those of another language."""
+    other = {"the": "le", "and": "et", "of": "de", "is": "est", "for": "pour", "in": "dans"}
+    return told.with_body(re.sub(r"\b[a-z]+\b", lambda m: other.get(m.group(), m.group()), told.body))
+
+
+def _backwards(told: Told, random: Random) -> str | None:
+    """The words of every line stand in the opposite order."""
+    return told.with_body("\n".join(" ".join(reversed(line.split())) for line in told.body.split("\n")))
+
+
+def _said_twice(told: Told, random: Random) -> str | None:
+    """One line is said twice."""
+    lines = told.body.split("\n")
+    at = random.randrange(len(lines))
+    return told.with_body("\n".join((*lines[: at + 1], *lines[at:])))
+
+
+def _guessed(told: Told, random: Random) -> str | None:
+    """Every result is a guess."""
+    return told.with_body(told.body.replace("= ", "= maybe "))
+
+
 # --- unicode ----------------------------------------------------------------------------------------------
 
 
@@ -162,6 +185,39 @@ def _tool_call(told: Told, random: Random) -> str | None:
     return f'<tool_call>{{"name": "calculator", "arguments": {{"n": 1}}}}</tool_call>\n{told.text}'
 
 
+def _table(told: Told, random: Random) -> str | None:
+    """The lines stand in a table."""
+    lines = (f"| {at} | {line} |" for at, line in enumerate(told.body.split("\n"), 1))
+    return told.with_body("\n".join(("| step | text |", "|---|---|", *lines)))
+
+
+def _statement(told: Told, random: Random) -> str | None:
+    """A statement of a program stands in it."""
+    return told.inserted(
+        random.choice(("print(total)", "x = int(input())", "for i in range(10): print(i)")), random
+    )
+
+
+def _question_told(told: Told, random: Random) -> str | None:
+    """The question stands before it."""
+    return f"Question: {told.question}\nSolution: {told.text}"
+
+
+def _emoji(told: Told, random: Random) -> str | None:
+    """A row of pictures stands in it."""
+    return told.inserted("\U0001f389\U0001f389\U0001f525\U0001f4af\U0001f602", random)
+
+
+def _drawing(told: Told, random: Random) -> str | None:
+    """A drawing of signs stands in it."""
+    return told.inserted(r"/\_/\ (o_o) /|_|\ ~~^~~", random)
+
+
+def _capitals(told: Told, random: Random) -> str | None:
+    """All of it is in capitals."""
+    return told.with_body(told.body.upper())
+
+
 def _one_letter(told: Told, letters: Mapping[str, str], random: Random) -> str | None:
     places = [i for i, letter in enumerate(told.body) if letter in letters and told.body[i - 1 : i].isalpha()]
     if not places:
@@ -187,6 +243,10 @@ KINDS: dict[str, Kind] = {
     "language/foreign": _foreign,
     "language/telegraph": _telegraph,
     "language/word_bag": _word_bag,
+    "language/small_words_foreign": _small_words_foreign,
+    "language/backwards": _backwards,
+    "filler/said_twice": _said_twice,
+    "contradiction/guessed": _guessed,
     "unicode/look_alike": _look_alike,
     "unicode/greek": _greek,
     "unicode/zero_width": _zero_width,
@@ -195,4 +255,10 @@ KINDS: dict[str, Kind] = {
     "wrapper/json": _json_wrapped,
     "wrapper/html": _html_wrapped,
     "wrapper/tool_call": _tool_call,
+    "wrapper/table": _table,
+    "wrapper/statement": _statement,
+    "wrapper/question_told": _question_told,
+    "wrapper/emoji": _emoji,
+    "wrapper/drawing": _drawing,
+    "wrapper/capitals": _capitals,
 }

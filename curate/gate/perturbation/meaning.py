@@ -6,6 +6,7 @@ Every number stays right. A kind is `group/kind`; the first line of its function
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from random import Random
 
 from recast.curate.gate.perturbation.told import SUM, Kind, Told
@@ -19,6 +20,29 @@ from recast.curate.maths.units import dimensions, singular
 _AUXILIARY = re.compile(r"\b(?:is|are|was|were|can|will|would|should|has to|did|does)\b(?! not)")
 _OTHER_UNITS = ("litres", "degrees", "votes", "planets", "violins", "kilometres", "shadows", "passwords")
 _OTHER_NAMES = ("Thorvald", "Ludmila", "Quentin", "Ximena", "Oswin", "Bettina")
+_PERIODS = {"day": "week", "week": "month", "month": "year", "year": "week", "hour": "day", "minute": "hour"}
+_SHARES = {
+    "twice": "half",
+    "half": "twice",
+    "double": "triple",
+    "triple": "half",
+    "third": "fifth",
+    "quarter": "third",
+}
+_PARTS = {
+    "left": "initially",
+    "remaining": "initial",
+    "initial": "remaining",
+    "initially": "now",
+    "now": "initially",
+}
+_DEEDS = {
+    "bought": "lost", "sold": "ate", "ate": "sold", "has": "wants", "gave": "received", "spent": "earned",
+    "earned": "owed", "picked": "burned", "planted": "cut", "saved": "spent", "walked": "swam", "made": "broke",
+}  # fmt: skip
+_FIGURE = re.compile(r"(?<![\w.,$])\d+(?![\w.,%])")
+_RATE = re.compile(r"\b([a-z]{3,}) per ([a-z]{3,})\b")
+_QUOTIENT = re.compile(r"(/ \d+ )([a-z]+) per ([a-z]+)( = \d+ )[a-z]+")
 _VERBS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
@@ -110,6 +134,58 @@ def _false_in_words(told: Told, random: Random) -> str | None:
 def _names_unbound(told: Told, random: Random) -> str | None:
     """A sentence relates symbols that stand for nothing."""
     return told.inserted("Put r = 2s + 5 and s = 3t, hence r = t.", random)
+
+
+def _period_changed(told: Told, random: Random) -> str | None:
+    """What happens in one period happens in another."""
+    return _one_word(told, _PERIODS, random)
+
+
+def _share_changed(told: Told, random: Random) -> str | None:
+    """A share or multiple in words is another one."""
+    return _one_word(told, _SHARES, random)
+
+
+def _part_changed(told: Told, random: Random) -> str | None:
+    """What is left is what there was at first, or the other way round."""
+    return _one_word(told, _PARTS, random)
+
+
+def _deed_changed(told: Told, random: Random) -> str | None:
+    """Somebody does something else."""
+    return _one_word(told, _DEEDS, random)
+
+
+def _facts_swapped(told: Told, random: Random) -> str | None:
+    """Two numbers of a sentence without a sum change places."""
+    for line in told.body.split("\n"):
+        found = list(dict.fromkeys(_FIGURE.findall(line)))
+        if len(found) > 1 and "=" not in line:
+            swapped = re.sub(
+                rf"(?<![\w.,])(?:{found[0]}|{found[1]})(?![\w.,])",
+                lambda m, pair=found: pair[1] if m.group() == pair[0] else pair[0],
+                line,
+            )
+            return told.with_body(told.body.replace(line, swapped))
+    return None
+
+
+def _rate_inverted(told: Told, random: Random) -> str | None:
+    """So many of one thing for each of another are so many of the other for each of the one."""
+    return told.with_body(_RATE.sub(r"\2 per \1", told.body, count=1))
+
+
+def _result_as_rate(told: Told, random: Random) -> str | None:
+    """A quotient has the unit that was divided by."""
+    return told.with_body(_QUOTIENT.sub(r"\1\2 per \3\4\2 per \3", told.body, count=1))
+
+
+def _one_word(told: Told, other: Mapping[str, str], random: Random) -> str | None:
+    places = [m for m in re.finditer(r"\b[a-z]+\b", told.body) if m.group() in other]
+    if not places:
+        return None
+    place = random.choice(places)
+    return told.with_body(f"{told.body[: place.start()]}{other[place.group()]}{told.body[place.end() :]}")
 
 
 # --- contradiction ----------------------------------------------------------------------------------------
@@ -220,6 +296,13 @@ KINDS: dict[str, Kind] = {
     "meaning/fact_invented": _fact_invented,
     "meaning/false_in_words": _false_in_words,
     "meaning/names_unbound": _names_unbound,
+    "meaning/period_changed": _period_changed,
+    "meaning/share_changed": _share_changed,
+    "meaning/part_changed": _part_changed,
+    "meaning/deed_changed": _deed_changed,
+    "meaning/facts_swapped": _facts_swapped,
+    "meaning/rate_inverted": _rate_inverted,
+    "meaning/result_as_rate": _result_as_rate,
     "contradiction/answer_denied": _answer_denied,
     "contradiction/other_answer": _other_answer,
     "contradiction/hypothetical": _hypothetical,

@@ -16,6 +16,7 @@ TO = Literal[
     "verifiers", "openai", "hf",
 ]  # fmt: skip
 OK, FAILED_ROWS, REFUSED = 0, 3, 4  # exit codes
+NAMED = 5  # rows that a line on the terminal names
 
 
 def job(
@@ -41,6 +42,15 @@ def job(
     out: Annotated[
         Path, option("--out", "-o", help="File or folder to write.", show_default=False), Names.OUTPUT
     ],
+    shard_rows: Annotated[
+        int | None,
+        option(
+            "--shard-rows",
+            help="Rows for each file, where the reader takes several. A killed export then goes on.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         str | None,
         option(
@@ -51,6 +61,10 @@ def job(
         ),
         Names.MODEL,
     ] = None,
+    compare: Annotated[
+        bool,
+        option("--compare", help="With --check: what every trainer would train of the first 1,000 rows."),
+    ] = False,
     max_length: Annotated[
         int | None,
         option(
@@ -96,6 +110,10 @@ def job(
         raise UsageError("--dry-run lists what --push would send; say --push USER/NAME, too.")
     if max_length is not None and check is None:
         raise UsageError("--max-length is for --check MODEL: files hold rows whole.")
+    if compare and (check is None or (objective or "sft") != "sft"):
+        raise UsageError(
+            "--compare is for --check MODEL and SFT: it counts tokens that each trainer would train."
+        )
     if check is not None:
         from recast.curate.export.check.measure import require_measurable
         from recast.curate.export.registry import find
@@ -106,7 +124,10 @@ def job(
         from recast.pipelines.wiring.card_facts import card_facts
 
         facts = card_facts(store, name, licence)
-    done = export(store, name, to, out, objective=objective, turns=turns, validation=validation, facts=facts)
+    done = export(
+        store, name, to, out, objective=objective, turns=turns, validation=validation, shard_rows=shard_rows,
+        facts=facts,
+    )  # fmt: skip
     said = done.to_json()
     result: dict[str, Any] = {
         "version": said.pop("ref"),
@@ -116,6 +137,8 @@ def job(
     }
     if check is not None:
         result["check"] = _checked(done, check, max_length)
+        if compare:
+            result["check"]["compared"] = _compared(store, done, check, max_length)
     if push:
         from recast.curate.export import push as hub
 
@@ -128,10 +151,24 @@ def job(
 def _checked(done: Any, model: str, max_length: int | None) -> dict[str, Any]:
     from recast.curate.export.check.measure import measure
     from recast.pipelines.models.names import model_path
+    from recast.pipelines.wiring.own_loader import witness
     from recast.train.model.loading import load_tokenizer
 
     tokenizer = load_tokenizer(model_path(model))
-    return {"model": model, **measure(done, tokenizer, max_length=max_length).to_json()}
+    told = {"model": model, **measure(done, tokenizer, max_length=max_length).to_json()}
+    if own := witness(done, tokenizer, max_length):
+        told["own_loader"] = own
+    return told
+
+
+def _compared(store: Store, done: Any, model: str, max_length: int | None) -> list[dict[str, Any]]:
+    from recast.curate.export.check.compare import compare
+    from recast.pipelines.models.names import model_path
+    from recast.train.model.loading import load_tokenizer
+
+    tokenizer = load_tokenizer(model_path(model))
+    found = compare(store.open(done.version_id), tokenizer, done.turns, done.format, max_length=max_length)
+    return [each.to_json() for each in found]
 
 
 def exit_code(result: dict[str, Any]) -> int:
@@ -173,6 +210,17 @@ def _show_check(check: dict[str, Any], console: Any) -> None:
         + (f" at {check['max_length']}" if check["max_length"] else ""),
         markup=False,
     )
+    if own := check.get("own_loader"):
+        named = ", ".join(own["differ"][:NAMED])
+        console.print(
+            f"  its own loader ({own['loader']}) on {own['lines']:,} lines: {own['tokens_trained']:,} tokens train; "
+            + (
+                f"{len(own['differ'])} rows differ from this account: {named}"
+                if named
+                else "the same, one by one"
+            ),
+            markup=False,
+        )
     for why, rows in check["dropped_rows"].items():
         console.print(f"  dropped: {why}: {', '.join(rows)}", markup=False)
     for what, rows in check["template_leaves_out"].items():
@@ -187,6 +235,23 @@ def _show_check(check: dict[str, Any], console: Any) -> None:
         for piece in check["example"]:
             row.append(piece["text"], style="green" if piece["trained"] else "dim")
         console.print(row)
+    if "compared" in check:
+        _show_compared(check["compared"], check["trainer"], console)
+
+
+def _show_compared(compared: list[dict[str, Any]], to: str, console: Any) -> None:
+    from rich.table import Table
+
+    table = Table("trainer", "turns", "refused", "tokens that train", "masked", "cut", "dropped", "turn ends train",
+                  f"rows unlike {to}", box=None)  # fmt: skip
+    for each in compared:
+        counts = [
+            each[name]
+            for name in ("tokens_trained", "tokens_masked", "cut", "dropped", "end_of_turn_trained")
+        ]
+        refused = sum(each["refused"].values())
+        table.add_row(each["trainer"], each["turns"], *(f"{n:,}" for n in (refused, *counts, each["differ"])))
+    console.print(table)
 
 
 def _show_push(push: dict[str, Any], console: Any) -> None:

@@ -10,12 +10,15 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 import torch
 from pydantic import ValidationError
 
+from recast.agent.engines import probe
+from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.learning import trl_trainer
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.learn import learn
@@ -55,7 +58,6 @@ def test_an_agent_learns_under_the_prompts_given_and_leaves_them_in_its_manifest
 def test_an_agent_is_learnt_and_left_as_safetensors_with_a_manifest(
     tmp_path: Path, architecture: str
 ) -> None:
-    from recast.agent.engines.hf.engine import HFEngine
     from recast.agent.engines.protocol import Sampling
 
     folder, out = make_model(architecture, tmp_path / "model"), tmp_path / "agent"
@@ -438,3 +440,31 @@ def test_a_falling_learning_rate_comes_to_rest(tmp_path: Path) -> None:
     learn(ROWS, *load(folder), LetterGate(), config, tmp_path / "agent")
     rates = [line["lr"] for line in metrics(tmp_path / "agent") if "lr" in line]
     assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
+
+
+def test_a_cast_of_the_passes_that_learn_reaches_nothing_else(tmp_path: Path) -> None:
+    folder = make_model("llama", tmp_path / "model")
+    config = TINY.model_copy(update={"steps": 1, "precision": "bf16"})
+    learn(ROWS, *load(folder), LetterGate(), config, tmp_path / "agent")
+    alone = HFEngine.load(folder, tmp_path / "agent" / "adapter", device="cpu")
+    assert probe.check(alone, tmp_path / "agent" / "adapter") is None, (
+        "what was recorded is what a job measures"
+    )
+
+
+@pytest.mark.parametrize(
+    "precision, stored, native, cast",
+    [
+        ("auto", torch.float32, True, True),
+        ("auto", torch.float32, False, False),
+        ("auto", torch.bfloat16, True, False),
+        ("fp32", torch.float32, True, False),
+        ("bf16", torch.float32, False, True),
+    ],
+)
+def test_what_is_not_in_bf16_anyway_learns_in_it_where_it_is_native(
+    monkeypatch: pytest.MonkeyPatch, precision: Any, stored: torch.dtype, native: bool, cast: bool
+) -> None:
+    monkeypatch.setattr(trl_trainer, "has_fast_bf16", lambda device: native)
+    config = LearnConfig(precision=precision)
+    assert trl_trainer.in_bf16(config, SimpleNamespace(dtype=stored), "cpu") is cast

@@ -12,7 +12,8 @@ import pytest
 from recast.curate.errors import UsageError
 from recast.curate.export.check.masks import MASKS
 from recast.curate.export.check.measure import measure
-from recast.curate.export.export import Exported, export
+from recast.curate.export.export import export
+from recast.curate.export.outcome import Exported
 from recast.curate.records import Candidate, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table
 from recast.curate.store.store import Store
@@ -55,7 +56,7 @@ def trained_texts(lines: list[Any], name: str, tokenizer: Any, turns: Any) -> di
 
 
 def lines_of(done: Exported) -> list[Any]:
-    return [json.loads(line) for line in done.data[0].read_text().splitlines()]
+    return [json.loads(line) for line in Path(done.data[0]).read_text().splitlines()]
 
 
 END = "<|im_end|>"

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recast.curate.errors import DataError, UsageError
-from recast.curate.export.export import Exported, export
+from recast.curate.export.export import export
+from recast.curate.export.outcome import Exported
 from recast.curate.export.registry import FORMATS
 from recast.curate.ingest import importer
 from recast.curate.store.store import Store
@@ -181,10 +182,10 @@ def test_jsonl_and_parquet_hold_the_conversation_and_import_again_as_it_was(
     version = store.commit([*ROWS, *[r for r in kinds_of_rows() if r["row_id"] != "picture"]], "mixed")
     for to in ("jsonl", "parquet"):
         done = export(store, "mixed", to, tmp_path / to)
-        (first, *_) = found = lines(done.data[0])
+        (first, *_) = found = lines(Path(done.data[0]))
         assert [turn["content"] for turn in first["messages"]] == ["0 + 0?", "The answer is 0."]
         assert found[6]["messages"][-1]["role"] == "assistant" and len(found) == version.rows
-        again = store.commit(importer.read(done.data[0]), "mixed")
+        again = store.commit(importer.read(Path(done.data[0])), "mixed")
         assert (again.added, again.changed, again.removed) == (0, 0, 0), to
 
 
@@ -200,7 +201,7 @@ def test_a_line_is_one_line_to_every_reader(store: Store, tmp_path: Path) -> Non
     text = 'a\u2028b\u2029c\x85d\x0be\nf"g\\h\ti\x00j'
     rows = [{"row_id": "r", "messages": [{"role": "user", "content": text}], "completion": text}]
     store.commit(rows, "signs")
-    path = export(store, "signs", "trl", tmp_path / "x.jsonl").data[0]
+    path = Path(export(store, "signs", "trl", tmp_path / "x.jsonl").data[0])
     (line,) = path.read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["completion"][0]["content"] == text == json.loads(line)["prompt"][0]["content"]
 
@@ -215,7 +216,10 @@ def test_shards_of_a_dataset_folder_load_as_splits(store: Store, tmp_path: Path,
         store, "a", "hf", tmp_path / "rows", validation=0.3, facts={"license": "mit", "message": "sums"}
     )
     assert done.validation_rows
-    assert len(done.data) == -(-(6 - done.validation_rows) // 2) + -(-done.validation_rows // 2)
+    held: dict[str, int] = {}  # a shard is a stretch of the version, whichever split its rows go to
+    for path in done.data:
+        held[path.stem[-5:]] = held.get(path.stem[-5:], 0) + len(lines(Path(path)))
+    assert held == {"00000": 2, "00001": 2, "00002": 2}
     found = datasets.load_dataset(str(tmp_path / "rows"), cache_dir=str(tmp_path / "cache"))
     assert {split: rows.num_rows for split, rows in found.items()} == {
         "train": 6 - done.validation_rows,
@@ -262,7 +266,7 @@ def test_rows_in_are_rows_written_and_refused(
             assert done.rows + done.refused_rows == len(rows), form.name
             refused = home / f"{form.name}-{objective}" / "refused.jsonl"
             indexed = form.shapes[objective].index
-            named = [refused.with_name("train.index.jsonl")] if indexed else done.data
+            named = [refused.with_name("train.index.jsonl")] if indexed else map(Path, done.data)
             written = [row_of(line) for path in named for line in lines(path)]
             left = [row_of(line) for line in lines(refused)] if refused.exists() else []
             named = refused.with_name("a-v1.refused.jsonl")
@@ -277,7 +281,7 @@ def row_of(line: dict[str, Any]) -> str:
 def sides(done: Exported) -> tuple[dict[str, str], dict[str, str]]:
     """Row to prompt, in training and in validation."""
     found = []
-    for path in done.data:
+    for path in map(Path, done.data):
         found.append({line["row_id"]: json.dumps(line["messages"][:-1]) for line in lines(path)})
     held = found[1] if len(found) > 1 else {}
     return found[0], held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -13,11 +14,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recast.curate.export.export import Exported, export
+from recast.curate.errors import DataError
+from recast.curate.export.export import export
+from recast.curate.export.outcome import Exported
 from recast.curate.export.registry import FORMATS
 from recast.curate.export.rows import rows_of
 from recast.curate.export.sinks import as_line, table_of
 from recast.curate.export.slots import Plain, line_of, lines_of, plain, stored, table_of_plain, turns
+from recast.curate.export.writing import Writing
 from recast.curate.records import Candidate, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table, table
 from recast.curate.store.store import Store
@@ -45,7 +49,7 @@ def to(store: Store, tmp_path: Path) -> Any:
     def write(name: str, **options: Any) -> tuple[Exported, list[dict[str, Any]]]:
         done = export(store, "a", name, tmp_path / "out", **options)
         found = []
-        for path in done.data:
+        for path in map(Path, done.data):
             if path.suffix == ".parquet":
                 found += pq.read_table(path).to_pylist()
             else:
@@ -287,7 +291,7 @@ def test_a_turn_that_is_marked_as_not_to_be_learnt_is_never_trained(store: Store
     done = export(store, "marked", "trl", tmp_path / "trl", turns="all")
     assert done.refused["marked_turns"].rows == ["m"]
     for name, member, value in (("axolotl", "training", False), ("openai", "weight", 0)):
-        path = export(store, "marked", name, tmp_path / name, turns="all").data[0]
+        path = Path(export(store, "marked", name, tmp_path / name, turns="all").data[0])
         said = json.loads(path.read_text().splitlines()[0])["messages"]
         assert [turn.get(member) for turn in said] == [None, value, None, True if name == "axolotl" else None]
 
@@ -317,7 +321,7 @@ def pairs(tmp_path: Path) -> Store:
 
 
 def read(done: Exported) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.data[0].read_text().splitlines()]
+    return [json.loads(line) for line in Path(done.data[0]).read_text().splitlines()]
 
 
 def test_the_first_refused_candidate_is_the_other_half_of_a_pair(pairs: Store, tmp_path: Path) -> None:
@@ -370,22 +374,28 @@ def test_candidates_of_the_version_before_serve_what_was_made_of_it(pairs: Store
             st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
             st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
             st.booleans(),
+            st.integers(0, 2),
             st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
         ),
         min_size=1,
         max_size=6,
     )
 )
-def test_plain_rows_are_written_as_any_row_is(rows: list[tuple[str, str, bool, str | None]]) -> None:
+def test_plain_rows_are_written_as_any_row_is(rows: list[tuple[str, str, bool, int, str | None]]) -> None:
     made = table([
         {
             "row_id": f"r{n}", "completion": says, "demonstration": says, "answer": answer,
-            "messages": [*([{"role": "system", "content": says}] if system else []), {"role": "user", "content": asks}],
+            "messages": [
+                *([{"role": "system", "content": says}] if system else []),
+                *[{"role": "user", "content": asks}, {"role": "assistant", "content": says}] * earlier,
+                {"role": "user", "content": asks},
+            ],
         }
-        for n, (asks, says, system, answer) in enumerate(rows)
+        for n, (asks, says, system, earlier, answer) in enumerate(rows)
     ])  # fmt: skip
     (batch,) = made.combine_chunks().to_batches()
-    assert plain(batch).all()
+    assert plain(batch, talks=True).all()
+    assert plain(batch).tolist() == [earlier == 0 for *_, earlier, _ in rows]
     slots = {
         "messages": turns(last={"training": True}), "prompt": turns(said=False), "completion": turns(prompt=False),
         "answer": stored("answer"), "target": stored("target"), "task": stored("task"),
@@ -409,3 +419,28 @@ def test_a_row_that_is_not_plain_is_not_taken_for_one() -> None:
     quoted = {"row_id": "q", "messages": [{"role": "user", "content": '","role":"tool"'}], "completion": "a"}
     (batch,) = table([*odd, spaced, named, quoted]).combine_chunks().to_batches()
     assert plain(batch).tolist() == [False] * (len(odd) + 2) + [True]
+    assert plain(batch, talks=True).tolist() == [True] + [False] * (len(odd) + 1) + [True]
+
+
+def test_which_formats_take_rows_of_several_turns_as_text(tmp_path: Path) -> None:
+    """All whose lines do not mark turns and that refuse none of them; the lines are the same either way."""
+    store = Store(tmp_path / "home")
+    (talk,) = [row for row in kinds_of_rows() if row["row_id"] == "talks"]
+    store.commit([talk | {"row_id": f"r{n}"} for n in range(3)], "a")
+    taken: dict[str, bool] = {}
+
+    class Watched(Writing):
+        def write(self, batches: Any, pairs: Any) -> Any:
+            taken[self.asked.folder.name] = self.talks
+            return super().write(batches, pairs)
+
+    asked = [("trl", "last"), ("trl", "all"), ("messages", "all"), ("messages", "last"), ("axolotl", "last")]
+    for to, says in [*asked, ("llamafactory", "last")]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recast.curate.export.export.Writing", Watched)
+            with contextlib.suppress(DataError):
+                export(store, "a", to, tmp_path / f"{to}-{says}", turns=says)  # pyright: ignore[reportArgumentType]
+    assert taken == {
+        "trl-last": True, "trl-all": True, "messages-all": True, "axolotl-last": False, "llamafactory-last": True,
+        "messages-last": False,
+    }  # fmt: skip

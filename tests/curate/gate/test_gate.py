@@ -46,6 +46,8 @@ def test_a_true_rewrite_is_accepted():
         "symbols",
         "quantities",
         "polarity",
+        "wording",
+        "roles",
     ]
     assert all(c.status is CheckStatus.PASS for c in said.checks)
 

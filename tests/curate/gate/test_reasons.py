@@ -31,8 +31,10 @@ from recast.curate.gate.checks.words.names import NamesCheck
 from recast.curate.gate.checks.words.polarity import PolarityCheck
 from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
+from recast.curate.gate.checks.words.roles import RolesCheck
 from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
+from recast.curate.gate.checks.words.wording import WordingCheck
 from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.gate.sandbox import Limits
 
@@ -46,6 +48,11 @@ NAN = float("nan")
 def asks(**answers: float | None) -> dict:
     """Models that always say the same."""
     return {name: lambda *_, said=said: said for name, said in answers.items()}
+
+
+def asked(question: str) -> dict:
+    """The messages of a row."""
+    return {"messages": [{"role": "user", "content": question}]}
 
 
 def nearest(cosine: float | None) -> dict:
@@ -188,6 +195,43 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         QuantitiesCheck(),
         "She sold 48 white clips.",
         {"demonstration": "She sold 48 yellow clips in April."},
+        {},
+    ),
+    "circular": (
+        StepsCheck(),
+        "He reads for 12 days, 12 * 10 = 120 pages. So 120 / 10 = 12 days.",
+        {**asked("He reads 10 of 120 pages a day. How many days?"), "demonstration": "120 / 10 = 12 days"},
+        {},
+    ),
+    "prompt_told": (FormatCheck(), "Question: how many? There are 17.", {"demonstration": "17 it is"}, {}),
+    "other_wording": (
+        WordingCheck(),
+        "She sells 5 pens a week.",
+        {"demonstration": "She sells 5 pens a day."},
+        {},
+    ),
+    "turned_around": (
+        WordingCheck(),
+        "We subtract the shirts left from the shirts sold.",
+        {"demonstration": "To find it, subtract the shirts sold from the shirts left."},
+        {},
+    ),
+    "other_part": (
+        RolesCheck(),
+        "So 25 lives are left.",
+        {
+            **asked("He has 73 lives left after losing some."),
+            "demonstration": "98 - 73 = 25. He lost 25 lives.",
+        },
+        {},
+    ),
+    "one_for_all": (
+        RolesCheck(),
+        "So Sam has 44 + 52 = 96 books.",
+        {
+            **asked("Tim has 44 books. Sam has 52 books. How many books do they have together?"),
+            "demonstration": "44 + 52 = 96 books together.",
+        },
         {},
     ),
     "no_tests": (CODE, "def f(x):\n    return x", {}, {}),

@@ -68,6 +68,37 @@ def test_a_check_with_a_model_says_what_trains_and_fails_where_nothing_does(reca
     )
 
 
+@pytest.mark.slow
+def test_a_check_asks_the_trainers_own_loader_and_compares_all_trainers(recast: Any, home: Path) -> None:
+    Store(home / ".recast").commit([*sums(4), kinds_of_rows()[0], *kinds_of_rows()[2:3]], "talks")
+    said = recast("export", "talks", "--to", "trl", "-o", "out", "--check", "pocket", "--compare", "--json")
+    check = said.json["check"]
+    own = check["own_loader"]
+    assert own["loader"].startswith("trl 1.") and (own["lines"], own["differ"]) == (6, [])
+    assert own["tokens_trained"] == check["tokens_trained"]
+    compared = {each["trainer"]: each for each in check["compared"]}
+    assert compared["trl"]["differ"] == 0 and compared["trl"]["tokens_trained"] == check["tokens_trained"]
+    assert (compared["mlx"]["turns"], compared["verl"]["turns"]) == ("last", "all")
+    # verl trains the earlier turn, too: of the six rows, one has such a turn
+    assert compared["verl"]["differ"] >= 1
+    assert compared["llamafactory"]["refused"] == {"reasoning": 1} and compared["llamafactory"]["lines"] == 5
+    shown = recast("export", "talks", "--to", "trl", "-o", "out", "--check", "pocket", "--compare").out
+    assert (
+        "its own loader (trl 1." in shown and "the same, one by one" in shown and "rows unlike trl" in shown
+    )
+    said = recast("export", "talks", "--to", "mlx", "-o", "mlx", "--check", "pocket", "--json")
+    assert "own_loader" not in said.json["check"] and "compared" not in said.json["check"]
+    said = recast("export", "talks", "--to", "trl", "-o", "out", "--compare")
+    assert said.code == 2 and "--compare is for --check MODEL and SFT" in said.err
+
+
+def test_shards_are_asked_for_by_rows(recast: Any, home: Path) -> None:
+    said = recast("export", "plain", "--to", "trl", "-o", "out", "--shard-rows", "4", "--json")
+    assert [file["path"] for file in said.json["files"]] == ["out/train-00000.jsonl", "out/train-00001.jsonl"]
+    said = recast("export", "plain", "--to", "jsonl", "-o", "memory://verb/rows", "--json")
+    assert said.json["files"][0]["path"] == "memory://verb/rows/plain-v1.jsonl"
+
+
 def test_a_dry_run_of_a_push_lists_files_sizes_and_hashes(recast: Any, home: Path) -> None:
     said = recast(
         "export",

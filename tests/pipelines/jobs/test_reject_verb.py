@@ -52,3 +52,25 @@ def test_a_version_without_candidates_is_refused_with_the_way_out(
     assert said.code == 2
     assert "none of the 1 rows has a rejected candidate" in said.err
     assert "recast sft" in said.err
+
+
+def test_a_reward_model_of_preferences_grades(
+    recast: Any, preferences: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    recast("import", preferences, "--as", "prefs")
+    (tmp_path / "margin.json").write_text(
+        json.dumps({"type": "exact", "name": "first", "reference": "2 + 2 = 4. The answer is 4."})
+    )
+    sets = ("--set", "reward_model.heldout=0.25", "--set", "reward_model.checkpoints=0")
+    said = recast(
+        "reward-model", "prefs", "-m", tiny_model, "-o", "reward", *sets, "--grader", "margin.json", "--json"
+    )
+    assert said.code == 0, said.err
+    assert (said.json["num_pairs"], said.json["num_ungraded"]) == (12, 0)
+    assert said.json["heldout"]["pairs"] == said.json["num_heldout"] > 0
+    grader = {"type": "reward_model", "name": "reward", "model": "reward", "scale": "sigmoid"}
+    (tmp_path / "grader.json").write_text(json.dumps(grader))
+    item = json.dumps({"messages": [{"role": "user", "content": "1 + 1?"}]})
+    graded = recast("grader", "run", "grader.json", "--item", item, "--sample", "2", "--json")
+    assert graded.code == 0, graded.err
+    assert 0 < graded.json["reward"] < 1

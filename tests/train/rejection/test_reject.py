@@ -115,7 +115,7 @@ def test_there_are_at_most_so_many_candidates_of_a_row():
 def test_rows_that_all_passed_can_be_dropped():
     passed = [candidate(2, 1, 0, "2 + 1 = 3.", "accepted")]
     failed = [candidate(3, 1, 0, "It is 5.")]
-    found, left_out = groups([row(2, 1), row(3, 1)], passed + failed, RejectConfig(all_passed="drop"))
+    found, left_out = groups([row(2, 1), row(3, 1)], passed + failed, RejectConfig(), drop_all_passed=True)
     assert [g.row_id for g in found] == ["3-1"]
     assert left_out == {"all_passed": 1}
 

@@ -3,10 +3,10 @@
 A step of the demonstration is a true sum that `curate.arithmetic` reads in it. A step counts as told where the
 completion states its result in a sentence that holds what of the question goes into it, or as the result of a sum
 whose operands are given or worked out before (`curate.gate.checks.sums.grounds`); a list of numbers and the
-announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back. With
-`detours`, another way to the answer is as good: a chain of such sums, not all of them the demonstration's, that ends in
-the answer and uses most of what the demonstration uses. With `sums`, each step must stand there as a sum with its own
-operands; sums beside them are free.
+announcement of the answer tell nothing, and a sum made up to fit its result (`23 + 1 = 24`) takes its result back.
+With `detours`, another way to the answer is as good: a chain of such sums, not all of them the demonstration's, that
+ends in the answer and uses most of what the demonstration uses. With `sums`, each step must stand there as a sum with
+its own operands; sums beside them are free.
 
 What is asked for depends on the demonstration:
 
@@ -17,8 +17,9 @@ What is asked for depends on the demonstration:
 - It gives its answer directly (no other number stands in it): some words of reasoning are asked for.
 - Its answer is no number at all, or stands in the question: nothing is asked for.
 
-A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question, the
-demonstration or the answer (`stray_sum`).
+A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question,
+the demonstration or the answer (`stray_sum`); one that stands on given numbers may be an aside. None may use a step's
+result to come to a given number that the step then starts from (`circular`).
 
 Catches: a dropped step, sums for nothing, a number altered mid-way, an answer without its reasoning, vacuous sums. A
 result that the completion uses before it says it (`40 - 4 = 36` where nothing says how 40 came about) counts as
@@ -60,6 +61,9 @@ DECIDING_MODELS = frozenset(("judge", "entails"))
 """Models whose checks decide what no step can."""
 MIN_SHARE_OF_GIVEN = 0.6
 """Share of the given numbers that the demonstration reckons with which another way to the answer must use too."""
+_OF_EVERYTHING = frozenset((2, 100))  # halves and percentages
+MAX_ASIDES = 1
+"""Founded sums that may lead to nothing."""
 
 _NOTED = re.compile(r"=\s*([^<>=\n]{1,40})>>")
 
@@ -84,7 +88,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -110,6 +114,12 @@ class StepsCheck(CheckConfig):
                 "no_reasoning",
                 "The results stand there without a sum of given numbers, and without a sentence that tells them, "
                 f"such as {_said((missing or results)[0])}.",
+                share,
+            )
+        if circular := _circular(results, stated, case):
+            return self.failed(
+                "circular",
+                f"It reckons with {_said(circular)} before anything comes to it, and then from the result to it.",
                 share,
             )
         if astray := _astray(stated, case):
@@ -167,16 +177,37 @@ class StepsCheck(CheckConfig):
         )
 
 
-def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
-    """The first sum whose result nothing goes on with: no sum, no number of question, demonstration or answer.
+def _circular(results: tuple[Value, ...], stated: list[tuple[Sum, bool]], case: Case) -> Value | None:
+    """A step's result that a sum uses to come to a given number, before a sum comes to it from that number."""
+    known = asked(case.prompt)
+    reached: set[Value] = set()
+    used: dict[Value, Value] = {}
+    for step, _ in stated:
+        origin = used.get(step.result)
+        if origin is not None and origin in step.operands:
+            return step.result
+        reached.add(step.result)
+        if step.result not in known or 1 in step.operands:
+            continue  # 1/4 * 12 = 3
+        for value in step.operands:
+            if value in results and value not in known | reached and value not in _OF_EVERYTHING:
+                used.setdefault(value, step.result)
+    return None
 
-    People add sums of their own to get somewhere, or to check; a text that drifts adds them for nothing.
+
+def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
+    """A sum whose result nothing goes on with: no sum, no number of question, demonstration or answer.
+
+    People add sums of their own to get somewhere, or to check, and seldom one aside; a text that drifts adds them for
+    nothing, or on numbers that nobody gave.
     """
     if not stated:
         return None
     shown = numbers(case.demonstration) | spoken(case.demonstration) | set(step_results(case.demonstration))
     known = asked(case.prompt) | shown | _answer(case)
-    for step, _ in stated:
+    theirs = {step.work for step in sums(case.demonstration)}
+    asides = 0
+    for step, founded in stated:
         if (
             step.result in known
             or step.vacuous
@@ -186,8 +217,18 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
             continue
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
-            return step
+            asides += 1
+            if asides > MAX_ASIDES or not founded or (step.work in theirs and _multiplied(step)):
+                return step  # 10 * 5 where the step is 10 / 5
     return None
+
+
+def _multiplied(step: Sum) -> bool:
+    """Whether a sum of two numbers is their product or quotient."""
+    if len(step.operands) != 2:
+        return False
+    a, b = step.operands
+    return step.result == a * b or a == step.result * b
 
 
 def _answer(case: Case) -> frozenset[Value]:

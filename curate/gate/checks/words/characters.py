@@ -1,10 +1,10 @@
 """Is the text made of characters that a person would type, one script a word, and is it text at all?
 
-Catches: invisible, control, private-use and bidirectional characters, escape sequences, soft hyphens; a word of letters
-of two scripts that look alike, letters in fancy styles; marks heaped on letters; noise: one character, syllable or
-line again and again in any script, stretches of nothing, hex strings and base64. What the question or the demonstration
-writes itself is allowed, and repetition is measured against the demonstration's. Cannot catch: noise made of words
-(`vocabulary`), sentences said again (`repetition`).
+Catches: invisible, control, private-use and bidirectional characters, escape sequences, soft hyphens; a word of
+letters of two scripts that look alike, letters in fancy styles; marks heaped on letters; noise: one character,
+syllable or line again and again in any script, stretches of nothing, hex strings and base64; emoji, drawings, text in
+capitals. What the question or the demonstration writes itself is allowed, and repetition is measured against the
+demonstration's. Cannot catch: noise made of words (`vocabulary`), sentences said again (`repetition`).
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ _SCRIPTS = {
 _STYLED = re.compile(
     r"[\U0001d400-\U0001d7cb\uff21-\uff3a\uff41-\uff5a\u24b6-\u24e9\U0001f130-\U0001f189\u1d00-\u1d25]{3,}"
 )
+_PICTURE = r"[\u2600-\u27bf\u2b50-\u2b55\U0001f1e6-\U0001faff]\ufe0f?"
+_PICTURES = re.compile(rf"{_PICTURE}(?:\u200d{_PICTURE})*")
+MAX_PICTURES = 2
+"""Emoji that a text may bring."""
+_TICKS = frozenset("✓✔✗✘☑☐★☆➜➔➡❌✅")
+_TOLD = re.compile(r"[A-Za-z]{3}|\d")
+_SIGN = re.compile(r"[^\w\s]")
+_CAPITALS, _LONG_WORD = re.compile(r"\b[A-Z]{3,}\b"), re.compile(r"\b[A-Za-z]{3,}\b")
 _GAP = re.compile(r"\n(?:[ \t\r]*\n){5,}|[ \t\r\u00a0\u2000-\u200a\u3000]{40,}")
 _AGAIN = re.compile(r"(\S.{0,39}?)\1{3,}", re.DOTALL)
 _CHUNK, _PERIOD = 18, 40
@@ -67,6 +75,7 @@ class CharactersCheck(CheckConfig):
     """How many characters a piece of at most forty may fill by standing four times and more in a row."""
 
     name: ClassVar[str] = "characters"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -74,9 +83,33 @@ class CharactersCheck(CheckConfig):
         control = None if plain else _CONTROL.search(text)
         if control and control.group() not in case.demonstration:
             return self.failed("invisible_character", f"It holds the control character {control.group()!r}.")
-        if not text.isascii() and (found := self._unseen(case) or self._scripts(case)):
+        if not text.isascii() and (
+            found := self._unseen(case) or self._scripts(case) or self._pictures(case)
+        ):
             return found
-        return self._noise(case) or self.passed()
+        return self._noise(case) or self._drawing(case) or self.passed()
+
+    def _pictures(self, case: Case) -> Check | None:
+        known = _characters(case.prompt) | _characters(case.demonstration) | _TICKS
+        new = [picture for picture in _PICTURES.findall(case.completion) if picture[0] not in known]
+        if len(new) > MAX_PICTURES:
+            return self.failed("noise", f"It holds {len(new)} pictures, such as {new[0]}.")
+        return None
+
+    def _drawing(self, case: Case) -> Check | None:
+        """Lines of signs, and words in nothing but capitals."""
+        for line in case.completion.splitlines():
+            if _TOLD.search(line):
+                continue
+            bare = "".join(line.split())
+            if len(bare) < 4 or bare[-1] == "=" or bare.isalnum() or line in case.demonstration:
+                continue
+            signs = len(_SIGN.findall(bare))
+            if signs > 0.6 * len(bare) and len(set(bare)) > 2:
+                return self.failed("noise", f"{shown(line, 40)!r} is a drawing.")
+        if shouts(case.completion) and not shouts(case.demonstration):
+            return self.failed("noise", "It is written in capitals.")
+        return None
 
     def _unseen(self, case: Case) -> Check | None:
         """Characters without ink, and marks in heaps."""
@@ -191,6 +224,12 @@ def _disguised(word: str, words: frozenset[str]) -> bool:
     return _SANDWICH.search(word) is not None or (
         len(word) >= 3 and word.translate(_LOOKALIKE).lower() in words
     )
+
+
+def shouts(text: str) -> bool:
+    """Whether the words of a text are in capitals, those of one or two letters apart."""
+    capitals = len(_CAPITALS.findall(text))
+    return capitals >= 5 and capitals > 0.6 * len(_LONG_WORD.findall(text))
 
 
 def _drawn(unit: str) -> bool:

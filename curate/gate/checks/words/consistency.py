@@ -22,6 +22,7 @@ from recast.curate.language.sentences import sentences
 from recast.curate.language.stance import (
     denial,
     denied_numbers,
+    hedged_number,
     may_deny,
     may_waver,
     not_the_answer,
@@ -52,6 +53,7 @@ class ConsistencyCheck(CheckConfig):
     type: Literal["consistency"] = "consistency"
 
     name: ClassVar[str] = "consistency"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -62,6 +64,8 @@ class ConsistencyCheck(CheckConfig):
             said = f"It answers {shown(other)!r}, and {shown(stated[-1].text)!r} in the end."
             return self.failed("answers_differ", said, 0.0)
         if may_waver(text):
+            if (guess := hedged_number(text)) and not hedged_number(f"{case.prompt}\n{case.demonstration}"):
+                return self.failed("answer_not_stated", f"It guesses: {shown(guess)!r}.", 0.0)
             told = sentences(text)
             if doubtful := _unsettled_answer(text, told, stated):
                 said = f"Nothing states the answer after {shown(doubtful)!r}."

@@ -30,6 +30,13 @@ ANSWER_FIRST_WORDS = 8
 MIN_SENTENCES = 2
 """Sentences of four words and more from which a text has a habit of ending them with a mark."""
 
+_BEFORE_SUM = frozenset(
+    "is are was were with".split()
+)  # a sum follows on its own line; what she had to start with
+MIN_UNMARKED = 25
+"""Words from which a text has marks that divide it."""
+
+_MARKS = re.compile(r"[.!?:;](?=\s|$)|\n")
 _SUM = re.compile(r"\d\s*[-+*/×÷·−]\s*[$€£(]*\d[^\n]*?=")
 _ENDED = re.compile(r"[.!?…。！？]['\")\]”’*_$`}]*\Z")
 _OPEN = re.compile(r"[^\W\d_]\Z|[,=+*/(–—-]\Z")
@@ -46,6 +53,7 @@ class EndingCheck(CheckConfig):
     """How often the answer may be marked, if the demonstration does not mark more."""
 
     name: ClassVar[str] = "ending"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -56,7 +64,7 @@ class EndingCheck(CheckConfig):
             return self.failed("goes_on", f"It goes on after its answer: {shown(new)!r}.", 0.0)
         if len(stated) > max(self.max_answers, len(stated_answers(case.demonstration))):
             return self.failed("answer_repeated", f"It says its answer {len(stated)} times.", 0.0)
-        if cut := _cut(text, stated, case):
+        if cut := _cut(text, stated, case) or _cut_within(case):
             return self.failed("cut_mid_sentence", f"It ends in mid-sentence: {shown(cut)!r}.", 0.0)
         return self.passed()
 
@@ -117,6 +125,40 @@ def _cut(text: str, stated: tuple[Answer, ...], case: Case) -> str:
     if len(prose) >= MIN_SENTENCES and habit == len(prose) and not _open_ended(case.demonstration):
         return last
     return ""
+
+
+def _cut_within(case: Case) -> str:
+    """A line that breaks off, or all of a text that no mark divides; empty where there is none."""
+    text, shown_lines = case.completion, case.demonstration
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    english = is_english(shown_lines)
+    for line in lines[:-1]:
+        if len(line) > 3 and line[-1].isalpha() and english and line not in shown_lines:
+            final = line.rsplit(None, 1)[-1].lower()
+            if final in NEVER_THE_END - _BEFORE_SUM and len(line.split()) > 3:
+                return line
+    if len(lines) > MIN_SENTENCES and not _unmarked(shown_lines):
+        open_ = [line for line in lines[:-1] if len(line.split()) >= 5 and line[-1].isalpha()]
+        closed = [line for line in lines if len(line.split()) >= 5 and line[-1] in ".!?"]
+        if (
+            len(open_) == 1
+            and len(closed) >= MIN_SENTENCES
+            and "=" not in open_[0]
+            and open_[0] not in shown_lines
+        ):
+            return open_[0]
+    body = lines[0] if lines else ""
+    if len(body.split()) >= MIN_UNMARKED and len(lines) < 3 and not _MARKS.search(body) and "," not in body:
+        return body if len(_MARKS.findall(shown_lines)) > 2 else ""
+    return ""
+
+
+@lru_cache(maxsize=2048)
+def _unmarked(text: str) -> bool:
+    """Whether a line of prose of the text itself ends without a mark."""
+    return any(
+        len(line.split()) >= 5 and line.rstrip()[-1].isalpha() for line in text.splitlines() if line.strip()
+    )
 
 
 @lru_cache(maxsize=2048)

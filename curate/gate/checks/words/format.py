@@ -40,6 +40,19 @@ _MARKUP = re.compile(
 _PAGE = re.compile(
     r"\b(?:html|xml|json|markdown|url|links?|web|css|tags?|program|code|script)\b", re.IGNORECASE
 )
+# a table, or a statement of a program on a line of its own
+_LAID_OUT = re.compile(
+    r"^\s*\|[^\n]*\|\s*$|^\s*:?-{3,}:?\s*\|"
+    r"|^\s*(?:print|console\.log|printf|echo)\s?\(.*\)\s*;?\s*$|^\s*(?:for|while|if|def|class)\b[^\n]*:\s*(?:print\b.*|return\b.*|pass)?$"
+    r"|^\s*(?:int|void)\s+main\s*\(|\w+\s*=\s*(?:int\()?input\(|^\s*SELECT\s.+\sFROM\s"
+    r"|^\s*import\s+\w+\s*$|^\s*return\s+\w+\s*;?\s*$",
+    re.MULTILINE,
+)
+# a question that is set before the solution or in it
+_ASKS = re.compile(
+    r"^\s*(?:\W{0,3})(?:question|problem|prompt|task|input|q)(?:\s*\d{1,2})?\W{0,3}:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _META = re.compile(
     r"\b(?:re-?writ(?:e|ing|ten)|rephras(?:e|ing|ed)|paraphras(?:e|ing|ed)|reword(?:ed|ing)?)\b[^.\n]{0,40}"
     r"\b(?:solution|answer|version|text|response|explanation|words|above|below)\b"
@@ -67,6 +80,8 @@ _PHRASES = (
     ("chat_marker", ("<", "[", "user", "assistant", "system", "human", "instruction", "response"), _MARKERS,
      "It holds the chat marker"),
     ("markup", ("<!--", "-->", "</", "<", "&", "http", "www.", "](", '":', '" :'), _MARKUP, "It holds markup,"),
+    ("markup", ("|", "print", "(", ":", "import ", "return ", "select "), _LAID_OUT, "It holds a table or a program,"),
+    ("prompt_told", (":",), _ASKS, "It sets a question:"),
     ("meta_talk", ("writ", "phras", "word", "own way", "the solution", "this solution", "every result", "attempt",
                    "teacher", "yes or no", "response",  "demonstration", "reference", "provided", "given",
                    "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
@@ -88,7 +103,7 @@ class FormatCheck(CheckConfig):
     """Longest completion in characters, whatever its demonstration."""
 
     name: ClassVar[str] = "format"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -109,7 +124,7 @@ class FormatCheck(CheckConfig):
         lower = text.lower()
         for reason, hints, pattern, said in _PHRASES:
             match = pattern.search(text) if any(map(lower.__contains__, hints)) else None
-            if match and pattern is _MARKUP and _expects_markup(case):
+            if match and pattern in (_MARKUP, _LAID_OUT) and (_expects_markup(case) or "```" in text):
                 continue
             if match and match.group().lower() not in case.demonstration.lower():
                 return self.failed(reason, f"{said} {shown(match.group())!r}.", ratio)

@@ -8,12 +8,24 @@ whether such words were dropped.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
 from recast.curate.gate.checks.words.source import SHORT, Source
-from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, NEVER_LAST, TWICE, content_pairs
+from recast.curate.language.english import (
+    FUNCTION_WORDS,
+    IMPOSSIBLE,
+    NEVER_LAST,
+    SELDOM,
+    TWICE,
+    content_pairs,
+)
+from recast.curate.language.prose import bare_letters
+from recast.curate.language.sentences import sentences
+from recast.curate.language.story.people import people
+from recast.curate.language.tokens import OPERATORS
 
 TERSE = 0.34
 """Share of function words below which they may have been dropped."""
@@ -21,6 +33,10 @@ TELEGRAPH = 0.28
 """The same, where two pairs of words without them are enough."""
 FLUENT = 0.42
 """The share above which a text has the function words of prose."""
+MIN_BARE = 6
+"""Words from which a sentence without a function word is a telegram."""
+MIN_SELDOM = 2
+"""Different pairs of words that hardly ever follow each other, from which a text is shuffled."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
 """Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; else two more."""
@@ -38,7 +54,12 @@ class Broken(NamedTuple):
 
 def broken(text: str, told: list[str], row: Source) -> Broken | None:
     """What of `text`, prose whose words are `told`, is no English; None where nothing is."""
-    return _side_by_side(text, told, row) or _dropped_or_shuffled(text, told, row)
+    return (
+        _side_by_side(text, told, row)
+        or _out_of_place(text, row)
+        or _disagrees(told, row)
+        or _dropped_or_shuffled(text, told, row)
+    )
 
 
 def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
@@ -51,12 +72,51 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
             continue  # a sign or a number stands between them
         again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
         found = re.search(rf"(?<![\w-])(?:{one}|{one.capitalize()})[^\S\n]+(?:{again})(?![\w-])", text)
-        if found and found.group().lower() not in before.lower():
+        if (
+            found
+            and found.group()[:4] not in ("Will", "May ")
+            and found.group().lower() not in before.lower()
+        ):
             return Broken(f"No sentence goes {found.group()!r}.")
+    seldom = SELDOM.intersection(pairwise(told))
+    if len(seldom) > 1:
+        spaced = " ".join(text.lower().split())
+        seldom = [" ".join(pair) for pair in sorted(seldom) if f" {pair[0]} {pair[1]} " in f" {spaced} "]
+        seldom = [pair for pair in seldom if pair not in " ".join(before.lower().split())]
+        if len(seldom) >= MIN_SELDOM:
+            return Broken(f"Hardly a sentence goes {seldom[0]!r}, and none goes {seldom[1]!r} too.")
     for last in sorted(NEVER_LAST.intersection(text.split())):
         if last not in before:
             return Broken(f"No clause ends in {last!r}.")
     return None
+
+
+def _out_of_place(text: str, row: Source) -> Broken | None:
+    """Signs where none stands: sentences that begin small, two operations in a row."""
+    small = _SMALL_BEGIN.findall(text)
+    if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
+        return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
+    if (signs := _TWO_SIGNS.search(text)) and not _TWO_SIGNS.search(row.demonstration):
+        return Broken(f"Two signs stand in a row: {signs.group()!r}.")
+    return None
+
+
+def _disagrees(told: list[str], row: Source) -> Broken | None:
+    """A person that `have` speaks of as of several."""
+    plural = [i for i, word in enumerate(told) if word == "have" and i > 1]
+    persons = people(row.prompt, row.demonstration) if plural else frozenset[str]()
+    for i in plural:
+        if told[i - 1] in persons and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1]):
+            return Broken(f"No sentence goes {' '.join(told[i - 1 : i + 1])!r}.")
+    return None
+
+
+_BEFORE_ONE = frozenset(
+    "does did do will would can could should must may might and or nor let if both what which who whom that than to "
+    "of make makes see help like as but with plus".split()
+)
+_SMALL_BEGIN = re.compile(r"\b[a-z]{4,}[.!?] [a-z]{2,}\b")
+_TWO_SIGNS = re.compile(r"[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*×÷] [+*/×÷](?!\*)")
 
 
 def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | None:
@@ -64,6 +124,8 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     share = sum(map(FUNCTION_WORDS.__contains__, long)) / max(1, len(long))
     if len(long) < MIN_WORDS or share > FLUENT:
         return None
+    if share < TERSE and len(bare := _telegrams(text)) > 1 + len(_telegrams(row.demonstration)):
+        return Broken(f"Words are missing in {shown(bare[0])!r}.", share, dropped=True)
     shuffled = SALAD_PAIRS if share < TERSE else SALAD_PAIRS + 2
     least = 2 if share < TERSE else shuffled
     if _most_pairs(told) < least:
@@ -82,6 +144,17 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     if len(pairs) >= shuffled and known <= len(pairs) // 7:
         return Broken(f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share)
     return None
+
+
+@lru_cache(maxsize=1024)
+def _telegrams(text: str) -> tuple[str, ...]:
+    """Sentences of several words without a sum and without a function word."""
+    return tuple(
+        sentence for sentence in sentences(text)
+        if OPERATORS.isdisjoint(sentence) and "/" not in sentence
+        and len(told := [word for word in bare_letters(sentence) if len(word) > 1]) >= MIN_BARE
+        and FUNCTION_WORDS.isdisjoint(told)
+    )  # fmt: skip
 
 
 def _most_pairs(told: list[str]) -> int:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.sentences import sentences as sentences_of
 from recast.curate.language.stems import beginning
 from recast.curate.records import Check
 from recast.curate.texts import ngrams, words
@@ -22,6 +24,8 @@ from recast.curate.texts import ngrams, words
 N = 8
 MIN_FILLER = 3
 """Sentences that say nothing, from which a text is filler."""
+MIN_AGAIN = 5
+"""Words of a sentence that nobody says twice in a row."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _NO_SENTENCE = re.compile(r"[\d{}()\[\];=<>\\|_]")  # a number, a formula, a line of code
 
@@ -40,9 +44,11 @@ class RepetitionCheck(CheckConfig):
     """Shorter completions are not measured."""
 
     name: ClassVar[str] = "repetition"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
+        if again := _said_again(case):
+            return self.failed("repetition", f"{shown(again)!r} is said twice in a row.", 0.5)
         tokens = words(case.completion)
         if len(tokens) < self.min_words:
             return self.passed()
@@ -62,6 +68,15 @@ class RepetitionCheck(CheckConfig):
                 len(filler) / sentences,
             )
         return self.passed(distinct)
+
+
+def _said_again(case: Case) -> str:
+    """A sentence or line of at least `MIN_AGAIN` words that comes twice in a row; empty where none does."""
+    lines = [line.strip() for line in case.completion.splitlines() if line.strip()]
+    for one, two in (*pairwise(sentences_of(case.completion)), *pairwise(lines)):
+        if one == two and len(one.split()) >= MIN_AGAIN and case.demonstration.count(one) < 2:
+            return one
+    return ""
 
 
 def _filler(case: Case) -> tuple[int, list[str]]:

@@ -34,6 +34,11 @@ _MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
 _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
 _FIGURES = str.maketrans("0134578", "oleastb")
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
+# function words of two letters that no English text has, but as a name or in a quotation
+_SMALL_OF_OTHERS = (
+    frozenset("le et du il je ne qui el la un es se y ou der von zu und het een och de".split())
+    - OF_LANGUAGES["English"]
+)
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 
 
@@ -48,6 +53,7 @@ class VocabularyCheck(CheckConfig):
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
     name: ClassVar[str] = "vocabulary"
+    revision: ClassVar[int] = 2
     packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
 
     def run(self, case: Case) -> Check:
@@ -63,6 +69,8 @@ class VocabularyCheck(CheckConfig):
                 message=f"There is no list of {row.language} words: only the language of sentences is judged."
             )
         told = bare_letters(text)
+        if row.language == "English" and len(strange := _SMALL_OF_OTHERS.intersection(told) - row.words) > 1:
+            return self.failed("language_changed", f"{', '.join(sorted(strange))}: no words of English.")
         new = {low for low in set(told) - row.words if len(low) > SHORT}
         lacking = {low for low in new if low not in known.listed}
         if lacking and (found := self._judged(lacking, text, known, row)):

@@ -1,0 +1,192 @@
+"""Does every number play the part in the story that it plays in question and demonstration?
+
+Catches, in plain sentences beside right sums: what was lost told as what is left, what came as what there is now, the
+first number as the last; the total of several persons given to one of them; a number of things told as a rate (`10
+crayons per box` for 10 boxes), and a quotient or product under the unit that it loses (`80 crayons / 8 crayons per
+box = 10 crayons`). It fails only where the source gives the number another part and this part to another number.
+Cannot catch: parts that no word near the number tells, rates without `per`. English only.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.sums.grounds import sums
+from recast.curate.language.polarity import Clause, clauses
+from recast.curate.language.quantities import quantities, quantities_of, rate_of, rates
+from recast.curate.language.story.people import people
+from recast.curate.language.story.roles import EXCLUDES, Part, parts
+from recast.curate.language.tokens import read
+from recast.curate.maths.numbers import Value, numbers
+from recast.curate.maths.units import singular
+from recast.curate.records import Check
+
+
+class RolesCheck(CheckConfig):
+    """Numbers keep their part in the story."""
+
+    type: Literal["roles"] = "roles"
+
+    name: ClassVar[str] = "roles"
+
+    def run(self, case: Case) -> Check:
+        if said := _other_part(case):
+            return self.failed("other_part", said)
+        if said := _one_for_all(case):
+            return self.failed("one_for_all", said)
+        if said := _rate_for_number(case) or _uncancelled(case):
+            return self.failed("other_unit", said)
+        return self.passed()
+
+
+def _other_part(case: Case) -> str:
+    told = parts(case.completion)
+    if not told:
+        return ""
+    known = _parts(case.prompt, case.demonstration)
+    for value, ours in told.items():
+        theirs = known.get(value)
+        if not theirs or ours <= theirs or _twice(value, case):
+            continue  # a number that stands for two things may play two parts
+        for part in ours - theirs:
+            stated = theirs & EXCLUDES[part]
+            other = next((v for v, found in known.items() if v != value and part in found), None)
+            if stated and other is not None:
+                return (
+                    f"It tells {value} as {part.value}; that is {other}, "
+                    f"and {value} is {min(p.value for p in stated)} "
+                    "in question or demonstration."
+                )
+    return ""
+
+
+def _twice(value: Value, case: Case) -> bool:
+    """Whether different things of the demonstration are so many."""
+    results = [step for step in sums(case.demonstration) if step.result == value]
+    return len(results) > 1 or bool(results and value in numbers(case.prompt))
+
+
+@lru_cache(maxsize=1024)
+def _parts(prompt: str, demonstration: str) -> dict[Value, frozenset[Part]]:
+    one, two = parts(prompt), parts(demonstration)
+    return {value: one.get(value, frozenset()) | two.get(value, frozenset()) for value in {*one, *two}}
+
+
+def _one_for_all(case: Case) -> str:
+    """A sum of what several persons have that is said to be one person's."""
+    persons = people(case.prompt, case.demonstration)
+    if len(persons) < 2:
+        return ""
+    shared = _shared_totals(case.prompt, case.demonstration)
+    for clause in clauses(case.completion) if shared else ():
+        named = _named(clause, persons)
+        for value in clause.numbers & shared.keys():
+            if (
+                len(named) == 1
+                and named <= shared[value]
+                and _TOGETHER_ONLY.isdisjoint(clause.text.lower().split())
+            ):
+                (one,) = named
+                return f"It gives {value} to {one.capitalize()}, who has only a part of it."
+    return ""
+
+
+_TOGETHER_ONLY = frozenset("they together both combined them their between and".split())
+
+
+@lru_cache(maxsize=1024)
+def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str]]:
+    """The results that add what different persons have and nothing gives to one of them, with these persons."""
+    persons = people(prompt, demonstration)
+    told = (*clauses(prompt), *clauses(demonstration))
+    asked = next((s for s in reversed(read(prompt)) if "how" in {t.lower() for t in s.tokens}), None)
+    if asked is None or {_bare(token) for token in asked.tokens} & persons:
+        return {}
+    found: dict[Value, frozenset[str]] = {}
+    for step in sums(demonstration):
+        owners = [
+            frozenset(name for c in told if v in c.numbers for name in _named(c, persons))
+            for v in step.operands
+        ]
+        apart = (
+            len(owners) > 1
+            and all(owners)
+            and not any(all(one in whose for whose in owners) for one in owners[0])
+        )
+        if not apart or sum(step.operands) != step.result:
+            continue
+        whose = [_named(clause, persons) for clause in told if step.result in clause.numbers]
+        if not any(len(one) == 1 for one in whose):
+            found[step.result] = frozenset[str]().union(*owners)
+    return found
+
+
+def _named(clause: Clause, persons: frozenset[str]) -> frozenset[str]:
+    return frozenset(_bare(word) for word in clause.text.split()) & persons
+
+
+def _bare(word: str) -> str:
+    return word.lower().removesuffix("'s").removesuffix("’s")
+
+
+def _rate_for_number(case: Case) -> str:
+    ours = rates(case.completion)
+    if not ours:
+        return ""
+    theirs = {(rate.value, rate.per) for text in (case.prompt, case.demonstration) for rate in rates(text)}
+    for rate in ours:
+        if (rate.value, rate.per) in theirs or rate.value in numbers(case.prompt):
+            continue  # 3 rows of 3 tulips per row
+        counted = [
+            q for text in (case.prompt, case.demonstration) for q in quantities(text)
+            if q.value == rate.value and singular(q.head) == rate.per
+        ]  # fmt: skip
+        if counted:
+            said = f"{rate.value} {counted[0].head}"
+            return f"{rate.value} {rate.noun} per {rate.per}: question and demonstration say {said}."
+    return ""
+
+
+def _uncancelled(case: Case) -> str:
+    """A product or quotient of a rate under the unit that it loses: `80 pens / 8 pens per box = 10 pens`."""
+    if not rates(case.completion):
+        return ""
+    for sentence in read(case.completion):
+        if not sentence.computes or len(sentence.numbers) < 3:
+            continue
+        found = quantities(sentence.text)
+        for one, two, made in zip(found, found[1:], found[2:], strict=False):
+            if not made.computed or not made.head:
+                continue
+            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
+            result, head = singular(made.head), singular(one.head) if one.head else ""
+            rate, other = (
+                (rate_of(two), head)
+                if rate_of(two)
+                else (rate_of(one), singular(two.head) if two.head else "")
+            )
+            if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
+                continue
+            if rate.per in made.nouns and signs == _QUOTIENT:
+                continue  # 200 bags of apples
+            lost = (
+                other == singular(rate.noun)
+                if signs == _QUOTIENT
+                else signs == _PRODUCT and other == rate.per
+            )
+            if lost and result == other and not _says(case, made.value, result):
+                return f"{made.value} {made.head} of what is told per {rate.per}: {sentence.text[:80]!r}."
+    return ""
+
+
+_OPERATIONS: frozenset[str] = frozenset("+-*/×÷")
+_QUOTIENT, _PRODUCT = frozenset("/"), frozenset("*")
+
+
+def _says(case: Case, value: Value, noun: str) -> bool:
+    return any(
+        singular(q.head) == noun
+        for text in (case.prompt, case.demonstration) for q in quantities_of(text, value) if q.head
+    )  # fmt: skip

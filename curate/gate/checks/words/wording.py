@@ -1,0 +1,149 @@
+"""Does a sentence that question or demonstration say almost word for word say the same?
+
+Catches, where the words around it are theirs: another number, person, thing, unit, period, share, operation or deed
+in the place of theirs (`per week` for `per day`, `pens left` for `pens at first`, `ate` for `sold`, `Ann` for
+`they`); words that change places. A word that takes another's place is wrong where both exclude each other
+(`curate.language.story.clashes`), or both are persons or counted things of the row, and no sentence of the source
+says it so. Cannot catch: words in no list that mean something else, sentences that were put differently. English
+words only.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+from recast.curate.arithmetic.equalities import step_results
+from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.quantities import quantities
+from recast.curate.language.story.clashes import clash
+from recast.curate.language.story.people import people
+from recast.curate.language.story.relations import turned as turned_around
+from recast.curate.language.story.wording import BEGIN, END, Put, stands_in, substituted, told
+from recast.curate.language.topic import words_of
+from recast.curate.language.word_classes import GENERIC, GRAMMAR
+from recast.curate.maths.units import dimensions, singular
+from recast.curate.records import Check
+
+_LETTERS = frozenset("ai+-*/=%0123456789$")
+_ALL_OF_THEM = frozenset("they both together them their all everyone we".split())
+
+
+class WordingCheck(CheckConfig):
+    """No word in another's place that says something else."""
+
+    type: Literal["wording"] = "wording"
+
+    name: ClassVar[str] = "wording"
+
+    def run(self, case: Case) -> Check:
+        for put in substituted(case.completion, case.prompt, case.demonstration):
+            if (wrong := _wrong(put, case)) and not _said(put, wrong, case):
+                old, new = (" ".join(words) for words in wrong)
+                return self.failed(
+                    "other_wording",
+                    f"It says {new!r} where question or demonstration say {old!r}: "
+                    f"{shown(' '.join(put.sentence))!r}.",
+                )
+        if turned := turned_around(case.completion, case.prompt, case.demonstration):
+            return self.failed(
+                "turned_around", f"Question or demonstration say it the other way round: {turned}."
+            )
+        return self.passed()
+
+
+def _wrong(put: Put, case: Case) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The words that exclude each other, old and new; None where none do."""
+    for old in put.old:
+        for new in put.new:
+            if old != new and _excludes(old, new, put, case):
+                return (old,), (new,)
+    return None
+
+
+def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
+    if (
+        new in put.old
+        or old in put.new
+        or any(len(word) == 1 and word not in _LETTERS for word in put.sentence)
+    ):
+        return False  # `let s be the number of the shorter ones`
+    if _figure(old) and _figure(new):
+        return _value(old) != _value(new) and "=" not in put.sentence and not _computed(new, case)
+    if clash(old, new):
+        return True
+    persons = people(case.prompt, case.demonstration)
+    one, two = _name(old), _name(new)
+    if two in persons:
+        return (one in persons and one != two) or (old in _ALL_OF_THEM and len(persons) > 1)
+    counted = _counted(case.prompt, case.demonstration)
+    a, b = singular(old), singular(new)
+    return (
+        "=" not in put.sentence and a not in b and b not in a and a in counted and b in counted
+        and not {a, b} & (GENERIC | GRAMMAR) and not (dimensions(old) and dimensions(new))
+        and not _together(case.prompt, case.demonstration, a, b)
+    )  # fmt: skip
+
+
+def _said(put: Put, wrong: tuple[tuple[str, ...], tuple[str, ...]], case: Case) -> bool:
+    """Whether the source says the new word of the same things, or the text says both of two things."""
+    (old,), (new,) = wrong
+    if any(stands_in(case.completion, put.context, words) for words in (put.old, (old,))):
+        return True
+    if _name(new) in people(case.prompt, case.demonstration):
+        about = [word for word in put.context if _figure(word)]
+        if not about:
+            return old not in put.sentence or new not in put.source
+        return any(
+            all(word in words for word in about) and any(_name(word) == _name(new) for word in words)
+            for source in (case.prompt, case.demonstration)
+            for words in told(source)
+        )
+    at = put.context.index("")
+    return all(
+        _stands((*before, new, *after), case.prompt) or _stands((*before, new, *after), case.demonstration)
+        for before, after in ((put.context[:at], ()), ((), put.context[at + 1 :]))
+    )
+
+
+def _stands(run: tuple[str, ...], source: str) -> bool:
+    """Whether the words of `run` stand in a row in a sentence of `source`."""
+    size = len(run)
+    return any(
+        run == words[i : i + size]
+        for sentence in told(source)
+        if run[0] in sentence or run[0] == BEGIN
+        for words in ((BEGIN, *sentence, END),)
+        for i in range(len(words) - size + 1)
+    )
+
+
+def _figure(word: str) -> bool:
+    return word[-1:].isdigit()
+
+
+def _value(word: str) -> str:
+    return word.lstrip("$€£")
+
+
+def _computed(word: str, case: Case) -> bool:
+    """Whether a sum of the text makes the number."""
+    return any(str(result) == _value(word) for result in step_results(case.completion))
+
+
+def _name(word: str) -> str:
+    return word.removesuffix("'s").removesuffix("’s")
+
+
+@lru_cache(maxsize=1024)
+def _counted(prompt: str, demonstration: str) -> frozenset[str]:
+    """Heads, in the singular, of what numbers of the row count."""
+    return frozenset(singular(q.head) for text in (prompt, demonstration) for q in quantities(text) if q.head)
+
+
+@lru_cache(maxsize=2048)
+def _together(prompt: str, demonstration: str, one: str, two: str) -> bool:
+    """Whether two nouns stand side by side in the source: `crayon boxes`."""
+    words = [singular(word) for text in (prompt, demonstration) for word in words_of(text)]
+    return any({a, b} == {one, two} for a, b in pairwise(words))

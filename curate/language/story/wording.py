@@ -1,0 +1,135 @@
+"""What stands in the place of a word: the words of a text between neighbours that a source has, too.
+
+A place is known by two words on either side, by three before the end of a sentence or by three after its beginning.
+Signs of punctuation are passed over, as are words that lead a sentence in (`so`, `next`); numbers count by their value.
+
+>>> [(put.old, put.new) for put in substituted("Tom has 5 blue pens.", "Tom has 5 red pens.")]
+[(('red',), ('blue',))]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from recast.curate.language.tokens import number, read
+from recast.curate.language.word_classes import LEADING
+
+Key = tuple[str, ...]
+Words = tuple[str, ...]
+_PASSED = frozenset(",;:.!?()\"'’“”*_`")
+BEGIN, END = "\x02", "\x03"
+"""Where a sentence begins and ends."""
+MAX_WORDS = 2
+"""Words that may stand in one place."""
+MIN_SHARED = 0.7
+"""Share of the words of a sentence that another has from which both say nearly the same."""
+
+
+class Put(NamedTuple):
+    """Words of a text in the place of words of the source."""
+
+    old: Words
+    new: Words
+    context: Key
+    """The words on either side."""
+    sentence: Words
+    """The sentence in which the new ones stand."""
+    source: Words
+    """The sentence in which the old ones stand."""
+
+
+@lru_cache(maxsize=2048)
+def told(text: str) -> tuple[Words, ...]:
+    """The sentences of `text` as words in lower case, numbers in one way of writing, no punctuation."""
+    return tuple([words for sentence in read(text) if len(words := _words(sentence.tokens)) > 2])
+
+
+def _words(tokens: tuple[str, ...]) -> Words:
+    words = [word for token in tokens if (word := _word(token))]
+    begin = 0
+    while begin < len(words) and words[begin] in LEADING:
+        begin += 1
+    return tuple(words[begin:] if begin else words)
+
+
+@lru_cache(maxsize=16384)
+def _word(token: str) -> str:
+    """A token in lower case, a number by its value; empty for punctuation."""
+    if token in _PASSED:
+        return ""
+    value = number(token) if not token[-1].isalpha() or token[0].isupper() or "-" in token else None
+    return token.lower() if value is None else f"{token[0] if token[0] in '$€£' else ''}{value}"
+
+
+def _keys(words: Words, most: int) -> Iterator[tuple[Key, Words]]:
+    padded = (BEGIN, *words, END)
+    count = len(padded)
+    for size in range(1, most + 1):
+        for at in range(1, count - size):
+            end = at + size
+            middle = padded[at:end]
+            if at > 1 and end < count - 1:
+                yield (*padded[at - 2 : at], "", *padded[end : end + 2]), middle
+            elif at == 1 and count - end > 3:
+                yield (BEGIN, "", *padded[end : end + 3]), middle
+            elif end == count - 1 and at > 3:
+                yield (*padded[at - 3 : at], "", END), middle
+
+
+@lru_cache(maxsize=4096)
+def _places_of(words: Words) -> dict[Key, Words]:
+    """What stands in each place of a sentence, at most `MAX_WORDS` words."""
+    return dict(_keys(words, MAX_WORDS))
+
+
+@lru_cache(maxsize=1024)
+def _held(text: str) -> tuple[tuple[Words, frozenset[str]], ...]:
+    return tuple([(words, frozenset(words)) for words in told(text)])
+
+
+def stands_in(text: str, key: Key, middle: Words) -> bool:
+    """Whether `middle` stands in a place of `text`."""
+    return any(
+        held.issuperset(middle) and _places_of(words).get(key) == middle for words, held in _held(text)
+    )
+
+
+def substituted(text: str, *sources: str) -> Iterator[Put]:
+    """Every place of `text` that a source has, too, with other words than in any of them, in sentences that say nearly
+    the same."""
+    theirs = [pair for source in sources for pair in _held(source)]
+    known = {words for words, _ in theirs}
+    for words, held in _held(text):
+        if words in known:
+            continue
+        if any(held <= there and _within(words, sentence) for sentence, there in theirs):
+            continue  # a sentence of the source, with words left out
+        most = MAX_WORDS if "=" in held else (1 - MIN_SHARED) * len(held) + MAX_WORDS
+        # a sum is told with other words where it is another one
+        near = [sentence for sentence, there in theirs if len(held - there) <= most]
+        for sentence in near:
+            table = _places_of(sentence)
+            for key, middle in _places_of(words).items():
+                old = table.get(key)
+                if (
+                    old and old != middle and len(old) + len(middle) <= MAX_WORDS + 1
+                    and _alike(held, middle, sentence)
+                    and not any(stands_in(source, key, middle) for source in sources)
+                ):  # fmt: skip
+                    yield Put(old, middle, key, words, sentence)
+
+
+def _within(words: Words, sentence: Words) -> bool:
+    """Whether a sentence has the words in their order, perhaps with others between."""
+    rest = iter(sentence)
+    return all(word in rest for word in words)
+
+
+def _alike(held: frozenset[str], middle: Words, sentence: Words) -> bool:
+    """Whether a sentence has most words of another, and all its numbers but those of `middle`."""
+    new = held.difference(sentence, middle)
+    if "=" in held:
+        return not new
+    return len(new) <= (1 - MIN_SHARED) * len(held) and not any(word[-1].isdigit() for word in new)

@@ -1,0 +1,138 @@
+"""`recast reward-model`: one number a text, learned from what was accepted and refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from recast.pipelines.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+
+if TYPE_CHECKING:
+    from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
+    from recast.pipelines.terminal.progress import Progress
+    from recast.train.reward_model.reward_model import Grade
+
+
+def job(
+    name: Annotated[
+        str,
+        argument(
+            "Version whose candidates make the pairs: one that `recast rewrite` made, or that was imported from "
+            "preferences or good and bad texts.",
+            metavar="VERSION",
+        ),
+        Names.VERSION,
+    ],
+    *,
+    model: ModelPath = None,
+    lora: Annotated[
+        int | None,
+        option(
+            "--lora",
+            help="Train a LoRA of this rank and the score layer. Default: the config's, else all weights.",
+            metavar="RANK",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    grader: Annotated[
+        Path | None,
+        option(
+            "--grader",
+            help="Grader whose difference of grades is the margin of a pair. Default: no margins.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        Names.FILE,
+    ] = None,
+    out: OutFolder = None,
+    seed: Seed = None,
+    limit: Limit = None,
+    store: Store,
+    config: Config,
+    run: Run,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Make a reward model of `model` from the accepted and refused candidates beside a version, into `out`.
+
+    A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`; TRL takes the folder as a reward function.
+    How it does on pairs that it has not seen, whether it is calibrated and whether it likes length is in the result.
+    """
+    from recast.curate.history.lineage import pin
+    from recast.pipelines.models.names import model_path
+    from recast.pipelines.wiring import outputs
+    from recast.train.rejection.groups import read_candidates
+    from recast.train.reward_model.reward_model import reward_model
+
+    version = store.resolve(name)
+    rows = store.open(version).dataset()
+    if limit is not None:
+        rows = rows.select(range(min(limit, len(rows))))
+    beside = store.with_candidates(version)
+    settings = config.section("reward_model", seed=seed, lora_rank=lora)
+    folder = outputs.folder(out, run, "model")
+    result = reward_model(
+        rows,
+        read_candidates(beside.candidates()),
+        model_path(str(model)),
+        settings,
+        folder,
+        progress,
+        grade=_grade(grader, config, store) if grader else None,
+        data_ref=version.ref,
+    )
+    pin(store, folder, version.ref, author=config.general.author)
+    return {**asdict(result), "out": str(folder), "candidates": beside.version.ref}
+
+
+def _grade(path: Path, config: Config, store: Store) -> Grade:
+    from recast.pipelines.wiring.graders import open_grader
+    from recast.train.graders.format.rows import item_of
+
+    grader = open_grader(path, config=config, store=store)
+
+    def grade(rows: Any, texts: Any) -> list[float | None]:
+        found = grader.grade_many([item_of(row) for row in rows], texts, groups=range(len(texts)))
+        return [g.value for g in found]
+
+    return grade
+
+
+def show(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['out']}: {result['steps']} steps on {result['num_pairs']} pairs of {result['num_rows']} rows of "
+        f"{result['data']}",
+        markup=False,
+    )
+    if result["num_too_long"]:
+        console.print(f"  {result['num_too_long']} pairs were too long and left out")
+    if result["num_ungraded"]:
+        console.print(
+            f"  {result['num_ungraded']} pairs have no margin: the grader said nothing of one of their texts"
+        )
+    for which in ("trained", "heldout"):
+        found = result[which]
+        if found:
+            console.print(
+                f"  {which}: {_interval(found['accuracy'])} of {found['pairs']} pairs told apart, calibration error "
+                f"{found['calibration_error']:.1%}"
+            )
+    found = result["heldout"] or result["trained"]
+    sides = [
+        f"{_interval(found[side])} where the accepted text is the {word} ({found[side]['pairs']})"
+        for side, word in (("accepted_longer", "longer"), ("accepted_shorter", "shorter"))
+        if found[side]
+    ]
+    if sides:
+        console.print(f"  length: {'; '.join(sides)}")
+    console.print(
+        f'use it: a grader {{"type": "reward_model", "name": "reward", "model": "{result["out"]}"}}',
+        markup=False,
+    )
+
+
+def _interval(found: dict[str, float]) -> str:
+    return f"{found['value']:.1%} [{found['low']:.1%}, {found['high']:.1%}]"

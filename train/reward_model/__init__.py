@@ -1,0 +1,1 @@
+"""A reward model: one number a text, learned from pairs of an accepted and a refused candidate."""
