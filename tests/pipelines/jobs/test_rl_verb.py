@@ -102,3 +102,17 @@ def test_shared_prompts_are_refused(
     said = recast("rl", "sums", "--validation", "sums", "--grader", grader, "-m", tiny_model, *SETS)
     assert said.code == 2
     assert "8 of 8 validation prompts are training prompts, too" in said.err
+
+
+def test_a_preset_is_a_method_whose_settings_the_config_goes_over(
+    recast: Any, demos: Path, grader: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    recast("import", demos, "--as", "sums")
+    call = ("rl", "sums", "--grader", grader, "-m", tiny_model, "-o", "tuned", "--preset", "reft", *SETS)
+    said = recast(*call, "--json")
+    assert said.code == 0, said.err
+    config = said.json["config"]
+    assert (config["algorithm"], config["partial"], config["value_weight"]) == ("ppo", 0.1, 5.0)
+    assert config["samples"] == 4, "the preset has 1"
+    refused = recast(*call, "--hint", "cosine")
+    assert refused.code == 2 and "rl.hint has no effect with ppo" in refused.err
