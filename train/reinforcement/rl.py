@@ -30,7 +30,7 @@ from recast.train.graders.grader import Grader
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.loading import load
 from recast.train.model.lora import save_adapter
-from recast.train.model.run_folder import MANIFEST, begin
+from recast.train.model.run_folder import JOB, MANIFEST, begin
 from recast.train.reinforcement.config import NOT_IDENTITY, PPO, RlConfig
 from recast.train.reinforcement.course import Course, Progress, adapter_of
 from recast.train.reinforcement.machinery import Machinery
@@ -113,6 +113,8 @@ def rl(
         return RlResult(**finished)
     found = _signal(out, opened, progress)
     if found.problems and not force:
+        for name in (JOB, SIGNAL):  # nothing was begun: the folder is free for other settings
+            (out / name).unlink()
         raise RefusedError(
             f"there is nothing to learn from yet: {'; '.join(found.problems)} ({found.words}). What helps: "
             f"{'; '.join(found.advice)}. Or go on all the same with --force."
