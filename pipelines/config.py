@@ -39,6 +39,7 @@ SECTIONS: dict[str, str] = {
     "sft": "recast.train.sft.config:SftConfig",
     "reject": "recast.train.rejection.config:RejectConfig",
     "reward_model": "recast.train.reward_model.config:RewardModelConfig",
+    "rl": "recast.train.reinforcement.config:RlConfig",
     "pretrain": "recast.train.pretraining.pretrain:PretrainConfig",
     "scratch": "recast.train.pretraining.from_scratch:ScratchConfig",
     "curate": "recast.curate.curation.filters:CurateConfig",

@@ -263,6 +263,14 @@ VERBS: dict[str, Verb] = {
             sections=("reward_model",),
         ),
         Verb(
+            "rl",
+            "Tune a model by what a grader says of its own answers.",
+            TRAINING,
+            "recast rl gsm8k --grader grader.json --model models/warm -o models/rl",
+            has_run=True,
+            sections=("rl", "judge"),
+        ),
+        Verb(
             "eval",
             "Ask a model every question of some suites.",
             TRAINING,

@@ -26,11 +26,12 @@ def fitting(
     checkpoints: Path,
     processes: Processes,
     memory: int | None = None,
+    section: str = "learn",
 ) -> int:
     """Candidates of a forward pass: `config.micro_batch`, or the most that fit, up to the usual number.
 
     `memory` is what each process may take in all (bytes; None: `train.model.memory.room`). Raises UsageError, naming
-    the setting that fits, where it does not suffice.
+    the setting of the configuration's `section` that fits, where it does not suffice.
     """
     rows = config.prompts_per_step * config.candidates // processes.count
     needed = needed_by(config, model, longest_prompt, processes)
@@ -49,13 +50,13 @@ def fitting(
     if fits is None:
         raise UsageError(
             f"learning needs about {written(needed(1))} for a single candidate ({pass_of}), and "
-            f"{written(free.most)} can be had. Set learn.max_tokens lower, leave out long rows, give it more with "
+            f"{written(free.most)} can be had. Set {section}.max_tokens lower, leave out long rows, give it more with "
             "--memory, or take a smaller backbone or a machine with more memory."
         )
     if config.micro_batch and fits != config.micro_batch:
         raise UsageError(
-            f"learn.micro_batch={config.micro_batch} needs about {written(needed(config.micro_batch))} "
-            f"({pass_of}), and {written(free.most)} can be had. Set learn.micro_batch={fits}, or leave it out."
+            f"{section}.micro_batch={config.micro_batch} needs about {written(needed(config.micro_batch))} "
+            f"({pass_of}), and {written(free.most)} can be had. Set {section}.micro_batch={fits}, or leave it out."
         )
     if config.micro_batch is None and processes.first:
         keep_micro_batch(checkpoints, fits)

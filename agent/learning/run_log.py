@@ -1,4 +1,4 @@
-"""What a learning run knows and leaves on disk while it runs: figures, the best step, alarms, adapters.
+"""What a learning run knows and leaves on disk while it runs: figures, the best step, alarms.
 
 A line of `metrics.jsonl` is a step, or an object `heldout` measured after one. All of it survives kill -9: a resumed
 run reads back what stands up to its checkpoint, and forgets what came after.
@@ -6,7 +6,6 @@ run reads back what stands up to its checkpoint, and forgets what came after.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,16 +69,3 @@ class RunLog:
     def _write(self, entry: Mapping[str, Any]) -> None:
         if self.writes:
             append_line(self.path, entry)
-
-
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter as safetensors to `folder`, replacing what is there in one rename."""
-    partial, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    model.save_pretrained(partial)
-    (partial / "README.md").unlink(missing_ok=True)  # PEFT's model card template
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -24,11 +24,12 @@ from recast.agent.learning import heldout, trl_trainer
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.processes import Processes
 from recast.agent.learning.rollouts import Rollouts, examples
-from recast.agent.learning.run_log import METRICS, RunLog, save_adapter
+from recast.agent.learning.run_log import METRICS, RunLog
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import Scorer
 from recast.train.model.checkpoints import last_checkpoint, step_of
+from recast.train.model.lora import save_adapter
 
 ANCHORS = "anchors.jsonl"
 LOGGED = {

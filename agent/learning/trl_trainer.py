@@ -232,13 +232,17 @@ def by_prompt(batches: Sequence[dict[str, Any]], *, idle_last: bool) -> list[dic
     ]
 
 
-def trainer_class() -> type:
-    """TRL's trainer with the log-probabilities of `agent.learning.shared_prefix` where they apply."""
+def trainer_class(base: type | None = None) -> Any:
+    """A trainer of TRL with the log-probabilities of `agent.learning.shared_prefix` where they apply.
+
+    `base` is `GRPOTrainer` (None) or `RLOOTrainer`; both ask for log-probabilities alike.
+    """
     from trl import GRPOTrainer
 
+    chosen: Any = base or GRPOTrainer
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(not_about_unrewarded)
 
-    class SharedPrefixTrainer(GRPOTrainer):
+    class SharedPrefixTrainer(chosen):
         def __init__(
             self,
             *,
@@ -273,8 +277,9 @@ def trainer_class() -> type:
             kept, share = with_advantage(inputs)
             if not share:
                 return torch.stack([p.sum() for p in model.parameters() if p.requires_grad]).sum() * 0.0
-            # `grpo` and `dr_grpo` take means over the candidates that they see, `dapo` over those of the whole step
-            return super()._compute_loss(model, kept) * (share if self.loss_type != "dapo" else 1.0)
+            # all others take means over the candidates that they see, `dapo` over those of the whole step
+            dapo = getattr(self, "loss_type", None) == "dapo"
+            return super()._compute_loss(model, kept) * (1.0 if dapo else share)
 
         def _get_per_token_logps_and_entropies(
             self,

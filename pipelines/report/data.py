@@ -17,6 +17,7 @@ from typing import Literal
 
 Role = Literal["base", "reference", "control", "target", "other"]
 Better = Literal["higher", "lower", "neither"]
+Taught = Literal["agent", "model"]
 Tone = Literal["good", "open", "bad", "first", "second", "third"]
 
 
@@ -218,6 +219,7 @@ class ReportData:
     versions: tuple[VersionNote, ...] = ()
     stages: tuple[Stage, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    taught: Taught = "agent"  # what the curves are of
     warnings: tuple[str, ...] = ()  # shown at the top: a gate that is not the agent's, a missing file
 
     def arm(self, role: Role) -> Arm | None:

@@ -1,4 +1,4 @@
-"""The sections on the run itself: how the agent learned, and where everything came from."""
+"""The sections on the run itself: how the agent or model learned, and where everything came from."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ from collections.abc import Sequence
 
 from recast.pipelines.report.charts import curves
 from recast.pipelines.report.charts.scales import duration, fixed, thousands
-from recast.pipelines.report.data import ReportData
+from recast.pipelines.report.data import ReportData, Taught
 from recast.pipelines.report.markup import Markup, tag
 from recast.pipelines.report.sections import Section, numbers, scroll
 
+TAUGHT: dict[Taught, tuple[str, str, str]] = {
+    "agent": (
+        "How the agent learned",
+        "recast learn",
+        "GRPO on a LoRA over the frozen backbone. A candidate that fails the gate gets no reward.",
+    ),
+    "model": (
+        "How the model learned from graded answers",
+        "recast rl",
+        "A LoRA on the model, merged in the end. Validation prompts are none of the training prompts.",
+    ),
+}
+"""Heading, verb and lead, by what the curves are of."""
 FIRST = 3  # curves in the row of wide panels
 
 
@@ -34,15 +47,8 @@ def learning(data: ReportData) -> Section:
             + (tag("div", *narrow, class_="panels narrow") if narrow else "")
             + (numbers(["measure", "step", "held out"], cells) if cells else "")
         )
-    return Section(
-        "learning",
-        "Learning",
-        "How the agent learned",
-        body,
-        "recast learn",
-        hint="--learned DIR",
-        lead="GRPO on a LoRA over the frozen backbone. A candidate that fails the gate gets no reward.",
-    )
+    heading, verb, lead = TAUGHT[data.taught]
+    return Section("learning", "Learning", heading, body, verb, hint="--learned DIR", lead=lead)
 
 
 def provenance(data: ReportData) -> Section:

@@ -1,7 +1,9 @@
-"""The LoRA of this project: on every linear layer of any causal LM, as PEFT is to be told of it."""
+"""The LoRA of this project: on every linear layer of any causal LM, as PEFT is to be told of it, and on disk."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,3 +28,16 @@ def lora_config(model: Any, rank: int, alpha: float, dropout: float = 0.0) -> Lo
         fan_in_fan_out=any(isinstance(m, Conv1D) for m in model.modules()),  # GPT-2's layers
         task_type="CAUSAL_LM",
     )
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter as safetensors to `folder`, replacing what is there in one rename."""
+    partial, old = folder.with_name(folder.name + ".partial"), folder.with_name(folder.name + ".old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    model.save_pretrained(partial)
+    (partial / "README.md").unlink(missing_ok=True)  # PEFT's model card template
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import AgentEngineOptions, Names, VersionRef, option
-from recast.pipelines.wiring.predictions import FIGURES, count, megabytes, percent
+from recast.pipelines.terminal.predictions import FIGURES, count, megabytes, percent
 from recast.pipelines.wiring.rewriting import RewritingOptions
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from recast.pipelines.options import (
     VersionRef,
     option,
 )
-from recast.pipelines.wiring.predictions import FIGURES
+from recast.pipelines.terminal.predictions import FIGURES
 from recast.pipelines.wiring.rewriting import Rewriting, RewritingOptions
 
 if TYPE_CHECKING:

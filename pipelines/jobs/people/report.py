@@ -21,7 +21,13 @@ def job(
     *,
     out: Annotated[Path, option("--out", "-o", help="The page."), Names.OUTPUT] = Path("report.html"),
     learned: Annotated[
-        Path | None, option("--learned", help="Folder of an agent.", metavar="DIR", show_default=False)
+        Path | None,
+        option(
+            "--learned",
+            help="Folder of an agent, or of a model of `recast rl`.",
+            metavar="DIR",
+            show_default=False,
+        ),
     ] = None,
     evals: Annotated[
         list[str] | None,

@@ -77,6 +77,7 @@ def collect(
         fates=rows.fates if rows else (),
         curves=learned.curves if learned else (),
         lines=learned.lines if learned else (),
+        taught=learned.taught if learned else "agent",
         tunings=gates.tunings(sfts or {}),
         likelihoods=rows.likelihoods if rows else (),
         gate_counts=rows.gate_counts if rows else (),

@@ -1,4 +1,4 @@
-"""The folder that `recast learn` leaves: its metrics become curves, its manifest names its gate.
+"""The folder that `recast learn` or `recast rl` leaves: its metrics become curves, its manifest names its gate.
 
 `metrics.jsonl` holds one JSON object a line with `step` and measures; held-out measures stand in an object
 `heldout` of the line. Measures that the page does not know are left to the file.
@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from recast.curate.errors import DataError
-from recast.pipelines.report.data import Better, Curve, Lines, Series, Tone, finite
+from recast.pipelines.report.data import Better, Curve, Lines, Series, Taught, Tone, finite
 
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
+SIGNAL = "signal.json"
+"""What only `rl` leaves."""
 HELDOUT = "heldout"
 
 # measure, title, better, unit; in the order of the page
@@ -26,6 +28,14 @@ MEASURES: tuple[tuple[str, str, Better, str], ...] = (
     ("nll", "NLL under the backbone", "lower", "nats a token"),
     ("mean_tokens", "Length of a rewrite", "neither", "tokens"),
     ("pair_distance", "Distance within a group", "higher", "of embeddings"),
+)
+# of a model that graded answers taught
+MODEL_MEASURES: tuple[tuple[str, str, Better, str], ...] = (
+    ("reward", "Reward", "higher", "mean over answers"),
+    ("spread", "Prompts that teach", "neither", "share whose answers earn differently"),
+    ("kl", "KL from the start", "neither", "nats a token"),
+    ("mean_tokens", "Length of an answer", "neither", "tokens"),
+    ("entropy", "Entropy", "neither", "nats a token"),
 )
 LEVELS = {"nll": (("nll_demonstration", "demonstrations"), ("nll_self", "own samples"))}
 GROUPS: tuple[tuple[str, str, tuple[tuple[str, str, Tone], ...]], ...] = (
@@ -55,11 +65,12 @@ class Learned:
     curves: tuple[Curve, ...]
     lines: tuple[Lines, ...]
     gate_id: str | None
+    taught: Taught
     alarms: tuple[str, ...]  # in words, each with its figures
 
 
 def learned(folder: str | Path) -> Learned:
-    """Curves and gate id of a run of `learn`, finished or not; no curves where it has not begun.
+    """Curves and gate id of a run of `learn` or `rl`, finished or not; no curves where it has not begun.
 
     Raises DataError with the line number where `metrics.jsonl` holds anything but JSON objects; an
     unfinished last line, as a kill leaves it, is not an error.
@@ -67,7 +78,8 @@ def learned(folder: str | Path) -> Learned:
     folder = Path(folder)
     points = _points(folder / METRICS)
     curves = []
-    for name, title, better, unit in MEASURES:
+    taught: Taught = "model" if (folder / SIGNAL).exists() else "agent"
+    for name, title, better, unit in MEASURES if taught == "agent" else MODEL_MEASURES:
         train = tuple(sorted(points.get(name, {}).items()))
         heldout = tuple(sorted(points.get(f"{HELDOUT}/{name}", {}).items()))
         if train or heldout:
@@ -83,8 +95,8 @@ def learned(folder: str | Path) -> Learned:
             lines.append(Lines(key, title, series))
     manifest = folder / MANIFEST
     known = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    alarms = known.get("result", {}).get("alarms", {})
-    return Learned(tuple(curves), tuple(lines), known.get("gate_id"), tuple(alarms.values()))
+    alarms = known.get("result", known).get("alarms", {})
+    return Learned(tuple(curves), tuple(lines), known.get("gate_id"), taught, tuple(alarms.values()))
 
 
 def _levels(points: Mapping[str, dict[float, float]], measure: str) -> tuple[tuple[str, float], ...]:

@@ -190,6 +190,20 @@ def test_metrics_become_curves_and_a_torn_last_line_is_forgiven(tmp_path):
         learned(tmp_path)
 
 
+def test_the_folder_of_a_model_that_graded_answers_taught_has_its_own_curves_and_alarms(tmp_path):
+    (tmp_path / "signal.json").write_text("{}")
+    lines = [
+        {"step": 0, "heldout": {"reward": 0.1, "mean_tokens": 7.0}},
+        {"step": 1, "reward": 0.2, "kl": 0.01, "entropy": 0.5, "kinds": {"0": 8, "1": 2}, "mean_tokens": 6.0},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "manifest.json").write_text(json.dumps({"alarms": {"kl": "too far"}}))
+    found = learned(tmp_path)
+    assert (found.taught, found.gate_id, found.alarms) == ("model", None, ("too far",))
+    assert [c.key for c in found.curves] == ["reward", "kl", "mean_tokens", "entropy"]
+    assert found.curves[0].heldout == ((0.0, 0.1),)
+
+
 def test_runs_that_made_what_is_shown_become_stages(store, tmp_path):
     def run(folder: str, verb: str, seconds: float, result: dict, args: dict, **more: dict) -> None:
         path = store / "runs" / folder

@@ -77,7 +77,7 @@ def test_what_an_old_gate_said_is_still_read(before, recast):
     assert f"gate {before['gates']['copies.yaml']} accepted it" in recast("why", "done@v1", "craft-00000").out
 
 
-NEW_VERBS = {"reject", "reward_model"}
+NEW_VERBS = {"reject", "reward_model", "rl"}
 """Sections of verbs that there were not: no run of before has read them."""
 
 
