@@ -294,6 +294,12 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast report craft-rewrites -o report.html",
         ),
+        Verb(
+            "edits",
+            "What rewriting, or people, changed in a version, by kind.",
+            PEOPLE,
+            "recast edits craft-rewrites",
+        ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
             "doctor",

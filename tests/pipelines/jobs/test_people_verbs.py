@@ -1,0 +1,51 @@
+"""The verbs that tell a version's story as a person meets them: what is typed, what is read, which exit code it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recast.curate.store.store import Store
+from tests.conftest import Said, demonstrations
+
+Recast = Callable[..., Said]
+
+
+@pytest.fixture
+def rewritten(recast: Recast, tmp_path: Path) -> Recast:
+    """`sums` of 8 rows, and `sums-rewrites`: two rows with an opening, the others as they were."""
+    assert recast("import", demonstrations(tmp_path / "sums.jsonl"), "--as", "sums").code == 0
+    store = Store(tmp_path / ".recast")
+    rows = list(store.open("sums").rows())
+    for row in rows[:2]:
+        row |= {"completion": f"Let's think. {row['completion']}", "decision": "rewrite"}
+    for row in rows[2:]:
+        row |= {"decision": "fallback", "reason": "copy"}
+    store.commit(rows, "sums-rewrites", parent="sums", law="rewrite")
+    return recast
+
+
+# edits
+
+
+def test_edits_are_listed_with_counts_and_examples(rewritten: Recast) -> None:
+    said = rewritten("edits", "sums-rewrites")
+    assert said.code == 0
+    assert "sums-rewrites@v1 against demonstrations: 2 of 8 rows read otherwise" in said.out
+    (listed,) = (line for line in said.out.splitlines() if line.startswith("adds_opening "))
+    assert listed.split()[:3] == ["adds_opening", "2", "100%"]
+    assert "+ Let's think." in said.out
+
+
+def test_edits_as_json_name_the_rows(rewritten: Recast) -> None:
+    said = rewritten("edits", "sums-rewrites", "--only", "adds_opening", "--json").json
+    assert [cluster["name"] for cluster in said["clusters"]] == ["adds_opening"]
+    assert [example["row_id"] for example in said["clusters"][0]["examples"]] == ["sum-0", "sum-1"]
+
+
+def test_an_edit_that_nobody_knows_is_refused_with_those_there_are(rewritten: Recast) -> None:
+    said = rewritten("edits", "sums-rewrites", "--only", "adds_openings")
+    assert said.code == 2
+    assert "no edit is called 'adds_openings'" in said.err and "adds_opening," in said.err
