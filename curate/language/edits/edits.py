@@ -54,8 +54,8 @@ _MOST_SAID, _SOON, _SHORT = 12, 4, 3
 nothing."""
 _PLAN = re.compile(
     r"(?:first(?:ly)?,? |so,? |now,? |then,? )?(?:in order )?to (?:find|determine|calculate|solve|figure|get|know|"
-    r"compute|answer|see|work|do)\b|(?:first,? )?(?:we|i|you|one)(?:'ll| will| need| have| want| can| must| should| could)\b"
-    r"(?! (?:now|then) )[^=]*?\b(?:find|determine|calculate|figure|compute|solve|add|subtract|multiply|divide)\b|"
+    r"compute|answer|see|work|do)\b|(?:first,? )?(?:we|i|you|one)"
+    r"(?:'ll| will| need| have| want| can| must| should| could)\b(?! (?:now|then) )[^=]*?\b(?:find|determine|calculate|figure|compute|solve|add|subtract|multiply|divide)\b|"
     r"let(?:'s|’s| us) (?:find|calculate|determine|figure|compute|solve|add|subtract|multiply|divide)\b",
     re.IGNORECASE,
 )
