@@ -53,10 +53,11 @@ _MOST_SAID, _SOON, _SHORT = 12, 4, 3
 """Words of a marked answer: at most, before its number comes, and where it has none. `The solution is to add ...` marks
 nothing."""
 _PLAN = re.compile(
-    r"(?:first(?:ly)?,? |so,? |now,? |then,? )?(?:in order )?to (?:find|determine|calculate|solve|figure|get|know|"
-    r"compute|answer|see|work|do)\b|(?:first,? )?(?:we|i|you|one)"
-    r"(?:'ll| will| need| have| want| can| must| should| could)\b(?! (?:now|then) )[^=]*?\b(?:find|determine|calculate|figure|compute|solve|add|subtract|multiply|divide)\b|"
-    r"let(?:'s|’s| us) (?:find|calculate|determine|figure|compute|solve|add|subtract|multiply|divide)\b",
+    r"(?:first(?:ly)?,? |so,? |now,? |then,? )?(?:in order )?"
+    r"to (?:find|determine|calculate|solve|figure|get|know|compute|answer|see|work|do)\b"
+    r"|(?:first,? )?(?:we|i|you|one)(?:'ll| will| need| have| want| can| must| should| could)\b(?! (?:now|then) )"
+    r"[^=]*?\b(?:find|determine|calculate|figure|compute|solve|add|subtract|multiply|divide)\b"
+    r"|let(?:'s|’s| us) (?:find|calculate|determine|figure|compute|solve|add|subtract|multiply|divide)\b",
     re.IGNORECASE,
 )
 _PLANS = re.compile(
