@@ -108,6 +108,12 @@ VERBS: dict[str, Verb] = {
         Verb("impact", "The models that trained on a row.", VERSIONS, "recast impact craft-00001"),
         Verb("sql", "Query versions with SQL.", VERSIONS, "recast sql 'SELECT ref, rows FROM versions'"),
         Verb("tag", "Give a version a name of its own.", VERSIONS, "recast tag craft@v3 ready"),
+        Verb(
+            "promote",
+            "Tag a version if it meets stated rules.",
+            VERSIONS,
+            "recast promote craft-rewrites ready --require rules.yaml",
+        ),
         Verb("branch", "Start a line of versions of its own.", VERSIONS, "recast branch craft@v2 shorter"),
         Verb(
             "merge",

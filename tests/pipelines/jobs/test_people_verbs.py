@@ -49,3 +49,44 @@ def test_an_edit_that_nobody_knows_is_refused_with_those_there_are(rewritten: Re
     said = rewritten("edits", "sums-rewrites", "--only", "adds_openings")
     assert said.code == 2
     assert "no edit is called 'adds_openings'" in said.err and "adds_opening," in said.err
+
+
+# promote
+
+
+def test_a_version_that_meets_its_rules_gets_the_tag(rewritten: Recast, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rows: {min: 8}\nacceptance: {min_rows: 0.25}\n")
+    looked = rewritten("promote", "sums-rewrites", "good", "--require", rules, "--dry-run")
+    assert looked.code == 0 and "may be called sums-rewrites@good; nothing was tagged" in looked.out
+    assert rewritten("show", "sums-rewrites@good").code == 2
+    said = rewritten("promote", "sums-rewrites", "good", "--require", rules, "--json")
+    assert said.code == 0 and said.json["tagged"]
+    assert [finding["met"] for finding in said.json["findings"]] == [True, True]
+    assert rewritten("show", "sums-rewrites@good", "--json").json["version"]["ref"] == "sums-rewrites@v1"
+
+
+def test_a_version_that_does_not_is_refused_rule_by_rule_with_code_4(
+    rewritten: Recast, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rows: {min: 8}\nacceptance: {min_rows: 0.5}\n")
+    said = rewritten("promote", "sums-rewrites", "good", "--require", rules)
+    assert said.code == 4
+    assert "25.0% (2 of 8 rewritten)" in said.out and "at least 50.0%" in said.out
+    assert "sums-rewrites@v1 is not sums-rewrites@good: 1 of 2 rules are not met" in said.out
+    assert rewritten("show", "sums-rewrites@good").code == 2
+
+
+def test_a_guarded_tag_asks_for_diversity_by_itself(rewritten: Recast, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rows: {min: 1}\n")
+    said = rewritten("promote", "sums-rewrites", "ready", "--require", rules, "--json").json
+    assert [finding["rule"] for finding in said["findings"]] == ["rows", "diversity"]
+
+
+def test_an_option_of_promote_without_effect_is_refused(rewritten: Recast, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rows: {min: 1}\n")
+    for options in (("--arm", "a"), ("--comparison", rules)):
+        assert rewritten("promote", "sums-rewrites", "x", "--require", rules, *options).code == 2
