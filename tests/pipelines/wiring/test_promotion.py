@@ -51,12 +51,8 @@ def store(tmp_path) -> Store:
     return store
 
 
-def found(
-    store: Store, comparison: Path | None = None, arm: str | None = None, **rules: object
-) -> list[Finding]:
-    version = store.resolve("d-rewrites")
-    asked = Rules.model_validate(rules)
-    return findings(store, version, asked, DiversityConfig(), comparison=comparison, arm=arm)
+def found(store: Store, **rules: object) -> list[Finding]:
+    return findings(store, store.resolve("d-rewrites"), Rules.model_validate(rules), DiversityConfig())
 
 
 def one(store: Store, **rules: object) -> Finding:
