@@ -51,3 +51,9 @@ class BudgetReached(RecastError):
     """A time or candidate budget ran out. What was finished stands, and the same command goes on."""
 
     exit_code = 7
+
+
+class CancelledError(RecastError):
+    """Somebody asked the job to stop. What was finished stands, and the same command goes on."""
+
+    exit_code = 130

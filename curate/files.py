@@ -4,6 +4,7 @@ with whole(path) as temporary:
     pq.write_table(table, temporary)
 write_json(path, {"steps": 40})
 write_lines(path, ({"id": n} for n in range(3)))
+with first(path) as temporary: ...             # where several processes make the same file
 
 append_line(path, {"step": 1, "loss": 0.7})
 points = read_lines(path)                      # without a last line that a kill has cut
@@ -21,6 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+LEFTOVER = ".tmp"
+"""How files end that are being written; after a kill they stay."""
+
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -30,7 +34,7 @@ def whole(path: Path) -> Iterator[Path]:
     made. Two writers at once do not meet: each has a name of its own, the later rename wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -39,6 +43,41 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     fsync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def first(path: Path) -> Iterator[Path]:
+    """As `whole`, but a file that is at `path` already stays: of several writers the first one's counts.
+
+    Raises OSError where the file system makes no hard links.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    try:
+        yield temporary
+        try:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            pass
+        except (
+            FileNotFoundError
+        ):  # swept as a leftover while this process was stopped: it matters where no other was
+            if not path.exists():
+                raise
+    finally:
+        temporary.unlink(missing_ok=True)
+    fsync_folder(path.parent)
+
+
+def sweep(folder: Path, age_s: float, now: float) -> None:
+    """Remove what a kill has left in `folder` of files that `whole` and `first` were writing, if it is as old as that
+    at `now`, on the clock of the file system."""
+    for leftover in folder.glob(f"*{LEFTOVER}"):
+        with contextlib.suppress(FileNotFoundError):  # its writer was quicker
+            if now - leftover.stat().st_mtime >= age_s:
+                leftover.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -63,6 +102,10 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{LEFTOVER}")
 
 
 def fsync_folder(folder: Path) -> None:

@@ -34,7 +34,7 @@ from recast.pipelines.exit_codes import (
 )
 from recast.pipelines.options import DEFAULT_STORE, STORE_ENV, usual_store
 from recast.pipelines.terminal import plain_values
-from recast.pipelines.verbs import GROUPS, PANELS, VERBS, Verb
+from recast.pipelines.verbs import GROUPS, MEANT, PANELS, VERBS, Verb
 
 if TYPE_CHECKING:
     from recast.pipelines.config import Config
@@ -281,6 +281,13 @@ def _print_version(asked: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of the `recast` command."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if (
+        args
+        and args[0] in MEANT
+        and " ".join(args[:2]) not in VERBS
+        and args[1:2] not in (["--help"], ["-h"])
+    ):
+        args.insert(1, MEANT[args[0]])
     if not args or (len(args) == 1 and args[0] in GROUPS):
         args.append("--help")
     words = [a for a in args if not a.startswith("-")]

@@ -141,6 +141,18 @@ class Config:
         }
         return section.model_dump(mode="json", exclude=set(module.NOT_IDENTITY) | later)
 
+    def rules(self, sections: Iterable[str]) -> dict[str, int]:
+        """The revisions of settings of `sections` that are on and came to decide otherwise for the same value (`RULES`
+        of their module): a run under the new rule is another run, whose settings are the same."""
+        found: dict[str, int] = {}
+        for name in sections:
+            section = self.section(name)
+            revised = getattr(sys.modules[type(section).__module__], "RULES", {})
+            found |= {
+                f"{name}.{key}": n for key, n in revised.items() if getattr(section, key, None) is not None
+            }
+        return found
+
     def settings(self, sections: Iterable[str] = tuple(SECTIONS)) -> dict[str, Any]:
         """What was given of the general settings and of `sections`, under the names that `--set` takes."""
         flat = {key: value for key, value in self.given.items() if key in General.model_fields}

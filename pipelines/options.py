@@ -39,6 +39,7 @@ class Names(Enum):
     NAMED_FILE = "named file"  # NAME=FILE or FILE: hashed as the name and the bytes
     OUTPUT = "output"  # where results go
     ADDRESS = "address"  # where a server is: it may move
+    WORKERS = "workers"  # how many do it: the same job whatever the number
     BUDGET = "budget"  # when to stop, how much to take: the same job whatever it says, so that a later call goes on
 
 
@@ -94,6 +95,28 @@ UnsafeExec = Annotated[
 Workers = Annotated[
     int | None,
     option("--workers", "-w", help="Processes. Default: one a core.", min=1, show_default=False),
+    Names.WORKERS,
+]
+SharedBy = Annotated[
+    int | None,
+    option(
+        "--workers",
+        "-w",
+        help="Do it in so many processes here, one a GPU, together with every other such command on the store.",
+        min=1,
+        show_default=False,
+    ),
+    Names.WORKERS,
+]
+RayAddress = Annotated[
+    str | None,
+    option(
+        "--ray",
+        help="Do it on a Ray cluster: its address, `auto`, or `local` for one here. --workers then is how many actors.",
+        metavar="ADDRESS",
+        show_default=False,
+    ),
+    Names.ADDRESS,
 ]
 AsName = Annotated[str, option("--as", help="Name of the new version.", metavar="NAME", show_default=False)]
 OutFolder = Annotated[

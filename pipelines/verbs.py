@@ -30,6 +30,7 @@ class Verb:
     folder: str  # of `pipelines.jobs`, and the part of the help page
     example: str
     has_run: bool = False  # owns a run folder: the same command finds the same folder and goes on
+    shares: bool = False  # given `workers`, several processes do the run together
     sections: tuple[str, ...] = ()  # of the configuration that the job reads, so part of a run's identity
 
     def load(self) -> Any:
@@ -69,7 +70,10 @@ GROUPS: dict[str, tuple[str, str]] = {
     "gate": ("Audit versions with a gate, and measure the gate itself.", PANELS[GATE]),
     "grader": ("Check, run and measure graders.", PANELS[GRADERS]),
     "models": ("Models from outside as folders that every verb reads.", PANELS[MODELS]),
+    "jobs": ("What runs, where, how fast, and what is left; stop it.", PANELS[PEOPLE]),
 }
+MEANT = {"jobs": "list"}
+"""The verb of a group that its first word alone stands for."""
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -145,6 +149,7 @@ VERBS: dict[str, Verb] = {
             GATE,
             "recast gate run craft-rewrites",
             has_run=True,
+            shares=True,
             sections=("prompts",),
         ),
         Verb(
@@ -210,6 +215,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast rewrite craft --agent agents/craft --as craft-rewrites",
             has_run=True,
+            shares=True,
             sections=("rewrite", "engine", "prompts"),
         ),
         Verb(
@@ -226,6 +232,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast augment craft --questions continue --as craft-more",
             has_run=True,
+            shares=True,
             sections=("augment", "engine", "prompts"),
         ),
         Verb(
@@ -234,6 +241,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast rehearse general --self 500",
             has_run=True,
+            shares=True,
             sections=("rehearse", "engine"),
         ),
         Verb(
@@ -299,6 +307,19 @@ VERBS: dict[str, Verb] = {
             "One self-contained HTML page about a version.",
             PEOPLE,
             "recast report craft-rewrites -o report.html",
+        ),
+        Verb(
+            "review",
+            "Decide about rows on a page, one key each; decisions become a version.",
+            PEOPLE,
+            "recast review craft-rewrites",
+        ),
+        Verb("jobs list", "What runs, where, how fast, and what is left.", PEOPLE, "recast jobs list --logs"),
+        Verb(
+            "jobs cancel",
+            "Ask everybody at work on a run to stop.",
+            PEOPLE,
+            "recast jobs cancel rewrite-7f96",
         ),
         Verb(
             "edits",

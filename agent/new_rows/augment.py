@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.agent.batches.gating import Gate
-from recast.agent.batches.job import UNLIMITED, Budget, Progress
+from recast.agent.batches.job import UNLIMITED, Budget, Progress, Sharing
 from recast.agent.batches.parts import Batch, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -65,6 +65,7 @@ def augment(
     progress: Progress | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
+    sharing: Sharing | None = None,
 ) -> GeneratedResult:
     """Make new rows from `rows`, at most `limit` of them; `name` is how the new rows call their source.
 
@@ -106,6 +107,7 @@ def augment(
         progress=progress,
         budget=budget,
         beside=beside,
+        sharing=sharing,
     )
 
 

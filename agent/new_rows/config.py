@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 NOT_IDENTITY: dict[str, str] = {}
 """Every setting decides what comes out."""
 
+RULES: dict[str, int] = {"duplicate": 2}
+"""Settings that came to decide otherwise for the same value, with the revision of their rule."""
+
 
 class AugmentConfig(BaseModel):
     """How new questions are drawn and solved. All of it is part of the job's identity."""

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from recast.agent.batches.gating import Gate
 from recast.agent.batches.isolation import ERROR, described
-from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Work, figures
+from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Sharing, Work, figures
 from recast.agent.batches.parts import POSITION, Batch, Parts, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -177,20 +177,21 @@ def generate(
     progress: Progress | None,
     budget: Budget,
     beside: bool | None,
+    sharing: Sharing | None,
 ) -> GeneratedResult:
     """Run the job in which `propose` makes the proposals of a batch, `most_candidates` samples a row at most.
 
     Near duplicates (Jaccard similarity `threshold`) of `existing` texts and of earlier proposals are dropped, and all
     beyond `most`. Raises BudgetReached, and the engine's own error where it fails on everything.
     """
-    parts, count = Parts(folder, plan), Count()
+    parts, count = Parts(folder, plan, sharing and sharing.leases.me), Count()
 
     def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
         proposals = yield from propose(window, batch)
         return lambda: part_table(proposals)
 
     work = Work(steps, count.add, count.progress, lambda: count.num_candidates, most_candidates)
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside, sharing=sharing)
     job.run()
     kept, reasons = _kept(parts, source, count.reasons, existing, threshold, most)
     return GeneratedResult(
@@ -225,21 +226,24 @@ def _kept(
     most: int | None,
 ) -> tuple[list[int], Counter[str]]:
     """Places of the proposals that stay, in order, and why the others were dropped."""
-    finder = DuplicateFinder(threshold)
+    finder, num_given = DuplicateFinder(threshold), 0
     for texts in batched(existing, GIVEN_TEXTS):
         finder.add(texts)
-    reasons, place = dropped_for.copy(), 0
-    kept: list[int] = []
+        num_given += len(texts)
+    places: list[int] = []  # of the proposals that are still in
+    place = 0
     for made, _ in parts.in_input_order(source, ["text", "reason"]):
         dropped = made["reason"].to_pylist()
-        open_places = [place + i for i, reason in enumerate(dropped) if reason is None]
-        found = finder.add([t for t, r in zip(made["text"].to_pylist(), dropped, strict=True) if r is None])
-        for new, duplicate in zip(open_places, found, strict=True):
-            if duplicate is not None:
-                reasons[DUPLICATE] += 1
-            elif most is not None and len(kept) == most:
-                reasons[MORE_THAN_ASKED] += 1
-            else:
-                kept.append(new)
+        places += [place + i for i, reason in enumerate(dropped) if reason is None]
+        finder.add([t for t, r in zip(made["text"].to_pylist(), dropped, strict=True) if r is None])
         place += made.num_rows
+    reasons = dropped_for.copy()
+    kept: list[int] = []
+    for new, duplicate in zip(places, finder.found()[num_given:], strict=True):
+        if duplicate is not None:
+            reasons[DUPLICATE] += 1
+        elif most is not None and len(kept) == most:
+            reasons[MORE_THAN_ASKED] += 1
+        else:
+            kept.append(new)
     return kept, reasons

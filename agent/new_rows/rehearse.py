@@ -19,7 +19,7 @@ import numpy as np
 
 from recast.agent.batches.gating import GateJob
 from recast.agent.batches.isolation import sample_each
-from recast.agent.batches.job import UNLIMITED, Budget, Progress
+from recast.agent.batches.job import UNLIMITED, Budget, Progress, Sharing
 from recast.agent.batches.parts import Batch, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -66,6 +66,7 @@ def rehearse(
     progress: Progress | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
+    sharing: Sharing | None = None,
 ) -> GeneratedResult:
     """Answer the prompts of `rows` (`given`, `own`) and keep at most `most`.
 
@@ -106,6 +107,7 @@ def rehearse(
         progress=progress,
         budget=budget,
         beside=beside,
+        sharing=sharing,
     )
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from recast.agent.batches.gating import Gate
-from recast.agent.batches.job import UNLIMITED, Budget, Job, MakeTable, Progress, Work
+from recast.agent.batches.isolation import ERROR
+from recast.agent.batches.job import UNLIMITED, Budget, Hands, Job, MakeTable, Progress, Sharing, Work
 from recast.agent.batches.parts import Batch, Parts, Plan, Window, begun
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -42,6 +43,7 @@ from recast.curate.errors import DataError, UsageError
 
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
+NOTHING: Mapping[int, str] = {}
 
 
 NOT_IDENTITY: dict[str, str] = {}
@@ -119,6 +121,8 @@ def rewrite(
     agent_id: str | None = None,
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
+    sharing: Sharing | None = None,
+    hands: Callable[[Method], Hands] | None = None,
 ) -> RewriteResult:
     """Rewrite `rows`, at most `limit` of them, and return the finished job; `run_dir` keeps its parts.
 
@@ -129,6 +133,8 @@ def rewrite(
     only what is missing. `progress` gets
     `{"done", "total", "rewrite", "repair", "fallback", "seconds"}` after every batch. `embed` replaces what
     `config.embedding` names. `beside` runs the gate in a process of its own (None: where there is enough to do).
+    `sharing`: other processes make the same call on the same `run_dir`, and each makes a part of the batches. `hands`
+    makes them elsewhere, by the method that it is told; then `engine` need only know what it is.
     Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
     method = _method(engine, config, method, prompts, agent_id)
@@ -138,31 +144,29 @@ def rewrite(
     as_sampled = plan.without("cleaning")
     if begun(Path(run_dir)) == as_sampled.fingerprint:  # it goes on as it was begun
         method, plan = replace(method, clean=False), as_sampled
-    parts = Parts(Path(run_dir), plan)
+    parts = Parts(Path(run_dir), plan, sharing and sharing.leases.me)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
-    shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config)
-    worker = Worker(
-        engine,
-        method,
-        seed=config.seed,
-        targets=config.targets,
-        tie_nats=config.tie_nats,
-        alignment=by or "nll",
-        own_samples=config.own_samples,
-        score=config.scoring,
-        shows=shows,
-        embed=embed,
-    )
+    worker, embedding = worker_of(engine, config, method, embed)
     started, tally = time.monotonic(), Tally()
     work = Work(
-        _steps(worker, method.prompts),
+        steps(worker),
         tally.add,
         tally.progress,
         lambda: tally.num_candidates,
         method.most_candidates,
     )
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside)
+    job = Job(
+        source,
+        parts,
+        work,
+        gate,
+        budget=budget,
+        progress=progress,
+        beside=beside,
+        sharing=sharing,
+        hands=hands and hands(method),
+    )
     job.run()
     # the conservation law of a rewriting job; the store checks it again, in SQL, at commit
     assert tally.num_rows == plan.num_rows and sum(tally.counts.values()) == tally.num_targets
@@ -211,13 +215,39 @@ def _method(
     return method
 
 
-def _steps(worker: Worker, prompts: tuple[str, ...]) -> Callable[[Window, Batch], Steps[MakeTable]]:
-    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
-        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
-        decisions = yield from worker.run(at_work)
-        return lambda: part_table(at_work, decisions, prompts)
+def worker_of(
+    engine: Engine, config: RewriteConfig, method: Method, embed: Embed | None = None
+) -> tuple[Worker, str]:
+    """What works a batch of a job on `engine`, and the name of what it embeds texts by; `embed` is another one."""
+    shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config)
+    worker = Worker(
+        engine,
+        method,
+        seed=config.seed,
+        targets=config.targets,
+        tie_nats=config.tie_nats,
+        alignment=alignment(engine, config, method) or "nll",
+        own_samples=config.own_samples,
+        score=config.scoring,
+        shows=shows,
+        embed=embed,
+    )
+    return worker, embedding
 
-    return steps
+
+def steps(worker: Worker) -> Callable[..., Steps[MakeTable]]:
+    """What `worker` does with a batch of a window. Rows that are `lost`, by their positions, are not worked at: they
+    keep what is given there for their error."""
+
+    def of_batch(window: Window, batch: Batch, lost: Mapping[int, str] = NOTHING) -> Steps[MakeTable]:
+        at_work = [_row(window.rows, position, position - window.start) for position in batch[1]]
+        for row in at_work:
+            if row.position in lost:
+                row.fault, row.error = ERROR, lost[row.position]
+        decisions = yield from worker.run(at_work)
+        return lambda: part_table(at_work, decisions, worker.method.prompts)
+
+    return of_batch
 
 
 def _refuse_a_budget_of_no_batch(budget: Budget, parts: Parts, method: Method) -> None:

@@ -2,7 +2,7 @@
 
 Filters run in a fixed order and see only the rows that are still in; the first reason counts. What is wrong with a row
 by itself comes before what it shares with others, so that no good row goes as the duplicate of a bad one. Rows stream
-by in batches; what is kept of them is a reason each, the sketches of `duplicates`, and, where there is a budget,
+by in batches; what is kept of them is a reason each, the sketches of `dedup`, and, where there is a budget,
 a vector each. Nothing is rewritten here, and nothing is lost: the caller stores removed rows with their reasons.
 Scores that a version does not have (pass rate, NLL) switch their filters off, and the outcome says so.
 """
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,7 @@ from recast.curate.arithmetic.equalities import false_equalities
 from recast.curate.curation import private
 from recast.curate.curation.budget import hashed_words_ND, select, uncertainty_N
 from recast.curate.curation.decontamination import Benchmarks
-from recast.curate.curation.dedup import DuplicateFinder, semantic_duplicates
+from recast.curate.curation.dedup import Duplicate, DuplicateFinder, semantic_duplicates
 from recast.curate.gate.checks.answer import AnswerCheck
 from recast.curate.gate.checks.case import Case
 from recast.curate.gate.checks.words.repetition import RepetitionCheck
@@ -42,6 +42,13 @@ Row = Mapping[str, Any]
 Embed = Callable[[Sequence[str]], ArrayLike]
 
 
+class Finder(Protocol):
+    """Who finds duplicates: `DuplicateFinder`, or several machines."""
+
+    def add(self, texts: Sequence[str]) -> None: ...
+    def found(self) -> list[Duplicate | None]: ...
+
+
 NOT_IDENTITY: dict[str, str] = {}
 """Every setting decides what comes out."""
 
@@ -52,6 +59,10 @@ LATER: dict[str, str] = {
 """Settings that came later: off, a run is the one that it was without them, so they are no part of its identity."""
 
 
+RULES: dict[str, int] = {"near_duplicate": 2, "semantic_duplicate": 2}
+"""Settings that came to decide otherwise for the same value, with the revision of their rule."""
+
+
 class CurateConfig(BaseModel):
     """Which rows `recast curate` removes; null switches a filter off."""
 
@@ -60,9 +71,9 @@ class CurateConfig(BaseModel):
     duplicate_of: Literal["prompt", "completion", "both"] = "both"
     """What makes two rows duplicates: their prompt, their completion, or both together."""
     near_duplicate: float | None = Field(default=0.85, gt=0.0, le=1.0)
-    """Estimated Jaccard similarity of word 3-grams from which a row is a near duplicate of an earlier one."""
+    """Estimated Jaccard similarity of word 3-grams from which rows are near duplicates; the first of a group stays."""
     semantic_duplicate: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Cosine of embeddings from which a row is a duplicate of an earlier one. Needs `--embedding`."""
+    """Cosine of embeddings from which two rows are duplicates; the first of a group stays. Needs `--embedding`."""
     min_words: int | None = Field(default=3, ge=0)
     """Shortest completion in words."""
     max_words: int | None = Field(default=4000, gt=0)
@@ -154,8 +165,10 @@ def curate(
     benchmarks: Benchmarks | None = None,
     embed: Embed | None = None,
     progress: Callable[[int], None] | None = None,
+    finder: Finder | None = None,
 ) -> Curated:
     """Run the filters over `rows`, which have `COLUMNS`. `progress` is told how many rows are done.
+    `finder` finds duplicates by `config.near_duplicate` (None: in this process).
 
     `limits` None: the rows are gathered into a list first, because the limits follow from all of them.
     """
@@ -168,7 +181,8 @@ def curate(
     outcome = Curated(switched_off=dict(limits.switched_off))
     if config.semantic_duplicate is not None and embed is None:
         outcome.switched_off["semantic_duplicate"] = "no embedding model was given"
-    finder, spread = DuplicateFinder(config.near_duplicate), _Spread(config, embed)
+    finder = finder or DuplicateFinder(config.near_duplicate)
+    spread = _Spread(config, embed)
     judge = _judge(config, limits, benchmarks or Benchmarks())
     to_mask = private_pattern(config, "mask")
     ids: list[str] = []
@@ -183,18 +197,19 @@ def curate(
                 outcome.remove(i, *found)
         left = [(i, row) for i, row in enumerate(batch, begin) if not outcome.reasons[i]]
         seen += [i for i, _ in left]
-        duplicates = finder.add([_text(row, config.duplicate_of) for _, row in left])
-        for (i, _), duplicate in zip(left, duplicates, strict=True):
-            if duplicate is not None:
-                kind = "exact_duplicate" if duplicate.exact else "near_duplicate"
-                outcome.remove(i, kind, f"of row {ids[seen[duplicate.first]]}")
-        spread.add([(i, row) for i, row in left if not outcome.reasons[i]])
+        finder.add([_text(row, config.duplicate_of) for _, row in left])
+        spread.add(left)
         if to_mask is not None:
             for i, row in left:
-                if not outcome.reasons[i] and (counts := private.masked(row, to_mask)[1]):
+                if counts := private.masked(row, to_mask)[1]:
                     outcome.masked[i] = counts
         if progress is not None:
             progress(len(ids))
+    # only all rows together tell which of them belong to a group
+    for i, duplicate in zip(seen, finder.found(), strict=True):
+        if duplicate is not None:
+            kind = "exact_duplicate" if duplicate.exact else "near_duplicate"
+            outcome.remove(i, kind, f"of row {ids[seen[duplicate.first]]}")
     spread.finish(outcome, ids)
     outcome.masked = {i: counts for i, counts in outcome.masked.items() if not outcome.reasons[i]}
     return outcome
@@ -309,7 +324,9 @@ class _Spread:
     def finish(self, outcome: Curated, ids: Sequence[str]) -> None:
         if not self.places:
             return
-        vectors, places = np.concatenate(self.vectors), np.array(self.places)
+        left = np.array([not outcome.reasons[i] for i in self.places])
+        vectors, places = np.concatenate(self.vectors)[left], np.array(self.places)[left]
+        pass_rates = np.array(self.pass_rates)[left]
         if self.semantic is not None:
             for i, first in zip(places, semantic_duplicates(vectors, self.semantic), strict=True):
                 if first is not None:
@@ -319,7 +336,7 @@ class _Spread:
         stays = np.array([not outcome.reasons[i] for i in places])
         if stays.sum() <= self.config.budget:
             return
-        uncertainty = uncertainty_N(self.pass_rates)[stays]
+        uncertainty = uncertainty_N(pass_rates)[stays]
         chosen = set(select(uncertainty, vectors[stays], self.config.budget))
         for k, i in enumerate(places[stays]):
             if k not in chosen:

@@ -1,8 +1,9 @@
 """The audit of a version: one verdict of a gate for every row, kept in the store, where SQL reads it as `verdicts`.
 
 Rows are judged in chunks, in as many processes as asked. A finished chunk is a part on disk, so an audit that was
-killed goes on from there, in the same chunks; the parts are then sealed as one file, whose rows are counted in SQL:
-rows of the version = accepted + rejected + unverifiable, every key once.
+killed goes on from there, in the same chunks, and several commands may share the chunks by leases; the parts are then
+sealed as one file, whose rows are counted in SQL: rows of the version = accepted + rejected + unverifiable, every key
+once.
 
 A row that keeps the expert's text is asked everything but whether it copies the expert, which it does by design: its
 verdict says what the gate holds of the demonstration.
@@ -11,6 +12,7 @@ verdict says what the gate holds of the demonstration.
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -23,10 +25,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recast.curate.errors import IntegrityError
-from recast.curate.files import whole
+from recast.curate.files import first, whole
 from recast.curate.fingerprint import canonical_json
 from recast.curate.gate import gate_files
 from recast.curate.gate.gate import CHUNK_ROWS, Gate, Job, decide
+from recast.curate.leases import Leases
 from recast.curate.records import Verdict, VerdictStatus
 from recast.curate.store.catalog import memory
 from recast.curate.store.snapshot import Snapshot
@@ -43,6 +46,9 @@ VERDICT_SCHEMA = pa.schema(
 )
 OF_REWRITES_ONLY = ("copy",)
 """Checks that a text cannot pass beside itself."""
+
+LOOK_EVERY_S = 0.5
+"""How often a process that has nothing left to do looks whether the others have."""
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -72,9 +78,12 @@ def audit(
     workers: int = 1,
     progress: Progress | None = None,
     fresh: bool = False,
+    leases: Leases | None = None,
+    turn: Callable[[], None] = lambda: None,
 ) -> Audit:
     """Judge every row of a version and seal the verdicts in its store. Parts lie in `folder` meanwhile.
 
+    `leases`: other processes make the same call on the same folder; `turn` then waits until none of them seals.
     Raises IntegrityError where the verdicts are not one for every row; nothing is sealed then.
     """
     version = snapshot.version
@@ -86,7 +95,11 @@ def audit(
                 return Audit(**{name: found[name] for name in Audit.__dataclass_fields__})
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    chunks = _judge(snapshot, gate, parts, workers, progress)
+    if leases is None:
+        chunks = _judge(snapshot, gate, parts, workers, progress)
+    else:
+        chunks = _share(snapshot, gate, parts, workers, progress, Sharing(leases, target))
+        turn()
     gate_files.describe(snapshot.root, gate.id, gate.name, gate.identity)
     _seal(chunks, target)
     reasons, counts = _counted(target, version.ref, version.rows)
@@ -108,30 +121,76 @@ def audit(
     return done
 
 
-def _judge(
-    snapshot: Snapshot, gate: Gate, folder: Path, workers: int, progress: Progress | None
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What a process knows of others that judge the same rows."""
+
+    leases: Leases
+    sealed: Path  # there once all is judged: then the parts go
+
+    def claim(self, index: int) -> bool:
+        return not self.sealed.exists() and self.leases.claim(index)
+
+
+def _share(
+    snapshot: Snapshot,
+    gate: Gate,
+    folder: Path,
+    workers: int,
+    progress: Progress | None,
+    sharing: Sharing,
 ) -> list[Path]:
-    """The part of every chunk, in order, those that were missing now made."""
+    """As `_judge`, while other processes do the same; returns when all parts are there, or are sealed already."""
+    while True:
+        chunks = _judge(snapshot, gate, folder, workers, progress, sharing)
+        while not sharing.sealed.exists():
+            missing = [i for i, path in enumerate(chunks) if not path.exists()]
+            if not missing:
+                return chunks
+            if any(sharing.leases.claim(i) for i in missing):
+                break
+            if progress:
+                progress({})
+            time.sleep(LOOK_EVERY_S)
+        else:
+            return chunks
+
+
+def _judge(
+    snapshot: Snapshot,
+    gate: Gate,
+    folder: Path,
+    workers: int,
+    progress: Progress | None,
+    sharing: Sharing | None = None,
+) -> list[Path]:
+    """The part of every chunk, in order, those that were missing now made; not those that others have a lease on."""
     paths: list[Path] = []
-    waiting: deque[tuple[Path, pa.RecordBatch]] = deque()
+    waiting: deque[tuple[int, pa.RecordBatch]] = deque()
     done = 0
 
     def missing() -> Iterator[list[Job]]:
         nonlocal done
-        for rows in _chunks(snapshot):
-            paths.append(folder / f"{len(paths):06d}.parquet")
-            if paths[-1].exists():
+        for index, rows in enumerate(_chunks(snapshot)):
+            paths.append(folder / f"{index:06d}.parquet")
+            if sharing and not paths[-1].exists() and not sharing.claim(index):
+                continue
+            if paths[-1].exists():  # looked at after the claim: whoever held it may have made it between
                 _check(paths[-1], rows)
                 done += rows.num_rows
+                if sharing:
+                    sharing.leases.release(index)
             else:
-                waiting.append((paths[-1], rows))
+                waiting.append((index, rows))
                 yield [(row, row["completion"], "stop") for row in rows.to_pylist()]
 
     for verdicts in gate.verify_chunks(missing(), workers=workers):
-        path, rows = waiting.popleft()
+        index, rows = waiting.popleft()
         table = _table(rows, verdicts)
-        with whole(path) as file:
+        with (first if sharing else whole)(paths[index]) as file:
             pq.write_table(table, file, compression="zstd")
+        if sharing:
+            sharing.leases.release(index)
         done += rows.num_rows
         if progress:
             progress({"done": done, "total": snapshot.version.rows})

@@ -26,7 +26,7 @@ LOCK = "dataset.lock"
 SHOWN_CHARS = 120  # of a span that was cut; `recast sql` shows all of it
 _TEXT = (
     "completion", "answer", "decision", "reason", "source", "agent_id", "template_id", "gate_id", "engine", "seed",
-    "run_id", "nll_demonstration", "nll_completion",
+    "run_id", "nll_demonstration", "nll_completion", "meta",
 )  # fmt: skip
 
 
@@ -40,12 +40,23 @@ class Event:
     row_id: str
     place: tuple[str, int] | None  # part and position; a merge or a revert takes rows from where they lie
 
+    @property
+    def review(self) -> dict[str, Any]:
+        """What a person decided about the text (`recast review`); empty where nobody did."""
+        found = ((self.row or {}).get("meta") or {}).get("review")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def reviewer(self) -> str:
+        return str(self.review.get("by") or self.version.author)
+
     def to_json(self) -> dict[str, Any]:
         v = self.version
+        row = {name: value for name, value in (self.row or {}).items() if name != "meta"}
         return {
             "row_id": self.row_id, "version": v.ref, "op": self.op, "author": v.author,
             "created_at": v.created_at.isoformat(), "message": v.message, "merge": len(v.parents) > 1,
-            **(self.row or {}),
+            **row, **({"review": {**self.review, "by": self.reviewer}} if self.review else {}),
         }  # fmt: skip
 
 
@@ -115,8 +126,11 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     events = blame(store, ref, row_id, target)
     last = next((e for e in events if e.op != "rescore"), events[0])
     row_id = last.row_id
-    made = _origin(events, last).version
-    again = "" if made is last.version else _brought(last.version)
+    arrived = _origin(events, last)
+    origin = _written(events, arrived)
+    made = origin.version
+    again = "" if arrived.version is last.version else _brought(last.version)
+    reviewed = _reviewed(arrived) if arrived.review else ""
     said = f", {made.message!r}" if made.message else ""
     when = f"{made.ref} (by {made.author}, {made.created_at:%Y-%m-%d %H:%M}{said})"
     if last.row is None:
@@ -137,23 +151,49 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
             cost = f"; its NLL went from {row['nll_demonstration']:.2f} to {row['nll_completion']:.2f} nats per token"
         prompt = f" under prompt {row['template_id']}" if row["template_id"] else ""
         how = "was repaired" if decision == "repair" else "was rewritten"
-        return f"Row {row_id} {how} by {by}{prompt} in {when}{gate}{cost}{tried}{again}."
+        return f"Row {row_id} {how} by {by}{prompt} in {when}{gate}{cost}{tried}{reviewed}{again}."
+    if decision == "fallback" and origin.review.get("decision") == "expert":
+        return f"Row {row_id} has the expert's text back, as a reviewer chose in {when}{reviewed}{again}."
     if decision == "fallback":
         because = reason or "no reason recorded"
-        return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{again}."
+        return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{reviewed}{again}."
     if decision == "edited":
-        return (
-            f"Row {row_id} was edited by a person in {when}{f', because {reason}' if reason else ''}{again}."
-        )
+        because = f", because {reason}" if reason else ""
+        return f"Row {row_id} was edited by a person in {when}{because}{reviewed}{again}."
     if decision == "generated":
-        return f"Row {row_id} was generated in {when}{came}{again}."
+        return f"Row {row_id} was generated in {when}{came}{reviewed}{again}."
     since = again or ", and nothing has changed it since"
-    return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}{since}."
+    return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}{reviewed or since}."
 
 
 def _origin(events: list[Event], last: Event) -> Event:
     """The oldest event that brought the text of `last`, which merges and reverts only point at."""
     return next((e for e in reversed(events) if e.place == last.place), last) if last.place else last
+
+
+def _written(events: list[Event], event: Event) -> Event:
+    """The event that wrote the text of `event`, which a review that left it as it was only stamped."""
+    at = events.index(event)
+    older = next((e for e in events[at + 1 :] if e.op != "rescore"), None)
+    if not event.review or older is None or event.row is None or older.row is None:
+        return event
+    if any(event.row[name] != older.row[name] for name in ("completion", "decision", "reason")):
+        return event
+    return _written(events, _origin(events, older))
+
+
+def _reviewed(event: Event) -> str:
+    """What a person decided about the text, as a clause."""
+    said, version = event.review, event.version
+    did = {
+        "accepted": "accepted it", "expert": "kept the expert's text", "edited": "edited it",
+        "suspect": "doubts the expert's text",
+    }.get(str(said.get("decision")), "reviewed it")  # fmt: skip
+    reasons = said.get("reasons") or []
+    because = f", because {', '.join(map(str, reasons))}" if reasons else ""
+    noted = f", noting {_excerpt(str(said['note']))}" if said.get("note") else ""
+    over = ", though the gate does not accept it" if said.get("gate_overruled") else ""
+    return f"; {event.reviewer} {did} in {version.ref} ({version.created_at:%Y-%m-%d %H:%M}){because}{noted}{over}"
 
 
 def _brought(version: Version) -> str:

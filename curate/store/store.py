@@ -171,8 +171,9 @@ class Store:
             raise UsageError('`remove` has a meaning only with mode="patch"; leave the rows out instead.')
         self.catalog.begin()
         again = not hasattr(rows, "__next__") and not hasattr(rows, "read_next_batch")
+        imported: Any = rows
         if candidates is None and getattr(rows, "rejects", False):
-            candidates = rows.candidates()  # of an import  # pyright: ignore[reportAttributeAccessIssue]
+            candidates = imported.candidates()
         beside = self._write_candidates(candidates)
         facts = Facts(message, author or default_author(), run_id, meta or {}, tuple(beside))
         with contextlib.ExitStack() as queue:

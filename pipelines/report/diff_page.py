@@ -3,7 +3,8 @@
     write(diff(store, "craft", "craft-rewrites"), Path("diff.html"))
 
 Shares the look, the safety and the theme switch of the report's page. Nothing is fetched; row text reaches
-the page as text only.
+the page as text only. Where the second side is a version, rows can be decided about with the keys of `recast
+review`; the page saves a file that `recast review --commit --decisions` reads.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Any
 
 from recast.curate.files import write_text
 from recast.curate.history.diff import Diff
+from recast.curate.history.reviews import REASONS, seen_of
 from recast.curate.history.row_diff import READ, RowDiff, Summary, touching
 from recast.pipelines.report.browser import browser
 from recast.pipelines.report.document import document
-from recast.pipelines.report.markup import Markup, tag
-from recast.pipelines.report.samples import clip, segments
+from recast.pipelines.report.markup import Markup, json_script, tag
+from recast.pipelines.report.samples import MAX_CHARS, clip, segments
 
 MAX_ROWS = 2000  # rows of one page; `--where` chooses others
 STYLES = ("base.css", "browser.css", "diff.css")
-SCRIPTS = ("browser.js", "diff.js")
+SCRIPTS = ("browser.js", "decide.js", "diff.js")
 _SHOWN_APART = ("completion", "decision", "reason", "messages", "nll_completion", "source")
 
 
@@ -73,9 +75,11 @@ def _body(found: Diff, rows: list[RowDiff], title: str, chosen: str) -> list[Mar
         id="top",
     )
     differing = browser([payload(row) for row in rows], "row", "kind of edit") if rows else None
+    version = {"version": found.b.ref, "version_id": found.b.id, "reasons": list(REASONS.items())}
     row_by_row = tag(
         "section",
         tag("header", tag("h2", "Row by row"), tag("p", said + ".")),
+        json_script("review-data", version) if found.b.id else None,
         differing or tag("p", "Nothing differs.", class_="absent"),
         id="samples",
     )
@@ -138,6 +142,8 @@ def payload(row: RowDiff) -> dict[str, Any]:
         "id": row.row_id,
         "target": row.target,
         "op": row.op,
+        "seen": seen_of(after["completion"]) if after else None,
+        "clipped": len(str(after.get("completion") or "")) > MAX_CHARS,
         "edit": {"add": "added", "remove": "removed"}.get(row.op, row.edit),
         "decision": [before.get("decision"), after.get("decision")],
         "reason": present.get("reason") or "",

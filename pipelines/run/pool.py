@@ -7,12 +7,13 @@ parent is inherited, so threads are limited before torch is imported, and a call
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -30,6 +31,7 @@ class Task:
     args: dict[str, Any]
     store: str
     config: dict[str, Any]
+    patience_s: float = math.inf  # two stages of one file may ask for the same job
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,25 @@ class Failure:
 
     exit_code: int
     message: str
+    died: bool = False  # of the process, not of the stage
 
 
 class Pool:
     """`count` workers. Use as a context manager: leaving it stops them."""
 
-    def __init__(self, count: int, logs: Path, *, warm: bool = True) -> None:
-        """`warm`: workers that wait for their first stage import torch and its kin meanwhile."""
-        self.count, self.logs, self.warm = count, logs, warm
+    def __init__(
+        self,
+        count: int,
+        logs: Path,
+        *,
+        warm: bool = True,
+        devices: Sequence[str] = ("",),
+        name: str = "worker",
+    ) -> None:
+        """`warm`: workers that wait for their first stage import torch and its kin meanwhile. `devices`: what each
+        may see of the GPUs, by turns, as CUDA_VISIBLE_DEVICES has it (empty: as this process). `name` is of the logs.
+        """
+        self.count, self.logs, self.warm, self.devices, self.name = count, logs, warm, devices, name
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Pool:
@@ -63,7 +76,8 @@ class Pool:
 
     def _worker(self, index: int) -> _Worker:
         # cores are shared out, unless the user or the Makefile has said otherwise
-        return _Worker(index, max(1, (os.cpu_count() or 1) // self.count), self.logs, self.warm)
+        threads, log = max(1, (os.cpu_count() or 1) // self.count), self.logs / f"{self.name}-{index}.log"
+        return _Worker(index, threads, log, self.warm, self.devices[index % len(self.devices)])
 
     @property
     def idle(self) -> int:
@@ -89,7 +103,7 @@ class Pool:
             try:
                 kind, payload = worker.connection.recv()
             except (EOFError, OSError):
-                failure = Failure(1, f"its process died ({worker.death()}). See {worker.log}.")
+                failure = Failure(1, f"its process died ({worker.death()}). See {worker.log}.", died=True)
                 self._workers[self._workers.index(worker)] = self._worker(worker.index)
                 yield name, failure
                 continue
@@ -101,15 +115,17 @@ class Pool:
 
 
 class _Worker:
-    def __init__(self, index: int, threads: int, logs: Path, warm: bool) -> None:
-        self.index, self.log = index, logs / f"worker-{index}.log"
+    def __init__(self, index: int, threads: int, log: Path, warm: bool, devices: str) -> None:
+        self.index, self.log = index, log
         self.task: Task | None = None
         self.num_tasks = 0
         ours, theirs = socket.socketpair()
         root = str(Path(__file__).parents[3])
         env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
         env.setdefault("OMP_NUM_THREADS", str(threads))
-        with theirs, self.log.open("ab") as log:
+        if devices:
+            env["CUDA_VISIBLE_DEVICES"] = devices
+        with theirs, self.log.open("ab") as said:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
@@ -122,8 +138,8 @@ class _Worker:
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=said,
+                stderr=said,
                 env=env,
                 start_new_session=True,  # Ctrl-C is the parent's to handle
             )

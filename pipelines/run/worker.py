@@ -6,7 +6,6 @@ While it waits for its first stage it imports what most stages need, so that sta
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import sys
 import threading
@@ -60,7 +59,7 @@ def _perform(task: Task, connection: Connection) -> tuple[str, Any]:
             config=Config.of(task.config),
             progress=progress,
             memo=True,
-            patience_s=math.inf,  # two stages of one file may ask for the same job
+            patience_s=task.patience_s,
         )
     except RecastError as error:
         return "failed", (error.exit_code, str(error))

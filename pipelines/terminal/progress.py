@@ -20,7 +20,7 @@ FIRST_LINE_S = 5.0
 # keys that say how far, in the words of the modules that report
 DONE = ("done", "step", "rows")
 TOTAL = ("total", "steps", "max_steps", "num_rows")
-UNSHOWN = (*DONE, *TOTAL, "seconds", "phase", "note", "epoch")
+UNSHOWN = (*DONE, *TOTAL, "made", "seconds", "phase", "note", "epoch")
 
 Progress = Callable[..., None]
 

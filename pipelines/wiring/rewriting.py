@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -106,11 +107,18 @@ class Rewriting:
 
 
 def prepared(
-    name: str, options: RewritingOptions, engine: EngineOptions, *, store: Store, config: Config
+    name: str,
+    options: RewritingOptions,
+    engine: EngineOptions,
+    *,
+    store: Store,
+    config: Config,
+    elsewhere: Callable[[Callable[[], Engine]], Engine] | None = None,
 ) -> Rewriting:
     """Resolve every name and open engine and gate, and say where an agent is used otherwise than it was learnt.
 
-    Raises UsageError for options that exclude each other, RefusedError for an agent of another backbone.
+    `elsewhere` opens the engine in place of this process (`pipelines.on_ray`). Raises UsageError for options that
+    exclude each other, RefusedError for an agent of another backbone.
     """
     from recast.agent.learning.manifest import Learnt
     from recast.agent.rewriting import methods
@@ -150,9 +158,16 @@ def prepared(
             **({"prompts": [prompts.rewrite_id, prompts.repair_id]} if prompts.shown() else {}),
         }
     )[:16]
-    opened = models.engine(
-        model, options.agent, engine_config, store=store, memory=models.memory(engine.memory)
-    )
+    if elsewhere is None:
+        opened = models.engine(
+            model, options.agent, engine_config, store=store, memory=models.memory(engine.memory)
+        )
+    elif engine_config.type == "http":
+        raise UsageError(
+            "--ray starts engines on a cluster, and --engine http has one already: its server. Leave --ray out."
+        )
+    else:
+        opened = elsewhere(partial(models.engine, model, options.agent, engine_config))
     learnt = Learnt.of(adapter) if adapter else None
     notes: list[str] = []
     if learnt:
@@ -172,6 +187,18 @@ def prepared(
         learnt,
         key,
     )
+
+
+def steps_of(config: RewriteConfig, method: Method) -> Callable[[Engine], Any]:
+    """What a rewriting job does with a batch, given an engine: to be sent to where the engine is."""
+    return partial(_steps_on, config, method)
+
+
+def _steps_on(config: RewriteConfig, method: Method, engine: Engine) -> Any:
+    from recast.agent.rewriting import rewrite
+
+    worker, _ = rewrite.worker_of(engine, config, method)
+    return rewrite.steps(worker)
 
 
 def fixed(paper: bool, method: str | None) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def measure(arm: str, steps: int, name: str, max_tokens: int) -> dict[str, float
             torch.cuda.synchronize()
         return time.perf_counter() if cuda else time.process_time()
 
-    def rewarded(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> list[float]:
+    def rewarded(completions: list[Any], completion_ids: list[list[int]], **_: Any) -> Any:
         lengths.extend(map(len, completion_ids))
         return rewards(completions)
 

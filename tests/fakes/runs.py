@@ -36,6 +36,49 @@ def killed_again_and_again(
     return died
 
 
+def shared_and_killed(
+    work: Callable[[Path], object],
+    folder: Path,
+    num_processes: int,
+    num_kills: int,
+    rng: random.Random,
+    longest_s: float,
+) -> int:
+    """Run `work` in forked processes at once, kill one after another at random moments and fork another in its place;
+    the last of them end the work. Returns how many died."""
+    living: set[int] = set()
+    died = 0
+
+    def start() -> None:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                work(folder)
+                code = 0
+            finally:
+                os._exit(code)
+        living.add(child)
+
+    def reaped(child: int) -> bool:
+        living.remove(child)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "a process failed of itself"
+        return os.WIFSIGNALED(status)
+
+    for _ in range(num_processes):
+        start()
+    while died < num_kills:
+        time.sleep(rng.uniform(0, longest_s))
+        victim = rng.choice(sorted(living))
+        os.kill(victim, signal.SIGKILL)
+        died += reaped(victim)
+        start()
+    while living:
+        reaped(next(iter(living)))
+    return died
+
+
 def killed_at_step(script: str, step: int) -> None:
     """Run Python code that prints the number of every step it has done, and kill it once it prints `step` or more."""
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:

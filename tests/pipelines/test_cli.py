@@ -10,7 +10,7 @@ import pytest
 
 from recast.pipelines import cli
 from recast.pipelines.run import runs
-from recast.pipelines.verbs import GROUPS, INJECTED, PANELS, VERBS
+from recast.pipelines.verbs import GROUPS, INJECTED, MEANT, PANELS, VERBS
 from tests.conftest import command_of, demonstrations
 
 
@@ -65,7 +65,8 @@ def test_the_help_lists_every_verb_once_under_its_part(recast):
 def test_a_group_of_verbs_lists_them(recast, group):
     own = [verb for verb in VERBS.values() if verb.name.startswith(f"{group} ")]
     assert own
-    for said in (recast(group), recast(group, "--help")):
+    # a group whose first word alone means one of its verbs has its list under --help
+    for said in (recast(group, "--help"), *([] if group in MEANT else [recast(group)])):
         assert said.code == 0
         assert all(verb.name.split()[1] in said.out and verb.help[:30] in said.out for verb in own)
     assert GROUPS[group][0] in recast("--help").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from recast.pipelines.config import Config
 from recast.pipelines.run import stages
 from recast.pipelines.run.runs import open_store
 from recast.pipelines.wiring.story.promotion import Rules
+from tests.test_docs import refusal
 
 EXAMPLES = Path(__file__).parents[2] / "pipelines" / "examples"
 TINY = {
@@ -84,3 +86,11 @@ def test_the_example_gate_judges_essays_by_their_own_list():
     assert gate.verify(ESSAY, said).accepted
     assert [check.name for check in gate.verify(ESSAY, said).checks] == ["format", "answer", "repetition"]
     assert gate.verify({**ESSAY, "task": "sum"}, said).reason == "no_reference_answer"
+
+
+def test_the_slurm_script_gives_commands_that_recast_takes():
+    script = (EXAMPLES / "slurm_array.sh").read_text().replace("\\\n", " ")
+    found = re.findall(r"recast (?:rewrite|jobs)[^`\n]*", script)
+    assert len(found) == 4 and "--workers 4" in found[-1]
+    said = [refusal(words, spoken=True) for words in found]
+    assert said == [None] * 4

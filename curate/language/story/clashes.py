@@ -4,7 +4,7 @@ Groups of words that exclude each other, one line a group, its sides apart by |;
 same. A word
 in no group excludes nothing, and one on two sides of a group stands for both.
 
->>> clash("day", "week"), clash("bought", "purchased"), clash("bought", "sold"), clash("bought", "saw")
+>>> clash("day", "week"), clash("bought", "purchased"), clash("bought", "sold"), clash("bought", "liked")
 (True, False, True, False)
 """
 

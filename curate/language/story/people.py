@@ -1,7 +1,7 @@
 """The persons that a row tells of.
 
 >>> sorted(people("Natalia sold 5 clips to April . how many ?", "Natalia sold 5 to April."))
-['april', 'natalia']
+['natalia']
 """
 
 from __future__ import annotations

@@ -47,16 +47,20 @@ def told(text: str) -> tuple[Words, ...]:
 
 
 def _words(tokens: tuple[str, ...]) -> Words:
-    words: list[str] = []
-    for token in tokens:
-        if token in _PASSED:
-            continue
-        low = token.lower()
-        if not words and low in LEADING:
-            continue
-        value = number(token) if not token[-1].isalpha() or token[0].isupper() or "-" in token else None
-        words.append(low if value is None else f"{token[0] if token[0] in '$€£' else ''}{value}")
-    return tuple(words)
+    words = [word for token in tokens if (word := _word(token))]
+    begin = 0
+    while begin < len(words) and words[begin] in LEADING:
+        begin += 1
+    return tuple(words[begin:] if begin else words)
+
+
+@lru_cache(maxsize=16384)
+def _word(token: str) -> str:
+    """A token in lower case, a number by its value; empty for punctuation."""
+    if token in _PASSED:
+        return ""
+    value = number(token) if not token[-1].isalpha() or token[0].isupper() or "-" in token else None
+    return token.lower() if value is None else f"{token[0] if token[0] in '$€£' else ''}{value}"
 
 
 def _keys(words: Words, most: int) -> Iterator[tuple[Key, Words]]:

@@ -11,6 +11,7 @@ from recast.pipelines.options import (
     Limit,
     ModelPath,
     Seed,
+    SharedBy,
     UnsafeExec,
     VersionRef,
     option,
@@ -39,6 +40,7 @@ def job(
     seed: Seed = None,
     limit: Limit = None,
     budget_minutes: BudgetMinutes = None,
+    workers: SharedBy = None,
     engine: EngineOptions,
     unsafe_exec: UnsafeExec = False,
     store: Store,
@@ -58,6 +60,7 @@ def job(
     from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.gates import open_gate
     from recast.pipelines.wiring.prompts import open_prompts
+    from recast.pipelines.wiring.sharing import sharing
 
     drawing = config.section("augment", seed=seed, questions=questions)
     if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):
@@ -85,6 +88,7 @@ def job(
         limit=limit,
         progress=progress,
         budget=budget(budget_minutes),
+        sharing=sharing(run),
     )
     made = commits.new_rows(
         result,

@@ -12,6 +12,7 @@ from recast.pipelines.options import (
     ModelPath,
     Names,
     Seed,
+    SharedBy,
     argument,
     option,
 )
@@ -45,6 +46,7 @@ def job(
     model: ModelPath = None,
     seed: Seed = None,
     budget_minutes: BudgetMinutes = None,
+    workers: SharedBy = None,
     engine: EngineOptions,
     store: Store,
     config: Config,
@@ -61,6 +63,7 @@ def job(
     from recast.curate.errors import UsageError
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
+    from recast.pipelines.wiring.sharing import sharing
 
     if (prompts is None) == (own is None):
         raise UsageError(
@@ -83,6 +86,7 @@ def job(
         most=own,
         progress=progress,
         budget=budget(budget_minutes),
+        sharing=sharing(run),
     )
     made = commits.new_rows(
         result,

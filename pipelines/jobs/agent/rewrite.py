@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import AgentEngineOptions, AsName, BudgetMinutes, Names, VersionRef, option
+from recast.pipelines.options import (
+    AgentEngineOptions,
+    AsName,
+    BudgetMinutes,
+    Names,
+    RayAddress,
+    SharedBy,
+    VersionRef,
+    option,
+)
 from recast.pipelines.wiring.predictions import FIGURES
 from recast.pipelines.wiring.rewriting import Rewriting, RewritingOptions
 
@@ -37,6 +47,8 @@ def job(
         ),
         Names.BUDGET,
     ] = None,
+    workers: SharedBy = None,
+    ray: RayAddress = None,
     engine: AgentEngineOptions,
     store: Store,
     config: Config,
@@ -50,25 +62,33 @@ def job(
     """
     from recast.agent.rewriting.rewrite import rewrite
     from recast.curate.chat import template_id
+    from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits
     from recast.pipelines.wiring.budget import budget
-    from recast.pipelines.wiring.rewriting import prepared
+    from recast.pipelines.wiring.rewriting import prepared, steps_of
+    from recast.pipelines.wiring.sharing import sharing
 
-    asked = prepared(name, options, engine, store=store, config=config)
-    version, partial = asked.version, asked.limit is not None
-    result = rewrite(
-        store.open(version),
-        asked.engine,
-        asked.gate,
-        asked.config,
-        run.folder,
-        method=asked.method,
-        prompts=asked.prompts,
-        limit=asked.limit,
-        progress=progress,
-        agent_id=asked.agent_id,
-        budget=budget(budget_minutes, max_candidates),
-    )
+    engine_settings = config.section("engine", **engine.overrides())
+    cluster = Cluster(ray, workers=workers, gpus=engine_settings.tensor_parallel) if ray else None
+    with cluster or nullcontext():
+        elsewhere = cluster.engine if cluster else None
+        asked = prepared(name, options, engine, store=store, config=config, elsewhere=elsewhere)
+        version, partial = asked.version, asked.limit is not None
+        result = rewrite(
+            store.open(version),
+            asked.engine,
+            asked.gate,
+            asked.config,
+            run.folder,
+            method=asked.method,
+            prompts=asked.prompts,
+            limit=asked.limit,
+            progress=progress,
+            agent_id=asked.agent_id,
+            budget=budget(budget_minutes, max_candidates),
+            sharing=sharing(run),
+            hands=cluster and (lambda method: cluster.hands(asked.gate, steps_of(asked.config, method))),
+        )
     by = options.method or options.agent or "the bare backbone"
     new = commits.once(
         store,

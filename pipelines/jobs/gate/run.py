@@ -40,7 +40,7 @@ def job(
 
     They are the table `verdicts`: version, gate, row_id, target, status, reason, checks. A row that reads as the
     expert wrote it is asked everything but whether it copies the expert. Killed at any moment, the same command
-    goes on.
+    goes on. With --workers the same command may run several times, on several machines: they share the rows.
     """
     from dataclasses import asdict
 
@@ -55,6 +55,8 @@ def job(
         workers=workers,
         progress=progress,
         fresh=run.fresh,
+        leases=run.leases,
+        turn=run.turn,
     )
     share = found.accepted / max(1, found.rows)
     if min_accepted is not None and share < min_accepted:

@@ -43,6 +43,11 @@ def show(result: dict[str, Any], console: Any) -> None:
         head.append(f"  by {visible(event['author'])}, {event['created_at'][:16].replace('T', ' ')}", "dim")
         head.append(f", {visible(event['message'])}" if event["message"] else "", "dim")
         console.print(head)
+        if event["op"] != "remove" and (review := event.get("review")):
+            said = [review["decision"], *review.get("reasons", []), review.get("note", "")]
+            said += ["over the gate"] if review.get("gate_overruled") else []
+            told = ", ".join(visible(str(part)) for part in said if part)
+            console.print(Text(f"    review by {visible(review['by'])}: {told}", "italic"))
         if event["op"] == "remove":
             continue
         made = [f"{CALLED.get(key, key)} {event[key]}" for key in PROVENANCE if event.get(key) is not None]

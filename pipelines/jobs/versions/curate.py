@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,6 +68,16 @@ def job(
         Names.CONDITION,
     ] = None,
     dry_run: Annotated[bool, option("--dry-run", help="Say what would go, commit nothing.")] = False,
+    ray: Annotated[
+        str | None,
+        option(
+            "--ray",
+            help="Find duplicates on a Ray cluster: its address, `auto`, or `local` for one here. The same rows go.",
+            metavar="ADDRESS",
+            show_default=False,
+        ),
+        Names.ADDRESS,
+    ] = None,
     store: Store,
     config: Config,
     run: Run,
@@ -83,11 +94,13 @@ def job(
     from recast.curate.curation.decontamination import Benchmarks, texts_of
     from recast.curate.curation.filters import chosen, columns_of, curate, limits_of
     from recast.curate.history.query import holds
+    from recast.pipelines.on_ray.cluster import Cluster
+    from recast.pipelines.on_ray.duplicates import Gathered
 
-    if only is not None and (against or budget or embedding or config.given.get("curate")):
+    if only is not None and (against or budget or embedding or ray or config.given.get("curate")):
         raise UsageError(
-            "--only applies no filter besides its condition, so --against, --budget, --embedding and the section "
-            "`curate` would have no effect; leave them out, or run `recast curate` twice."
+            "--only applies no filter besides its condition, so --against, --budget, --embedding, --ray and the "
+            "section `curate` would have no effect; leave them out, or run `recast curate` twice."
         )
     settings = config.section("curate", budget=budget)
     version = store.resolve(name)
@@ -97,16 +110,18 @@ def job(
     if only is not None:
         outcome = chosen(holds(store, version, only), only)
     else:
-        outcome = curate(
-            snapshot.rows(columns_of(settings)),
-            settings,
-            limits=limits_of(settings, nll, rate),
-            benchmarks=Benchmarks(
-                (text for path in against or () for text in texts_of(path)), settings.contamination_ngram
-            ),
-            embed=_embed(embedding),
-            progress=progress and (lambda done: progress({"done": done, "total": version.rows})),
-        )
+        with Cluster(ray) if ray else nullcontext():
+            outcome = curate(
+                snapshot.rows(columns_of(settings)),
+                settings,
+                limits=limits_of(settings, nll, rate),
+                benchmarks=Benchmarks(
+                    (text for path in against or () for text in texts_of(path)), settings.contamination_ngram
+                ),
+                embed=_embed(embedding),
+                progress=progress and (lambda done: progress({"done": done, "total": version.rows})),
+                finder=Gathered(settings.near_duplicate) if ray else None,
+            )
     kept = outcome.counts.get("kept", 0)
     result = {
         "source": version.ref,

@@ -41,6 +41,7 @@ const rowBrowser = (() => {
   //   facts(row)                      nodes after the badge
   //   panes(row, sideBySide, render)  the texts
   //   details(row)                    nodes under the texts
+  //   key(name, row, list)            what another key does; list: render, next, and changed() where a line says otherwise
   const browse = (page) => {
     const source = document.getElementById("row-data");
     if (!source) return;
@@ -92,6 +93,13 @@ const rowBrowser = (() => {
       view.scrollTop = 0;
     };
 
+    const changed = () => {
+      const now = line(state.shown[state.at], state.at);
+      now.setAttribute("aria-selected", "true");
+      list.children[state.at].replaceWith(now);
+      render();
+    };
+
     const select = (place) => {
       state.at = Math.max(0, Math.min(place, state.shown.length - 1));
       for (const node of list.children) node.setAttribute("aria-selected", "false");
@@ -106,6 +114,9 @@ const rowBrowser = (() => {
       count.textContent = node ? `${state.at + 1} of ${state.shown.length}` : `0 ${page.noun}s`;
       render();
     };
+
+    const around = { render, changed, next: () => select(state.at + 1) };
+    page.around = around;
 
     const refresh = () => {
       const needles = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -146,6 +157,7 @@ const rowBrowser = (() => {
       else if (event.key === "k") { select(state.at - 1); bring(); }
       else if (event.key === "s") { state.sideBySide = !state.sideBySide; render(); }
       else if (event.key === "/") { event.preventDefault(); bring(); search.focus(); }
+      else if (state.shown[state.at] && page.key?.(event.key, state.shown[state.at], around)) event.preventDefault();
     });
     refresh();
     const wanted = /^#row=(.+)$/.exec(location.hash);

@@ -51,16 +51,18 @@
       .filter(Boolean).map((fact) => el("span", "", fact));
   };
 
-  rowBrowser.browse({
+  const page = {
     noun: "row",
     kind: (row) => row.edit,
     label: (edit) => SAYS[edit] ?? edit,
     css: (edit) => `edit-${edit.split(" ")[0]}`,
     words: (row) => [row.edit, row.reason, ...row.decision, ...row.answers, ...row.columns.flat()],
-    aside: flip,
+    aside: (row) => deciding?.said(row) || flip(row),
     oneText: oneSided,
     facts,
     panes,
-    details: (row) => [answers(row), columns(row)],
-  });
+    details: (row) => [answers(row), columns(row), deciding?.bar(row, () => page.around)],
+    key: (name, row, around) => deciding?.key(name, row, around),
+  };
+  rowBrowser.browse(page);
 })();

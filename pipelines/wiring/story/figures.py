@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from recast.curate.history.reviews import ACTIONS
 from recast.curate.store.catalog import memory
 from recast.curate.store.snapshot import candidates_sql
 from recast.curate.store.store import Store
@@ -13,7 +14,7 @@ from recast.curate.store.versions import Version
 if TYPE_CHECKING:
     from recast.curate.curation.collapse import DiversityConfig, Flattening
 
-WRONG = ("expert", "edited")
+WRONG = (ACTIONS["expert"], ACTIONS["edit"])
 """What `recast review` writes into a row's `meta` where a person did not let the text stand."""
 
 

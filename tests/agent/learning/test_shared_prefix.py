@@ -48,6 +48,7 @@ def test_values_and_gradients_are_those_of_one_plain_pass(tmp_path: Path, archit
     (expected * weight).sum().backward()
 
     assert torch.allclose(logprobs, expected, atol=1e-4)
+    assert entropies is not None
     assert torch.allclose(entropies, -(every.exp() * every).sum(dim=-1) * mask[:, P:], atol=1e-4)
     for name, parameter in model.named_parameters():
         assert torch.allclose(ours[name], parameter.grad, rtol=1e-3, atol=1e-4), name

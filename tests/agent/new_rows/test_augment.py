@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -104,6 +104,9 @@ def test_new_questions_and_their_questions_are_asked_for_by_the_prompts_given(tm
             self.heard.append(text)
             return super()._one(text, j)
 
+    def listens() -> Any:
+        return Listens(asks=["What is 20 + 5?"])
+
     asked = Prompts(
         PromptsConfig(
             another="{{ question }} / {{ demonstration }}: Write one new question, please.",
@@ -114,7 +117,7 @@ def test_new_questions_and_their_questions_are_asked_for_by_the_prompts_given(tm
     plain, given = (
         augment(
             rows(1),
-            Listens(asks=["What is 20 + 5?"]),
+            listens(),
             GATE,
             config,
             tmp_path / name,

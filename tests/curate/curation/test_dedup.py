@@ -38,22 +38,59 @@ def test_short_and_empty_texts():
     assert near_duplicates(["one"]) == [None]
 
 
-def test_what_came_in_an_earlier_batch_is_remembered():
+def test_texts_may_come_in_any_number_of_batches():
+    texts = [LONG, "x y z", "other words here", LONG + " indeed", "X Y Z"]
     finder = DuplicateFinder()
-    assert finder.add([LONG, "x y z"]) == [None, None]
-    assert finder.add(["other words here", LONG + " indeed"]) == [None, Duplicate(0, False)]
-    assert finder.add(["X Y Z"]) == [Duplicate(1, True)]
+    for batch in (texts[:2], texts[2:4], [], texts[4:]):
+        finder.add(batch)
+    assert (
+        finder.found()
+        == near_duplicates(texts)
+        == [None, None, None, Duplicate(0, False), Duplicate(1, True)]
+    )
 
 
 def test_a_copy_of_a_near_duplicate_points_to_the_row_that_stays():
     texts = [LONG, LONG + " indeed", LONG + " indeed"]
-    assert near_duplicates(texts)[2] == Duplicate(0, False)
-    finder = DuplicateFinder()
-    assert [finder.add([text])[0] for text in texts][2] == Duplicate(0, False)
+    assert near_duplicates(texts) == [None, Duplicate(0, False), Duplicate(0, False)]
+
+
+def test_duplicates_of_duplicates_are_one_group_in_whatever_order():
+    """Each text has the one before it and two words more: neighbours are near, the ends are not."""
+    chain = [" ".join([*LONG.split()[2 * i :], *(f"new{n}" for n in range(2 * i))]) for i in range(5)]
+    assert near_duplicates([chain[0], chain[4]], threshold=0.7) == [None, None]
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        order = random.permutation(5)
+        found = firsts([chain[i] for i in order], threshold=0.7)
+        assert found == [None, 0, 0, 0, 0]
+
+
+def test_groups_are_those_of_the_set_of_texts_whatever_their_order():
+    random = np.random.default_rng(1)
+    vocabulary = np.array([f"w{i}" for i in range(500)])
+    texts = [" ".join(random.choice(vocabulary, 24)) for _ in range(60)]
+    for _ in range(240):  # copies with a word or two changed, of copies, too
+        changed = np.array(texts[random.integers(len(texts))].split())
+        changed[random.integers(24)] = vocabulary[random.integers(500)]
+        texts.append(" ".join(changed))
+
+    def groups(order: np.ndarray) -> set[frozenset[int]]:
+        found = firsts([texts[i] for i in order], threshold=0.7)
+        members: dict[int, set[int]] = {}
+        for place, first in enumerate(found):
+            members.setdefault(int(order[place if first is None else first]), set()).add(int(order[place]))
+        return set(map(frozenset, members.values()))
+
+    once = groups(np.arange(len(texts)))
+    assert 20 < len(once) < 200
+    assert all(groups(random.permutation(len(texts))) == once for _ in range(5))
 
 
 def test_without_a_threshold_only_exact_duplicates_count():
-    assert DuplicateFinder(None).add([LONG, LONG + " indeed", LONG]) == [None, None, Duplicate(0, True)]
+    finder = DuplicateFinder(None)
+    finder.add([LONG, LONG + " indeed", LONG])
+    assert finder.found() == [None, None, Duplicate(0, True)]
 
 
 def test_the_estimate_keeps_the_threshold_on_random_texts():
@@ -76,9 +113,10 @@ def test_semantic_duplicates_by_hand():
     points = [[1.0, 0.0], [1.0, 0.1], [0.0, 2.0], [-1.0, 0.0]]
     assert semantic_duplicates(points, 0.99) == [None, 0, None, None]
     assert semantic_duplicates(points, 0.999) == [None] * 4
-    # a chain: each is near the one before it, but only the first stays
+    # a chain: each is near the one before it, so they are one group
     angles = np.array([0.0, 0.1, 0.2])
-    assert semantic_duplicates(np.stack([np.cos(angles), np.sin(angles)], 1), 0.99) == [None, 0, None]
+    assert semantic_duplicates(np.stack([np.cos(angles), np.sin(angles)], 1), 0.99) == [None, 0, 0]
+    assert semantic_duplicates(np.stack([np.cos(angles), np.sin(angles)], 1)[[0, 2, 1]], 0.99) == [None, 0, 0]
 
 
 def test_semantic_duplicates_reach_over_blocks(monkeypatch):

@@ -56,7 +56,7 @@ def trained_texts(lines: list[Any], name: str, tokenizer: Any, turns: Any) -> di
 
 
 def lines_of(done: Exported) -> list[Any]:
-    return [json.loads(line) for line in done.data[0].read_text().splitlines()]
+    return [json.loads(line) for line in Path(done.data[0]).read_text().splitlines()]
 
 
 END = "<|im_end|>"

@@ -182,10 +182,10 @@ def test_jsonl_and_parquet_hold_the_conversation_and_import_again_as_it_was(
     version = store.commit([*ROWS, *[r for r in kinds_of_rows() if r["row_id"] != "picture"]], "mixed")
     for to in ("jsonl", "parquet"):
         done = export(store, "mixed", to, tmp_path / to)
-        (first, *_) = found = lines(done.data[0])
+        (first, *_) = found = lines(Path(done.data[0]))
         assert [turn["content"] for turn in first["messages"]] == ["0 + 0?", "The answer is 0."]
         assert found[6]["messages"][-1]["role"] == "assistant" and len(found) == version.rows
-        again = store.commit(importer.read(done.data[0]), "mixed")
+        again = store.commit(importer.read(Path(done.data[0])), "mixed")
         assert (again.added, again.changed, again.removed) == (0, 0, 0), to
 
 
@@ -201,7 +201,7 @@ def test_a_line_is_one_line_to_every_reader(store: Store, tmp_path: Path) -> Non
     text = 'a\u2028b\u2029c\x85d\x0be\nf"g\\h\ti\x00j'
     rows = [{"row_id": "r", "messages": [{"role": "user", "content": text}], "completion": text}]
     store.commit(rows, "signs")
-    path = export(store, "signs", "trl", tmp_path / "x.jsonl").data[0]
+    path = Path(export(store, "signs", "trl", tmp_path / "x.jsonl").data[0])
     (line,) = path.read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["completion"][0]["content"] == text == json.loads(line)["prompt"][0]["content"]
 
@@ -266,7 +266,7 @@ def test_rows_in_are_rows_written_and_refused(
             assert done.rows + done.refused_rows == len(rows), form.name
             refused = home / f"{form.name}-{objective}" / "refused.jsonl"
             indexed = form.shapes[objective].index
-            named = [refused.with_name("train.index.jsonl")] if indexed else done.data
+            named = [refused.with_name("train.index.jsonl")] if indexed else map(Path, done.data)
             written = [row_of(line) for path in named for line in lines(path)]
             left = [row_of(line) for line in lines(refused)] if refused.exists() else []
             named = refused.with_name("a-v1.refused.jsonl")
@@ -281,7 +281,7 @@ def row_of(line: dict[str, Any]) -> str:
 def sides(done: Exported) -> tuple[dict[str, str], dict[str, str]]:
     """Row to prompt, in training and in validation."""
     found = []
-    for path in done.data:
+    for path in map(Path, done.data):
         found.append({line["row_id"]: json.dumps(line["messages"][:-1]) for line in lines(path)})
     held = found[1] if len(found) > 1 else {}
     return found[0], held

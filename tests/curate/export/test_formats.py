@@ -49,7 +49,7 @@ def to(store: Store, tmp_path: Path) -> Any:
     def write(name: str, **options: Any) -> tuple[Exported, list[dict[str, Any]]]:
         done = export(store, "a", name, tmp_path / "out", **options)
         found = []
-        for path in done.data:
+        for path in map(Path, done.data):
             if path.suffix == ".parquet":
                 found += pq.read_table(path).to_pylist()
             else:
@@ -291,7 +291,7 @@ def test_a_turn_that_is_marked_as_not_to_be_learnt_is_never_trained(store: Store
     done = export(store, "marked", "trl", tmp_path / "trl", turns="all")
     assert done.refused["marked_turns"].rows == ["m"]
     for name, member, value in (("axolotl", "training", False), ("openai", "weight", 0)):
-        path = export(store, "marked", name, tmp_path / name, turns="all").data[0]
+        path = Path(export(store, "marked", name, tmp_path / name, turns="all").data[0])
         said = json.loads(path.read_text().splitlines()[0])["messages"]
         assert [turn.get(member) for turn in said] == [None, value, None, True if name == "axolotl" else None]
 
@@ -321,7 +321,7 @@ def pairs(tmp_path: Path) -> Store:
 
 
 def read(done: Exported) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.data[0].read_text().splitlines()]
+    return [json.loads(line) for line in Path(done.data[0]).read_text().splitlines()]
 
 
 def test_the_first_refused_candidate_is_the_other_half_of_a_pair(pairs: Store, tmp_path: Path) -> None:

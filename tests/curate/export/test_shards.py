@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import fsspec
@@ -214,7 +214,7 @@ def content(address: str) -> dict[str, bytes]:
 def test_an_export_to_an_object_store_is_the_one_to_a_folder(
     bucket: str, store: Store, tmp_path: Path
 ) -> None:
-    for options in ({}, {"shard_rows": 10}):
+    for options in cast("tuple[dict[str, Any], ...]", ({}, {"shard_rows": 10})):
         done = export(store, "a", "trl", f"{bucket}/out", validation=0.2, **options)
         here = export(store, "a", "trl", tmp_path / f"out-{len(options)}", validation=0.2, **options)
         found = content(f"{bucket}/out")

@@ -336,7 +336,7 @@ def test_an_export_imports_again_as_it_was(tmp_path: Path) -> None:
     }
     store.commit([row | {"decision": "rewrite", "seed": 5, "meta": {"a": 1}, "nll_self": 0.5}], "a")
     exported = export(store, "a", "jsonl", tmp_path / "out.jsonl")
-    found = importer.read(exported.path)
+    found = importer.read(Path(exported.path))
     assert found.format == "recast"
     again = store.commit(found, "a")
     assert (again.added, again.changed, again.removed, again.rescored) == (0, 0, 0, 0)

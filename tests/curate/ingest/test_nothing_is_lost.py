@@ -316,11 +316,11 @@ def test_tools_and_thoughts_go_out_again_as_trl_reads_them(tmp_path: Path) -> No
     assert path is not None
     store = Store(tmp_path / "home")
     version = store.commit(importer.read(path), "a")
-    (line,) = export(store, "a", "trl", tmp_path / "out.jsonl").path.read_text().splitlines()
+    (line,) = Path(export(store, "a", "trl", tmp_path / "out.jsonl").path).read_text().splitlines()
     out = json.loads(line)
     assert (out["completion"], json.loads(out["tools"])) == ([said], tools)
     (row,) = store.open(version).rows()
     store.commit([row | {"completion": "d", "decision": "rewrite"}], "a")
-    (line,) = export(store, "a", "trl", tmp_path / "out.jsonl").path.read_text().splitlines()
+    (line,) = Path(export(store, "a", "trl", tmp_path / "out.jsonl").path).read_text().splitlines()
     out = json.loads(line)  # the thoughts led to another text
     assert (out["completion"], json.loads(out["tools"])) == ([{"role": "assistant", "content": "d"}], tools)

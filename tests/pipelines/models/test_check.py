@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -87,7 +88,8 @@ def test_a_long_tail_asks_for_a_lower_temperature(folder, monkeypatch):
     # 2.5e-5 ** (1 / 0.9) = 7.7e-6, 3 %, at 0.8 1.8e-6, 0.7 %
     weights = torch.full((1, 4001), 2.5e-5)
     weights[0, 0] = 1.0
+    unused: Any = None
     monkeypatch.setattr(trial, "_logits", lambda engine, said: [weights.log()])
-    assert trial.temperature(None, []) == 0.8
+    assert trial.temperature(unused, []) == 0.8
     monkeypatch.setattr(trial, "_logits", lambda engine, said: [torch.tensor([[0.0, 0.0, -1.0]])])
-    assert trial.temperature(None, []) == 1.0
+    assert trial.temperature(unused, []) == 1.0

@@ -179,3 +179,50 @@ def test_the_page_of_a_real_diff_is_read_from_end_to_end(
     tab.screenshot(path=str(target))
     assert target.stat().st_size > 10_000
     tab.close()
+
+
+def test_decisions_made_on_the_page_become_a_version(
+    opened: Any, store: Store, tmp_path: Path, recast: Callable[..., Said]
+) -> None:
+    def on(row_id: str) -> None:
+        opened.locator("#row-search").fill(row_id)
+        opened.keyboard.press("Escape")
+        opened.locator("#row-view").click()
+
+    on("style")
+    opened.keyboard.press("a")
+    on("wrong")
+    opened.keyboard.press("2")
+    opened.keyboard.press("f")
+    on("bold")
+    opened.keyboard.press("e")
+    opened.locator(".decide .edit").fill("It is four.")
+    opened.get_by_text("keep the edit").click()
+    on("evil")
+    opened.keyboard.press("x")
+    opened.keyboard.press("u")
+    on("gone")
+    assert opened.locator(".decide").count() == 0, "a row that went is nothing to decide about"
+    opened.reload()
+    on("bold")
+    assert "edited by" in opened.locator(".decide").inner_text(), "kept by the browser"
+    opened.keyboard.press("n")
+    opened.keyboard.type("words are fine")
+    opened.get_by_label("Who decides").fill("eve")
+    with opened.expect_download() as download:
+        opened.get_by_text("save 3 decisions").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "craft-rewrites-v1.decisions.jsonl"
+    said = recast(
+        "review", "craft-rewrites", "--commit", "--decisions", file, "--store", store.root, "--json"
+    )
+    assert said.code == 0 and said.json["counts"] == {"accepted": 1, "expert": 1, "edited": 1}
+    version = store.resolve("craft-rewrites")
+    assert version.author == "eve" and version.number == 2
+    rows = {row["row_id"]: row for row in store.open(version).rows()}
+    assert (
+        rows["bold"]["completion"] == "It is four."
+        and rows["bold"]["meta"]["review"]["note"] == "words are fine"
+    )
+    assert rows["wrong"]["completion"] == "expert" and rows["wrong"]["reason"] == "wrong_step"

@@ -136,6 +136,18 @@ def test_the_identity_of_a_rewrite_holds_its_options_under_their_own_names_howev
     }
 
 
+def test_a_run_under_a_revised_rule_is_another_run_with_the_same_settings(tmp_path):
+    imported(tmp_path)
+
+    def asked(*sets):
+        config = Config.load(sets=sets)
+        return runs.identity_of(VERBS["curate"], {"name": "sums"}, config, tmp_path / "store")
+
+    assert asked()["rules"] == {"curate.near_duplicate": 2}
+    assert "rules" not in asked("curate.near_duplicate=null")
+    assert "rules" not in asked()["config"]["curate"]
+
+
 def test_a_copied_model_is_the_same_model_and_a_changed_one_is_not(tmp_path, tiny_model):
     copy = tmp_path / "elsewhere"
     shutil.copytree(tiny_model, copy)

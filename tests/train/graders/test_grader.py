@@ -162,7 +162,8 @@ def test_a_grader_is_a_reward_function_of_trl():
         trainer_state=object(),
         log_metric=lambda *_: None,
     )
-    assert rewards[0] == 1.0 and 0 <= rewards[1] < 0.25 and rewards[2] is None
+    right, wrong, unscored = rewards
+    assert right == 1.0 and wrong is not None and 0 <= wrong < 0.25 and unscored is None
     assert [g.errors.flags for g in seen[0]] == [(), (), ("invalid_variable_error",)]
 
 

@@ -218,9 +218,17 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
             asides += 1
-            if asides > MAX_ASIDES or not founded or step.work in theirs:
+            if asides > MAX_ASIDES or not founded or (step.work in theirs and _multiplied(step)):
                 return step  # 10 * 5 where the step is 10 / 5
     return None
+
+
+def _multiplied(step: Sum) -> bool:
+    """Whether a sum of two numbers is their product or quotient."""
+    if len(step.operands) != 2:
+        return False
+    a, b = step.operands
+    return step.result == a * b or a == step.result * b
 
 
 def _answer(case: Case) -> frozenset[Value]:

@@ -107,10 +107,14 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
     found: dict[Value, frozenset[str]] = {}
     for step in sums(demonstration):
         owners = [
-            frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers))
+            frozenset(name for c in told if v in c.numbers for name in _named(c, persons))
             for v in step.operands
         ]
-        apart = len(owners) > 1 and all(owners) and not frozenset.intersection(*owners)
+        apart = (
+            len(owners) > 1
+            and all(owners)
+            and not any(all(one in whose for whose in owners) for one in owners[0])
+        )
         if not apart or sum(step.operands) != step.result:
             continue
         whose = [_named(clause, persons) for clause in told if step.result in clause.numbers]
@@ -156,7 +160,7 @@ def _uncancelled(case: Case) -> str:
         for one, two, made in zip(found, found[1:], found[2:], strict=False):
             if not made.computed or not made.head:
                 continue
-            signs = _OPERATIONS.intersection(sentence.tokens[one.at : two.at])
+            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
             result, head = singular(made.head), singular(one.head) if one.head else ""
             rate, other = (
                 (rate_of(two), head)
@@ -165,15 +169,20 @@ def _uncancelled(case: Case) -> str:
             )
             if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
                 continue
-            if rate.per in made.nouns and signs == {"/"}:
+            if rate.per in made.nouns and signs == _QUOTIENT:
                 continue  # 200 bags of apples
-            lost = other == singular(rate.noun) if signs == {"/"} else signs == {"*"} and other == rate.per
+            lost = (
+                other == singular(rate.noun)
+                if signs == _QUOTIENT
+                else signs == _PRODUCT and other == rate.per
+            )
             if lost and result == other and not _says(case, made.value, result):
                 return f"{made.value} {made.head} of what is told per {rate.per}: {sentence.text[:80]!r}."
     return ""
 
 
-_OPERATIONS = frozenset("+-*/×÷")
+_OPERATIONS: frozenset[str] = frozenset("+-*/×÷")
+_QUOTIENT, _PRODUCT = frozenset("/"), frozenset("*")
 
 
 def _says(case: Case, value: Value, noun: str) -> bool:
