@@ -327,6 +327,12 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast edits craft-rewrites",
         ),
+        Verb(
+            "recall",
+            "Take a row back: the version without it, and how to make its models anew.",
+            PEOPLE,
+            "recast recall craft-00001 --from craft",
+        ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
             "doctor",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from recast.curate.store.store import Store
-from tests.conftest import Said, demonstrations
+from recast.pipelines.config import Config
+from tests.conftest import Said, command_of, demonstrations
+from tests.fakes.evaluations import tuned
 
 Recast = Callable[..., Said]
 
@@ -90,3 +95,54 @@ def test_an_option_of_promote_without_effect_is_refused(rewritten: Recast, tmp_p
     rules.write_text("rows: {min: 1}\n")
     for options in (("--arm", "a"), ("--comparison", rules)):
         assert rewritten("promote", "sums-rewrites", "x", "--require", rules, *options).code == 2
+
+
+# recall
+
+
+def test_a_row_is_recalled_with_its_models_and_the_commands_that_make_them_anew(
+    rewritten: Recast, tmp_path: Path
+) -> None:
+    store = tmp_path / ".recast"
+    base = tuned(tmp_path / "base", "nothing")
+    made_here, elsewhere = tuned(tmp_path / "here", base), tuned(tmp_path / "there", base)
+    for model, ref in ((made_here, "sums"), (elsewhere, "sums-rewrites")):
+        assert rewritten("pin", model, ref).code == 0
+    run = store / "runs" / "sft-0123"
+    run.mkdir(parents=True)
+    result = {"verb": "sft", "seconds": 1.0, "result": {"out": str(made_here)}}
+    (run / "result.json").write_text(json.dumps(result))
+    asked = {
+        "config": {"sft": {"epochs": 7, "lr": Config().section("sft").lr}},
+        "given": {
+            "name": ["sums:2", "sums-rewrites:0.5"],
+            "model": str(base),
+            "out": str(made_here),
+            "lora": 4,
+        },
+    }
+    (run / "config.resolved.yaml").write_text(yaml.safe_dump(asked))
+
+    said = rewritten("recall", "sum-3", "--from", "sums", "--json").json
+
+    assert (said["version"], said["before"], said["targets"]) == ("sums@v2", "sums@v1", [0])
+    assert [other["next"] for other in said["elsewhere"]] == ["recast recall sum-3 --from sums-rewrites"]
+    here, there = said["models"]
+    assert here["next"] == (
+        f"recast sft sums@v2:2 sums-rewrites:0.5 --model {base} --lora 4 --out {made_here}-recalled "
+        "--set sft.epochs=7"
+    )
+    assert here["note"] == ""
+    assert there["next"] == f"recast sft sums-rewrites --model {base} --out {elsewhere}-recalled"
+    assert "take the row from sums-rewrites first" in there["note"] and "run folder is gone" in there["note"]
+    for model in said["models"]:
+        verb, *words = shlex.split(model["next"])[1:]
+        command_of(verb).make_context(verb, words)
+    shown = rewritten("recall", "sum-4", "--from", "sums", "--dry-run")
+    assert "sums@v2 (--dry-run): without row sum-4" in shown.out
+    assert rewritten("show", "sums", "--json", "-n", "1").json["version"]["ref"] == "sums@v2"
+
+
+def test_a_row_that_is_not_there_is_not_recalled(rewritten: Recast) -> None:
+    said = rewritten("recall", "nothing", "--from", "sums")
+    assert said.code == 2 and "no row of sums@v1 has an id that begins with 'nothing'" in said.err
