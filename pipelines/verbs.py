@@ -333,6 +333,12 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast recall craft-00001 --from craft",
         ),
+        Verb(
+            "replay",
+            "Make a row again from what is recorded: the same, or different and why.",
+            PEOPLE,
+            "recast replay craft-rewrites craft-00001",
+        ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
             "doctor",
