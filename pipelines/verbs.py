@@ -339,6 +339,12 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast replay craft-rewrites craft-00001",
         ),
+        Verb(
+            "history",
+            "One self-contained HTML page about a name over time.",
+            PEOPLE,
+            "recast history craft-rewrites -o history.html --target craft",
+        ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
             "doctor",

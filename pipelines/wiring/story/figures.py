@@ -62,8 +62,15 @@ def figures(store: Store, version: Version) -> Figures:
         ).fetchone()
     assert gain is not None and reviewed is not None and candidates is not None  # aggregates have a row each
     return Figures(
-        version.rows, dict(decisions), *candidates, *reviewed, tuple(gate for (gate,) in gates), gain[0]
-    )  # fmt: skip
+        rows=version.rows,
+        decisions=dict(decisions),
+        candidates=candidates[0],
+        accepted=candidates[1],
+        reviewed=reviewed[0],
+        corrected=reviewed[1],
+        gate_ids=tuple(gate for (gate,) in gates),
+        nll_gain=gain[0],
+    )
 
 
 def diversity(store: Store, version: Version, settings: DiversityConfig) -> Flattening:
