@@ -100,7 +100,7 @@ def render(name: str, moments: Sequence[Moment], *, created_at: str = "") -> str
                     "Accepted", "% of the candidates", "higher", _of(moments, lambda m: m.accepted, 100)
                 ),
                 Timeline(
-                    "Likelier than the demonstrations",
+                    "Likelier by",
                     "nats per token",
                     "higher",
                     _of(moments, lambda m: m.nll_gain),
@@ -201,7 +201,7 @@ def _table(moments: Sequence[Moment]) -> Markup:
         "2-grams %",
         "openings",
         "Vendi",
-        "false accepts %",
+        "wrong %",
     )
     figures = numbers((*heads, "models"), [_cells(m) for m in moments])
     return tag("section", tag("header", tag("h2", "Versions")), ledger, figures, id="versions")

@@ -17,7 +17,7 @@ import yaml
 
 from recast.curate import yaml_file
 from recast.curate.errors import RecastError, UsageError
-from recast.curate.history.lineage import Event, blame, origin
+from recast.curate.history.lineage import Event, blame, origin_of
 from recast.pipelines.config import Config
 from recast.pipelines.run import identity
 from recast.pipelines.run.runs import RESOLVED, recast_version
@@ -73,7 +73,7 @@ def replay(store: Store, ref: str, row: str, target: int = 0) -> Replay:
     """Make row `row` of the version `ref` again. Raises UsageError where the version has no such row."""
     events = blame(store, ref, row, target)
     last = next((e for e in events if e.op != "rescore"), events[0])
-    made = origin(events, last)
+    made = origin_of(events, last)
     if made.row is None or last.row is None:
         raise UsageError(f"row {last.row_id} is not in {ref}: {last.version.ref} removed it.")
     about = {
