@@ -314,13 +314,6 @@ VERBS: dict[str, Verb] = {
             PEOPLE,
             "recast review craft-rewrites",
         ),
-        Verb("jobs list", "What runs, where, how fast, and what is left.", PEOPLE, "recast jobs list --logs"),
-        Verb(
-            "jobs cancel",
-            "Ask everybody at work on a run to stop.",
-            PEOPLE,
-            "recast jobs cancel rewrite-7f96",
-        ),
         Verb(
             "edits",
             "What rewriting, or people, changed in a version, by kind.",
@@ -344,6 +337,13 @@ VERBS: dict[str, Verb] = {
             "One self-contained HTML page about a name over time.",
             PEOPLE,
             "recast history craft-rewrites -o history.html --target craft",
+        ),
+        Verb("jobs list", "What runs, where, how fast, and what is left.", PEOPLE, "recast jobs list --logs"),
+        Verb(
+            "jobs cancel",
+            "Ask everybody at work on a run to stop.",
+            PEOPLE,
+            "recast jobs cancel rewrite-7f96",
         ),
         Verb("init", "Write a commented config.yaml.", SETUP, "recast init"),
         Verb(
