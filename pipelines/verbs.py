@@ -112,6 +112,12 @@ VERBS: dict[str, Verb] = {
         Verb("impact", "The models that trained on a row.", VERSIONS, "recast impact craft-00001"),
         Verb("sql", "Query versions with SQL.", VERSIONS, "recast sql 'SELECT ref, rows FROM versions'"),
         Verb("tag", "Give a version a name of its own.", VERSIONS, "recast tag craft@v3 ready"),
+        Verb(
+            "promote",
+            "Tag a version if it meets stated rules.",
+            VERSIONS,
+            "recast promote craft-rewrites ready --require rules.yaml",
+        ),
         Verb("branch", "Start a line of versions of its own.", VERSIONS, "recast branch craft@v2 shorter"),
         Verb(
             "merge",
@@ -315,6 +321,30 @@ VERBS: dict[str, Verb] = {
             "Decide about rows on a page, one key each; decisions become a version.",
             PEOPLE,
             "recast review craft-rewrites",
+        ),
+        Verb(
+            "edits",
+            "What rewriting, or people, changed in a version, by kind.",
+            PEOPLE,
+            "recast edits craft-rewrites",
+        ),
+        Verb(
+            "recall",
+            "Take a row back: the version without it, and how to make its models anew.",
+            PEOPLE,
+            "recast recall craft-00001 --from craft",
+        ),
+        Verb(
+            "replay",
+            "Make a row again from what is recorded: the same, or different and why.",
+            PEOPLE,
+            "recast replay craft-rewrites craft-00001",
+        ),
+        Verb(
+            "history",
+            "One self-contained HTML page about a name over time.",
+            PEOPLE,
+            "recast history craft-rewrites -o history.html --target craft",
         ),
         Verb("jobs list", "What runs, where, how fast, and what is left.", PEOPLE, "recast jobs list --logs"),
         Verb(

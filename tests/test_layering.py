@@ -33,7 +33,7 @@ MAY_IMPORT = {
         "gate": f"{GROUND} maths arithmetic answers language store",
         "curation": f"{GROUND} arithmetic ingest gate",
         "export": f"{GROUND} store curation",
-        "history": f"{GROUND} answers ingest store gate",
+        "history": f"{GROUND} answers language ingest store gate",
     },
     "agent": {
         "prompts": "",

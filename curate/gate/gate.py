@@ -40,6 +40,7 @@ from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.edits import EditsCheck
 from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
@@ -74,6 +75,7 @@ AnyCheck = Annotated[
     | TopicCheck
     | ConsistencyCheck
     | EndingCheck
+    | EditsCheck
     | SimilarityCheck
     | EntailmentCheck
     | StatementsCheck

@@ -126,7 +126,7 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     events = blame(store, ref, row_id, target)
     last = next((e for e in events if e.op != "rescore"), events[0])
     row_id = last.row_id
-    arrived = _origin(events, last)
+    arrived = origin_of(events, last)
     origin = _written(events, arrived)
     made = origin.version
     again = "" if arrived.version is last.version else _brought(last.version)
@@ -166,7 +166,7 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     return f"Row {row_id} reads as the expert wrote it: {when} brought it{came}{reviewed or since}."
 
 
-def _origin(events: list[Event], last: Event) -> Event:
+def origin_of(events: list[Event], last: Event) -> Event:
     """The oldest event that brought the text of `last`, which merges and reverts only point at."""
     return next((e for e in reversed(events) if e.place == last.place), last) if last.place else last
 
@@ -179,7 +179,7 @@ def _written(events: list[Event], event: Event) -> Event:
         return event
     if any(event.row[name] != older.row[name] for name in ("completion", "decision", "reason")):
         return event
-    return _written(events, _origin(events, older))
+    return _written(events, origin_of(events, older))
 
 
 def _reviewed(event: Event) -> str:

@@ -11,6 +11,7 @@ from recast.curate.gate.gate import load_gate
 from recast.pipelines.config import Config
 from recast.pipelines.run import stages
 from recast.pipelines.run.runs import open_store
+from recast.pipelines.wiring.story.promotion import Rules
 from tests.test_docs import refusal
 
 EXAMPLES = Path(__file__).parents[2] / "pipelines" / "examples"
@@ -53,6 +54,9 @@ def test_the_stages_file_runs_to_its_comparison(tmp_path, monkeypatch):
 def test_every_settings_file_is_known_to_the_configuration(path):
     if path.name == "gate.yaml":
         assert load_gate(path).name == "house-style"
+    elif path.name == "promote.yaml":
+        rules = Rules.load(path)
+        assert all(getattr(rules, name) is not None for name in Rules.model_fields)
     elif path.name == "stages.yaml":
         assert len(stages.Plan.load(path).stages) == 9
     else:

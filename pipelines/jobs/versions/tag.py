@@ -39,7 +39,9 @@ def job(
     }
     note = ""
     if tag in settings.guarded_tags:
-        found = _measured(store, version, settings)
+        from recast.pipelines.wiring.story.figures import diversity
+
+        found = diversity(store, version, settings)
         note = "; ".join(map(str, found.losses))
         if found.losses and not accept_risk:
             raise RefusedError(
@@ -50,17 +52,6 @@ def job(
         result |= {"diversity": asdict(found), "accepted_risk": note or None}
     store.tag(ref, tag, move=move, author=config.general.author, note=note)
     return result
-
-
-def _measured(store: Store, version: Any, settings: Any) -> Any:
-    from recast.curate.curation.collapse import COLUMNS, measure
-
-    embed = None
-    if settings.embedding is not None:
-        from recast.agent.engines.embedding import sentence_embedder
-
-        embed = sentence_embedder(settings.embedding)
-    return measure(store.open(version).rows(COLUMNS), settings, embed=embed)
 
 
 def show(result: dict[str, Any], console: Any) -> None:

@@ -25,6 +25,7 @@ from recast.curate.gate.checks.sums.symbols import SymbolsCheck
 from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.consistency import ConsistencyCheck
 from recast.curate.gate.checks.words.copying import CopyCheck
+from recast.curate.gate.checks.words.edits import EditsCheck
 from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
@@ -255,6 +256,18 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "unreadable_judge": (JudgeCheck(), "17", {}, {"models": asks(judge=None)}),
     "judged_no": (JudgeCheck(), "17", {}, {"models": asks(judge=0.1)}),
     "judge_undecided": (JudgeCheck(min_yes=0.9, max_no=0.2), "17", {}, {"models": asks(judge=0.5)}),
+    "banned_edit": (
+        EditsCheck(banned=("adds_opening",)),
+        "Let's think. 5 + 3 = 8 pens.",
+        {"demonstration": "5 + 3 = 8 pens."},
+        {},
+    ),
+    "wanted_edit": (
+        EditsCheck(wanted=("drops_annotations",)),
+        "So 5 + 3 = <<5+3=8>>8 pens.",
+        {"demonstration": "5 + 3 = <<5+3=8>>8 pens."},
+        {},
+    ),
     "check_error": (SimilarityCheck(), "17", {}, {"models": {"similarity": breaks}}),
 }
 

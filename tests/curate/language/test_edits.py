@@ -1,0 +1,149 @@
+"""What was done to a text: planted edits are found by their names, and nothing is found where nothing was done."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import islice
+
+import pytest
+
+from recast.curate.language.edits.edits import edits
+from recast.curate.language.edits.names import NAMES, is_name
+
+QUESTION = "Ann has 8 sets of tables. Each set has 7 chairs. How many chairs does she have for the guests?"
+BEFORE = (
+    "To find the number of chairs, we multiply the sets by the chairs of each set.\n"
+    "8 sets * 7 chairs = <<8*7=56>>56 chairs\n"
+    "Then she lends 6 chairs to Bob, so 56 - 6 = <<56-6=50>>50 chairs are left.\n"
+    "Therefore, Ann has 50 chairs for the guests.\n"
+    "#### 50"
+)
+STEP = "8 sets * 7 chairs = <<8*7=56>>56 chairs\n"
+PLAN = "To find the number of chairs, we multiply the sets by the chairs of each set.\n"
+LENT = "Then she lends 6 chairs to Bob, so 56 - 6 = <<56-6=50>>50 chairs are left.\n"
+FOUND = "Therefore, Ann has 50 chairs for the guests.\n"
+
+
+def names(before: str, after: str, prompt: str = QUESTION) -> list[str]:
+    return [edit.name for edit in edits(before, after, prompt)]
+
+
+PLANTED = {
+    "adds_opening": "Let's think step by step.\n" + BEFORE,
+    "adds_ending": BEFORE.replace("#### 50", "I hope that this helps you!\n#### 50"),
+    "adds_sentence": BEFORE.replace(LENT, "This is easy, as we shall see below.\n" + LENT),
+    "drops_plan": BEFORE.replace(PLAN, ""),
+    "drops_step": BEFORE.replace(STEP, ""),
+    "drops_conclusion": BEFORE.replace(FOUND, ""),
+    "drops_answer_line": BEFORE.replace("\n#### 50", ""),
+    "changes_answer_form": BEFORE.replace("#### 50", "The answer is 50."),
+    "repeats_answer": BEFORE + "\nThe answer is 50.",
+    "answers_first": "The answer is 50.\n" + BEFORE,
+    "repeats_question": "How many chairs does she have for the guests?\n" + BEFORE,
+    "restates_facts": "Each set has 7 chairs.\n" + BEFORE,
+    "adds_step": BEFORE.replace(FOUND, "A pair of them costs 9 + 9 = 18 coins.\n" + FOUND),
+    "merges_steps": BEFORE.replace(STEP + LENT, f"{STEP.strip()}, and {LENT.removeprefix('Then ')}"),
+    "splits_step": BEFORE.replace("Bob, so 56", "Bob.\nSo 56"),
+    "drops_sum": BEFORE.replace("so 56 - 6 = <<56-6=50>>50 chairs", "so 50 chairs"),
+    "adds_number": BEFORE.replace("56 - 6 =", "59 - 6 ="),
+    "changes_number_format": BEFORE.replace("8 sets", "8.0 sets"),
+    "drops_units": re.sub(r"(\d) (?:sets|chairs)", r"\1", BEFORE),
+    "changes_units": BEFORE.replace("56 chairs", "56 stools"),
+    "changes_connective": BEFORE.replace("Therefore, Ann", "So Ann"),
+    "changes_punctuation": BEFORE.replace("Then she", "then she"),
+    "changes_layout": BEFORE.replace("\n", " "),
+    "drops_annotations": re.sub("<<.*?>>", "", BEFORE),
+    "adds_markdown": BEFORE.replace("Therefore,", "**Therefore**,"),
+    "adds_latex": BEFORE.replace("8 sets * 7 chairs =", "$8 \\times 7$ ="),
+    "repeats_itself": BEFORE.replace(LENT, LENT + LENT),
+    "moves_step": BEFORE.replace(PLAN, "").replace(FOUND, FOUND + PLAN),
+    "writes_anew": "Nobody knows.\nIt rains today in Rome.\nWhat a pity.",
+    "replaced: lends -> gives": BEFORE.replace("lends", "gives"),
+    "inserted: old": BEFORE.replace("Ann has 50 chairs", "Ann has 50 old chairs"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_edit_is_found_by_its_name(name):
+    assert is_name(name)
+    assert name in names(BEFORE, PLANTED[name])
+
+
+REVERSED = {
+    "drops_opening": "adds_opening", "drops_ending": "adds_ending", "drops_sentence": "adds_sentence",
+    "adds_plan": "drops_plan", "adds_conclusion": "drops_conclusion", "adds_answer_line": "drops_answer_line",
+    "drops_question": "repeats_question", "drops_facts": "restates_facts", "shows_sum": "drops_sum",
+    "adds_units": "drops_units", "adds_annotations": "drops_annotations", "drops_markdown": "adds_markdown",
+    "drops_latex": "adds_latex",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REVERSED)
+def test_the_same_edit_backwards_has_the_opposite_name(name):
+    assert name in names(PLANTED[REVERSED[name]], BEFORE)
+
+
+def test_every_name_is_the_name_of_an_edit_here():
+    code = "def solution():\n    chairs = 8 * 7\n    return chairs"
+    assert names(code, BEFORE)[0] == "drops_code"
+    assert names(BEFORE, code)[0] == "adds_code"
+    reworded = BEFORE.replace(
+        "she lends 6 chairs to Bob, so", "Bob got 6 chairs lent out by her, which means"
+    )
+    assert "rewords_sentence" in names(BEFORE, reworded)
+    told = {*PLANTED, *REVERSED, "drops_code", "adds_code", "rewords_sentence"}
+    assert set(NAMES) - told == set()
+
+
+def test_a_text_that_stayed_has_no_edit():
+    assert names(BEFORE, BEFORE) == []
+
+
+def test_one_edit_is_one_edit():
+    assert names(BEFORE, PLANTED["adds_opening"]) == ["adds_opening"]
+    assert names(BEFORE, PLANTED["drops_plan"]) == ["drops_plan"]
+    assert names(BEFORE, PLANTED["changes_answer_form"]) == ["changes_answer_form"]
+    assert names(BEFORE, PLANTED["replaced: lends -> gives"]) == ["replaced: lends -> gives"]
+
+
+def test_a_conclusion_is_not_taken_for_a_fact_of_the_question():
+    told = names(BEFORE.replace(FOUND, ""), BEFORE)
+    assert told == ["adds_conclusion"]
+
+
+def test_an_edit_says_where_it_is():
+    (edit,) = edits(BEFORE, PLANTED["adds_opening"], QUESTION)
+    assert (edit.before, edit.after) == ("", "Let's think step by step.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "?!", "1", "#### ", "answer:", "\\boxed{", "$$", "<<", "\u202e", "=" * 5000, "a. " * 3000],
+)
+def test_no_text_breaks_it(text):
+    assert edits(text, BEFORE, QUESTION) and edits(BEFORE, text, QUESTION)
+    assert edits(text, text + "x", text) == edits(text, text + "x", text)
+
+
+def test_names_that_nobody_could_have_meant_are_no_names():
+    assert not is_name("adds_openings") and not is_name("replaced: a") and not is_name("")
+
+
+def test_what_is_planted_into_real_demonstrations_is_found(shared_data):
+    """In GSM8K, where every planted edit is there by construction: a plural noun is taken from behind its number."""
+    count = 0
+    with (shared_data / "gsm8k" / "train.jsonl").open(encoding="utf-8") as file:
+        for row in map(json.loads, islice(file, 120)):
+            question, before = row["question"], row["answer"]
+            assert "adds_opening" in names(before, f"Let's think step by step.\n{before}", question)
+            assert "changes_answer_form" in names(before, before.replace("#### ", "The answer is "), question)
+            if question.rstrip().endswith("?"):
+                assert "repeats_question" in names(before, f"{question}\n{before}", question)
+            without = re.sub(
+                r"(?<==\s|>>|\* |\+ )(\d+) (?:years|hours|days|dollars|pounds|miles)\b", r"\1", before
+            )
+            if without != before:
+                count += 1
+                assert "drops_units" in names(before, without, question)
+    assert count > 0
