@@ -29,7 +29,7 @@ from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.scorer import Scorer
 from recast.train.model.checkpoints import last_checkpoint, step_of
-from recast.train.model.lora import save_adapter
+from recast.train.model.lora import load_adapter, save_adapter
 
 ANCHORS = "anchors.jsonl"
 LOGGED = {
@@ -99,6 +99,9 @@ class Session:
             if start < config.steps:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             else:
+                # killed after its last checkpoint: a trainer that has come to its end reads no weights
+                assert checkpoint is not None
+                load_adapter(trainer.model, checkpoint)
                 self.measure(start)
         self._save("last")
 

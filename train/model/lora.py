@@ -41,3 +41,11 @@ def save_adapter(model: Any, folder: Path) -> None:
         folder.rename(old)
     partial.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def load_adapter(model: Any, folder: Path) -> None:
+    """Put the adapter of a folder, a checkpoint's as well, into `model`, which has one of the same shape."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))

@@ -29,7 +29,7 @@ from recast.train.graders.format.rows import PromptRow
 from recast.train.graders.grader import Grader
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.loading import load
-from recast.train.model.lora import save_adapter
+from recast.train.model.lora import load_adapter, save_adapter
 from recast.train.model.run_folder import JOB, MANIFEST, begin
 from recast.train.reinforcement.config import NOT_IDENTITY, PPO, RlConfig
 from recast.train.reinforcement.course import Course, Progress, adapter_of
@@ -250,7 +250,7 @@ def _train(opened: Opened, course: Course, steps: Sequence[Sequence[int]], micro
         )  # fmt: skip
         policy = made.model
         if checkpoint:  # read again by a trainer that goes on; one that has come to its end reads nothing
-            _load_adapter(policy, checkpoint)
+            load_adapter(policy, checkpoint)
     rollouts.model = policy
     with machinery.attention(opened.model):
         if start == 0:
@@ -267,7 +267,7 @@ def _train(opened: Opened, course: Course, steps: Sequence[Sequence[int]], micro
 
 def _save_best(policy: Any, tokenizer: Any, dtype: Any, step: int, out: Path) -> None:
     """Write the best model whole, and its adapter beside it."""
-    _load_adapter(policy, adapter_of(out, step))
+    load_adapter(policy, adapter_of(out, step))
     save_adapter(policy, out / "adapter")
     tuned = policy.merge_and_unload()
     # TRL hangs its fused forward on the instance; the class's own is back once that is gone
@@ -276,13 +276,6 @@ def _save_best(policy: Any, tokenizer: Any, dtype: Any, step: int, out: Path) ->
     tuned.generation_config.eos_token_id = chat.eos_ids(tokenizer, tuned.generation_config)
     tuned.to(dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
-
-
-def _load_adapter(policy: Any, folder: Path) -> None:
-    from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    set_peft_model_state_dict(policy, load_file(folder / "adapter_model.safetensors"))
 
 
 def _tidy(out: Path) -> None:

@@ -21,6 +21,7 @@ from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.learning import trl_trainer
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.learn import learn
+from recast.agent.learning.session import Session
 from recast.agent.prompts.config import PromptsConfig
 from recast.agent.prompts.prompts import Prompts
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
@@ -148,6 +149,29 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
         weights = [(run / name / "adapter_model.safetensors").read_bytes() for run in (whole, out)]
         assert weights[0] == weights[1], name
     assert metrics(out) == metrics(whole)
+
+
+def test_a_run_killed_after_its_last_checkpoint_keeps_what_it_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_model("llama", tmp_path / "model")
+    config = TINY.model_copy(update={"steps": 2})
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    learn(ROWS, *load(folder), LetterGate(), config, whole)
+    saved = Session._save
+
+    def dies(session: Session, name: str) -> None:
+        if name == "last":
+            raise KeyboardInterrupt
+        saved(session, name)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Session, "_save", dies)
+        learn(ROWS, *load(folder), LetterGate(), config, out)
+    assert list((out / "checkpoints").iterdir())
+    learn(ROWS, *load(folder), LetterGate(), config, out)
+    weights = [(run / "last" / "adapter_model.safetensors").read_bytes() for run in (whole, out)]
+    assert weights[0] == weights[1]
 
 
 def test_rewards_rise_when_the_gate_can_be_learnt(tmp_path: Path) -> None:
