@@ -73,7 +73,7 @@ _CONCLUDES = re.compile(
 _MARKDOWN = re.compile(
     r"^\s{0,3}(?:#{1,3} \S|[-*+•] \S|\d{1,2}[.)] \S|\|.*\|)|\*\*\S[^*\n]*\*\*|^\s{0,3}```", re.MULTILINE
 )
-_LATEX = re.compile(r"\\(?:frac|times|cdot|div|sqrt|text|begin|left|\(|\[)|\$[^$\n]*\\[a-zA-Z][^$\n]*\$")
+_LATEX = re.compile(r"\\(?:frac|times|cdot|div|sqrt|text|begin|left|\(|\[|\\)|\$[^$\n]*\\[a-zA-Z][^$\n]*\$")
 _SPACE = re.compile(r"\s+")
 
 
@@ -100,7 +100,7 @@ def edits(before: str, after: str, prompt: str = "") -> tuple[Edit, ...]:
 
 
 def _edits(before: str, after: str, prompt: str) -> Iterator[Edit]:
-    program = holds_code(before), holds_code(after)
+    program = [holds_code(text) and "\\" not in text for text in (before, after)]  # a formula is no program
     if program[0] != program[1]:
         yield Edit("drops_code" if program[0] else "adds_code")
     elif len(before) + len(after) <= MOST_CHARS:
@@ -126,7 +126,7 @@ def _marked(text: str) -> tuple[list[str], list[_Mark]]:
     """The sentences of a text that do not mark its answer, and those that do."""
     told: list[str] = []
     marks: list[_Mark] = []
-    every = list(sentences(text))
+    every = list(sentences(text.replace("\\\\", "\n")))  # lines of a LaTeX display are sentences
     at = 0
     while at < len(every):
         sentence, at = every[at], at + 1

@@ -83,7 +83,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         f"{counted(result['rows'], 'row')} read otherwise"
     )
     if result["candidates"]:
-        head += f"; {result['acceptance']:.0%} of {counted(result['candidates'], 'candidate')} accepted"
+        sampled = f"{counted(result['candidates'], 'candidate')} that differ"
+        head += f"; {result['acceptance']:.0%} of {sampled} were accepted"
     console.print(Text(head, "bold"))
     if not result["clusters"]:
         return

@@ -96,6 +96,14 @@ def test_every_name_is_the_name_of_an_edit_here():
     assert set(NAMES) - told == set()
 
 
+def test_a_display_of_latex_is_read_line_by_line_and_is_no_program():
+    display = r"x_0 = 7 \\ x_1 = x_0 \cdot 3 = 21 \\ \boxed{21}"
+    found = names(
+        display, "Rosa has 7 books. She has three times as many, so 7 * 3 = 21. The answer is 21.", ""
+    )
+    assert {"changes_answer_form", "drops_latex"} <= set(found) and "drops_code" not in found
+
+
 def test_a_text_that_stayed_has_no_edit():
     assert names(BEFORE, BEFORE) == []
 
