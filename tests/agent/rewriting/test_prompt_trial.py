@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from recast.agent.engines.protocol import Sample
@@ -23,10 +21,13 @@ BRIEF = Prompts(PromptsConfig(system="brief"))
 class Obeys(FakeEngine):
     """Good at every prompt with a system turn; at others where the seed is even."""
 
-    tokenizer = SimpleNamespace(
-        chat_template="{{ messages }}",
-        apply_chat_template=lambda messages, **_: list(range(10 * len(messages))),
-    )
+    class Tokenizer:
+        chat_template = "{{ messages }}"
+
+        def apply_chat_template(self, messages, **_):
+            return list(range(10 * len(messages)))
+
+    tokenizer = Tokenizer()
 
     def sample(self, prompts, k, sampling, *, seeds, adapter):
         drawn = super().sample(prompts, k, sampling, seeds=seeds, adapter=adapter)

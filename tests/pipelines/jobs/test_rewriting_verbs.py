@@ -104,7 +104,7 @@ GIVEN = {
     "name": "craft@v1", "to": "rw", "model": "m", "agent": Path("a"), "seed": 0, "limit": 7, "targets": 2,
     "paper": True, "method": "prompt", "unsafe_exec": True, "budget_minutes": 1.5, "max_candidates": 9,
     "engine": "http", "base_url": "http://localhost:1/v1", "served_model": "s", "served_agent": "t", "batch_size": 4,
-    "workers": 3, "ray": "auto",
+    "workers": 3, "ray": "auto", "memory": "6GiB",
 }  # fmt: skip
 
 

@@ -65,10 +65,18 @@ def test_two_commands_one_of_two_processes_share_a_run_and_one_is_killed(
     """Three processes; the parent of two dies, then the third is alone. The version is that of one process."""
     both = recast_process(*rewriting(tiny_model, "--workers", "2"))
     third = recast_process(*rewriting(tiny_model, "--workers", "1"))
-    until(lambda: len(at_work(recast)) == 3 and len(parts(folder(store))) > 1, "all three are at work")
+    hands = until(
+        lambda: len(at_work(recast)) == 3 and len(parts(folder(store))) > 1 and at_work(recast),
+        "all three are at work",
+    )
+    stopped = [hand["pid"] for hand in hands]
+    for pid in stopped:  # or they may be done before the next command has begun
+        os.kill(pid, signal.SIGSTOP)
     alone = recast(*rewriting(tiny_model))
     assert alone.code == 2 and "With --workers the same command helps them" in alone.json["error"]["message"]
     both.kill()
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
     out, err = third.communicate(timeout=300)
     assert third.returncode == 0, err
     shared = json.loads(out)

@@ -28,12 +28,21 @@ REPORTS = {
     "curate/gate/audit.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "curate/gate/calibration.py": ([{"done": 3}], "3 done"),
     "curate/gate/report_card.py": ([{"done": 3}], "3 done"),
+    "curate/history/edits.py": ([{"done": 3}], "3 done"),
     "curate/ingest/importer.py": ([None, 40, {"done": 3, "note": "MB, 1,200 rows"}], "3 of 40  MB, 1,200 rows"),
+    "pipelines/jobs/people/history.py": ([{"done": 2, "total": 5}], "2 of 5"),
     "pipelines/jobs/versions/curate.py": ([{"done": 300, "total": 1000}], "300 of 1000"),
+    "pipelines/run/sharing.py": ([{"done": 4, "total": 8}], "4 of 8"),
     "train/evaluation/evaluate.py": ([{"done": 3, "total": 24}], "3 of 24"),
+    "train/graders/report.py": ([{"done": 3}], "3 done"),
     "train/pretraining/pretrain.py": (
         [3, 10, {"step": 3, "loss": 2.51234, "tokens": 4096, "seconds": 1.0, "lr_factor": 1.0}],
         "3 of 10  loss 2.51, tokens 4096, lr factor 1",
+    ),
+    "train/reinforcement/course.py": ([{"step": 2, "total": 40}], "2 of 40"),
+    "train/reinforcement/rl.py": (
+        [{"step": 0, "total": 40, "phase": "grading 32 prompts"}],
+        "0 of 40  grading 32 prompts",
     ),
     "train/sft/trainer.py": (
         [{"step": 3, "steps": 10, "loss": 0.71234, "seconds": 1.0}],
@@ -43,10 +52,11 @@ REPORTS = {
 
 
 def reports_in(path: Path) -> list[ast.Call]:
-    """The calls of `progress` in a file, but for those that only hand a report on."""
+    """The calls of `progress` in a file that report something, but for those that only hand a report on."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     named = [c for c in calls if "progress" in (getattr(c.func, "id", ""), getattr(c.func, "attr", ""))]
+    named = [c for c in named if c.args or c.keywords]
     return [c for c in named if not (len(c.args) == 1 and isinstance(c.args[0], ast.Name))]
 
 
