@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 # module -> a report of the form that it makes, as arguments of `progress`; and what a person reads of it
 REPORTS = {
     "agent/batches/job.py": (
-        [{"done": 4, "total": 8, "rewrite": 3, "fallback": 1, "seconds": 1.0}],
+        [{"done": 4, "total": 8, "made": 2, "rewrite": 3, "fallback": 1, "seconds": 1.0}],
         "4 of 8  rewrite 3, fallback 1",
     ),
     "agent/learning/session.py": (
