@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.fingerprint import seed_of
-from recast.train.graders.grader import Grader
 from recast.train.graders.records import Grade, Sample
 from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
@@ -62,10 +61,28 @@ class Batch:
         }
 
 
+class Grades(Protocol):
+    """What rewards answers: a grader (`train.graders.grader`), or whatever says as much."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    def grade_many(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        samples: Sequence[Any],
+        *,
+        groups: Sequence[int] | None = None,
+    ) -> list[Grade]: ...
+
+
 class Rollouts:
     """Draws and grades. The policy is `model` as it stands when it is asked."""
 
-    def __init__(self, draw: Draw, model: Any, tokenizer: Any, grader: Grader, config: RlConfig) -> None:
+    def __init__(self, draw: Draw, model: Any, tokenizer: Any, grader: Grades, config: RlConfig) -> None:
         self.draw, self.model, self.tokenizer = draw, model, tokenizer
         self.grader, self.config = grader, config
 

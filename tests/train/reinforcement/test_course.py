@@ -28,7 +28,7 @@ def batch(rewards: list[float | None], samples: int) -> Batch:
     return Batch([[1]] * count, [0] * count, [Said()] * count, rewards, grades, samples, 0.0)
 
 
-def steps(count: int = 10, **ends: tuple[float, float]) -> list[dict[str, Any]]:
+def steps(count: int = 10, /, **ends: tuple[float, float]) -> list[dict[str, Any]]:
     """Lines of steps whose figures jump from one value to the other half-way."""
     return [
         {"step": i, "reward": 0.5, **{name: a if i < count // 2 else b for name, (a, b) in ends.items()}}
