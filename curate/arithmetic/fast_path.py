@@ -7,7 +7,7 @@ something in the first 500 solutions of GSM8K train, 84 % end here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from recast.curate.maths.numbers import Value, divide, literal
 
@@ -20,8 +20,7 @@ _SIMPLE_TOKEN = re.compile(rf"({_PLAIN})|[-+*/]")
 _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Equality:
+class Equality(NamedTuple):
     """One stated relation `left = right`; `truth` is None where it cannot be decided."""
 
     text: str

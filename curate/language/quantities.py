@@ -12,6 +12,7 @@ the two relates one thing to another (`half of`, `than`, `to`).
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.language.tokens import EQUAL, Sentence, number, read
@@ -70,11 +71,12 @@ class Quantity(NamedTuple):
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of `text` in order, with what it counts and whose it is."""
-    return [
-        Quantity(value, *_counted(sentence.tokens, at), sentence, at)
-        for sentence in read(text)
-        for at, value in sentence.numbers
-    ]
+    return [quantity for sentence in read(text) for quantity in _quantities(sentence)]
+
+
+def _quantities(sentence: Sentence) -> list[Quantity]:
+    tokens = sentence.tokens
+    return [Quantity(value, *_counted(tokens, at), sentence, at) for at, value in sentence.numbers]
 
 
 @lru_cache(maxsize=4096)
@@ -169,7 +171,18 @@ def rates(text: str) -> tuple[Rate, ...]:
     """The numbers of `text` that are told as rates with `per` or a stroke."""
     if " per " not in text and "/" not in text:
         return ()
-    return tuple(rate for q in quantities(text) if (rate := rate_of(q)))
+    return tuple(
+        rate for sentence in read(text) if sentence.numbers and _may_rate(sentence)
+        for q in _quantities(sentence) if (rate := rate_of(q))
+    )  # fmt: skip
+
+
+def _may_rate(sentence: Sentence) -> bool:
+    """Whether `per` stands in a sentence, or a word behind a stroke."""
+    if "per" in sentence.text.lower():
+        return True
+    tokens = sentence.tokens
+    return "/" in tokens and any(sign == "/" and after[0].isalpha() for sign, after in pairwise(tokens))
 
 
 def rate_of(quantity: Quantity) -> Rate | None:

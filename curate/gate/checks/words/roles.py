@@ -100,25 +100,20 @@ _TOGETHER_ONLY = frozenset("they together both combined them their between and".
 def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str]]:
     """The results that add what different persons have and nothing gives to one of them, with these persons."""
     persons = people(prompt, demonstration)
-    told = (*clauses(prompt), *clauses(demonstration))
     asked = next((s for s in reversed(read(prompt)) if "how" in {t.lower() for t in s.tokens}), None)
     if asked is None or {_bare(token) for token in asked.tokens} & persons:
         return {}
+    totals = [s for s in sums(demonstration) if len(s.operands) > 1 and sum(s.operands) == s.result]
+    if not totals:
+        return {}
+    told = [(c.numbers, _named(c, persons)) for text in (prompt, demonstration) for c in clauses(text)]
     found: dict[Value, frozenset[str]] = {}
-    for step in sums(demonstration):
+    for step in totals:
         owners = [
-            frozenset[str]().union(*(_named(c, persons) for c in told if v in c.numbers))
-            for v in step.operands
+            frozenset[str]().union(*(whose for values, whose in told if v in values)) for v in step.operands
         ]
-        apart = (
-            len(owners) > 1
-            and all(owners)
-            and not any(all(one in whose for whose in owners) for one in owners[0])
-        )
-        if not apart or sum(step.operands) != step.result:
-            continue
-        whose = [_named(clause, persons) for clause in told if step.result in clause.numbers]
-        if not any(len(one) == 1 for one in whose):
+        apart = all(owners) and not any(all(one in whose for whose in owners) for one in owners[0])
+        if apart and not any(len(whose) == 1 for values, whose in told if step.result in values):
             found[step.result] = frozenset[str]().union(*owners)
     return found
 
