@@ -47,9 +47,13 @@ class Quantity(NamedTuple):
     @property
     def owner(self) -> str:
         """The name that begins its sentence, empty where none does."""
-        tokens = self.sentence.tokens
-        owner = _subject(tokens, self.sentence.numbers[0][0])
+        tokens, owner = self.sentence.tokens, self.subject
         return owner if owner and RELATING.isdisjoint(tokens[: self.at]) and _alone(owner, tokens) else ""
+
+    @property
+    def subject(self) -> str:
+        """The same, whatever else stands in the sentence."""
+        return _subject(self.sentence.tokens, self.sentence.numbers[0][0])
 
     @property
     def written(self) -> str:
