@@ -49,6 +49,7 @@ for _language, _listed in FUNCTION_WORDS.items():
     for _word in _listed:
         _LANGUAGES[_word] = (*_LANGUAGES.get(_word, ()), _language)
 _KNOWN = frozenset(_LANGUAGES)
+_OF_OTHERS = frozenset(word for word, spoken in _LANGUAGES.items() if spoken != ("English",))
 MIN_WORDS = 5
 MIN_LEAD = 2.0
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -62,7 +63,11 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
     """
     plain = text.isascii() and "'" not in text
     letters = vocabulary(text) if plain else _LETTERS.findall(text.lower())
-    hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, _KNOWN.intersection(letters))))
+    known = _KNOWN.intersection(letters)
+    english = len(known & FUNCTION_WORDS["English"])
+    if english >= min_words and english >= min_lead * len(known & _OF_OTHERS):
+        return "English"  # what nearly every text comes to, in half the time
+    hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, known)))
     most = max(hits.values(), default=0)
     if most < min_words:
         return None

@@ -146,7 +146,7 @@ def may_turn(text: str, *sources: str) -> bool:
     if ours & DENIALS or any(not ours.isdisjoint(_against(source)) for source in sources):
         return True
     denied = frozenset[Value]().union(*map(_denied, sources))
-    return bool(denied) and any(value in denied for sentence in read(text) for _, value in sentence.numbers)
+    return bool(denied) and any(value in denied for sentence in read(text) for value in sentence.numbers.values())
 
 
 @lru_cache(maxsize=2048)
@@ -181,7 +181,7 @@ def clauses(text: str) -> tuple[Clause, ...]:
 
 def cut(sentence: Sentence) -> tuple[Clause, ...]:
     """The clauses of a sentence that hold a number, in order."""
-    tokens, values = sentence.tokens, dict(sentence.numbers)
+    tokens, values = sentence.tokens, sentence.numbers
     ends = [at for at, token in enumerate(tokens) if _ending(token)]
     found: list[Clause] = []
     held: list[int] = []

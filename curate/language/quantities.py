@@ -46,14 +46,14 @@ class Quantity(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """The name that begins its sentence, empty where none does."""
+        """Whose the number is, empty where no name begins its sentence or nothing says so."""
         tokens, owner = self.sentence.tokens, self.subject
         return owner if owner and RELATING.isdisjoint(tokens[: self.at]) and _alone(owner, tokens) else ""
 
     @property
     def subject(self) -> str:
-        """The same, whatever else stands in the sentence."""
-        return _subject(self.sentence.tokens, self.sentence.numbers[0][0])
+        """The name that begins its sentence, whatever else stands in it."""
+        return _subject(self.sentence.tokens, next(iter(self.sentence.numbers)))
 
     @property
     def written(self) -> str:
@@ -80,7 +80,7 @@ def quantities(text: str) -> list[Quantity]:
 
 def _quantities(sentence: Sentence) -> list[Quantity]:
     tokens = sentence.tokens
-    return [Quantity(value, *_counted(tokens, at), sentence, at) for at, value in sentence.numbers]
+    return [Quantity(value, *_counted(tokens, at), sentence, at) for at, value in sentence.numbers.items()]
 
 
 @lru_cache(maxsize=4096)
@@ -90,7 +90,7 @@ def quantities_of(text: str, value: Value) -> tuple[Quantity, ...]:
         [
             Quantity(value, *_counted(sentence.tokens, at), sentence, at)
             for sentence in read(text)
-            for at, other in sentence.numbers
+            for at, other in sentence.numbers.items()
             if other == value
         ]
     )

@@ -47,8 +47,8 @@ class Sentence(NamedTuple):
     tokens: tuple[str, ...]
     computes: bool
     """Whether a sum stands in it."""
-    numbers: tuple[tuple[int, Value], ...]
-    """The places and values of the tokens that are numbers, in figures or in words."""
+    numbers: dict[int, Value]
+    """The values of the tokens that are numbers, in figures or in words, by their places."""
 
 
 @lru_cache(maxsize=2048)
@@ -67,7 +67,7 @@ def _sentence(told: str) -> Sentence:
     plain_told = _TIMES.sub("*", told) if " x" in told or " X" in told else told
     simple = told.isascii() and "y-" not in told
     tokens = tuple((_PLAIN_TOKEN if simple else _TOKEN).findall(plain_told))
-    numbers = tuple([(i, value) for i, token in enumerate(tokens) if (value := number(token)) is not None])
+    numbers = {i: value for i, token in enumerate(tokens) if (value := number(token)) is not None}
     return Sentence(told, tokens, not OPERATORS.isdisjoint(tokens), numbers)
 
 

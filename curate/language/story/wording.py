@@ -112,7 +112,8 @@ def substituted(text: str, *sources: str) -> Iterator[Put]:
             continue
         most = MAX_WORDS if "=" in held else (1 - MIN_SHARED) * len(held) + MAX_WORDS
         # a sum is told with other words where it is another one
-        near = [(sentence, there) for sentence, there in theirs if len(held - there) <= most]
+        least = len(held) - most
+        near = [(sentence, there) for sentence, there in theirs if len(held & there) >= least]
         if any(held <= there and _within(words, sentence) for sentence, there in near):
             continue  # a sentence of the source, with words left out
         ours = _pairs(words) if near else set[tuple[str, str]]()

@@ -91,7 +91,7 @@ class _Source:
     def answer(self) -> Value | None:
         """The last number of the demonstration."""
         found = (sentence.numbers for sentence in reversed(read(self.demonstration)))
-        return next((told[-1][1] for told in found if told), None)
+        return next(([*told.values()][-1] for told in found if told), None)
 
     @cached_property
     def written(self) -> frozenset[str]:
