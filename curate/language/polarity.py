@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from recast.curate.language.stems import BEGINNING
-from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.tokens import EQUAL, Sentence, read
 from recast.curate.language.topic import vocabulary
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value
@@ -146,7 +146,9 @@ def may_turn(text: str, *sources: str) -> bool:
     if ours & DENIALS or any(not ours.isdisjoint(_against(source)) for source in sources):
         return True
     denied = frozenset[Value]().union(*map(_denied, sources))
-    return bool(denied) and any(value in denied for sentence in read(text) for value in sentence.numbers.values())
+    return bool(denied) and any(
+        value in denied for sentence in read(text) for value in sentence.numbers.values()
+    )
 
 
 @lru_cache(maxsize=2048)
@@ -258,8 +260,8 @@ def _clause(tokens: list[tuple[str, Value | None]]) -> Clause:
         if token not in "$€£":
             before = token
     return Clause(
-        " ".join([token for token, _ in tokens]), frozenset(results or numbers), tuple(words), frozenset(sides), tuple(said),
-        frozenset(words[:subject]), denials, lacks, compares,
+        " ".join([token for token, _ in tokens]), frozenset(results or numbers), tuple(words), frozenset(sides),
+        tuple(said), frozenset(words[:subject]), denials, lacks, compares,
     )  # fmt: skip
 
 
