@@ -103,11 +103,11 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
         text = chains(text)
     cues = tells(text) if prose else ()
     for line in text.split("\n"):
-        if any(map(line.lower().__contains__, cues)):
+        if cues and any(map(line.lower().__contains__, cues)):
             line = in_signs(line)
         if "equal" in line:
             line = _EQUAL_WORDS.sub(" = ", line)
-        if not states(line):
+        if "=" not in line and not states(line):
             continue
         if line[:1] not in _LETTERS or line[1:2] == ")":
             line = _BULLET.sub("", line)
@@ -117,7 +117,7 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
         if "." in line:
             line = _ABBREVIATED.sub("", line)
         for segment in _SEGMENT.split(line):
-            if states(segment):
+            if "=" in segment or states(segment):
                 if _MAY_TIMES.search(segment):
                     segment = TIMES_X.sub(" * ", segment)
                 if len(segment) <= MAX_SEGMENT_CHARS:
