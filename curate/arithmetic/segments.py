@@ -13,9 +13,12 @@ MAX_SEGMENT_CHARS = 4000
 
 _CONTROL = re.compile(r"\s*(?:if|elif|else|for|while|try|except|with)\b.*:\s*$")
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|//)?=(?!=)")
-_SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
+# this and `_IS` begin with one class of characters, so that a search need not try at every letter
+_SEGMENT = re.compile(r"[\n;?!,.:](?:(?<=[\n;?])|(?<=!)(?!=)|(?<=[,.:])(?=\s|$))")
 _OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
-_IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
+_IS = re.compile(
+    r"[iamgl](?<!\w.)(?:(?<=i)s|(?<=a)re|(?<=m)akes?|(?<=g)ives?|(?<=l)eaves?|(?<=g)et)\b[^\d\n]{0,4}\d"
+)
 ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")

@@ -222,7 +222,7 @@ class _Word(NamedTuple):
 
 
 @lru_cache(maxsize=16384)
-def _word(token: str) -> _Word:
+def _told(token: str) -> _Word:
     low = token.lower()
     stem = "" if low in GRAMMAR else singular(low.removesuffix("'s"))[:BEGINNING]
     denies = low in _DENIES or low.endswith(("n't", "n’t"))
@@ -243,7 +243,7 @@ def _clause(tokens: list[tuple[str, Value | None]]) -> Clause:
         if value is not None:
             (results if before in EQUAL else numbers).add(value)
         elif token[0].isalpha():
-            word = _word(token)
+            word = _told(token)
             if word.denies:
                 denials += not relative  # `5 pens that are not red` denies nothing of the pens
                 lacks = lacks or relative

@@ -19,7 +19,7 @@ from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, literal, worded
 
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
-_FORMULA = re.compile(r"\\|\d\$|\$\$|\$[a-zA-Z(]")  # dollar signs that enclose and do not price
+_FORMULA = re.compile(r"\$(?:(?<=\d\$)|[$a-zA-Z(])")  # dollar signs that enclose and do not price
 _TIMES = re.compile(r"(?<=\d )[xX](?= ?[\d$])")
 _FIGURES = r"[$€£]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?: ?%)?"
 _TOKEN = re.compile(
@@ -56,7 +56,7 @@ def read(text: str) -> tuple[Sentence, ...]:
     """The sentences of `text`, in order."""
     if "<<" in text:
         text = _ANNOTATION.sub("", text)
-    if "$" in text and _FORMULA.search(text):
+    if "$" in text and ("\\" in text or _FORMULA.search(text)):
         text = text.replace("$", "")
     if "\\" in text or not text.isascii():
         text = plain(text)

@@ -61,9 +61,7 @@ def hundredfold(value: Value) -> Value:
 
 def _among(value: Value, allowed: Set[Value]) -> bool:
     """Whether a number is allowed, its negative, or what it is in per cent or of a hundred."""
-    return (
-        value in allowed or -value in allowed or percent(value) in allowed or hundredfold(value) in allowed
-    )
+    return value in allowed or -value in allowed or percent(value) in allowed or hundredfold(value) in allowed
 
 
 def _allowed(case: Case) -> Iterator[Set[Value]]:

@@ -95,7 +95,11 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     small = _SMALL_BEGIN.findall(text) if _MAY_BEGIN.search(text) else []
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
-    if _MAY_STAND.search(text) and (signs := _TWO_SIGNS.search(text)) and not _TWO_SIGNS.search(row.demonstration):
+    if (
+        _MAY_STAND.search(text)
+        and (signs := _TWO_SIGNS.search(text))
+        and not _TWO_SIGNS.search(row.demonstration)
+    ):
         return Broken(f"Two signs stand in a row: {signs.group()!r}.")
     return None
 
