@@ -37,9 +37,9 @@ def grams(tokens: Sequence[str], n: int) -> Iterator[tuple[str, ...]]:
 
 
 @lru_cache(maxsize=2048)
-def ngrams(text: str, n: int) -> frozenset[tuple[str, ...]]:
-    """The distinct n-grams of the words of `text`."""
-    return frozenset(grams(words(text), n))
+def ngrams(text: str, n: int) -> frozenset[str]:
+    """The distinct n-grams of the words of `text`, with a space between their words."""
+    return frozenset(map(" ".join, grams(words(text), n)))  # the garbage collector need not walk over strings
 
 
 def containment(text: str, source: str, n: int = 8) -> float:

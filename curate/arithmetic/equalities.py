@@ -93,7 +93,7 @@ def _analyse(text: str) -> _Analysis:
     if not _may_state(text):
         return _Analysis((), ())
     later: list[_Later] = []
-    program = _PROGRAM.search(text) is not None
+    program = _may_be_program(text) and _PROGRAM.search(text) is not None
     page = _Page(program)
     if program:
         text = straight_line(_DOCSTRING.sub("", text))
@@ -118,6 +118,11 @@ def _analyse(text: str) -> _Analysis:
     _second_pass(later, page)
     results = dict.fromkeys(e.result for e in page.found if e.truth and e.result is not None)
     return _Analysis(tuple(page.found), tuple(results))
+
+
+def _may_be_program(text: str) -> bool:
+    """Whether any of what `_PROGRAM` looks for can be in `text`."""
+    return text.endswith(":") or any(map(text.__contains__, ("def ", "return", "print(", "import", ":\n")))
 
 
 def _may_state(text: str) -> bool:

@@ -7,7 +7,8 @@ something in the first 500 solutions of GSM8K train, 84 % end here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from recast.curate.maths.numbers import Value, divide, literal
 
@@ -20,8 +21,7 @@ _SIMPLE_TOKEN = re.compile(rf"({_PLAIN})|[-+*/]")
 _MORE = re.compile(r"[=+*/^%()\[\]{}<>→≈⇒¢_-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Equality:
+class Equality(NamedTuple):
     """One stated relation `left = right`; `truth` is None where it cannot be decided."""
 
     text: str
@@ -45,6 +45,19 @@ def plain_sum(segment: str) -> Equality | None:
     if match is None or _MORE.search(segment, 0, match.start()) or _MORE.search(segment, match.end()):
         return None
     work, stated = match.groups()
+    operands = _operands(work.replace(" ", ""), stated)
+    if operands is None:
+        return None
+    result = literal(stated)[0]
+    return Equality(match.group(), result, result, True, True, result, operands)
+
+
+@lru_cache(maxsize=4096)
+def _operands(work: str, stated: str) -> tuple[Value, ...] | None:
+    """The numbers of a sum without spaces that comes to `stated` exactly, None where it does not.
+
+    A demonstration writes most sums twice, in its words and in its annotations, and its rewrites write them again.
+    """
     if work.count("/") > 1:
         return None  # 28 / 1/5 is a matter of spaces
     operands: list[Value] = []
@@ -66,6 +79,4 @@ def plain_sum(segment: str) -> Equality | None:
                 return None
             terms[-1] = value
     result = literal(stated)[0]
-    if result is None or sum(terms) != result:
-        return None
-    return Equality(match.group(), result, result, True, True, result, tuple(operands))
+    return None if result is None or sum(terms) != result else tuple(operands)

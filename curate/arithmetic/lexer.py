@@ -38,15 +38,9 @@ class Tokens:
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
 
-    def add(self, kind: str, text: str, start: int, end: int) -> None:
-        self.kinds.append(kind)
-        self.texts.append(text)
-        self.starts.append(start)
-        self.ends.append(end)
-
 
 def tokenise(segment: str) -> Tokens:
-    tokens = Tokens()
+    found: list[tuple[str, str, int, int]] = []
     skip_by = False
     for match in _TOKEN.finditer(segment):
         kind = match.lastgroup or "b"
@@ -75,8 +69,8 @@ def tokenise(segment: str) -> Tokens:
             kind = "b"
         elif kind == "b" and text in "€£":
             continue  # 0.50 € * 4
-        tokens.add(kind, text, match.start(), match.end())
-    return tokens
+        found.append((kind, text, match.start(), match.end()))
+    return Tokens(*map(list, zip(*found, strict=True)))
 
 
 def is_symbol(word: str) -> bool:

@@ -13,9 +13,12 @@ MAX_SEGMENT_CHARS = 4000
 
 _CONTROL = re.compile(r"\s*(?:if|elif|else|for|while|try|except|with)\b.*:\s*$")
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:[-+*/%]|//)?=(?!=)")
-_SEGMENT = re.compile(r"[\n;?]|!(?!=)|[,.:](?=\s|$)")
+# this and `_IS` begin with one class of characters, so that a search need not try at every letter
+_SEGMENT = re.compile(r"[\n;?!,.:](?:(?<=[\n;?])|(?<=!)(?!=)|(?<=[,.:])(?=\s|$))")
 _OPERATION = re.compile(r"\d[^\n]{0,30}?(?:[-+*/÷^]|plus|minus|times|divided|multiplied|of)", re.I)
-_IS = re.compile(r"\b(?:is|are|makes?|gives?|leaves?|get)\b[^\d\n]{0,4}\d")
+_IS = re.compile(
+    r"[iamgl](?<!\w.)(?:(?<=i)s|(?<=a)re|(?<=m)akes?|(?<=g)ives?|(?<=l)eaves?|(?<=g)et)\b[^\d\n]{0,4}\d"
+)
 ANNOTATION = re.compile(r"<<([^<>\n]{1,300})>>")
 _EQUAL_WORDS = re.compile(r"\b(?:(?:is|are|be)\s+)?equal(?:s|ing)?(?:\s+to)?\b", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•>+]\s+|\(?\d{1,2}[.)]\s+|\(?[a-h]\)\s+|#+\s+)+")
@@ -103,11 +106,11 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
         text = chains(text)
     cues = tells(text) if prose else ()
     for line in text.split("\n"):
-        if any(map(line.lower().__contains__, cues)):
+        if cues and any(map(line.lower().__contains__, cues)):
             line = in_signs(line)
         if "equal" in line:
             line = _EQUAL_WORDS.sub(" = ", line)
-        if not states(line):
+        if "=" not in line and not states(line):
             continue
         if line[:1] not in _LETTERS or line[1:2] == ")":
             line = _BULLET.sub("", line)
@@ -117,7 +120,7 @@ def segments(text: str, prose: bool = True) -> Iterator[str]:
         if "." in line:
             line = _ABBREVIATED.sub("", line)
         for segment in _SEGMENT.split(line):
-            if states(segment):
+            if "=" in segment or states(segment):
                 if _MAY_TIMES.search(segment):
                     segment = TIMES_X.sub(" * ", segment)
                 if len(segment) <= MAX_SEGMENT_CHARS:

@@ -49,6 +49,7 @@ for _language, _listed in FUNCTION_WORDS.items():
     for _word in _listed:
         _LANGUAGES[_word] = (*_LANGUAGES.get(_word, ()), _language)
 _KNOWN = frozenset(_LANGUAGES)
+_OF_OTHERS = frozenset(word for word, spoken in _LANGUAGES.items() if spoken != ("English",))
 MIN_WORDS = 5
 MIN_LEAD = 2.0
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -60,9 +61,16 @@ def language(text: str, min_words: int = MIN_WORDS, min_lead: float = MIN_LEAD) 
 
     Among languages with the same number of hits (Danish and Norwegian) none is named.
     """
-    plain = text.isascii() and "'" not in text
-    letters = vocabulary(text) if plain else _LETTERS.findall(text.lower())
-    hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, _KNOWN.intersection(letters))))
+    if text.isascii():
+        words = vocabulary(text)
+        parts = [part for word in words if "'" in word for part in word.split("'")] if "'" in text else ()
+        known = _KNOWN.intersection(words) | _KNOWN.intersection(parts)
+    else:
+        known = _KNOWN.intersection(_LETTERS.findall(text.lower()))
+    english = len(known & FUNCTION_WORDS["English"])
+    if english >= min_words and english >= min_lead * len(known & _OF_OTHERS):
+        return "English"  # what nearly every text comes to, in half the time
+    hits = Counter(chain.from_iterable(map(_LANGUAGES.__getitem__, known)))
     most = max(hits.values(), default=0)
     if most < min_words:
         return None

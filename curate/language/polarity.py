@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from recast.curate.language.stems import BEGINNING
-from recast.curate.language.tokens import EQUAL, Sentence, number, read
+from recast.curate.language.tokens import EQUAL, Sentence, read
 from recast.curate.language.topic import vocabulary
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value
@@ -146,7 +146,9 @@ def may_turn(text: str, *sources: str) -> bool:
     if ours & DENIALS or any(not ours.isdisjoint(_against(source)) for source in sources):
         return True
     denied = frozenset[Value]().union(*map(_denied, sources))
-    return bool(denied) and any(value in denied for sentence in read(text) for _, value in sentence.numbers)
+    return bool(denied) and any(
+        value in denied for sentence in read(text) for value in sentence.numbers.values()
+    )
 
 
 @lru_cache(maxsize=2048)
@@ -181,27 +183,54 @@ def clauses(text: str) -> tuple[Clause, ...]:
 
 def cut(sentence: Sentence) -> tuple[Clause, ...]:
     """The clauses of a sentence that hold a number, in order."""
+    tokens, values = sentence.tokens, sentence.numbers
+    ends = [at for at, token in enumerate(tokens) if _ending(token)]
     found: list[Clause] = []
-    held: list[str] = []
-    counts = False
-    for token in (*sentence.tokens, ";"):
-        if token[0].isalpha():
-            lowered = token.lower()
-            ends, turns = lowered in _CUTS, lowered in _TURNS
-        else:
-            ends = turns = token in _MARKS
-        if not ends:
-            held.append(token)
-            counts = counts or number(token) is not None
-        elif counts:
-            found.append(_clause(held))
-            held, counts = [], False
-        elif turns:
+    held: list[int] = []
+    begin = 0
+    for end in (*ends, len(tokens)):
+        held += range(begin, end)
+        begin = end + 1
+        if not values.keys().isdisjoint(held):
+            found.append(_clause([(tokens[at], values.get(at)) for at in held]))
+            held = []
+        elif end < len(tokens) and _ending(tokens[end]) == _TURN:
             held = []
     return tuple(found)
 
 
-def _clause(tokens: list[str]) -> Clause:
+_CUT, _TURN = "cut", "turn"
+
+
+@lru_cache(maxsize=16384)
+def _ending(token: str) -> str:
+    """Whether a clause ends at a token: at a `cut` it may be told further by the next, at a `turn` it is not."""
+    if not token[0].isalpha():
+        return _TURN if token in _MARKS else ""
+    lowered = token.lower()
+    return "" if lowered not in _CUTS else _TURN if lowered in _TURNS else _CUT
+
+
+class _Word(NamedTuple):
+    """A word of a clause: in lower case, what it does there, and its stem, empty for a word of grammar."""
+
+    low: str
+    denies: bool
+    sides: tuple[tuple[int, int], ...]
+    lacks: bool
+    stem: str
+
+
+@lru_cache(maxsize=16384)
+def _told(token: str) -> _Word:
+    low = token.lower()
+    stem = "" if low in GRAMMAR else singular(low.removesuffix("'s"))[:BEGINNING]
+    denies = low in _DENIES or low.endswith(("n't", "n’t"))
+    return _Word(low, denies, tuple(_SIDES.get(low, ())), low in _LACKS, stem)
+
+
+def _clause(tokens: list[tuple[str, Value | None]]) -> Clause:
+    """The clause of tokens with their values, None for what is no number."""
     numbers: set[Value] = set()
     results: set[Value] = set()
     sides: set[tuple[int, int]] = set()
@@ -210,30 +239,29 @@ def _clause(tokens: list[str]) -> Clause:
     subject = denials = 0
     lacks = relative = compares = False
     before = ""
-    for token in tokens:
-        value = number(token)
+    for token, value in tokens:
         if value is not None:
             (results if before in EQUAL else numbers).add(value)
         elif token[0].isalpha():
-            word = token.lower()
-            if word in _DENIES or word.endswith(("n't", "n’t")):
+            word = _told(token)
+            if word.denies:
                 denials += not relative  # `5 pens that are not red` denies nothing of the pens
                 lacks = lacks or relative
-            elif word in _SIDES:
+            elif word.sides:
                 subject = subject if said else len(words)
-                sides.update(_SIDES[word])
-                said.append(word)
-            elif word in _LACKS:
+                sides.update(word.sides)
+                said.append(word.low)
+            elif word.lacks:
                 lacks = True
-            elif word not in GRAMMAR:
-                words.append(singular(word.removesuffix("'s"))[:BEGINNING])
-            relative = relative or word == "that"
-            compares = compares or word == "than"
+            elif word.stem:
+                words.append(word.stem)
+            relative = relative or word.low == "that"
+            compares = compares or word.low == "than"
         if token not in "$€£":
             before = token
     return Clause(
-        " ".join(tokens), frozenset(results or numbers), tuple(words), frozenset(sides), tuple(said),
-        frozenset(words[:subject]), denials, lacks, compares,
+        " ".join([token for token, _ in tokens]), frozenset(results or numbers), tuple(words), frozenset(sides),
+        tuple(said), frozenset(words[:subject]), denials, lacks, compares,
     )  # fmt: skip
 
 

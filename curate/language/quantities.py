@@ -12,6 +12,7 @@ the two relates one thing to another (`half of`, `than`, `to`).
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.language.tokens import EQUAL, Sentence, number, read
@@ -45,10 +46,14 @@ class Quantity(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """The name that begins its sentence, empty where none does."""
-        tokens = self.sentence.tokens
-        owner = _subject(tokens, self.sentence.numbers[0][0])
+        """Whose the number is, empty where no name begins its sentence or nothing says so."""
+        tokens, owner = self.sentence.tokens, self.subject
         return owner if owner and RELATING.isdisjoint(tokens[: self.at]) and _alone(owner, tokens) else ""
+
+    @property
+    def subject(self) -> str:
+        """The name that begins its sentence, whatever else stands in it."""
+        return _subject(self.sentence.tokens, next(iter(self.sentence.numbers)))
 
     @property
     def written(self) -> str:
@@ -70,11 +75,12 @@ class Quantity(NamedTuple):
 
 def quantities(text: str) -> list[Quantity]:
     """Every number of `text` in order, with what it counts and whose it is."""
-    return [
-        Quantity(value, *_counted(sentence.tokens, at), sentence, at)
-        for sentence in read(text)
-        for at, value in sentence.numbers
-    ]
+    return [quantity for sentence in read(text) for quantity in _quantities(sentence)]
+
+
+def _quantities(sentence: Sentence) -> list[Quantity]:
+    tokens = sentence.tokens
+    return [Quantity(value, *_counted(tokens, at), sentence, at) for at, value in sentence.numbers.items()]
 
 
 @lru_cache(maxsize=4096)
@@ -84,7 +90,7 @@ def quantities_of(text: str, value: Value) -> tuple[Quantity, ...]:
         [
             Quantity(value, *_counted(sentence.tokens, at), sentence, at)
             for sentence in read(text)
-            for at, other in sentence.numbers
+            for at, other in sentence.numbers.items()
             if other == value
         ]
     )
@@ -169,7 +175,18 @@ def rates(text: str) -> tuple[Rate, ...]:
     """The numbers of `text` that are told as rates with `per` or a stroke."""
     if " per " not in text and "/" not in text:
         return ()
-    return tuple(rate for q in quantities(text) if (rate := rate_of(q)))
+    return tuple(
+        rate for sentence in read(text) if sentence.numbers and _may_rate(sentence)
+        for q in _quantities(sentence) if (rate := rate_of(q))
+    )  # fmt: skip
+
+
+def _may_rate(sentence: Sentence) -> bool:
+    """Whether `per` stands in a sentence, or a word behind a stroke."""
+    if "per" in sentence.text.lower():
+        return True
+    tokens = sentence.tokens
+    return "/" in tokens and any(sign == "/" and after[0].isalpha() for sign, after in pairwise(tokens))
 
 
 def rate_of(quantity: Quantity) -> Rate | None:

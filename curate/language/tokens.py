@@ -19,7 +19,7 @@ from recast.curate.maths.notation import plain
 from recast.curate.maths.numbers import Value, literal, worded
 
 _ANNOTATION = re.compile(r"<<[^<>\n]{0,300}>>")
-_FORMULA = re.compile(r"\\|\d\$|\$\$|\$[a-zA-Z(]")  # dollar signs that enclose and do not price
+_FORMULA = re.compile(r"\$(?:(?<=\d\$)|[$a-zA-Z(])")  # dollar signs that enclose and do not price
 _TIMES = re.compile(r"(?<=\d )[xX](?= ?[\d$])")
 _FIGURES = r"[$€£]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?: ?%)?"
 _TOKEN = re.compile(
@@ -47,8 +47,8 @@ class Sentence(NamedTuple):
     tokens: tuple[str, ...]
     computes: bool
     """Whether a sum stands in it."""
-    numbers: tuple[tuple[int, Value], ...]
-    """The places and values of the tokens that are numbers, in figures or in words."""
+    numbers: dict[int, Value]
+    """The values of the tokens that are numbers, in figures or in words, by their places."""
 
 
 @lru_cache(maxsize=2048)
@@ -56,7 +56,7 @@ def read(text: str) -> tuple[Sentence, ...]:
     """The sentences of `text`, in order."""
     if "<<" in text:
         text = _ANNOTATION.sub("", text)
-    if "$" in text and _FORMULA.search(text):
+    if "$" in text and ("\\" in text or _FORMULA.search(text)):
         text = text.replace("$", "")
     if "\\" in text or not text.isascii():
         text = plain(text)
@@ -67,7 +67,7 @@ def _sentence(told: str) -> Sentence:
     plain_told = _TIMES.sub("*", told) if " x" in told or " X" in told else told
     simple = told.isascii() and "y-" not in told
     tokens = tuple((_PLAIN_TOKEN if simple else _TOKEN).findall(plain_told))
-    numbers = tuple([(i, value) for i, token in enumerate(tokens) if (value := number(token)) is not None])
+    numbers = {i: value for i, token in enumerate(tokens) if (value := number(token)) is not None}
     return Sentence(told, tokens, not OPERATORS.isdisjoint(tokens), numbers)
 
 

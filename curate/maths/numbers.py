@@ -22,12 +22,12 @@ FLOAT_ERROR = Fraction(1, 10**9)
 
 # begins with one class of characters, so that it is found without a try at every letter; signs stand before it
 _NUMBER = re.compile(
-    r"[\d.](?:(?<=[$€£]\d)\d{0,2}(?: \d{3})+(?![\d.])|(?<=\d)[\d,]*(?:\.\d+)?|(?<=\.)\d+)(?P<percent> ?%)?"
+    r"[\d.](?:(?<=[$€£]\d)\d{0,2}(?: \d{3})+(?![\d.])|(?<=\d)[\d,]*(?:\.\d+)?|(?<=\.)\d+)(?: ?%)?"
 )
 _CURRENCY = frozenset("$€£")
 _SLASH = re.compile(r"/ ?\(?\d")
 _WRITTEN_FRACTION = re.compile(
-    r"(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
+    r"(?=[\d(])(?:(?<![\d.,])(\d{1,9})[ -])?(?<![\d.,])\(?\(?(\d{1,9})\)? ?/ ?\(?(\d{1,9})(?![\d.,]\d)"
 )
 
 
@@ -116,18 +116,20 @@ def numbers(text: str) -> frozenset[Value]:
     """Every number written in `text`, a percentage counting both as 20 and as 1/5, and `3/4` as a fraction too."""
     values: set[Value] = set()
     text = plain(text)
-    for match in _NUMBER.finditer(text):
-        value, _ = literal(match.group().rstrip("% ,"))
-        if value is None:
-            continue
-        values.add(value)
-        if match["percent"]:
-            values.add(exact(Fraction(value) / 100))
+    for written in set(_NUMBER.findall(text)):
+        value, _ = literal(written.rstrip("% ,"))
+        if value is not None:
+            values.add(value)
+            if written[-1] == "%":
+                values.add(exact(Fraction(value) / 100))
+    for match in _NUMBER.finditer(text) if "-" in text else ():
         before = match.start() - 1
         if before > 0 and text[before] in _CURRENCY:
             before -= 1
         if before >= 0 and text[before] == "-":
-            values.add(-value)
+            value, _ = literal(match.group().rstrip("% ,"))
+            if value is not None:
+                values.add(-value)
     if "/" in text and _SLASH.search(text):
         for whole, top, bottom in _WRITTEN_FRACTION.findall(text):
             part = divide(int(top), int(bottom))

@@ -36,6 +36,7 @@ _IS = (
 _PHRASE = re.compile(
     rf"\b(?P<final>final\s+|correct\s+|right\s+)?(?:answer|solution)s?\b{_IS}", re.IGNORECASE
 )
+_NOUN = re.compile(r"[as](?:(?<=a)nswer|(?<=s)olution)", re.IGNORECASE)
 _CHOSEN = re.compile(
     rf"\b(?:(?P<final>final)|correct|right|best)\s+(?:option|choice)s?\b{_IS}", re.IGNORECASE
 )
@@ -138,7 +139,7 @@ def unclosed_box(text: str) -> bool:
 def _phrases(text: str, lower: str) -> list[Answer]:
     found = []
     chosen = "option" in lower or "choice" in lower
-    phrases = [*_PHRASE.finditer(text), *(_CHOSEN.finditer(text) if chosen else ())]
+    phrases = [*_PHRASE.finditer(text, _first(text)), *(_CHOSEN.finditer(text) if chosen else ())]
     program = bool(phrases) and is_program(text)
     for match in phrases:
         if text[match.start() - 1 : match.start()] in ('"', "'", "_") and ":" in match.group():
@@ -156,6 +157,12 @@ def _phrases(text: str, lower: str) -> list[Answer]:
     if "correct" in lower or "right" in lower or "best" in lower:
         found += [_mark(match.group(1), "phrase", match.start(), False) for match in _IS_RIGHT.finditer(text)]
     return found
+
+
+def _first(text: str) -> int:
+    """Where a phrase can begin at the earliest: with a word of up to seven letters before the first noun."""
+    noun = _NOUN.search(text) if text.isascii() else None
+    return max(0, len(text[: noun.start()].rstrip()) - 8) if noun else 0
 
 
 def withdrawn_until(text: str) -> int:

@@ -13,7 +13,7 @@ from recast.curate.language.prose import vocabulary
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, LEADING, NO_PERSON
 
 _NO_NAME = frozenset(word.lower() for word in NO_PERSON) | LEADING | GENERIC
-_NAME = re.compile(r"(?<![\w'])[A-Z][a-z]{2,}(?![A-Z])")
+_NAME = re.compile(r"[A-Z](?<![\w'].)[a-z]{2,}(?![A-Z])")  # begins with what is rare, and is soon found
 _SMALL = re.compile(r"(?<![\w'])[a-z]+(?:'[a-z]+)*")
 _ENDINGS = ("ing", "ly", "tion")
 
@@ -22,14 +22,13 @@ _ENDINGS = ("ing", "ly", "tion")
 def people(prompt: str, demonstration: str) -> frozenset[str]:
     """Names in lower case: words of the question that question or demonstration write with a capital only."""
     text = f"{prompt}\n{demonstration}"
-    named = {name.lower() for name in _NAME.findall(text)}
-    if not named:
-        return frozenset()
-    small = set(_SMALL.findall(text))
     asked = vocabulary(prompt)
-    lower = small - asked if prompt.islower() else small
-    return frozenset(
-        name for name in named
-        if name not in lower and name not in GRAMMAR and name.removesuffix("s") not in _NO_NAME
-        and name not in _NO_NAME and not name.endswith(_ENDINGS) and (name in asked or f"{name}'s" in asked)
-    )  # fmt: skip
+    named = {
+        name for name in map(str.lower, _NAME.findall(text))
+        if name not in GRAMMAR and name not in _NO_NAME and name.removesuffix("s") not in _NO_NAME
+        and not name.endswith(_ENDINGS) and (name in asked or f"{name}'s" in asked)
+    }  # fmt: skip
+    if not any(name in text for name in named):
+        return frozenset(named)
+    small = set(_SMALL.findall(text))
+    return frozenset(named - (small - asked if prompt.islower() else small))

@@ -10,6 +10,7 @@ where a sum makes it.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from enum import Enum
 from functools import lru_cache
 
@@ -66,8 +67,8 @@ def parts(text: str) -> dict[Value, frozenset[Part]]:
         tokens = sentence.tokens
         if not sentence.numbers or _TOLD.isdisjoint(tokens):
             continue
-        numbered = {at for at, _ in sentence.numbers}
-        for at, value in sentence.numbers:
+        numbered = sentence.numbers.keys()
+        for at, value in sentence.numbers.items():
             if not sentence.computes or not _reckoned(tokens, at):
                 told = _near(tokens, numbered, at, 1) | _near(tokens, numbered, at, -1)
             elif _made(tokens, at):
@@ -88,7 +89,7 @@ def _reckoned(tokens: tuple[str, ...], at: int) -> bool:
     return not _SIGNS.isdisjoint((*tokens[max(0, at - 2) : at], *tokens[at + 1 : at + 5]))
 
 
-def _begun(tokens: tuple[str, ...], numbered: set[int], at: int) -> int:
+def _begun(tokens: tuple[str, ...], numbered: Set[int], at: int) -> int:
     """Where the first operand of the sum that makes a number stands."""
     first = at
     for i in range(at - 1, -1, -1):
@@ -99,7 +100,7 @@ def _begun(tokens: tuple[str, ...], numbered: set[int], at: int) -> int:
     return first - (first > 0 and tokens[first - 1] in "$€£")
 
 
-def _near(tokens: tuple[str, ...], numbered: set[int], at: int, step: int) -> set[Part]:
+def _near(tokens: tuple[str, ...], numbered: Set[int], at: int, step: int) -> set[Part]:
     told: set[Part] = set()
     i = at + step
     while 0 <= i < len(tokens) and abs(i - at) <= REACH:

@@ -9,8 +9,9 @@ Signs of punctuation are passed over, as are words that lead a sentence in (`so`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.language.tokens import number, read
@@ -63,25 +64,29 @@ def _word(token: str) -> str:
     return token.lower() if value is None else f"{token[0] if token[0] in '$€£' else ''}{value}"
 
 
-def _keys(words: Words, most: int) -> Iterator[tuple[Key, Words]]:
+def _places(words: Words, known: Container[tuple[str, str]]) -> dict[Key, Words]:
+    """What stands in each place of a sentence, at most `MAX_WORDS` words, where `known` has the pairs of neighbours."""
     padded = (BEGIN, *words, END)
     count = len(padded)
-    for size in range(1, most + 1):
+    kept = [pair in known for pair in pairwise(padded)]
+    found: dict[Key, Words] = {}
+    for size in range(1, MAX_WORDS + 1):
         for at in range(1, count - size):
             end = at + size
-            middle = padded[at:end]
             if at > 1 and end < count - 1:
-                yield (*padded[at - 2 : at], "", *padded[end : end + 2]), middle
+                if kept[at - 2] and kept[end]:
+                    found[(*padded[at - 2 : at], "", *padded[end : end + 2])] = padded[at:end]
             elif at == 1 and count - end > 3:
-                yield (BEGIN, "", *padded[end : end + 3]), middle
-            elif end == count - 1 and at > 3:
-                yield (*padded[at - 3 : at], "", END), middle
+                if kept[end] and kept[end + 1]:
+                    found[(BEGIN, "", *padded[end : end + 3])] = padded[at:end]
+            elif end == count - 1 and at > 3 and kept[at - 3] and kept[at - 2]:
+                found[(*padded[at - 3 : at], "", END)] = padded[at:end]
+    return found
 
 
-@lru_cache(maxsize=4096)
-def _places_of(words: Words) -> dict[Key, Words]:
-    """What stands in each place of a sentence, at most `MAX_WORDS` words."""
-    return dict(_keys(words, MAX_WORDS))
+def _pairs(words: Words) -> set[tuple[str, str]]:
+    """Words of a sentence side by side, its beginning and its end among them."""
+    return set(pairwise((BEGIN, *words, END)))
 
 
 @lru_cache(maxsize=1024)
@@ -91,8 +96,9 @@ def _held(text: str) -> tuple[tuple[Words, frozenset[str]], ...]:
 
 def stands_in(text: str, key: Key, middle: Words) -> bool:
     """Whether `middle` stands in a place of `text`."""
+    known = set(pairwise(key))
     return any(
-        held.issuperset(middle) and _places_of(words).get(key) == middle for words, held in _held(text)
+        held.issuperset(middle) and _places(words, known).get(key) == middle for words, held in _held(text)
     )
 
 
@@ -104,14 +110,18 @@ def substituted(text: str, *sources: str) -> Iterator[Put]:
     for words, held in _held(text):
         if words in known:
             continue
-        if any(held <= there and _within(words, sentence) for sentence, there in theirs):
-            continue  # a sentence of the source, with words left out
         most = MAX_WORDS if "=" in held else (1 - MIN_SHARED) * len(held) + MAX_WORDS
         # a sum is told with other words where it is another one
-        near = [sentence for sentence, there in theirs if len(held - there) <= most]
-        for sentence in near:
-            table = _places_of(sentence)
-            for key, middle in _places_of(words).items():
+        least = len(held) - most
+        near = [(sentence, there) for sentence, there in theirs if len(held & there) >= least]
+        if any(held <= there and _within(words, sentence) for sentence, there in near):
+            continue  # a sentence of the source, with words left out
+        ours = _pairs(words) if near else set[tuple[str, str]]()
+        for sentence, _ in near:
+            shared = ours & _pairs(sentence)
+            places = _places(words, shared) if shared else {}
+            table = _places(sentence, shared) if places else {}
+            for key, middle in places.items():
                 old = table.get(key)
                 if (
                     old and old != middle and len(old) + len(middle) <= MAX_WORDS + 1

@@ -9,6 +9,7 @@ Refuses an operand that no step says (25 * 4 by way of 20 * 4 and 5 * 4), which 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from fractions import Fraction
 from typing import ClassVar, Literal
 
@@ -36,9 +37,12 @@ class NumbersCheck(CheckConfig):
     revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
-        written = numbers(case.completion)
-        allowed = _allowed(case)
-        invented = sorted(v for v in written if v > 0 and not {v, -v, percent(v), hundredfold(v)} & allowed)
+        strange = [v for v in numbers(case.completion) if v > 0]
+        for allowed in _allowed(case):
+            strange = [v for v in strange if not _among(v, allowed)]
+            if not strange:
+                break
+        invented = sorted(strange)
         if len(invented) > self.max_invented:
             said = ", ".join(f"{float(v):g}" for v in invented[:3])
             return self.failed(
@@ -55,9 +59,17 @@ def hundredfold(value: Value) -> Value:
     return exact(Fraction(value) * 100)
 
 
-def _allowed(case: Case) -> set[Value]:
-    allowed = KNOWN | given(case.prompt, case.demonstration) | implied(case.prompt)
-    allowed |= storied(case.completion, given(case.prompt, case.demonstration))
-    allowed |= numbers(case.demonstration) | spoken(case.demonstration) | numbers(case.reference or "")
+def _among(value: Value, allowed: Set[Value]) -> bool:
+    """Whether a number is allowed, its negative, or what it is in per cent or of a hundred."""
+    return value in allowed or -value in allowed or percent(value) in allowed or hundredfold(value) in allowed
+
+
+def _allowed(case: Case) -> Iterator[Set[Value]]:
+    """What may be written, first what is soon found and mostly enough."""
+    known = given(case.prompt, case.demonstration)
+    yield known
     stated = grounded(case.completion, case.prompt, case.demonstration)
-    return {*allowed, *(step.result for step, founded in stated if founded)}
+    yield KNOWN.union(step.result for step, founded in stated if founded)
+    yield numbers(case.demonstration) | numbers(case.reference or "")
+    yield spoken(case.demonstration) | implied(case.prompt)
+    yield storied(case.completion, known)

@@ -201,10 +201,16 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
     People add sums of their own to get somewhere, or to check, and seldom one aside; a text that drifts adds them for
     nothing, or on numbers that nobody gave.
     """
-    if not stated:
+    results = set(step_results(case.demonstration))
+    if all(step.result in results for step, _ in stated):
         return None
-    shown = numbers(case.demonstration) | spoken(case.demonstration) | set(step_results(case.demonstration))
-    known = asked(case.prompt) | shown | _answer(case)
+    known = (
+        asked(case.prompt)
+        | numbers(case.demonstration)
+        | spoken(case.demonstration)
+        | results
+        | _answer(case)
+    )
     theirs = {step.work for step in sums(case.demonstration)}
     asides = 0
     for step, founded in stated:
@@ -373,7 +379,11 @@ def _steps_by_result(demonstration: str) -> Counter[Value]:
     Empty where no result occurs twice.
     """
     steps: Counter[Value] = Counter()
-    noted = [said.rstrip(" 0").rstrip(".") for said in _NOTED.findall(demonstration)]
+    noted = (
+        [said.rstrip(" 0").rstrip(".") for said in _NOTED.findall(demonstration)]
+        if ">>" in demonstration
+        else []
+    )
     if noted and len(set(noted)) == len(noted):
         return steps  # the usual case, for a fifth of the gate's time: no two annotations end alike
     seen: set[tuple[Value, ...]] = set()

@@ -64,10 +64,9 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
 
 def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
     before = f"{row.prompt}\n{row.demonstration}"
-    twice = {
-        (one, two) for one, two in pairwise(told) if one == two and one not in TWICE and len(one) > SHORT
-    }
-    for one, two in sorted(twice.union(IMPOSSIBLE.intersection(pairwise(told)))):
+    pairs = set(pairwise(told))
+    twice = {(one, two) for one, two in pairs if one == two and one not in TWICE and len(one) > SHORT}
+    for one, two in sorted(twice | (pairs & IMPOSSIBLE)):
         if f"{one} {two}" not in " ".join(text.lower().split()):
             continue  # a sign or a number stands between them
         again = f"{two}|{two.capitalize()}" if one == two else two  # "an A" is a mark
@@ -78,7 +77,7 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
             and found.group().lower() not in before.lower()
         ):
             return Broken(f"No sentence goes {found.group()!r}.")
-    seldom = SELDOM.intersection(pairwise(told))
+    seldom = pairs & SELDOM
     if len(seldom) > 1:
         spaced = " ".join(text.lower().split())
         seldom = [" ".join(pair) for pair in sorted(seldom) if f" {pair[0]} {pair[1]} " in f" {spaced} "]
@@ -93,10 +92,14 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
 
 def _out_of_place(text: str, row: Source) -> Broken | None:
     """Signs where none stands: sentences that begin small, two operations in a row."""
-    small = _SMALL_BEGIN.findall(text)
+    small = _SMALL_BEGIN.findall(text) if _MAY_BEGIN.search(text) else []
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
-    if (signs := _TWO_SIGNS.search(text)) and not _TWO_SIGNS.search(row.demonstration):
+    if (
+        _MAY_STAND.search(text)
+        and (signs := _TWO_SIGNS.search(text))
+        and not _TWO_SIGNS.search(row.demonstration)
+    ):
         return Broken(f"Two signs stand in a row: {signs.group()!r}.")
     return None
 
@@ -116,6 +119,8 @@ _BEFORE_ONE = frozenset(
     "of make makes see help like as but with plus".split()
 )
 _SMALL_BEGIN = re.compile(r"\b[a-z]{4,}[.!?] [a-z]{2,}\b")
+# both begin with what is rare, and are soon found
+_MAY_BEGIN, _MAY_STAND = re.compile(r"[.!?] [a-z]{2}"), re.compile(r"[-+*/×÷=] [+*/×÷=]")
 _TWO_SIGNS = re.compile(r"[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*×÷] [+*/×÷](?!\*)")
 
 

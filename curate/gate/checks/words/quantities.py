@@ -16,6 +16,8 @@ from collections.abc import Container
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
@@ -89,7 +91,7 @@ class _Source:
     def answer(self) -> Value | None:
         """The last number of the demonstration."""
         found = (sentence.numbers for sentence in reversed(read(self.demonstration)))
-        return next((told[-1][1] for told in found if told), None)
+        return next(([*told.values()][-1] for told in found if told), None)
 
     @cached_property
     def written(self) -> frozenset[str]:
@@ -169,8 +171,8 @@ class QuantitiesCheck(CheckConfig):
                 return self.failed("other_unit", said)
         if said := _exchanged(strange, source):
             return self.failed("other_unit", said)
-        for quantity in found:
-            if said := _other_owner(quantity, source):
+        for _, told in groupby(found, attrgetter("sentence")):
+            if said := _other_owner(list(told), source):
                 return self.failed("other_owner", said)
         if self.invented and (said := _invented(strange, results, case, source)):
             return self.failed("invented_quantity", said)
@@ -283,16 +285,16 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
     return plural and all(noun[:BEGINNING] not in source.words for noun in quantity.nouns)
 
 
-def _other_owner(quantity: Quantity, source: _Source) -> str:
-    if quantity.computes and not quantity.computed:
+def _other_owner(told: list[Quantity], source: _Source) -> str:
+    """A number of a sentence, whose quantities are `told`, that the source gives to another than its subject."""
+    if not told[0].subject or not source.names(told[0].subject):
         return ""
-    owner = quantity.owner
-    if not owner or not source.names(owner):
-        return ""
-    given = source.owners(quantity.value)
-    if not given or any(not theirs or theirs[:3] == owner[:3] for theirs in given):
-        return ""
-    return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
+    for quantity in told:
+        owner = quantity.owner if quantity.computed or not quantity.computes else ""
+        given = source.owners(quantity.value) if owner else []
+        if given and not any(not theirs or theirs[:3] == owner[:3] for theirs in given):
+            return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
+    return ""
 
 
 def _invented(strange: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:

@@ -26,7 +26,7 @@ MIN_FILLER = 3
 """Sentences that say nothing, from which a text is filler."""
 MIN_AGAIN = 5
 """Words of a sentence that nobody says twice in a row."""
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_SENTENCE = re.compile(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")  # space behind a mark, line breaks anywhere
 _NO_SENTENCE = re.compile(r"[\d{}()\[\];=<>\\|_]")  # a number, a formula, a line of code
 
 

@@ -76,11 +76,11 @@ def _parts(prompt: str, demonstration: str) -> dict[Value, frozenset[Part]]:
 
 def _one_for_all(case: Case) -> str:
     """A sum of what several persons have that is said to be one person's."""
-    persons = people(case.prompt, case.demonstration)
-    if len(persons) < 2:
-        return ""
     shared = _shared_totals(case.prompt, case.demonstration)
-    for clause in clauses(case.completion) if shared else ():
+    if not shared:
+        return ""
+    persons = people(case.prompt, case.demonstration)
+    for clause in clauses(case.completion):
         named = _named(clause, persons)
         for value in clause.numbers & shared.keys():
             if (
@@ -99,26 +99,21 @@ _TOGETHER_ONLY = frozenset("they together both combined them their between and".
 @lru_cache(maxsize=1024)
 def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str]]:
     """The results that add what different persons have and nothing gives to one of them, with these persons."""
-    persons = people(prompt, demonstration)
-    told = (*clauses(prompt), *clauses(demonstration))
+    totals = [s for s in sums(demonstration) if len(s.operands) > 1 and sum(s.operands) == s.result]
+    persons = people(prompt, demonstration) if totals else frozenset[str]()
+    if len(persons) < 2:
+        return {}
     asked = next((s for s in reversed(read(prompt)) if "how" in {t.lower() for t in s.tokens}), None)
     if asked is None or {_bare(token) for token in asked.tokens} & persons:
         return {}
+    told = [(c.numbers, _named(c, persons)) for text in (prompt, demonstration) for c in clauses(text)]
     found: dict[Value, frozenset[str]] = {}
-    for step in sums(demonstration):
+    for step in totals:
         owners = [
-            frozenset(name for c in told if v in c.numbers for name in _named(c, persons))
-            for v in step.operands
+            frozenset(name for values, whose in told if v in values for name in whose) for v in step.operands
         ]
-        apart = (
-            len(owners) > 1
-            and all(owners)
-            and not any(all(one in whose for whose in owners) for one in owners[0])
-        )
-        if not apart or sum(step.operands) != step.result:
-            continue
-        whose = [_named(clause, persons) for clause in told if step.result in clause.numbers]
-        if not any(len(one) == 1 for one in whose):
+        apart = all(owners) and not any(all(one in whose for whose in owners) for one in owners[0])
+        if apart and not any(len(whose) == 1 for values, whose in told if step.result in values):
             found[step.result] = frozenset[str]().union(*owners)
     return found
 
