@@ -34,11 +34,12 @@ def half_width(values: Sequence[float]) -> float:
     return student_t(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def mean_of_shares(values: Sequence[float]) -> tuple[float, float, float]:
-    """(mean, low, high) of values in [0, 1], by Student's t; (0, 1) around a single one."""
+def mean_of_shares(values: Sequence[float]) -> dict[str, float]:
+    """`value`, `low` and `high` of the mean of values in [0, 1], by Student's t, to 4 digits; (0, 1) around one."""
     mean = statistics.fmean(values)
     half = half_width(values) if len(values) > 1 else 1.0
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
+    found = {"value": mean, "low": max(0.0, mean - half), "high": min(1.0, mean + half)}
+    return {name: round(x, 4) for name, x in found.items()}
 
 
 def wilson(count: int, total: int, z: float = Z) -> tuple[float, float]:

@@ -130,6 +130,25 @@ OutFile = Annotated[
     Names.OUTPUT,
 ]
 Message = Annotated[str | None, option("--message", help="Why; stands in the log.", show_default=False)]
+Lora = Annotated[
+    int | None,
+    option(
+        "--lora",
+        help="Train a LoRA of this rank. Default: the config's, else all weights.",
+        metavar="RANK",
+        min=1,
+        show_default=False,
+    ),
+]
+CandidatesRef = Annotated[
+    str,
+    argument(
+        "Version whose candidates to learn from: one that `recast rewrite` made, or that was imported from preferences "
+        "or good and bad texts.",
+        metavar="VERSION",
+    ),
+    Names.VERSION,
+]
 Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the config's.", show_default=False)]
 Limit = Annotated[
     int | None, option("--limit", "-n", help="At most this many rows.", min=1, show_default=False)

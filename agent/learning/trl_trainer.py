@@ -20,7 +20,7 @@ from recast.agent.engines.hf.kv_cache import attends_to_all
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.shared_prefix import completion_logprobs
 from recast.curate.errors import UsageError
-from recast.train.model.loading import has_fast_bf16
+from recast.train.model.loading import runs_in_bf16
 from recast.train.model.lora import lora_config
 from recast.train.model.token_statistics import Head, head_of
 
@@ -115,7 +115,7 @@ def in_bf16(config: LearnConfig, device: str) -> bool:
     Of a backbone that is in bf16 anyway it casts the adapter's products, which takes as long on a CPU and an eighth
     of the memory less (SmolLM2, rank 64, 4 candidates a pass: 2.38 GiB against 2.71).
     """
-    return has_fast_bf16(device) if config.precision == "auto" else config.precision == "bf16"
+    return runs_in_bf16(config.precision, device)
 
 
 def shares_prompts(model_config: Any, head: Head | None, num_scored: int) -> bool:

@@ -37,12 +37,12 @@ def learning(model: Any, config: LearnConfig, memory: int | None) -> Need:
 
 def tuning(model: Any, config: SftConfig, memory: int | None) -> Need:
     """Of `recast sft`: rows of a pass."""
-    from recast.train.model.loading import has_fast_bf16
+    from recast.train.model.loading import runs_in_bf16
     from recast.train.sft.examples import Example
     from recast.train.sft.micro_batch import needed_by
 
     device = model.device.type
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
+    bf16 = runs_in_bf16(config.precision, device)
     row = Example([0] * min(ROW_TOKENS, config.max_length), 1)
     needed = needed_by(config, model, [row], bf16=bf16)
     return _need(model, config.micro_batch_size or config.batch_size, needed, memory)

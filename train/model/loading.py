@@ -88,6 +88,11 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def runs_in_bf16(precision: str, device: str) -> bool:
+    """Whether a setting of `precision` (auto, bf16 or fp32) means bf16 on `device`; auto: where it is native."""
+    return has_fast_bf16(device) if precision == "auto" else precision == "bf16"
+
+
 def has_fast_bf16(device: str) -> bool:
     """Whether bf16 matrix products on `device` are native, not emulated."""
     import torch

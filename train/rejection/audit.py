@@ -57,14 +57,10 @@ def discrimination(
     return {
         "rows": len(both),
         "candidates": len(said),
-        "auroc": _interval(ordered),
-        "mass": _interval(mass),
+        "auroc": mean_of_shares(ordered),
+        "mass": mean_of_shares(mass),
         "error": round(float(error), 4),
     }
-
-
-def _interval(values: Sequence[float]) -> dict[str, float]:
-    return dict(zip(("value", "low", "high"), (round(x, 4) for x in mean_of_shares(values)), strict=True))
 
 
 def write(

@@ -16,6 +16,7 @@ from typing import Any
 
 from recast.curate.answers.extract import final_answer
 from recast.curate.chat import completion_ids, prompt_ids
+from recast.curate.curation.split import held_out
 from recast.curate.errors import DataError, UsageError
 from recast.curate.records import DecisionKind, VerdictStatus
 from recast.train.rejection.config import CandidatesConfig, RejectConfig
@@ -225,6 +226,11 @@ def read_candidates(table: Any) -> Iterator[dict[str, Any]]:
     names = ["row_id", "target", "k", "attempt", "text", "finish_reason", "status", "reason"]
     for batch in table.select(names).to_batches():
         yield from batch.to_pylist()
+
+
+def held_by_row(row_ids: Sequence[str], share: float) -> list[bool]:
+    """Whether each is held out: those of a row share a side, and a single row is trained on."""
+    return held_out(row_ids, share) if share and len(set(row_ids)) > 1 else [False] * len(row_ids)
 
 
 def describe(groups: Sequence[Group]) -> dict[str, Any]:

@@ -24,15 +24,14 @@ from typing import Any
 import numpy as np
 
 from recast.curate.chat import template_id
-from recast.curate.curation.split import held_out
 from recast.curate.files import read_lines, whole, write_json
 from recast.curate.fingerprint import fingerprint
 from recast.curate.model_folder import identify
-from recast.train.model.loading import default_device, has_fast_bf16, load
+from recast.train.model.loading import default_device, load, runs_in_bf16
 from recast.train.model.run_folder import MANIFEST, begin
 from recast.train.rejection import audit
 from recast.train.rejection.config import NOT_IDENTITY, RejectConfig
-from recast.train.rejection.groups import Encoded, describe, encoded, groups, identity
+from recast.train.rejection.groups import Encoded, describe, encoded, groups, held_by_row, identity
 from recast.train.sft.examples import mappings, order
 from recast.train.sft.mixture import stream
 from recast.train.sft.trainer import Progress, train
@@ -96,7 +95,7 @@ def reject(
     data, num_too_long = encoded(found, tokenizer, config)
     if num_too_long:
         left_out["too_long_for_max_length"] += num_too_long
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
+    bf16 = runs_in_bf16(config.precision, device)
     facts = {
         "model_fingerprint": identify(model_path),
         "template_id": template_id(tokenizer),
@@ -171,9 +170,8 @@ def reject(
 
 
 def _parted(data: list[Encoded], config: RejectConfig) -> tuple[list[int], list[int]]:
-    """(held-out, training) places in `data`; targets of a row share a side."""
-    ids = [e.group.row_id for e in data]
-    held = held_out(ids, config.heldout) if config.heldout and len(set(ids)) > 1 else [False] * len(ids)
+    """(held-out, training) places in `data`."""
+    held = held_by_row([e.group.row_id for e in data], config.heldout)
     return [i for i, h in enumerate(held) if h], [i for i, h in enumerate(held) if not h]
 
 

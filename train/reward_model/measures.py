@@ -47,8 +47,7 @@ def _by_rows(rows: Sequence[str], values: np.ndarray) -> dict[str, Any]:
     of_row: dict[str, list[float]] = defaultdict(list)
     for row, value in zip(rows, values.tolist(), strict=True):
         of_row[row].append(value)
-    found = mean_of_shares([sum(v) / len(v) for v in of_row.values()])
-    return dict(zip(("value", "low", "high"), (round(x, 4) for x in found), strict=True))
+    return mean_of_shares([sum(v) / len(v) for v in of_row.values()])
 
 
 def _calibration(gap: np.ndarray) -> float:

@@ -30,14 +30,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recast.curate.chat import encode, template_id
-from recast.curate.curation.split import held_out
 from recast.curate.errors import DataError, ModelError
 from recast.curate.files import whole, write_json
 from recast.curate.fingerprint import fingerprint
 from recast.curate.model_folder import identify
-from recast.train.model.loading import default_device, has_fast_bf16, load_tokenizer
+from recast.train.model.loading import default_device, load_tokenizer, runs_in_bf16
 from recast.train.model.run_folder import MANIFEST, begin
-from recast.train.rejection.groups import Group, groups
+from recast.train.rejection.groups import Group, groups, held_by_row
 from recast.train.reward_model.config import NOT_IDENTITY, RewardModelConfig
 from recast.train.reward_model.measures import measures
 from recast.train.sft.examples import mappings, order
@@ -111,7 +110,7 @@ def reward_model(
         found, {(r["row_id"], r["target"]): r for r in kept}, tokenizer, config, grade
     )
     device = default_device()
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
+    bf16 = runs_in_bf16(config.precision, device)
     facts = {"model_fingerprint": identify(model_path), "template_id": template_id(tokenizer)}
     run = fingerprint(
         {
@@ -124,7 +123,7 @@ def reward_model(
     if finished := begin(out, run):
         return RewardModelResult(**finished)
     ids = [p.row_id for p in pairs]
-    held = held_out(ids, config.heldout) if config.heldout and len(set(ids)) > 1 else [False] * len(ids)
+    held = held_by_row(ids, config.heldout)
     training = [i for i, h in enumerate(held) if not h]
     model, dtype = _classifier(model_path, tokenizer, device, config.seed)
     trainer = _trainer(model, tokenizer, pairs, training, held, config, out, bf16=bf16, progress=progress)

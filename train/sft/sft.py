@@ -29,7 +29,7 @@ import numpy as np
 from recast.curate.chat import eos_ids, template_id
 from recast.curate.curation.split import parted
 from recast.curate.files import read_lines, write_json
-from recast.train.model.loading import default_device, has_fast_bf16, load
+from recast.train.model.loading import default_device, load, runs_in_bf16
 from recast.train.sft.config import SftConfig, TuningConfig
 from recast.train.sft.examples import Example, order, tokenize
 from recast.train.sft.identity import JOB, MANIFEST, run_in
@@ -95,7 +95,7 @@ def sft(
     dtype = model.dtype
     sources, num_too_long = _tokenized([rows, *(more for more, _ in mixed)], tokenizer, config.max_length)
     weights = [None, *(weight for _, weight in mixed)]
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16(device))
+    bf16 = runs_in_bf16(config.precision, device)
     precision = "bf16" if bf16 else "fp32"
     template = template_id(tokenizer)
     run = run_in(out, sources, weights, model_path, config, template_id=template, precision=precision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+from recast.pipelines.options import CandidatesRef, Limit, Lora, ModelPath, OutFolder, Seed, option
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 
 
 def job(
-    name: Annotated[
-        str,
-        argument(
-            "Version whose candidates to learn from: one that `recast rewrite` made, or that was imported from "
-            "preferences or good and bad texts.",
-            metavar="VERSION",
-        ),
-        Names.VERSION,
-    ],
+    name: CandidatesRef,
     *,
     model: ModelPath = None,
     method: Annotated[
@@ -35,16 +27,7 @@ def job(
             show_default=False,
         ),
     ] = None,
-    lora: Annotated[
-        int | None,
-        option(
-            "--lora",
-            help="Train a LoRA of this rank. Default: the config's, else all weights.",
-            metavar="RANK",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
+    lora: Lora = None,
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import Limit, ModelPath, Names, OutFolder, Seed, argument, option
+from recast.pipelines.options import CandidatesRef, Limit, Lora, ModelPath, Names, OutFolder, Seed, option
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -17,27 +17,10 @@ if TYPE_CHECKING:
 
 
 def job(
-    name: Annotated[
-        str,
-        argument(
-            "Version whose candidates make the pairs: one that `recast rewrite` made, or that was imported from "
-            "preferences or good and bad texts.",
-            metavar="VERSION",
-        ),
-        Names.VERSION,
-    ],
+    name: CandidatesRef,
     *,
     model: ModelPath = None,
-    lora: Annotated[
-        int | None,
-        option(
-            "--lora",
-            help="Train a LoRA of this rank and the score layer. Default: the config's, else all weights.",
-            metavar="RANK",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
+    lora: Lora = None,
     grader: Annotated[
         Path | None,
         option(

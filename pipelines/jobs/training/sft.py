@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import Limit, Memory, ModelPath, Names, OutFolder, Seed, argument, option
+from recast.pipelines.options import Limit, Lora, Memory, ModelPath, Names, OutFolder, Seed, argument, option
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -37,16 +37,7 @@ def job(
             show_default=False,
         ),
     ] = None,
-    lora: Annotated[
-        int | None,
-        option(
-            "--lora",
-            help="Train a LoRA of this rank. Default: the config's, else all weights.",
-            metavar="RANK",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
+    lora: Lora = None,
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,

@@ -482,5 +482,5 @@ def test_a_cast_of_the_passes_that_learn_reaches_nothing_else(tmp_path: Path) ->
 def test_passes_that_learn_are_in_bf16_where_it_is_native(
     monkeypatch: pytest.MonkeyPatch, precision: Any, native: bool, cast: bool
 ) -> None:
-    monkeypatch.setattr(trl_trainer, "has_fast_bf16", lambda device: native)
+    monkeypatch.setattr("recast.train.model.loading.has_fast_bf16", lambda device: native)
     assert trl_trainer.in_bf16(LearnConfig(precision=precision), "cpu") is cast
