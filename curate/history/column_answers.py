@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recast.curate.answers import extract
+from recast.curate.answers.statements.clauses import AUXILIARIES, BETWEEN, TAKEN_BACK
 from recast.curate.history import row_diff
 from recast.curate.schema import literal
 
@@ -29,8 +30,14 @@ _MARKED = "|".join([
 _NUMBER = r"-?(?:0|[1-9]\d*)(?:\.\d+)?"
 _PLAIN = "|".join([  # one number, and nothing after it
     rf"[ \t]{{0,8}}####[ \t]*{_NUMBER}\s*",
-    rf"(?:(?:[sS]o|[tT]hus|[hH]ence|[tT]herefore) )?[tT]he answer is:? {_NUMBER}\.?\s*",
+    rf"(?:[\w']+[ \t]+){{0,5}}[tT]he answer is:? {_NUMBER}\.?\s*",
     rf"(?:[tT]he answer is:? )?\$?\\boxed\{{{_NUMBER}\}}\$?\.?\s*",
+])  # fmt: skip
+# Words before `the answer is` that may take it back, mark another, or hide what stands before the five that are read.
+_UNSURE = "|".join([
+    rf"(?i)\b(?:{'|'.join(sorted(TAKEN_BACK | AUXILIARIES))}|solutions?|options?|choices?)\b",
+    r"(?is)answer.*answer",
+    rf"(?i)^(?:(?:{'|'.join(sorted(BETWEEN))})[ \t]+){{5}}",
 ])  # fmt: skip
 
 
@@ -39,7 +46,7 @@ def final_answers(con: duckdb.DuckDBPyConnection, texts: pa.Table) -> pa.Array:
     con.register("texts", texts.select(["completion"]))
     found = con.sql(
         f"SELECT tail <> '' AS marked, CASE WHEN regexp_full_match(tail, {literal(_PLAIN)}) "
-        f"THEN regexp_extract(tail, {literal(_NUMBER)}) END AS stated "
+        f"AND NOT regexp_matches(tail, {literal(_UNSURE)}) THEN regexp_extract(tail, {literal(_NUMBER)}) END AS stated "
         f"FROM (SELECT regexp_extract(completion, {literal(_MARKED)}) AS tail FROM texts)"
     ).to_arrow_table()
     con.unregister("texts")

@@ -66,17 +66,23 @@ class Diff:
     def counts(self) -> dict[str, int]:
         """Number of rows added, changed, removed and rescored; reads the change logs, and of rows that came or went
         under an id made of their texts, these."""
-        with memory(self.root / "tmp") as con:
-            found = changes.counts(con, self._log)
-        moved = len(self.pairs)
+        found, moved = self._ops, len(self.pairs)
         return {
             "added": found["add"] - moved, "removed": found["remove"] - moved, "changed": found["change"] + moved,
             "rescored": found["rescore"],
         }  # fmt: skip
 
     @cached_property
+    def _ops(self) -> dict[str, int]:
+        """Rows of the change log by op, before any are paired."""
+        with memory(self.root / "tmp") as con:
+            return changes.counts(con, self._log)
+
+    @cached_property
     def pairs(self) -> list[tuple[Text, Text]]:
         """Rows without ids of their own that changed, as (what was, what is)."""
+        if not all(0 < self._ops[op] <= _PAIRED_ROWS for op in ("add", "remove")):
+            return []
         with memory(self.root / "tmp") as con:
             sides = [
                 con.sql(
@@ -85,8 +91,6 @@ class Diff:
                 ).to_arrow_table()
                 for op, side in (("remove", "before"), ("add", "after"))
             ]
-        if not all(0 < side.num_rows <= _PAIRED_ROWS for side in sides):
-            return []
         removed, added = (
             [
                 Text(*row)

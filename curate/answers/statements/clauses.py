@@ -31,23 +31,23 @@ _DENIED = re.compile(r"\s*not\b", re.IGNORECASE)
 _INSTEAD = re.compile(r"\s*not\b[^.,;]*?(?:,\s*)?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
 _OPERATOR = re.compile(r"\d[^=]*?(?:[+*/×÷·−-]|\\times|\\cdot|\\div|\sx\s)")
 _POLITE = re.compile(r"(?:です|だ|である|입니다|이다|です。)\s*\Z")
-_TAKEN_BACK = frozenset(
+TAKEN_BACK = frozenset(
     "if suppose supposing assume assuming unless whether imagine pretend maybe perhaps possibly guess wrong incorrect "
     "false tempting mistaken".split()
 )  # fmt: skip
-_AUXILIARIES = frozenset("can cannot can't could not to will did didn't would must may".split())
-_BETWEEN = frozenset("that the our your my this a an final correct right".split())
+AUXILIARIES = frozenset("can cannot can't could not to will did didn't would must may".split())
+BETWEEN = frozenset("that the our your my this a an final correct right".split())
 
 
 def is_verb(text: str, start: int) -> bool:
     """Whether `answer` at `start` is a verb: the questions that Steve cannot answer are 7."""
-    return next(iter(text[max(0, start - 40) : start].lower().split()[-1:]), "") in _AUXILIARIES
+    return next(iter(text[max(0, start - 40) : start].lower().split()[-1:]), "") in AUXILIARIES
 
 
 def taken_back(text: str, start: int) -> bool:
     """Whether the words before a statement at `start` take it back: `if the answer is`, `perhaps`, `a wrong answer`."""
     words = reversed(text[max(0, start - 40) : start].lower().split())
-    return next((word in _TAKEN_BACK for word in words if word not in _BETWEEN), False)
+    return next((word in TAKEN_BACK for word in words if word not in BETWEEN), False)
 
 
 def sentence(text: str, start: int) -> str:

@@ -25,6 +25,7 @@ FRAGMENTS = st.sampled_from(
         ".", " ", "A: ", "\nResult = ", '"answer": ', '"answer": 7', "solution is 4", "def f():\n", "return 5",
         "so x = 3",
         "é", "\u00a0", "could ", "to ", "72 apples", "_answer is 9", "ANSWER: 8", "The answer is 72.", "\n#### 72",
+        "if ", "this that ", "he walks on ", "perhaps ", "option ",
         "The answer is $\\boxed{72}$.", "boxed", "The Answer is 5", "\r\n", "\u2028", "#", "9.", "\x0b", "\x85",
     ]
 )  # fmt: skip
@@ -32,6 +33,13 @@ FRAGMENTS = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.lists(FRAGMENTS, max_size=7).map("".join), min_size=1, max_size=20))
+@example(
+    [
+        "He walks on. So the answer is 72.",
+        "he knows that the answer is 5",
+        "if that is my answer the answer is 5",
+    ]
+)
 @example(["The answer is 72.", "x\n#### 72\n", "so \\boxed{7}.", "We cannot say the answer is 5", "a #### 5"])
 def test_a_column_states_what_its_texts_state(texts: list[str]) -> None:
     with memory() as con:
