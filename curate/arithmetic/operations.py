@@ -35,6 +35,15 @@ _AMOUNT = (
 )
 _SHOWN = re.compile(rf"(?<![\w.*/^]){_AMOUNT}(?:\s*[-+*/]\s*{_AMOUNT})+(?=\s*=)")
 _SIGN = re.compile(r"[-+*/]")
+_PER = re.compile(r"(?<=[a-z]{2})\s?/\s?[a-z]{2,}", re.IGNORECASE)  # miles/hour divides nothing
+_TIMES = re.compile(r"(?<=[a-z\d)]) x (?=[$€£(]?\d)", re.IGNORECASE)
+_SIGN_OF_SUM = re.compile(r"[-+*/](?=\s*(?:[$€£(]*[.\d]|[a-z]\b))", re.IGNORECASE)
+_NAMED_TWICE = re.compile(
+    r"(?P<what>\b\w[\w'’]*(?: \w[\w'’]*){2,}),? "
+    r"(?:and (?:then )?(?:add|subtract|deduct|multiply|divide) (?:it|this|that|them) )?(?:by|from|to|and|with) "
+    r"(?:the |a |an |its )?(?P=what)(?=\s*(?:[.,;:!?\n]|\Z|(?:to|we|you) [a-z]))",
+    re.IGNORECASE,
+)
 # a factor below one, with which multiplying is dividing
 _PART = re.compile(
     r"%|\d/\d|(?<!\d)0?\.\d|\b(?:half|halves|thirds?|quarters?|fourths?|fifths?|tenths?|percent|fraction|rate)\b"
@@ -78,13 +87,29 @@ def unshown(text: str, source: str) -> str:
     """
     if not may_misname(text) or _PART.search(text):
         return ""
-    shown = {sign for match in _SHOWN.finditer(plain(text)) for sign in _SIGN.findall(match.group())}
-    known = {_SIGNS[str(match.lastgroup)] for match in _VERB.finditer(source)} | set(
-        _SIGN.findall(plain(source))
-    )
+    shown = {sign for sum_ in _SHOWN.finditer(_in_signs(text)) for sign in _SIGN.findall(sum_.group())}
+    known = {_SIGNS[str(match.lastgroup)] for match in _VERB.finditer(source)}
+    known |= set(_SIGN_OF_SUM.findall(_in_signs(source)))
     for verb in _VERB.finditer(text) if shown else ():
         if _SIGNS[str(verb.lastgroup)] not in shown | known and _calculates(verb):
             return text[max(0, verb.start() - _TELLING_REACH) : verb.end() + _TELLING_REACH]
+    return ""
+
+
+def _in_signs(text: str) -> str:
+    """`text` with its sums in plain signs, and no sign that is none of a sum."""
+    return _TIMES.sub(" * ", _PER.sub("", plain(text)))
+
+
+def with_itself(text: str) -> str:
+    """The first place where an operation is named between twice the same: `subtract the pens he has from the pens he
+    has`; empty where there is none."""
+    if not any(map(text.lower().__contains__, _VERBS)):
+        return ""
+    for match in _NAMED_TWICE.finditer(text):
+        begin = max(text.rfind(end, 0, match.start()) for end in ".!?\n") + 1
+        if _VERB.search(text, begin, match.end()):
+            return match.group()
     return ""
 
 

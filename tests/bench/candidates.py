@@ -1,6 +1,6 @@
 """Samples rewrites of real demonstrations from a real model, for people to label: what the gate is judged by.
 
-    python tests/bench/candidates.py --data DATA --out out/candidates.jsonl [--model smollm2]
+    python tests/bench/candidates.py --data DATA --out out/candidates.jsonl [--model smollm2] [--draw 1]
 
 Rows are drawn by the hash of their question, each with one temperature; a line holds source, row id, the hash of the
 question (what joins it to the data, of which nothing is kept), temperature, seed, finish reason and the raw
@@ -38,12 +38,15 @@ def question_hash(question: str) -> str:
     return hashlib.sha256(question.encode("utf-8")).hexdigest()[:16]
 
 
-def drawn(data: Path, source: str) -> Iterator[dict[str, Any]]:
-    """The rows of a source with the lowest question hashes, and their temperatures in turn."""
+def drawn(data: Path, source: str, draw: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of a source with the lowest question hashes, and their temperatures in turn.
+
+    Draw 1 are as many of the hashes that follow, and so on: rows that no draw before has seen.
+    """
     file, asked, shown, num_rows, _ = SOURCES[source]
     rows = [json.loads(line) for line in (data / file).read_text(encoding="utf-8").splitlines()]
     unique = {question_hash(row[asked]): (i, row) for i, row in enumerate(rows)}
-    for place, key in enumerate(sorted(unique)[:num_rows]):
+    for place, key in enumerate(sorted(unique)[draw * num_rows : (draw + 1) * num_rows]):
         i, row = unique[key]
         yield {
             "source": source,
@@ -60,12 +63,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--draw", type=int, default=0)
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     there = {(line["source"], line["question_hash"]) for line in read_lines(args.out)}
     engine = HFEngine.load(model_path(args.model), dtype="bfloat16")
     for source, (*_, k) in SOURCES.items():
-        rows = [r for r in drawn(args.data, source) if (source, r["question_hash"]) not in there]
+        rows = [r for r in drawn(args.data, source, args.draw) if (source, r["question_hash"]) not in there]
         for temperature in TEMPERATURES:
             at = [r for r in rows if r["temperature"] == temperature]
             for begin in range(0, len(at), BATCH_ROWS):

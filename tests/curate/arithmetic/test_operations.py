@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recast.curate.arithmetic.equalities import false_equalities
-from recast.curate.arithmetic.operations import misnamed, unshown
+from recast.curate.arithmetic.operations import misnamed, unshown, with_itself
 from recast.curate.arithmetic.unbound import unbound
 
 
@@ -96,7 +96,35 @@ def test_letters_are_unbound_where_none_is_ever_a_number():
             False,
         ),  # the source speaks of it
         ("We get it by dividing the time.", "8 * 3 = 24", False),  # it shows no sum
+        ("We get it by dividing. So 8 miles/hour x 3 hours = 24.", "8 miles/hour x 3 hours = 24", True),
+        ("By dividing we get it: 8 * 3 = 24.", "x / y", False),
     ],
 )
 def test_an_operation_that_no_sum_has_is_seen(text, source, found):
     assert bool(unshown(text, source)) is found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We divide the total number of pens by the total number of pens.",
+        "Find the number of pens that she has and divide it by the number of pens that she has.",
+        "Subtract what he spent on it from what he spent on it to get the rest.",
+    ],
+)
+def test_an_operation_between_twice_the_same_is_seen(text):
+    assert with_itself(f"There are 3 of them. {text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We subtract the number of pens she lost from the number of pens she had.",
+        "He walked from the house of Ann to the house of Ann.",  # works nothing out
+        "Add up. He walked from the house of Ann to the house of Ann.",
+        "We subtract the number of pens from the total number of pens.",
+        "We multiply the number of boxes by the number of pens in each.",
+    ],
+)
+def test_different_quantities_of_one_operation_are_not_the_same(text):
+    assert not with_itself(text)

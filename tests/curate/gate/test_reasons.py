@@ -173,6 +173,12 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
     "goes_on": (EndingCheck(), "48 + 24 = 72. The answer is 72. Then 72 + 1 = 73.", {}, {}),
     "answer_repeated": (EndingCheck(), "48 + 24 = 72." + " The answer is 72." * 4, {}, {}),
     "cut_mid_sentence": (EndingCheck(), "48 + 24 = 72. The answer is 72. After that the", {}, {}),
+    "operation_with_itself": (
+        OperationsCheck(),
+        "We divide the number of pens by the number of pens.",
+        {},
+        {},
+    ),
     "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
     "unbound_symbol": (SymbolsCheck(), "Let r = 2s + 5 and s = 3t.", {"demonstration": "2 + 3 = 5"}, {}),
     "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),

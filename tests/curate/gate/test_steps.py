@@ -99,7 +99,7 @@ def test_a_demonstration_without_a_step_that_can_be_read_decides_nothing():
 @pytest.mark.parametrize(
     ("demonstration", "question", "answer"),
     [
-        (UNREAD, "Which is more, 9 or 8?", "9"),  # the answer stands in the question
+        ("9", "Which is more, 9 or 8?", "9"),  # the answer stands in the question, and nobody says why
         ("Of 12 colours we take the third, blue.", "Which of 12 colours?", "blue"),  # it is no number
     ],
 )
@@ -186,6 +186,14 @@ def test_an_answer_that_is_given_directly_still_asks_for_some_reasoning():
     assert reason("Nine planets were once counted, that is 9.", StepsCheck(), **row) == ""
 
 
+def test_an_answer_that_the_question_holds_still_asks_for_words_where_the_demonstration_has_some():
+    row: dict[str, Any] = {"question": "He runs 25 km at 5 km per hour. How long?", "answer": "5"}
+    worded = row | {"demonstration": "He needs as long as it is fast."}
+    assert reason("The answer is 5.", StepsCheck(), **worded) == "no_reasoning"
+    assert reason("He runs for 5 hours in all.", StepsCheck(), **worded) == ""
+    assert reason("The answer is 5.", StepsCheck(), **row, demonstration="5") == ""
+
+
 def test_a_sum_of_ones_own_leads_somewhere():
     row: dict[str, Any] = {
         "demonstration": "10 trays / 5 trays per trip = 2 trips.\n#### 2",
@@ -195,6 +203,7 @@ def test_a_sum_of_ones_own_leads_somewhere():
     good = "We divide the trays: 10 / 5 = 2 trips."
     assert reason(good, StepsCheck(), **row) == ""
     assert reason(f"He makes 10 * 5 = 50 trips. {good}", StepsCheck(), **row) == "stray_sum"
+    assert reason(f"He makes 10 + 5 = 15 trips. {good}", StepsCheck(), **row) == "stray_sum"
     assert reason(f"{good} As a check, 2 * 5 = 10 trays.", StepsCheck(), **row) == "", "10 is known"
     assert reason("Half of the trays are 10 / 2 = 5 trays, so 10 / 5 = 2 trips.", StepsCheck(), **row) == ""
 

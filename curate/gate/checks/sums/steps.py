@@ -15,7 +15,8 @@ What is asked for depends on the demonstration:
 - None of its steps can be read, and its answer is no number of the question: the completion is undecided
   (`no_step_read`), unless the gate has a judge or an entailment model, whose checks decide.
 - It gives its answer directly (no other number stands in it): some words of reasoning are asked for.
-- Its answer is no number at all, or stands in the question: nothing is asked for.
+- Its answer stands in the question: words of reasoning are asked for where the demonstration has some.
+- Its answer is no number at all: nothing is asked for.
 
 A sum of the completion's own must lead somewhere: its result goes into another sum, or is a number of the question,
 the demonstration or the answer (`stray_sum`); one that stands on given numbers may be an aside. None may use a step's
@@ -88,7 +89,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -162,10 +163,14 @@ class StepsCheck(CheckConfig):
 
     def _nothing_read(self, case: Case) -> Check:
         answer = _answer(case)
-        if not answer or answer <= asked(case.prompt):
+        if not answer:
             return self.passed()
-        if not has_words(case.completion, self.min_words_per_step) and not sums(case.completion):
+        copied = answer <= asked(case.prompt)
+        reasons = not copied or has_words(case.demonstration, self.min_words_per_step)
+        if reasons and not has_words(case.completion, self.min_words_per_step) and not sums(case.completion):
             return self.failed("no_reasoning", "The answer stands there without any reasoning.", 0.0)
+        if copied:
+            return self.passed()
         if _direct(case.demonstration, answer):
             return self.passed()
         if DECIDING_MODELS & case.models.keys():
@@ -224,7 +229,8 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
             asides += 1
-            if asides > MAX_ASIDES or not founded or (step.work in theirs and _multiplied(step)):
+            instead = step.work in theirs and (_multiplied(step) or set(step.operands) <= asked(case.prompt))
+            if asides > MAX_ASIDES or not founded or instead:
                 return step  # 10 * 5 where the step is 10 / 5
     return None
 
