@@ -5,6 +5,7 @@ Function words carry no content of their own; a text that lacks or shuffles them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 FUNCTION_WORDS = frozenset(
@@ -93,23 +94,29 @@ SELDOM_THE_END = NEVER_THE_END | frozenset(
     "his her this these those each then".split()
 )
 """Words after which one may have been: `what it is for` is whole."""
+NUMBER = "#"
+_FIGURE = re.compile(r"[$€£]?\d[\d,]*(?:\.\d+)?%?[.,;:!?]?")
 
 
 def content_pairs(pieces: Iterable[str]) -> list[tuple[tuple[str, str], bool]]:
     """Content words that follow each other with no sign between them, and whether function words stand between.
 
-    `pieces` are what white space parts. Numbers and signs end a run.
+    `pieces` are what white space parts. Signs end a run; a number, whichever it is, stands in it as NUMBER.
 
     >>> content_pairs("She sold clips in May.".split())
     [(('sold', 'clips'), False), (('clips', 'may'), True)]
+    >>> content_pairs("She sold 48 of the clips.".split())
+    [(('sold', '#'), False), (('#', 'clips'), True)]
     """
     found: list[tuple[tuple[str, str], bool]] = []
     last, between = "", False
     for piece in pieces:
         word = piece if piece.isalpha() else piece.replace("'", "").rstrip(".,;:!?")
         if not word.isalpha():
-            last, between = "", False
-            continue
+            if not _FIGURE.fullmatch(piece):
+                last, between = "", False
+                continue
+            word = NUMBER
         low = word.lower()
         if low in FUNCTION_WORDS and word not in ("May", "Will"):  # a month, a man
             between = True

@@ -19,10 +19,13 @@ from recast.curate.answers.extract import Answer, stated_answers
 from recast.curate.answers.statements.clauses import sentence_end
 from recast.curate.answers.statements.marks import is_program
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
-from recast.curate.language.english import NEVER_THE_END, SELDOM_THE_END
+from recast.curate.gate.checks.words.source import source
+from recast.curate.language.english import FUNCTION_WORDS, NEVER_THE_END, SELDOM_THE_END
 from recast.curate.language.sentences import sentences
 from recast.curate.language.topic import is_english, shared, words_of
+from recast.curate.language.vocabulary import vocabulary
 from recast.curate.maths.numbers import numbers, spoken
+from recast.curate.maths.units import dimensions
 from recast.curate.records import Check
 
 ANSWER_FIRST_WORDS = 8
@@ -40,6 +43,8 @@ _MARKS = re.compile(r"[.!?:;](?=\s|$)|\n")
 _SUM = re.compile(r"\d\s*[-+*/×÷·−]\s*[$€£(]*\d[^\n]*?=")
 _ENDED = re.compile(r"[.!?…。！？]['\")\]”’*_$`}]*\Z")
 _OPEN = re.compile(r"[^\W\d_]\Z|[,=+*/(–—-]\Z")
+_INFLECTIONS = frozenset("s es er r est ed d ing ly y n en".split())
+_ONE_WORD = re.compile(r"[.!?] [A-Za-z]+[ \t]*$", re.MULTILINE)
 _MARKUP = " \t\r\n*_$`.!)}]>\\\"'”’。"
 
 
@@ -53,7 +58,7 @@ class EndingCheck(CheckConfig):
     """How often the answer may be marked, if the demonstration does not mark more."""
 
     name: ClassVar[str] = "ending"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -137,6 +142,8 @@ def _cut_within(case: Case) -> str:
             final = line.rsplit(None, 1)[-1].lower()
             if final in NEVER_THE_END - _BEFORE_SUM and len(line.split()) > 3:
                 return line
+            if _breaks_off(line, case):
+                return line
     if len(lines) > MIN_SENTENCES and not _unmarked(shown_lines):
         open_ = [line for line in lines[:-1] if len(line.split()) >= 5 and line[-1].isalpha()]
         closed = [line for line in lines if len(line.split()) >= 5 and line[-1] in ".!?"]
@@ -151,6 +158,28 @@ def _cut_within(case: Case) -> str:
     if len(body.split()) >= MIN_UNMARKED and len(lines) < 3 and not _MARKS.search(body) and "," not in body:
         return body if len(_MARKS.findall(shown_lines)) > 2 else ""
     return ""
+
+
+def _breaks_off(line: str, case: Case) -> bool:
+    """Whether the last word of a line is the beginning of what the row says there, or a sentence of its own."""
+    *_, before, final = ("", "", *line.lower().split())
+    if before[-1:] in (".", "!", "?") and (
+        len(before) > 4 or before[0].isdigit()
+    ):  # and no title: `to Mr. Yu`
+        return _ONE_WORD.search(case.demonstration) is None
+    row = source(case.prompt, case.demonstration)
+    follow = row.follow.get(before, ())
+    if final in follow or (len(final) > 3 and _is_common(final)):
+        return False
+    if any(word.startswith(final) and word.removeprefix(final) not in _INFLECTIONS for word in follow):
+        return True
+    short = len(final) <= 3 and final not in row.words | FUNCTION_WORDS and not dimensions(final)
+    return short and any(word.startswith(final) and word != final for word in row.words)
+
+
+def _is_common(word: str) -> bool:
+    known = vocabulary("English")
+    return known is not None and word in known.common
 
 
 @lru_cache(maxsize=2048)

@@ -18,6 +18,7 @@ from recast.curate.language.english import (
     FUNCTION_WORDS,
     IMPOSSIBLE,
     NEVER_LAST,
+    NUMBER,
     SELDOM,
     TWICE,
     content_pairs,
@@ -37,6 +38,8 @@ MIN_BARE = 6
 """Words from which a sentence without a function word is a telegram."""
 MIN_SELDOM = 2
 """Different pairs of words that hardly ever follow each other, from which a text is shuffled."""
+MIN_TURNED = 4
+"""Different pairs of words in the opposite order of the row's, from which a text is turned around."""
 MIN_WORDS = 6
 SALAD_PAIRS = 6
 """Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; else two more."""
@@ -57,6 +60,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
     return (
         _side_by_side(text, told, row)
         or _out_of_place(text, row)
+        or _turned(told, row)
         or _disagrees(told, row)
         or _dropped_or_shuffled(text, told, row)
     )
@@ -95,12 +99,31 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     small = _SMALL_BEGIN.findall(text) if _MAY_BEGIN.search(text) else []
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
+    lines = _SMALL_LINE.findall(text)
+    if len(lines) >= MIN_SELDOM and not _SMALL_LINE.search(row.demonstration):
+        return Broken(f"Lines begin small: {shown(lines[0])!r}, {shown(lines[1])!r}.")
+    if (
+        (capital := _CAPITAL_WITHIN.search(text))
+        and capital.group() not in row.prompt
+        and capital.group() not in row.demonstration
+    ):
+        return Broken(f"A sentence begins within another: {capital.group()!r}.")
     if (
         _MAY_STAND.search(text)
         and (signs := _TWO_SIGNS.search(text))
         and not _TWO_SIGNS.search(row.demonstration)
     ):
         return Broken(f"Two signs stand in a row: {signs.group()!r}.")
+    return None
+
+
+def _turned(told: list[str], row: Source) -> Broken | None:
+    """Words of the row in its opposite order."""
+    pairs = {(one, two) for one, two in pairwise(told) if one != two}
+    turned = sorted(pair for pair in pairs - row.pairs if pair[::-1] in row.pairs)
+    if len(turned) >= MIN_TURNED and len(turned) > len(pairs & row.pairs) and 3 * len(turned) >= len(pairs):
+        one, two = (" ".join(pair) for pair in turned[:2])
+        return Broken(f"The row's words stand in the opposite order: {one!r}, {two!r}.")
     return None
 
 
@@ -118,10 +141,17 @@ _BEFORE_ONE = frozenset(
     "does did do will would can could should must may might and or nor let if both what which who whom that than to "
     "of make makes see help like as but with plus".split()
 )
+_CAPITAL_WITHIN = re.compile(
+    r"\b[a-z]+ (?:He|She|They|It|We|You|How|What|When|If|Then|There|So|For|And|But|Of|In|On|At|By|To|With|From|His|Her"
+    r"|Their|This|That|These|Those|Is|Are|Was|Were|Has|Had|Have|Does|Do|Did)\b(?! [A-Z])"
+)
+_SMALL_LINE = re.compile(r"^[ \t]*[a-z]+ [a-z]+ [a-z][^\n]*", re.MULTILINE)
 _SMALL_BEGIN = re.compile(r"\b[a-z]{4,}[.!?] [a-z]{2,}\b")
 # both begin with what is rare, and are soon found
-_MAY_BEGIN, _MAY_STAND = re.compile(r"[.!?] [a-z]{2}"), re.compile(r"[-+*/×÷=] [+*/×÷=]")
-_TWO_SIGNS = re.compile(r"[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*×÷] [+*/×÷](?!\*)")
+_MAY_BEGIN, _MAY_STAND = re.compile(r"[.!?] [a-z]{2}"), re.compile(r"[-+*/×÷=.,] [+*/×÷=,]")
+_TWO_SIGNS = re.compile(
+    r"\d\. =(?!=)|[.,] ,|[-+*/×÷] =(?!=)|(?<![-=<>])= [+*/×÷=](?!=)|(?<!\*)[+*×÷] [+*/×÷](?!\*)"
+)
 
 
 def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | None:
@@ -135,18 +165,16 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
     least = 2 if share < TERSE else shuffled
     if _most_pairs(told) < least:
         return None
-    pairs = [
-        pair for pair, between in content_pairs(text.split()) if not between and row.words.issuperset(pair)
-    ]
-    if len(pairs) < least:
-        return None
+    known = row.words | {NUMBER}
+    pairs = [pair for pair, between in content_pairs(text.split()) if not between and known.issuperset(pair)]
     beside, apart = row.neighbours
     dropped = sorted({pair for pair in pairs if pair in apart and pair not in beside})
     if share < TERSE and len(dropped) >= (2 if share < TELEGRAPH else 3):
         one, two = (" ".join(pair) for pair in dropped[:2])
         return Broken(f"Words are missing in {one!r} and {two!r}.", share, dropped=True)
-    known = sum(pair in beside or pair in apart for pair in pairs)
-    if len(pairs) >= shuffled and known <= len(pairs) // 7:
+    pairs = [pair for pair in pairs if NUMBER not in pair]
+    seen = sum(pair in beside or pair in apart for pair in pairs)
+    if len(pairs) >= shuffled and seen <= len(pairs) // 7:
         return Broken(f"{shown(' '.join(pairs[0]))!r} and the rest are no sentences.", share)
     return None
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 from recast.curate.language.english import FUNCTION_WORDS, content_pairs
 from recast.curate.language.identify import FUNCTION_WORDS as OF_LANGUAGES
 from recast.curate.language.identify import language
-from recast.curate.language.prose import holds_code, prose, spaced_words
+from recast.curate.language.prose import bare_letters, holds_code, prose, spaced_words
 from recast.curate.language.prose import vocabulary as words_of
 from recast.curate.language.vocabulary import vocabulary
 
@@ -63,6 +64,23 @@ class Source:
     @cached_property
     def code(self) -> bool:
         return holds_code(self.demonstration) or holds_code(self.prompt)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Words that follow each other, whatever stands between them."""
+        return frozenset(
+            pair for text in (self.prompt, self.demonstration) for pair in pairwise(bare_letters(text))
+        )
+
+    @cached_property
+    def follow(self) -> dict[str, set[str]]:
+        """The words that follow a word, with no sign between them."""
+        found: dict[str, set[str]] = {}
+        for text in (self.prompt, self.demonstration):
+            for one, two in pairwise(text.lower().split()):
+                if one[-1].isalnum():
+                    found.setdefault(one, set()).add(two.strip(".,;:!?()"))
+        return found
 
     @cached_property
     def neighbours(self) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:

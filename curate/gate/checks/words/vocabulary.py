@@ -39,6 +39,9 @@ _SMALL_OF_OTHERS = (
     frozenset("le et du il je ne qui el la un es se y ou der von zu und het een och de".split())
     - OF_LANGUAGES["English"]
 )
+_FOREIGN_WITHIN = re.compile(
+    r"\b[a-z]+ (?:le|et(?! al\b)|du|der|von|zu|und|het|een|och|de|el|qui|(?<!per )se) [a-z]"
+)
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 
 
@@ -53,7 +56,7 @@ class VocabularyCheck(CheckConfig):
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
     name: ClassVar[str] = "vocabulary"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
 
     def run(self, case: Case) -> Check:
@@ -69,7 +72,8 @@ class VocabularyCheck(CheckConfig):
                 message=f"There is no list of {row.language} words: only the language of sentences is judged."
             )
         told = bare_letters(text)
-        if row.language == "English" and len(strange := _SMALL_OF_OTHERS.intersection(told) - row.words) > 1:
+        strange = _SMALL_OF_OTHERS.intersection(told) - row.words if row.language == "English" else ()
+        if len(strange) > 1 or (strange and _FOREIGN_WITHIN.search(text)):
             return self.failed("language_changed", f"{', '.join(sorted(strange))}: no words of English.")
         new = {low for low in set(told) - row.words if len(low) > SHORT}
         lacking = {low for low in new if low not in known.listed}
