@@ -41,13 +41,13 @@ given giving donate donates donated share shared hand handed lend lent pass pass
 leave left sell sold return returned spend spent | receive receives received receiving get gets got getting gain
 gains gained earn earns earned earning make makes made making take takes took collect collected have has had add
 added buy bought | lose loses lost losing misplaced drop dropped give gave leave left remove removed | find finds
-found finding discover discovered get got collect collects collected see saw pick picked have had | pick picks
+found finding discover discovered get got collect collects collected see saw pick picked has have had | pick picks
 picked picking collect collects collected collecting gather gathers gathered harvest harvested get gets got take
-took have had | plant plants planted planting grow grows grew grown put | read reads reading finish finished | write
+took has have had | plant plants planted planting grow grows grew grown put | read reads reading finish finished | write
 writes wrote written writing | bake bakes baked baking cook cooks cooked cooking make makes made making prepare
-prepared produce produced have had | burn burned burnt burns | break breaks broke broken | throw throws threw thrown
+prepared produce produced has have had | burn burned burnt burns | break breaks broke broken | throw throws threw thrown
 discard discarded remove removed | steal stole stolen take took lose lost | owe owes owed | save saves saved saving
-keep keeps kept put collect have had earn earned | borrow borrows borrowed get got | cut cuts cutting chop chopped
+keep keeps kept put collect has have had earn earned | borrow borrows borrowed get got | cut cuts cutting chop chopped
 slice sliced remove removed | paint paints painted | drink drinks drank drunk consume consumed use used
 
 want wants wanted | has have had having own owns owned | owe owes owed | find finds found | sell sells sold

@@ -1,7 +1,8 @@
 """What stands in the place of a word: the words of a text between neighbours that a source has, too.
 
 A place is known by two words on either side, by three before the end of a sentence or by three after its beginning.
-Signs of punctuation are passed over, as are words that lead a sentence in (`so`, `next`); numbers count by their value.
+Signs of punctuation are passed over, as are words that lead a sentence in (`so`, `next`); numbers count by their value,
+and of a sum only what it comes to, since a text may work it out before it tells it.
 
 >>> [(put.old, put.new) for put in substituted("Tom has 5 blue pens.", "Tom has 5 red pens.")]
 [(('red',), ('blue',))]
@@ -20,6 +21,9 @@ from recast.curate.language.word_classes import LEADING
 Key = tuple[str, ...]
 Words = tuple[str, ...]
 _PASSED = frozenset(",;:.!?()\"'’“”*_`")
+_SIGNS = frozenset("+-*/×÷x")
+MAX_UNIT_WORDS = 3
+"""Words of an operand beside its figure."""
 BEGIN, END = "\x02", "\x03"
 """Where a sentence begins and ends."""
 MAX_WORDS = 2
@@ -48,11 +52,44 @@ def told(text: str) -> tuple[Words, ...]:
 
 
 def _words(tokens: tuple[str, ...]) -> Words:
-    words = [word for token in tokens if (word := _word(token))]
+    words = [word for token in _worked_out(tokens) if (word := _word(token))]
     begin = 0
     while begin < len(words) and words[begin] in LEADING:
         begin += 1
     return tuple(words[begin:] if begin else words)
+
+
+def _worked_out(tokens: tuple[str, ...]) -> tuple[str, ...] | list[str]:
+    """`tokens` without the sums that come to the number after their sign: `sold 6 boxes * 8 pens = 48 pens`."""
+    if "=" not in tokens:
+        return tokens
+    kept: list[str] = []
+    for token in tokens:
+        if token == "=" and (begin := _sum_begins(kept)) is not None:
+            del kept[begin:]
+        else:
+            kept.append(token)
+    return kept
+
+
+def _sum_begins(tokens: list[str]) -> int | None:
+    """Where the sum begins that `tokens` end with; None where they end with none."""
+    begin, at = None, len(tokens)
+    while True:
+        figure = next((i for i in _nearest(at) if tokens[i][-1].isdigit()), None)
+        if figure is None:
+            return begin
+        if at < len(tokens):
+            begin = figure
+        sign = next((i for i in _nearest(figure) if tokens[i] in _SIGNS), None)
+        if sign is None or any(tokens[i][-1].isdigit() for i in range(sign, figure)):
+            return begin
+        at = sign
+
+
+def _nearest(at: int) -> range:
+    """The places before `at`, nearest first, in which the rest of an operand may stand."""
+    return range(at - 1, max(-1, at - 2 - MAX_UNIT_WORDS), -1)
 
 
 @lru_cache(maxsize=16384)

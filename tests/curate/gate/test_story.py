@@ -47,6 +47,13 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
         ("Tom loses 9 dollars every day.", WAGES, "other_wording"),
         ("Tom earns 7 dollars every day.", WAGES, "other_wording"),
         ("Ann earns half as much as Tom.", WAGES, "other_wording"),
+        (
+            "2 * 9 = 18. Ann earns twice as much as Tom, 18 euros.",
+            WAGES,
+            "other_wording",
+        ),  # the sum stands elsewhere
+        ("44 + 52 = 96. Together they lost 96 books.", BOOKS, "other_wording"),
+        ("44 + 52 = 96. Together they have 96 books.", BOOKS, ""),
         ("Tom gets 9 dollars every day.", WAGES, ""),
         ("Each day Tom earns 9 dollars.", WAGES, ""),
         ("Together both have 44 + 52 = 96 books.", BOOKS, ""),

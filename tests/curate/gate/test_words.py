@@ -124,6 +124,11 @@ def test_what_the_row_writes_itself_is_allowed():
         ("Mona baked 48 rolls in the.", "noise"),
         ("She baked my of rolls: 48 in both days.", "noise"),
         ("Mona baked rolls Monday. Mona baked rolls Friday Monday. Baked 48 rolls days.", "words_dropped"),
+        ("Monday. on rolls 12 baked Mona\ndays. both in rolls 48 baked She", "noise"),
+        ("On Monday rolls He as bake 36 / 3 = 12.", "noise"),
+        ("days both in on 36 / 3 = 12.\nmany as rolls bake 36 + 12 = 48.", "noise"),
+        ("36 / 3 = 12. , Mona baked 48.", "noise"),
+        ("Mona baked 12 rolls on le Monday and 48 in both days.", "language_changed"),
     ],
 )
 def test_words_that_are_none_or_do_not_make_sentences(text, why):
@@ -142,6 +147,10 @@ def test_words_that_are_none_or_do_not_make_sentences(text, why):
         "Let x be Monday's rolls: 3x = 36, so x = 12kg of dough and (36 + x) = 48.",
         "By subtraction, 48 - 36 = 12, which underestimates nothing.",
         "In May she will bake 48.",
+        "Mona baked a third of 36 rolls, Jones et al. say.",
+        "so she bakes 36 / 3 = 12.\nIn both days it is 36 + 12 = 48.",  # one line alone begins small
+        "On Monday Mona read The Hobbit and baked 12 rolls.",
+        "12 rolls on Monday, 48 in both days.",
         "It is very very simple: x2 = 12, H2O and 5kg, the 3rd of 4, R2D2, a1, step2.",
         "MONA BAKED 48 ROLLS.",
         "36 / 3 = 12 rolls are for her\nHer rolls are 48.",
@@ -152,6 +161,36 @@ def test_words_that_are_none_or_do_not_make_sentences(text, why):
 def test_right_words_pass(text):
     made = outcome(VocabularyCheck(), text)
     assert (made.status, made.reason, made.message) == (CheckStatus.PASS, "", "")
+
+
+def test_words_dropped_beside_a_number_are_missed():
+    expert = "He eats 32 pieces of the largest pizzas and 16 for the small pizza, so he eats 48 pieces."
+    dropped = "eats 32 pieces largest pizzas.\neats 16 small pizza.\nThe answer is 48."
+    assert reason(VocabularyCheck(), dropped, demonstration=expert) == "words_dropped"
+    assert (
+        reason(VocabularyCheck(), "Largest pizzas: 32\nSmall pizza: 16\nPieces: 48", demonstration=expert)
+        == ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("36 / 3 = 12. Mona baked 12 ro", "cut_mid_sentence"),  # rolls
+        ("36 / 3 = 12. On Mon", "cut_mid_sentence"),
+        ("36 / 3 = 12. She", "cut_mid_sentence"),
+        (
+            "36 / 3 = 12. Then, Mo",
+            "cut_mid_sentence",
+        ),  # the beginning of a word of the row, and no word itself
+        ("36 / 3 = 12. Mona baked 12 rolls", ""),
+        ("Mona baked 12 roll", ""),  # a slip of the pen, and nothing is lost
+        ("Mona baked for Mr. Yu", ""),
+        ("Mona weighs 12 kg", ""),
+    ],
+)
+def test_a_line_within_a_text_that_breaks_off_in_a_word(line, why):
+    assert reason(EndingCheck(), f"{line}\nThe answer is 48.") == why
 
 
 def test_a_rare_word_beside_a_word_of_the_row_is_a_slip():

@@ -40,7 +40,7 @@ _SMALL_OF_OTHERS = (
     - OF_LANGUAGES["English"]
 )
 _FOREIGN_WITHIN = re.compile(
-    r"\b[a-z]+ (?:le|et(?! al\b)|du|der|von|zu|und|het|een|och|de|el|qui|(?<!per )se) [a-z]"
+    r"\b[a-z]+ (?:le|et(?! al\b)|du|der|von|zu|und|het|een|och|de|el|qui|(?<!per )se) [A-Za-z\d$]"
 )
 _TEXT_PER_TERM = 250  # characters for each of which an open answer may have one more unknown word
 

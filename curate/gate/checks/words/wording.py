@@ -36,6 +36,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -70,7 +71,8 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
     ):
         return False  # `let s be the number of the shorter ones`
     if _figure(old) and _figure(new):
-        return _value(old) != _value(new) and "=" not in put.sentence and not _computed(new, case)
+        worked_out = _computed(new, case.completion) or _computed(old, case.demonstration)
+        return _value(old) != _value(new) and "=" not in put.sentence and not worked_out
     if clash(old, new):
         return True
     persons = people(case.prompt, case.demonstration)
@@ -127,9 +129,9 @@ def _value(word: str) -> str:
     return word.lstrip("$€£")
 
 
-def _computed(word: str, case: Case) -> bool:
+def _computed(word: str, text: str) -> bool:
     """Whether a sum of the text makes the number."""
-    return any(str(result) == _value(word) for result in step_results(case.completion))
+    return any(str(result) == _value(word) for result in step_results(text))
 
 
 def _name(word: str) -> str:
