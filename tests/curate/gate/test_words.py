@@ -128,6 +128,11 @@ def test_what_the_row_writes_itself_is_allowed():
         ("On Monday rolls He as bake 36 / 3 = 12.", "noise"),
         ("days both in on 36 / 3 = 12.\nmany as rolls bake 36 + 12 = 48.", "noise"),
         ("36 / 3 = 12. , Mona baked 48.", "noise"),
+        ("So she have 48 rolls.", "noise"),
+        ("In both days they bakes bread and they needs 48.", "noise"),
+        ("There is 48 rolls.", "noise"),
+        ("Mona baked a third of 36 in a oven.", "noise"),
+        ("Mona baked an third of 36.", "noise"),
         ("Mona baked 12 rolls on le Monday and 48 in both days.", "language_changed"),
     ],
 )
@@ -147,6 +152,8 @@ def test_words_that_are_none_or_do_not_make_sentences(text, why):
         "Let x be Monday's rolls: 3x = 36, so x = 12kg of dough and (36 + x) = 48.",
         "By subtraction, 48 - 36 = 12, which underestimates nothing.",
         "In May she will bake 48.",
+        "How many does she have, and what will he need? Let her and him have an hour, a unit and a one-day trip.",
+        "There is 1 roll, and there was a total of 48 rolls. The Monas have 48 in all.",
         "Mona baked a third of 36 rolls, Jones et al. say.",
         "so she bakes 36 / 3 = 12.\nIn both days it is 36 + 12 = 48.",  # one line alone begins small
         "On Monday Mona read The Hobbit and baked 12 rolls.",

@@ -61,7 +61,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
         _side_by_side(text, told, row)
         or _out_of_place(text, row)
         or _turned(told, row)
-        or _disagrees(told, row)
+        or _disagrees(told, text, row)
         or _dropped_or_shuffled(text, told, row)
     )
 
@@ -127,16 +127,37 @@ def _turned(told: list[str], row: Source) -> Broken | None:
     return None
 
 
-def _disagrees(told: list[str], row: Source) -> Broken | None:
-    """A person that `have` speaks of as of several."""
-    plural = [i for i, word in enumerate(told) if word == "have" and i > 1]
-    persons = people(row.prompt, row.demonstration) if plural else frozenset[str]()
-    for i in plural:
-        if told[i - 1] in persons and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1]):
-            return Broken(f"No sentence goes {' '.join(told[i - 1 : i + 1])!r}.")
+def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
+    """One that is spoken of as several, several as one, and the wrong one of `a` and `an`."""
+    verbs = [i for i, word in enumerate(told) if i and word in _OF_SEVERAL | _OF_ONE]
+    persons = people(row.prompt, row.demonstration) if "have" in told else frozenset[str]()
+    for i in verbs:
+        before, verb = told[i - 1], told[i]
+        one = before in ("he", "she", "it") or (
+            verb == "have" and i > 1 and before in persons and told[i - 2] != "the"
+        )
+        plain = verb in _OF_SEVERAL and one and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1])
+        if (plain or (verb in _OF_ONE and before in ("they", "we"))) and (before, verb) not in row.pairs:
+            return Broken(f"No sentence goes {f'{before} {verb}'!r}.")
+    found = _ONE_OF_MANY.search(text) or _ARTICLE.search(text)
+    if found and found.group().lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+        return Broken(f"No sentence goes {found.group()!r}.")
     return None
 
 
+_OF_SEVERAL = frozenset(
+    "have need want go get make take buy sell eat give spend earn do keep leave work use pay receive".split()
+)
+_OF_ONE = frozenset(
+    "needs wants goes gets makes takes buys sells eats gives spends earns does keeps leaves works uses pays "
+    "receives".split()
+)
+_ONE_OF_MANY = re.compile(r"\b[Tt]here (?:is|was) (?!1 )\d+ [a-z]+s\b")
+# before a vowel that sounds as one, and before a consonant that does
+_ARTICLE = re.compile(
+    r"\ba (?!one\b|eu|on|of|at|is|in|are\b|and\b|or\b|as\b|if\b|it\b|each\b|equals)[aeio][a-z]{2,}"
+    r"|\ban (?!ho|he|hi)[b-df-hj-np-tv-z][a-z]{2,}"
+)
 _BEFORE_ONE = frozenset(
     "does did do will would can could should must may might and or nor let if both what which who whom that than to "
     "of make makes see help like as but with plus".split()
