@@ -1,6 +1,7 @@
 """What stands in the place of a word: the words of a text between neighbours that a source has, too.
 
-A place is known by two words on either side, by three before the end of a sentence or by three after its beginning.
+A place is known by two words on either side, by three before the end of a sentence or by three after its beginning,
+that of a number by one before it and three after it, too.
 Signs of punctuation are passed over, as are words that lead a sentence in (`so`, `next`); numbers count by their value,
 and of a sum only what it comes to, since a text may work it out before it tells it.
 
@@ -113,6 +114,8 @@ def _places(words: Words, known: Container[tuple[str, str]]) -> dict[Key, Words]
             if at > 1 and end < count - 1:
                 if kept[at - 2] and kept[end]:
                     found[(*padded[at - 2 : at], "", *padded[end : end + 2])] = padded[at:end]
+                if size == 1 and padded[at][-1].isdigit() and end < count - 3 and kept[end] and kept[end + 1]:
+                    found[(padded[at - 1], "", *padded[end : end + 3])] = padded[at:end]
             elif at == 1 and count - end > 3:
                 if kept[end] and kept[end + 1]:
                     found[(BEGIN, "", *padded[end : end + 3])] = padded[at:end]

@@ -186,6 +186,17 @@ def test_an_answer_that_is_given_directly_still_asks_for_some_reasoning():
     assert reason("Nine planets were once counted, that is 9.", StepsCheck(), **row) == ""
 
 
+def test_an_answer_given_directly_is_told_with_a_number_that_it_stands_on():
+    row: dict[str, Any] = {"demonstration": "The answer is 47.", "answer": "47"}
+    several = row | {"question": "Ann has 81 pens and gives 34 away. How many has she now?"}
+    assert reason("So Ann ends up with 47.", StepsCheck(), **several) == "no_step_read"
+    assert reason("Ann had 81 pens and now has 47.", StepsCheck(), **several) == ""
+    assert reason("Ann has 81 - 34 = 47 pens.", StepsCheck(), **several) == ""
+    assert (
+        reason("A horse lived for 47 years.", StepsCheck(), **row, question="How old was it in 1990?") == ""
+    )
+
+
 def test_an_answer_that_the_question_holds_still_asks_for_words_where_the_demonstration_has_some():
     row: dict[str, Any] = {"question": "He runs 25 km at 5 km per hour. How long?", "answer": "5"}
     worded = row | {"demonstration": "He needs as long as it is fast."}

@@ -30,6 +30,16 @@ FISH: dict[str, Any] = {
     ],
     "demonstration": "Max has 49 fish now. 49 - 18 = 31 fish. Max had 31 fish to begin with.",
 }
+BAKED: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "Flo used 5 cups of flour and 2 of oil. How much more flour than oil did she use?",
+        }
+    ],
+    "demonstration": "Flo used 5 - 2 = 3 cups more flour than oil.",
+    "answer": "3",
+}
 WAGES: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Ann earns twice as much as Tom, who earns 9 dollars a day."}],
     "demonstration": "Tom earns 9 dollars every day. Ann earns twice as much as Tom, 2 * 9 = 18 dollars.",
@@ -52,6 +62,11 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
             WAGES,
             "other_wording",
         ),  # the sum stands elsewhere
+        (
+            "He earns 7 dollars every day.",
+            WAGES,
+            "other_wording",
+        ),  # one word before a number is enough
         ("44 + 52 = 96. Together they lost 96 books.", BOOKS, "other_wording"),
         ("44 + 52 = 96. Together they have 96 books.", BOOKS, ""),
         ("Tom gets 9 dollars every day.", WAGES, ""),
@@ -75,6 +90,11 @@ def test_a_word_in_another_place_than_its_own(text, row, said):
         ("The total number of books Sam has is 44 + 52 = 96 books.", BOOKS, "one_for_all"),
         ("Tim and Sam have 44 + 52 = 96 books.", BOOKS, ""),
         ("Sam has 52 books.", BOOKS, ""),
+        ("80 crayons / 10 boxes = 10 boxes.", CRAYONS, "other_unit"),  # crayons a box, if anything
+        ("80 crayons / 8 boxes = 10 crayons.", CRAYONS, ""),
+        ("Flo used 3 cups of flour.", BAKED, "other_part"),
+        ("Flo used 3 more cups of flour.", BAKED, ""),
+        ("5 cups - 2 cups = 3 cups. The answer is 3.", BAKED, ""),  # a sum compares
     ],
 )
 def test_a_number_plays_its_own_part(text, row, said):

@@ -14,7 +14,8 @@ What is asked for depends on the demonstration:
   must stand in the completion (`no_reasoning`). Sums alone are no retelling of sentences.
 - None of its steps can be read, and its answer is no number of the question: the completion is undecided
   (`no_step_read`), unless the gate has a judge or an entailment model, whose checks decide.
-- It gives its answer directly (no other number stands in it): some words of reasoning are asked for.
+- It gives its answer directly (no other number stands in it): some words of reasoning are asked for, and where the
+  question gives several numbers, a sum or a sentence with one of them and the answer (else undecided, as above).
 - Its answer stands in the question: words of reasoning are asked for where the demonstration has some.
 - Its answer is no number at all: nothing is asked for.
 
@@ -171,7 +172,7 @@ class StepsCheck(CheckConfig):
             return self.failed("no_reasoning", "The answer stands there without any reasoning.", 0.0)
         if copied:
             return self.passed()
-        if _direct(case.demonstration, answer):
+        if _direct(case.demonstration, answer) and _stands_on_given(case, answer):
             return self.passed()
         if DECIDING_MODELS & case.models.keys():
             return self.passed()
@@ -252,6 +253,16 @@ def _answer(case: Case) -> frozenset[Value]:
 def _direct(demonstration: str, answer: frozenset[Value]) -> bool:
     """Whether the demonstration holds no number but its answer's: then it works nothing out."""
     return numbers(demonstration) <= answer
+
+
+def _stands_on_given(case: Case, answer: frozenset[Value]) -> bool:
+    """Whether the answer is told with a number of the question, where it gives several to reckon with."""
+    known = asked(case.prompt)
+    return (
+        len(known) < 2
+        or bool(sums(case.completion))
+        or any(answer & said and known & (said - answer) for said in by_sentence(case.completion))
+    )
 
 
 def _told(result: Value, case: Case) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import ClassVar, Literal
 
+from recast.curate.answers.statements.marks import marks
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.polarity import Clause, clauses
@@ -30,13 +31,16 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
             return self.failed("other_part", said)
         if said := _one_for_all(case):
             return self.failed("one_for_all", said)
-        if said := _rate_for_number(case) or _uncancelled(case):
+        if said := _difference_alone(case):
+            return self.failed("other_part", said)
+        if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case):
             return self.failed("other_unit", said)
         return self.passed()
 
@@ -174,6 +178,59 @@ def _uncancelled(case: Case) -> str:
             if lost and result == other and not _says(case, made.value, result):
                 return f"{made.value} {made.head} of what is told per {rate.per}: {sentence.text[:80]!r}."
     return ""
+
+
+def _divisor_kept(case: Case) -> str:
+    """A quotient of two things that is told in the one divided by: `49 tickets / 7 rides = 7 rides`."""
+    return next((said for said in _kept(case.completion) if not _kept(case.demonstration)), "")
+
+
+@lru_cache(maxsize=2048)
+def _kept(text: str) -> tuple[str, ...]:
+    if "/" not in text and "÷" not in text:
+        return ()
+    found: list[str] = []
+    for sentence in read(text):
+        if not sentence.computes or len(sentence.numbers) < 3:
+            continue
+        told = quantities(sentence.text)
+        for one, two, made in zip(told, told[1:], told[2:], strict=False):
+            if not (one.head and two.head and made.head and made.computed) or rate_of(two):
+                continue
+            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
+            over = singular(two.head)
+            if signs <= {"/", "÷"} and signs and singular(made.head) == over and over not in one.nouns:
+                found.append(f"{one.written} / {two.written} are no {made.head}.")
+    return tuple(found)
+
+
+def _difference_alone(case: Case) -> str:
+    """How much more one is than another, told as how much there is: `she used 0.375 cup of flour`."""
+    answer = numbers(case.reference or "")
+    asked = case.prompt.lower().rpartition("how ")[2]
+    if not answer or " than " not in asked or _COMPARES.isdisjoint(asked.split()):
+        return ""
+    told = [s for s in read(case.completion) if answer & set(s.numbers.values()) and not marks(s.text)]
+    plain = [s for s in told if not s.computes]
+    if not plain or any(_compares(s.tokens) for s in told):
+        return ""
+    for sentence in plain:
+        for quantity in quantities(sentence.text):
+            if quantity.value in answer and quantity.head:
+                return f"It tells {quantity.written} as an amount; it is a difference."
+    return ""
+
+
+_COMPARES = frozenset(
+    "more less fewer longer shorter taller older younger heavier lighter farther further faster".split()
+)
+_DIFFERS = _COMPARES | frozenset(
+    "than difference differ extra additional exceeds exceeded over above gap".split()
+)
+
+
+def _compares(tokens: tuple[str, ...]) -> bool:
+    return any(t.lower() in _DIFFERS or (len(t) > 4 and t.lower().endswith("er")) for t in tokens)
 
 
 _OPERATIONS: frozenset[str] = frozenset("+-*/×÷")
