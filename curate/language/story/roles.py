@@ -38,7 +38,8 @@ _WORDS = {
     Part.LEFT: "left remaining remain remains remained",
     Part.NOW: "now current currently",
 }
-_PART_OF = {word: part for part, words in _WORDS.items() for word in words.split()}
+WORDS_OF: dict[Part, frozenset[str]] = {part: frozenset(words.split()) for part, words in _WORDS.items()}
+_PART_OF = {word: part for part, words in WORDS_OF.items() for word in words}
 _TOLD = frozenset(_PART_OF) | {word.capitalize() for word in _PART_OF}
 EXCLUDES: dict[Part, frozenset[Part]] = {
     Part.FIRST: frozenset((Part.CAME, Part.GONE, Part.LEFT, Part.NOW)),
@@ -55,6 +56,10 @@ _SIGNS = OPERATORS | {"-"}
 _CUTS = frozenset("and but so while because since then if when after before than who which from".split())
 _BEGINS = (("start",), ("begin",))
 REACH = 6
+SOUGHT_WORDS = 14
+"""Words after `find` among which it is said what."""
+_SEEKS = frozenset("find determine calculate compute".split())
+_WORKS = frozenset("we you i by".split())
 
 
 @lru_cache(maxsize=2048)
@@ -78,6 +83,28 @@ def parts(text: str) -> dict[Value, frozenset[Part]]:
                 told = set[Part]()
             found.setdefault(value, set()).update(told)
     return {value: frozenset(told) for value, told in found.items() if told}
+
+
+@lru_cache(maxsize=2048)
+def sought(text: str) -> frozenset[Part]:
+    """The parts of what `text` sets out to find, as in `to find the number of pens left, we subtract`."""
+    if vocabulary(text).isdisjoint(_SEEKS) or vocabulary(text).isdisjoint(_PART_OF):
+        return frozenset()
+    found: set[Part] = set()
+    for sentence in read(text):
+        tokens = [token.lower() for token in sentence.tokens]
+        for at, token in enumerate(tokens):
+            if token not in _SEEKS:
+                continue
+            told: set[Part] = set()
+            for i in range(at + 1, min(len(tokens), at + 1 + SOUGHT_WORDS)):
+                if tokens[i] in _ENDS or tokens[i] in _CUTS or tokens[i] in _WORKS or i in sentence.numbers:
+                    break
+                if part := _PART_OF.get(tokens[i]):
+                    told.add(part)
+            if len(told) == 1:
+                found |= told
+    return frozenset(found)
 
 
 def _made(tokens: tuple[str, ...], at: int) -> bool:

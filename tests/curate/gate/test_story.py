@@ -87,6 +87,12 @@ def test_a_word_in_another_place_than_its_own(text, row, said):
         ("80 crayons / 8 crayons per box = 10 boxes of crayons.", CRAYONS, ""),
         ("So the initial number of fish was 49.", FISH, "other_part"),
         ("So the initial number of fish was 49 - 18 = 31.", FISH, ""),
+        (
+            "To find the fish that Max has now, we subtract: 49 - 18 = 31.",
+            FISH,
+            "other_part",
+        ),  # 49, says the question
+        ("To find the fish that Max had to begin with, we subtract: 49 - 18 = 31.", FISH, ""),
         ("The total number of books Sam has is 44 + 52 = 96 books.", BOOKS, "one_for_all"),
         ("Tim and Sam have 44 + 52 = 96 books.", BOOKS, ""),
         ("Sam has 52 books.", BOOKS, ""),

@@ -18,7 +18,7 @@ from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.polarity import Clause, clauses
 from recast.curate.language.quantities import quantities, quantities_of, rate_of, rates
 from recast.curate.language.story.people import people
-from recast.curate.language.story.roles import EXCLUDES, Part, parts
+from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.tokens import read
 from recast.curate.maths.numbers import Value, numbers
 from recast.curate.maths.units import singular
@@ -35,6 +35,8 @@ class RolesCheck(CheckConfig):
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
+            return self.failed("other_part", said)
+        if said := _sought_though_given(case):
             return self.failed("other_part", said)
         if said := _one_for_all(case):
             return self.failed("one_for_all", said)
@@ -63,6 +65,22 @@ def _other_part(case: Case) -> str:
                     f"and {value} is {min(p.value for p in stated)} "
                     "in question or demonstration."
                 )
+    return ""
+
+
+def _sought_though_given(case: Case) -> str:
+    """What the text sets out to find and the question says, where the question asks for something else."""
+    ours = sought(case.completion)
+    if not ours or not (ours := ours - sought(case.demonstration)):
+        return ""
+    given = parts(case.prompt)
+    told = parts(case.demonstration)
+    asked = frozenset(case.prompt.lower().rpartition("how ")[2].split())
+    for part in ours:
+        values = [value for value, played in given.items() if played == {part}]
+        made = any(part in played and value not in given for value, played in told.items())
+        if len(values) == 1 and not made and asked.isdisjoint(WORDS_OF[part]):
+            return f"It sets out to find {part.value}, which the question says: {values[0]}."
     return ""
 
 
