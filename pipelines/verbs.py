@@ -291,6 +291,12 @@ VERBS: dict[str, Verb] = {
             "recast compare base.jsonl tuned.jsonl --target craft",
         ),
         Verb(
+            "attribute",
+            "Which groups of changed rows help a model on held-out text, and which hurt.",
+            TRAINING,
+            "recast attribute craft@v1 craft@v2 -m pocket --suite test.jsonl --by task",
+        ),
+        Verb(
             "pretrain",
             "Train a small causal LM from nothing, on text and chats.",
             TRAINING,

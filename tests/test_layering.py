@@ -50,6 +50,7 @@ MAY_IMPORT = {
         "pretraining": "model",
         "sft": "model",
         "evaluation": "model graders",
+        "attribution": "model sft",
         "rejection": "model sft graders",
         "reward_model": "model sft rejection graders",
         "reinforcement": "model sft graders",

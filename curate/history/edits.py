@@ -162,7 +162,8 @@ def _rows(store: Store, version: Version) -> Iterator[Rewritten]:
     for row in store.open(version).rows(_COLUMNS):
         gain = None if scored_candidates else _gain(row["nll_demonstration"], row["nll_completion"])
         yield Rewritten(
-            row["row_id"], row["target"], _prompt(row["messages"]), row["demonstration"], row["completion"], gain, None
+            row["row_id"], row["target"], prompt_of(row["messages"]), row["demonstration"], row["completion"],
+            gain, None,
         )  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def _against(store: Store, other: Version, version: Version) -> Iterator[Rewritt
     for row in diff(store, other, version).rows(_COLUMNS, ops=("change",)):
         assert row.before is not None and row.after is not None  # a changed row has both sides
         yield Rewritten(
-            row.row_id, row.target, _prompt(row.after["messages"]), row.before["completion"], row.after["completion"],
+            row.row_id, row.target, prompt_of(row.after["messages"]), row.before["completion"], row.after["completion"],
             _gain(*row.nll), None,
         )  # fmt: skip
 
@@ -192,12 +193,13 @@ def _candidates(store: Store, version: Version, ids: list[str] | None) -> Iterat
             for row in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
                 row_id, target, messages, demonstration, nll_before, text, nll, status = row
                 yield Rewritten(
-                    row_id, target, _prompt(json.loads(messages)), demonstration, text, _gain(nll_before, nll),
+                    row_id, target, prompt_of(json.loads(messages)), demonstration, text, _gain(nll_before, nll),
                     status == "accepted",
                 )  # fmt: skip
 
 
-def _prompt(messages: Sequence[Mapping[str, Any]]) -> str:
+def prompt_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The texts of a prompt, one after the other."""
     return "\n".join(m["content"] for m in messages if isinstance(m.get("content"), str))
 
 

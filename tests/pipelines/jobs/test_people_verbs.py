@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recast.curate.files import write_lines
 from recast.curate.store.store import Store
 from recast.pipelines.config import Config
 from tests.conftest import Said, command_of, demonstrations
@@ -146,3 +147,44 @@ def test_a_row_is_recalled_with_its_models_and_the_commands_that_make_them_anew(
 def test_a_row_that_is_not_there_is_not_recalled(rewritten: Recast) -> None:
     said = rewritten("recall", "nothing", "--from", "sums")
     assert said.code == 2 and "no row of sums@v1 has an id that begins with 'nothing'" in said.err
+
+
+# attribute
+
+
+def test_groups_of_changed_rows_are_ranked_against_a_held_out_suite(
+    rewritten: Recast, tmp_path: Path, tiny_model: Path
+) -> None:
+    store = Store(tmp_path / ".recast")
+    rows = list(store.open("sums").rows())
+    for row in rows[:6]:
+        row |= {"completion": "No idea.", "decision": "edited"}
+    rows[6]["completion"] = "Let's think. " + rows[6]["completion"]
+    store.commit(rows, "sums")
+    suite = tmp_path / "suite.jsonl"
+    write_lines(suite, [{"prompt": "2 + 2?", "answer": "4", "solution": "2 + 2 = 4. #### 4"}])
+    asked = ("attribute", "sums@v1", "sums@v2", "-m", tiny_model, "--suite", suite)
+    answered = rewritten(*asked, "--out", tmp_path / "attribution.json", "--json")
+    assert answered.code == 0, answered.out + answered.err
+    said = answered.json
+    (of_suite,) = said["suites"]
+    assert {(g["group"], g["rows"], g["measured"]) for g in of_suite["groups"]} == {
+        ("edited", 6, 6),
+        ("expert", 1, 1),
+    }
+    assert next(g for g in of_suite["groups"] if g["group"] == "expert")["says"] == "cannot tell", (
+        "one row tells nothing"
+    )
+    assert json.loads((tmp_path / "attribution.json").read_text())["suites"] == said["suites"]
+    by_edit = rewritten(*asked, "--by", "edit", "--rows", "5")
+    assert by_edit.code == 0 and "adds_opening" in by_edit.out
+
+
+def test_rows_are_grouped_by_what_they_have(rewritten: Recast, tmp_path: Path, tiny_model: Path) -> None:
+    suite = tmp_path / "suite.jsonl"
+    write_lines(suite, [{"prompt": "2 + 2?", "answer": "4"}])
+    asked = ("-m", tiny_model, "--suite", suite)
+    said = rewritten("attribute", "sums", "sums-rewrites", *asked, "--by", "colour")
+    assert said.code == 2 and "--by colour: rows are grouped by op, decision," in said.err
+    said = rewritten("attribute", "sums", "sums", *asked)
+    assert said.code == 2 and "hold the same texts" in said.err

@@ -33,6 +33,7 @@ REPORTS = {
     "pipelines/jobs/people/history.py": ([{"done": 2, "total": 5}], "2 of 5"),
     "pipelines/jobs/versions/curate.py": ([{"done": 300, "total": 1000}], "300 of 1000"),
     "pipelines/run/sharing.py": ([{"done": 4, "total": 8}], "4 of 8"),
+    "train/attribution/influence.py": ([{"step": 0, "steps": 2, "phase": "test"}], "0 of 2  test"),
     "train/evaluation/evaluate.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "train/graders/report.py": ([{"done": 3}], "3 done"),
     "train/pretraining/pretrain.py": (
