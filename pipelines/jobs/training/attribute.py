@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,12 +157,11 @@ def _groups(row: RowDiff, by: list[str]) -> Iterator[str]:
     side = row.after or row.before or {}
     values = {"op": row.op, "target": row.target, **{name: side.get(name) for name in COLUMNS[1:4]}}
     names = [str(values[name]) if values[name] not in (None, "") else "none" for name in by if name != EDIT]
-    kinds = _kinds(row) if EDIT in by else [None]
-    for kind in kinds:
+    for kind in _kinds(row) if EDIT in by else [None]:
         yield ", ".join([*names, *([kind] if kind else [])])
 
 
-def _kinds(row: RowDiff) -> list[str | None]:
+def _kinds(row: RowDiff) -> Sequence[str | None]:
     from recast.curate.history.edits import prompt_of
     from recast.curate.language.edits.edits import edits
 

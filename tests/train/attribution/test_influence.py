@@ -42,13 +42,13 @@ def test_it_is_the_product_of_the_gradients_over_that_of_the_held_out_one_with_i
     measuring = {"pad_id": tokenizer.pad_token_id, "batch_size": 4, "bf16": False}
     held, _ = tokenize(HELDOUT, tokenizer, 512)
     of_held = {id(w): g for w, g in influence._gradient(model, held, measuring)}
-    length = sum(g.square().sum() for g in of_held.values())
+    length = sum(g.square().sum().item() for g in of_held.values())
     expected = []
     for row in OTHERS:
         (example,), _ = tokenize([row], tokenizer, 512)
         mine = influence._gradient(model, [example], measuring)
-        product = sum((g * of_held[id(w)]).sum() for w, g in mine)
-        expected.append((example.num_trained * product / length).item())
+        product = sum((g * of_held[id(w)]).sum().item() for w, g in mine)
+        expected.append(example.num_trained * product / length)
     changes = [Change(None, row) for row in OTHERS]
     found = influences(changes, {"held": HELDOUT}, base, rank=4).influence["held"]
     assert found == pytest.approx(expected, rel=0.1, abs=0.1 * max(map(abs, expected)))
