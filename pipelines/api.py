@@ -225,6 +225,7 @@ def reward(
     lambda_copy: float | None = None,
     own_samples: int | None = None,
     max_tokens: int | None = None,
+    temperature: float | None = None,
     embedding: str | None = None,
     seed: int | None = None,
     config: Mapping[str, Any] | None = None,
@@ -238,9 +239,10 @@ def reward(
     beside the one that is trained, with its tokenizer. `gate` is what `recast.gate` takes or returns; None: `strict`,
     as for `recast.learn`.
     `mode` and the weights are explained in `agent.reward.formula`; None takes them from `config`'s section `learn`,
-    whose defaults are those of `recast.learn`. `own_samples` (a prompt, of up to `max_tokens` tokens, drawn from
-    `seed`) matter in mode `anchored` alone; `embedding` is a sentence-transformers model for the diversity term, None
-    the backbone's own hidden states.
+    whose defaults are those of `recast.learn`. `temperature` is what the trainer samples at: mode `typical` measures
+    there, too. `own_samples` (a prompt, of up to `max_tokens` tokens, drawn from `seed`) matter in mode `anchored`
+    alone; `embedding` is what the diversity term compares texts by, a sentence-transformers model or `backbone` for its
+    own hidden states, None their phrases.
 
     The data set needs the columns `prompt` (what is sampled from), `messages` (the plain question, under which texts
     are scored) and `demonstration`; `answer`, `task` and `row_id` are used where they are: the columns of
@@ -252,7 +254,7 @@ def reward(
     Raises UsageError for a module without an adapter: nothing would keep it as it was; ModelError for a folder that
     is no model.
     """
-    from recast.agent.engines.embedding import sentence_embedder
+    from recast.agent.engines.embedding import compared_by
     from recast.agent.engines.hf.engine import HFEngine
     from recast.agent.reward.alignment import AnchorCache
     from recast.agent.reward.scorer import Scorer
@@ -261,7 +263,7 @@ def reward(
 
     settings = _config(config).section(
         "learn", mode=mode, lambda_dist=lambda_dist, lambda_div=lambda_div, lambda_copy=lambda_copy,
-        own_samples=own_samples, max_tokens=max_tokens, embedding=embedding, seed=seed,
+        own_samples=own_samples, max_tokens=max_tokens, temperature=temperature, embedding=embedding, seed=seed,
     )  # fmt: skip
     if isinstance(model, str | Path):
         model, own = models.load(str(model))
@@ -281,13 +283,14 @@ def reward(
         own_samples=settings.own_samples if settings.mode == "anchored" else 0,
         max_tokens=settings.max_tokens,
         seed=settings.seed,
+        temperature=settings.measured_at(),
     )
-    embed = sentence_embedder(settings.embedding) if settings.embedding else None
+    embed, phrases = compared_by(settings.embedding)
     # to pyright the cached `id` of `Gate` is not the property that the scorer's protocol has
     opened: Any = (
         _gate(gate, config, section="learn") if gate is None or isinstance(gate, str | Path) else gate
     )
-    scorer = Scorer(engine, opened, anchors, settings.weights, embed=embed)
+    scorer = Scorer(engine, opened, anchors, settings.weights(), embed=embed, phrases=phrases)
     return scorer.reward_func(group_size=group_size, on_scored=on_scored)
 
 

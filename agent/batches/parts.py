@@ -57,9 +57,9 @@ class Plan:
         identity = {**identity, "batching": [BATCHING, batch_rows, window_rows]}
         return cls(fingerprint(identity)[:16], identity, num_rows, batch_rows, window_rows)
 
-    def without(self, key: str) -> Plan:
-        """The plan of a job whose identity lacks `key`: as it was before there was the key."""
-        left = {name: value for name, value in self.identity.items() if name != key}
+    def without(self, *keys: str) -> Plan:
+        """The plan of a job whose identity lacks `keys`: as it was before there were those."""
+        left = {name: value for name, value in self.identity.items() if name not in keys}
         return Plan.of(left, self.num_rows, self.batch_rows, self.window_rows)
 
     def batches(self, window: int, sizes: Sequence[int]) -> list[Batch]:

@@ -29,6 +29,14 @@ def backbone_embedder(engine: Inspectable) -> Embed:
     return embed
 
 
+def compared_by(name: str | None) -> tuple[Embed | None, bool]:
+    """What the setting `learn.embedding` names: an embedder where a model is named, and whether phrases compare texts.
+
+    None is phrases, `backbone` its own states, which the reward has from scoring.
+    """
+    return (None if name in (None, "backbone") else sentence_embedder(name)), name is None
+
+
 def sentence_embedder(name_or_path: str, *, device: str | None = None) -> Embed:
     """A sentence-transformers model by name or folder. Raises where the package or the model is absent."""
     try:

@@ -50,9 +50,9 @@ class Score:
     """Likelihood of a completion and its end of turn under a prompt.
 
     `nll` is the mean of -log p per token (nats), `entropy` the mean of the model's entropy at the same
-    positions, `excess` the sum over tokens of (-log p - entropy): 0 in expectation on own samples. `nll` is NaN
-    where prompt and completion are longer than the model; the other two also from engines that show no whole
-    distributions (all but `hf`).
+    positions, `excess` the sum over tokens of (-log p - entropy) at the temperature asked for (1 unless said): 0 in
+    expectation on samples drawn at that temperature. `nll` is NaN where prompt and completion are longer than the
+    model; the other two also from engines that show no whole distributions (all but `hf`).
     """
 
     nll: float
@@ -115,9 +115,18 @@ class Inspectable(Protocol):
     """An engine that has the model itself: it tells entropies, and shows hidden states."""
 
     def score(
-        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool, embed: bool = False
+        self,
+        prompts: Sequence[Messages],
+        completions: Sequence[str],
+        *,
+        adapter: bool,
+        embed: bool = False,
+        temperature: float = 1.0,
     ) -> tuple[list[Score], np.ndarray | None]:
-        """`Engine.logprobs` with entropies; with `embed` the mean last hidden state of each completion, (N, D)."""
+        """`Engine.logprobs` with entropies; with `embed` the mean last hidden state of each completion, (N, D).
+
+        `excess` is that of the distribution at `temperature`; `nll` and `entropy` are the model's own whatever it is.
+        """
         ...
 
 

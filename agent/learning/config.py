@@ -79,11 +79,11 @@ class LearnConfig(BaseModel):
 
     mode: Literal["anchored", "paper", "typical"] = "typical"
     """Reward mode (`agent.reward.formula`). `typical` alone ends in the backbone's own style where another is
-    likelier per token (`tests/bench/agent_trap.py`)."""
+    likelier per token (`tests/bench/agent_trap.py`); it is measured at `temperature`."""
     lambda_dist: float | None = Field(default=None, ge=0)
     """Weight of alignment. None: 0.35 as in the paper, 1 in mode `typical` (`agent.reward.formula.Weights.of`)."""
     lambda_div: float | None = Field(default=None, ge=0)
-    """Weight of diversity. None: 0.15 on the repaired scale, 0.5 in mode `paper`."""
+    """Weight of diversity. None: 0.25, 0.5 in mode `paper` (`agent.reward.formula.Weights.of`)."""
     lambda_copy: float = Field(default=0.1, ge=0, le=2)
     """Weight of the copy penalty (above 2.5 a copy that passed would be worse than one refused). Mode `paper`
     has none."""
@@ -94,7 +94,8 @@ class LearnConfig(BaseModel):
     own_samples: int = Field(default=2, ge=1)
     """Backbone's own answers a prompt, the upper anchor of mode `anchored`; the others have none."""
     embedding: str | None = None
-    """Sentence-transformers model for the diversity term. None: the backbone's mean-pooled hidden state."""
+    """What the diversity term compares candidates by: a sentence-transformers model, or `backbone`, its mean-pooled
+    hidden state. None: their phrases (`curate.curation.diversity.Phrases`)."""
 
     heldout: float = Field(default=0.1, gt=0, lt=1)
     """Share of the rows kept out of training, by hash of their id."""
@@ -138,15 +139,19 @@ class LearnConfig(BaseModel):
                 raise ValueError(f"{name} has no effect {where}")
         return self
 
-    @property
-    def weights(self) -> Weights:
-        """Mode and weights of the reward, those that are None filled in."""
-        from recast.agent.reward.scorer import Weights
+    def measured_at(self, revision: int | None = None) -> float:
+        """Temperature of the distribution that excess is measured by, at a revision of the reward (None: today)."""
+        return self.temperature if self.mode == "typical" and revision != 1 else 1.0
+
+    def weights(self, revision: int | None = None) -> Weights:
+        """Mode and weights of the reward, those that are None filled in as they are at its `revision` (None: today)."""
+        from recast.agent.reward.formula import REVISION, Weights
 
         return Weights.of(
             self.mode,
             self.lambda_dist,
             self.lambda_div,
+            revision=REVISION if revision is None else revision,
             lambda_copy=self.lambda_copy,
             soft_gate=self.soft_gate,
             scored_under=self.scored_under,

@@ -29,6 +29,7 @@ from recast.agent.learning.config import COLUMNS, LATER, NOT_IDENTITY, LearnConf
 from recast.agent.learning.manifest import MANIFEST
 from recast.agent.learning.run_log import METRICS
 from recast.agent.prompts.prompts import DEFAULT, Prompts
+from recast.agent.reward.formula import REVISION
 from recast.curate import chat
 from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
@@ -125,11 +126,14 @@ def learn(
     started = time.monotonic()
     micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes, memory)
     sized = config.model_copy(update={"micro_batch": micro})
-    with Session(model, tokenizer, gate, sized, train, kept, out, processes, prompts) as session:
+    begun = json.loads((out / JOB).read_text()).get("reward", 1)
+    with Session(model, tokenizer, gate, sized, train, kept, out, processes, prompts, begun) as session:
         session.run(progress)
     result = _result(session, job, usable.skipped, time.monotonic() - started)
     if processes.first:
-        _finish(out, {**job, "source": dict(source or {}), "prompts": prompts.shown()}, result)
+        _finish(
+            out, {**job, "reward": begun, "source": dict(source or {}), "prompts": prompts.shown()}, result
+        )
     processes.wait()
     return result
 
@@ -183,16 +187,20 @@ def _job(
         "gate_id": gate.id,
         "data": fingerprint(list(rows)),
         "config": config.model_dump(mode="json", exclude={*NOT_IDENTITY, *unused}),
+        "reward": REVISION,
     }
 
 
 def _claim(out: Path, job: dict[str, Any]) -> dict[str, Any] | None:
-    """Refuse a folder of another run; return the result of a finished one."""
+    """Refuse a folder of another run; return the result of a finished one.
+
+    A folder that tells no revision of the reward holds a run of before there were any, which goes on as it began.
+    """
     marker = out / JOB
     if marker.exists():
         found = json.loads(marker.read_text())
-        if found != job:
-            changed = sorted(k for k in job if found.get(k) != job[k])
+        if {"reward": REVISION, **found} != job:
+            changed = sorted(k for k in job if found.get(k) != job[k] and (k != "reward" or k in found))
             raise UsageError(
                 f"{out} holds another learning run (different: {', '.join(changed)}). Choose another folder, or "
                 "remove that one."

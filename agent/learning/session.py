@@ -17,7 +17,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 
 from recast.agent.engines import probe
-from recast.agent.engines.embedding import sentence_embedder
+from recast.agent.engines.embedding import compared_by
 from recast.agent.engines.hf.attention import cpu_attention
 from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.learning import heldout, trl_trainer
@@ -27,6 +27,7 @@ from recast.agent.learning.rollouts import Rollouts, examples
 from recast.agent.learning.run_log import METRICS, RunLog
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache
+from recast.agent.reward.formula import REVISION
 from recast.agent.reward.scorer import Scorer
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.lora import load_adapter, save_adapter
@@ -59,12 +60,14 @@ class Session:
         out: Path,
         processes: Processes,
         prompts: Prompts = DEFAULT,
+        revision: int = REVISION,
     ) -> None:
-        self.prompts = prompts
+        """`revision` is that of the reward under which the run began (`agent.reward.formula.REVISION`)."""
+        self.prompts, self.revision = prompts, revision
         self.model, self.tokenizer, self.gate, self.config, self.out = model, tokenizer, gate, config, out
         self.train, self.heldout, self.processes = train, heldout, processes
         self.order = trl_trainer.order(len(train), config)
-        self.log = RunLog(out / METRICS, config.weights.signed, writes=processes.first)
+        self.log = RunLog(out / METRICS, config.weights(revision).signed, writes=processes.first)
         self.stopped = "steps"
         self.engine = HFEngine(model, tokenizer, batch_size=config.engine_batch)
         """Over the backbone; while the run is on, over the policy."""
@@ -151,15 +154,17 @@ class Session:
             own_samples=config.own_samples if config.mode == "anchored" else 0,
             max_tokens=config.max_tokens,
             seed=config.seed,
+            temperature=config.measured_at(self.revision),
             path=self.out / ANCHORS,
         )
-        embed = sentence_embedder(config.embedding) if config.embedding else None
+        embed, phrases = compared_by(config.embedding)
         scorer = Scorer(
             self.engine,
             self.gate,
             anchors,
-            config.weights,
+            config.weights(self.revision),
             embed=embed,
+            phrases=phrases and self.revision > 1,
             scale=config.scale_rewards,
             prompts=self.prompts,
         )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.engines.protocol import Engine, Inspectable, Sampling, Score
 from recast.curate.chat import template_id
 from recast.curate.fingerprint import fingerprint, prompt_hash, seed_of
 from recast.curate.records import Messages
@@ -41,7 +41,8 @@ class AnchorCache:
 
     Keys hold the prompt, the backbone and its template, for own samples how they are drawn, for a demonstration
     its text. `own_samples` completions of the plain question are drawn at temperature 1, and their mean NLL is
-    that of the tokens drawn: no second pass. With 0 of them `nll_self` stays NaN.
+    that of the tokens drawn: no second pass. With 0 of them `nll_self` stays NaN. The excess of a demonstration is
+    that of the distribution at `temperature`, which whoever compares a candidate with it has to score at, too.
 
     With a `path` what is measured is kept there, a line an entry, for a resumed run; several processes may append
     to it at once. Own samples are drawn from `seed`, so a run of another seed on the same file measures its own.
@@ -55,9 +56,11 @@ class AnchorCache:
         own_samples: int = 2,
         max_tokens: int = 512,
         seed: int = 0,
+        temperature: float = 1.0,
         path: Path | None = None,
     ) -> None:
         self.engine, self.own_samples, self.seed, self.path = engine, own_samples, seed, path
+        self.temperature = temperature
         self.sampling = Sampling(temperature=1.0, top_p=1.0, max_tokens=max_tokens)
         self._context = [engine.fingerprint, template_id(tokenizer)]
         self._known = _read(path) if path is not None and path.exists() else {}
@@ -69,10 +72,11 @@ class AnchorCache:
         fresh: dict[str, list[float]] = {}
         new = {key: row for key, row in zip(of_row, rows, strict=True) if key not in self._known}
         if new:
-            scores = self.engine.logprobs(
+            scores = scored_at(
+                self.engine,
                 [row["messages"] for row in new.values()],
                 [row["demonstration"] for row in new.values()],
-                adapter=False,
+                self.temperature,
             )
             fresh |= {key: [s.nll, s.excess] for key, s in zip(new, scores, strict=True)}
         asked = {
@@ -118,7 +122,22 @@ class AnchorCache:
         return fingerprint(["own", *self._context, prompt_hash(row["messages"]), *drawn])[:32]
 
     def _demonstration_key(self, row: Mapping[str, Any]) -> str:
-        return fingerprint([*self._context, prompt_hash(row["messages"]), row["demonstration"]])[:32]
+        at = [] if self.temperature == 1 else [self.temperature]  # files of before know no other
+        return fingerprint([*self._context, prompt_hash(row["messages"]), row["demonstration"], *at])[:32]
+
+
+def scored_at(
+    engine: Engine, prompts: Sequence[Messages], completions: Sequence[str], temperature: float
+) -> list[Score]:
+    """Scores under the frozen backbone, their excess at `temperature`.
+
+    Raises ValueError where that is not 1 and the engine shows no whole distributions.
+    """
+    if temperature == 1:
+        return engine.logprobs(prompts, completions, adapter=False)
+    if not isinstance(engine, Inspectable):
+        raise ValueError(f"the engine {engine.name!r} tells no excess at temperature {temperature:g}; use 1")
+    return engine.score(prompts, completions, adapter=False, temperature=temperature)[0]
 
 
 def _read(path: Path) -> dict[str, list[float]]:

@@ -7,8 +7,9 @@ diversity, c how much of it is copied. All terms are exactly 0 outside the gate.
 beside its code: `paper_alignment`, `anchored_alignment`, `typical_alignment`.
 
 `paper` is the published formula as released. The two others deviate: alignment is measured against fixed levels instead
-of the group, so that a group of equals is not told apart by noise; diversity is on the scale of alignment
-(`curate.curation.diversity.group_terms_K`), since the published marginal stays below 0.005; and there is a copy term.
+of the group, so that a group of equals is not told apart by noise; diversity is where the candidate's novelty stands in
+its group (`curate.curation.diversity.standing_K`), since the published marginal stays below 0.005; and there is a copy
+term.
 
 Who computes NLLs, verdicts and embeddings is not this module's business (`agent.reward.scorer`).
 """
@@ -21,8 +22,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recast.curate.curation.diversity import group_terms_K, paper_marginals_K
+from recast.curate.curation.diversity import NOVELTY_FLOOR, group_terms_K, paper_marginals_K, standing_K
 
+REVISION = 2
+"""Of what the reward measures. 1: excess at temperature 1 whatever the candidates are drawn at, diversity by hidden
+states with a weight of 0.15. A run that began under it goes on under it (`agent.learning.learn`)."""
 Mode = Literal["paper", "anchored", "typical"]
 Floats = NDArray[np.float64]
 
@@ -45,8 +49,11 @@ class MeasuredGroup:
 
     feasible: NDArray[np.bool_]  # the gate
     nll: Floats  # nats per token under the QA prompt
-    excess: Floats | None = None  # sum_t (-log p_t - H_t), nats
-    embeddings: Floats | None = None  # None: no diversity term
+    excess: Floats | None = None  # sum_t (-log p_t - H_t) at the temperature of sampling, nats
+    embeddings: Floats | None = (
+        None  # what diversity is measured by where there is no novelty; None: no such term
+    )
+    novelty: Floats | None = None  # what the phrases of each add to the other feasible ones, in [0, 1]
     overlap: Floats | None = (
         None  # share of each that its demonstration holds too, in [0, 1]; None: no copy term
     )
@@ -90,16 +97,19 @@ class Weights:
         mode: Mode = "typical",
         lambda_dist: float | None = None,
         lambda_div: float | None = None,
+        *,
+        revision: int = REVISION,
         **others: Any,
     ) -> Weights:
         """Weights of `mode`; None is filled in.
 
         Alignment 0.35 as in the paper, 1 in `typical`, whose term is meant to decide between styles and at 0.35 had a
-        twentieth of the advantage variance while some candidates failed; diversity 0.15 on the repaired scale, 0.5 in
-        `paper`.
+        twentieth of the advantage variance while some candidates failed; diversity 0.25, about a third of the shaping's
+        variance on a real model where it is told by phrases, 0.5 in `paper`.
         """
         dist = (1.0 if mode == "typical" else 0.35) if lambda_dist is None else lambda_dist
-        div = (0.5 if mode == "paper" else 0.15) if lambda_div is None else lambda_div
+        usual = 0.5 if mode == "paper" else 0.25 if revision > 1 else 0.15
+        div = usual if lambda_div is None else lambda_div
         return cls(mode, dist, div, **others)
 
     @property
@@ -133,7 +143,10 @@ def group_reward(group: MeasuredGroup, weights: Weights) -> GroupReward:
     align, diversity, copy = (np.zeros(len(gate)) for _ in range(3))
     if gate.any():
         align[gate] = _alignment(group, weights.mode)
-        if group.embeddings is not None:
+        if group.novelty is not None and weights.mode != "paper":
+            if gate.sum() > 1:
+                diversity[gate] = standing_K(group.novelty[gate], NOVELTY_FLOOR)
+        elif group.embeddings is not None:
             rows = np.where(gate[:, None], np.asarray(group.embeddings, dtype=np.float64), 0.0)
             marginals = paper_marginals_K if weights.mode == "paper" else group_terms_K
             diversity = marginals(rows, gate.tolist())
@@ -177,9 +190,12 @@ def anchored_alignment(nll: Floats, own: float, demonstration: float) -> Floats:
 
 
 def typical_alignment(excess: Floats, demonstration: float) -> Floats:
-    """d_i = clip(1 - max(x_i, 0) / max(x_demo, 5), 0, 1), x_i = sum_t (-log p_t - H_t) in nats.
+    """d_i = clip(1 - max(x_i, 0) / max(x_demo, 5), 0, 1), x_i = sum_t (-log p_T(y_t) - H(p_T)) in nats.
 
-    The excess surprisal x is 0 in expectation on the backbone's own samples. A sum, so padding never pays.
+    p_T is the backbone at the temperature T that candidates are drawn at, in both places. The excess surprisal x is
+    minus the sum of the centred log-likelihood of arXiv 2602.12222, and 0 in expectation on the backbone's own samples
+    at T. So padding never pays, as it does where T is left out of it: text that is drawn below T = 1 has a negative
+    excess there, the more so the longer it is.
     """
     return _between(excess, 0.0, demonstration, MIN_EXCESS_NATS)
 

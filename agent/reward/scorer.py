@@ -38,7 +38,7 @@ from recast.agent.reward.ledger import (
     mean_or_none,
     shaping_shares,
 )
-from recast.curate.curation.diversity import mean_distances_K, opening_entropy
+from recast.curate.curation.diversity import mean_distances_K, novelties_K, opening_entropy
 from recast.curate.records import CheckStatus, Messages, Verdict, VerdictStatus
 from recast.curate.texts import containment, ngrams, words
 
@@ -61,7 +61,8 @@ class ScoredGroup:
     rewards: tuple[float | None, ...]
     nll: np.ndarray
     terms: GroupReward
-    pair_distance: float  # mean (1 - cos)/2 over pairs of feasible candidates, NaN below two
+    pair_distance: float  # mean (1 - cos)/2 over pairs of accepted candidates, NaN below two
+    novelty: float  # mean of what the phrases of each accepted one add to the others, likewise
     nll_gain: (
         float  # mean NLL of the accepted less the demonstration's, nats a token; NaN where none is accepted
     )
@@ -75,8 +76,9 @@ class ScoredGroup:
 class Scorer:
     """Scores groups of candidates. `embed` None takes the states of the scoring pass itself: no second one.
 
+    Diversity is told by phrases where `phrases`, else by these embeddings; the distance of pairs is theirs anyway.
     `scale` is the trainer's `scale_rewards`, for the ledger's share of the gate in the advantages; `prompts` are those
-    that candidates are sampled under.
+    that candidates are sampled under. Excess is measured at the temperature of `anchors`.
     """
 
     def __init__(
@@ -87,10 +89,12 @@ class Scorer:
         weights: Weights,
         *,
         embed: Embed | None = None,
+        phrases: bool = True,
         scale: Literal["batch", "group", "none"] = "none",
         prompts: Prompts = DEFAULT,
     ) -> None:
         self.engine, self.gate, self.anchors, self.weights, self.embed = engine, gate, anchors, weights, embed
+        self.phrases = phrases
         self.scale: Literal["batch", "group", "none"] = scale
         self.prompts = prompts
 
@@ -119,7 +123,9 @@ class Scorer:
         if picked:
             asked = [self.asked(rows[at[n][0]]) for n in picked]
             chosen = [texts[n] for n in picked]
-            scores, pooled = self.engine.score(asked, chosen, adapter=False, embed=self.embed is None)
+            scores, pooled = self.engine.score(
+                asked, chosen, adapter=False, embed=self.embed is None, temperature=self.anchors.temperature
+            )
             vectors = self.embed(chosen) if self.embed is not None else unit_rows(_shown(pooled))
             for n, score, vector in zip(picked, scores, vectors, strict=True):
                 nll[n], excess[n], states[n] = score.nll, score.excess, vector
@@ -163,11 +169,14 @@ class Scorer:
         overlap = [
             containment(t, row["demonstration"]) if f else 0.0 for t, f in zip(texts, feasible, strict=True)
         ]
+        novelty = np.zeros(len(texts))
+        novelty[feasible] = novelties_K([t for t, f in zip(texts, feasible, strict=True) if f])
         group = MeasuredGroup(
             feasible=feasible,
             nll=nll,
             excess=excess,
             embeddings=embeddings,
+            novelty=novelty if self.phrases else None,
             overlap=np.array(overlap, dtype=np.float64),
             base=np.where(passed, 1.0, [0.5 * _answers_rightly(v) for v in verdicts]),
             nll_demonstration=anchors.nll_demonstration,
@@ -193,6 +202,7 @@ class Scorer:
             nll=nll,
             terms=terms,
             pair_distance=distance,
+            novelty=float(novelty[feasible & passed].mean()) if len(kept) > 1 else math.nan,
             nll_gain=float(gained.mean()) if len(gained) else math.nan,
             drift=np.array(drift),
         )
@@ -217,6 +227,7 @@ class Scorer:
             "alignment": over_passed("alignment"),
             "diversity": over_passed("diversity"),
             "copy": over_passed("copy"),
+            "novelty": mean_or_none([g.novelty for g in scored]),
             "pair_distance": mean_or_none([g.pair_distance for g in scored]),
             "unique_frac": mean_or_none([len(set(g.texts)) / len(g.texts) for g in scored]),
             "repetition": mean_or_none([_repetition(t) for t in texts]),

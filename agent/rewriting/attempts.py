@@ -15,7 +15,7 @@ import numpy as np
 from recast.agent.batches.isolation import ERROR, described
 from recast.agent.engines.protocol import Engine, Sample, Sampling, Score
 from recast.agent.prompts.prompts import DEFAULT, Prompts
-from recast.agent.rewriting.choice import failure_message
+from recast.agent.rewriting.choice import REVISION, failure_message
 from recast.curate.records import Candidate, Messages, Verdict
 
 
@@ -90,11 +90,19 @@ class Method:
     clean: bool = (
         False  # cut what is not the rewrite from samples, ahead of the gate (`agent.rewriting.cleaning`)
     )
+    choice: int = (
+        1  # revision of the rule that keeps one of the accepted candidates (`agent.rewriting.choice`)
+    )
 
     @property
     def prompts(self) -> tuple[str, ...]:
         """Ids of the prompts, by attempt."""
         return tuple(attempt.template for attempt in self.attempts)
+
+    @property
+    def measured_at(self) -> float:
+        """Temperature of the distribution that excess is measured by: that of sampling; greedy ones have none."""
+        return (self.attempts[0].sampling.temperature or 1.0) if self.choice > 1 else 1.0
 
     @property
     def most_candidates(self) -> int:
@@ -118,4 +126,5 @@ def rewriting(
 
     first = attempt("rewrite", prompts.rewrite_id, rewrite)
     again = attempt("repair", prompts.repair_id, repair)
-    return Method("agent", (first, *[again] * repairs), clean=clean)
+    choice = REVISION if k > 1 else 1  # of one candidate there is nothing to choose
+    return Method("agent", (first, *[again] * repairs), clean=clean, choice=choice)

@@ -21,6 +21,7 @@ from recast.agent.batches.pipeline import Steps
 from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, STOP, Engine, Inspectable, Sample, Score
 from recast.agent.prompts import templates
+from recast.agent.reward.alignment import scored_at
 from recast.agent.reward.drift import word_drift
 from recast.agent.rewriting.attempts import Attempt, Method, Row
 from recast.agent.rewriting.choice import (
@@ -30,6 +31,7 @@ from recast.agent.rewriting.choice import (
     distinct,
     fallback_reason,
     spread,
+    varied,
 )
 from recast.agent.rewriting.cleaning import clean
 from recast.agent.rewriting.triage import cause_of
@@ -53,15 +55,17 @@ class Worker:
         alignment: Alignment,
         own_samples: int = 0,
         score: bool = True,
+        phrases: bool = False,
         shows: Inspectable | None = None,
         embed: Embed | None = None,
     ) -> None:
-        """Texts are embedded by the states of their scoring pass where `shows` is the engine, else by `embed`."""
+        """Texts are compared by `phrases`, or embedded by the states of their scoring pass where `shows` is the engine,
+        else by `embed`."""
         self.engine, self.method, self.seed = engine, method, seed
         self.targets, self.tie_nats = targets, tie_nats
         self.alignment: Alignment = alignment
         self.own_samples = own_samples
-        self.score, self.shows, self.embed = score, shows, embed
+        self.score, self.phrases, self.shows, self.embed = score, phrases, shows, embed
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
 
     def run(self, rows: list[Row]) -> Steps[list[list[Decision]]]:
@@ -150,12 +154,13 @@ class Worker:
             flat = [(rows[i].messages, text) for i in chosen for text in texts[i]]
             asked, told = [m for m, _ in flat], [t for _, t in flat]
             vectors: Iterator[np.ndarray] | None = None
+            at = self.method.measured_at if isinstance(self.engine, Inspectable) else 1.0
             if self.shows is not None:
-                found, pooled = self.shows.score(asked, told, adapter=False, embed=True)
+                found, pooled = self.shows.score(asked, told, adapter=False, embed=True, temperature=at)
                 assert pooled is not None
                 vectors = iter(unit_rows(pooled))
             else:
-                found = self.engine.logprobs(asked, told, adapter=False)
+                found = scored_at(self.engine, asked, told, at)
             scores = iter(found)
             return [
                 (
@@ -196,15 +201,16 @@ class Worker:
         tied = [self._tied(row) if row.fault is None else [] for row in rows]
         self._embed_texts(rows, tied)
         chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
+        seldom = varied([[c.text for c in candidates] for candidates in tied], self.targets)
         decisions = []
-        for row, candidates in zip(rows, tied, strict=True):
+        for row, candidates, rarest in zip(rows, tied, seldom, strict=True):
             if not candidates:
                 reason = row.fault or fallback_reason(row.candidates)
                 fallback = Decision(row.row_id, row.target, row.demonstration, DecisionKind.FALLBACK, reason)
                 decisions.append([fallback])
                 continue
-            kept = candidates[: self.targets]
-            if row.states:
+            kept = [candidates[i] for i in rarest] if self.phrases else candidates[: self.targets]
+            if row.states and not self.phrases:
                 embeddings_CD = np.stack([row.states[c.text] for c in candidates])
                 picked = spread(embeddings_CD, chosen, self.targets)
                 kept = [candidates[i] for i in picked]
@@ -218,7 +224,8 @@ class Worker:
             return distinct(row.accepted)[: self.targets]
         if not self.score:
             return distinct(row.accepted)
-        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats, self.alignment)
+        own = 0.0 if self.method.choice > 1 else -math.inf
+        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats, self.alignment, own)
 
     def _decision(self, row: Row, target: int, kept: Candidate) -> Decision:
         kind = DecisionKind.REPAIR if kept.attempt >= self.method.repairs_from else DecisionKind.REWRITE

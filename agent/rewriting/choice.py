@@ -1,14 +1,16 @@
 """Which accepted candidates a row keeps, and why a row that keeps its demonstration does.
 
-Of the accepted candidates, those within a tolerance of the best aligned one count as equally well aligned
-(`aligned`); of these the ones farthest from what is already chosen are kept, one after another (`spread`). Pure
-functions; no engine, no gate. C candidates, D dimensions, M texts chosen so far. The rule is the same for every
-agent, the bare backbone included: otherwise part of what an agent seems to gain is selection.
+Of the accepted candidates, those within a tolerance of the best aligned one count as equally well aligned (`aligned`).
+Of these a batch keeps the ones whose phrases its other rows say least (`varied`), or, where embeddings are asked for,
+the farthest from what is already chosen (`spread`). Pure functions; no engine, no gate. C candidates, D dimensions, M
+texts chosen so far. The rule is the same for every agent, the bare backbone included: otherwise part of what an agent
+seems to gain is selection.
 
-Alignment is measured by excess surprisal (`agent.reward.formula`, mode `typical`) where the engine tells entropies,
-else by the mean NLL, which prefers predictable padding: in the world of `tests/fakes/trap.py`, where 50 of 112 first
-accepted rewrites of the bare backbone were long-winded, 79 of the likeliest by NLL were, and 24 of those of the least
-excess.
+Alignment is measured by excess surprisal at the temperature of sampling (`agent.reward.formula`, mode `typical`)
+where the engine tells entropies, else by the mean NLL, which prefers predictable padding: in the world of
+`tests/fakes/trap.py`, where 50 of 112 first accepted rewrites of the bare backbone were long-winded, 79 of the
+likeliest by NLL were, and 24 of those of the least excess. As in the reward, excess below 0 counts as 0: what is
+likelier than the backbone's own speech is no better than it, and leaves the choice to what is said seldom.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ from typing import Literal
 import numpy as np
 
 from recast.agent.batches.isolation import ERROR
+from recast.curate.curation.diversity import Phrases
 from recast.curate.records import Candidate, CheckStatus, VerdictStatus
 
+REVISION = 2
+"""Of the choice, part of what a job is. 1: excess at temperature 1, the lower the better, compared by hidden states."""
+ROUNDS = 3
+"""Times that a batch goes through its rows: what a row keeps hangs on the others', of which the first knew none."""
 UNVERIFIABLE = "unverifiable"
 TOO_LONG_TO_SCORE = "too_long_to_score"
 
@@ -29,15 +36,19 @@ TOO_LONG_TO_SCORE = "too_long_to_score"
 Alignment = Literal["excess", "nll"]
 
 
-def aligned(accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment) -> list[Candidate]:
+def aligned(
+    accepted: Sequence[Candidate], tie_nats: float, alignment: Alignment, own: float = 0.0
+) -> list[Candidate]:
     """Candidates within `tie_nats` (nats per token) of the best aligned one, best first; equals by (attempt, k).
 
     `nll` ranks by the mean NLL, `excess` by the excess surprisal, which is a sum: its tolerance is `tie_nats` for every
-    token of the best one. Of candidates with one text only the first is kept. Raises ValueError for one without scores.
+    token of the best one, and candidates at `own`, the level of own samples, and below it are equals. Of candidates
+    with one text only the first is kept. Raises ValueError for one without scores.
     """
     if not accepted:
         return []
-    ranked = sorted((_misfit(c, alignment), c.attempt, c.k, i) for i, c in enumerate(accepted))
+    least = own if alignment == "excess" else 0.0
+    ranked = sorted((max(least, _misfit(c, alignment)), c.attempt, c.k, i) for i, c in enumerate(accepted))
     best, _, _, first = ranked[0]
     per_token = accepted[first].scores.get("num_tokens", 1.0) if alignment == "excess" else 1.0
     tolerance = tie_nats * per_token
@@ -50,6 +61,33 @@ def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         first.setdefault(candidate.text, candidate)
     return list(first.values())
+
+
+def varied(groups: Sequence[Sequence[str]], num: int = 1) -> list[list[int]]:
+    """Indices of the at most `num` texts that each group keeps: those of which the other groups say the least.
+
+    Group after group the most novel text is taken (`curate.curation.diversity.Phrases`), the earlier of equals, and put
+    back to be chosen again once the others are known, at most `ROUNDS` times. Depends on the groups and their order
+    alone.
+    """
+    kept = Phrases()
+    picked: list[list[int]] = [[] for _ in groups]
+    for _ in range(ROUNDS):
+        before = [list(p) for p in picked]
+        for group, chosen in zip(groups, picked, strict=True):
+            if len(group) <= num and chosen:
+                continue  # there is nothing to choose
+            for i in chosen:
+                kept.remove(group[i])
+            chosen.clear()
+            while len(chosen) < min(num, len(group)):
+                left = [i for i in range(len(group)) if i not in chosen]
+                best = max(left, key=lambda i, group=group: (kept.novelty(group[i]), -i))
+                chosen.append(best)
+                kept.add(group[best])
+        if picked == before:
+            break
+    return picked
 
 
 def farthest(embeddings_CD: np.ndarray, chosen: Sequence[np.ndarray]) -> int:

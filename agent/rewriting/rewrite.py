@@ -44,6 +44,7 @@ from recast.curate.errors import DataError, UsageError
 # What a sample depends on: the rows' part of the job's identity.
 READ = ("row_id", "target", "messages", "demonstration", "answer", "task")
 NOTHING: Mapping[int, str] = {}
+PHRASES = "phrases"
 
 
 NOT_IDENTITY: dict[str, str] = {}
@@ -87,9 +88,9 @@ class RewriteConfig(BaseModel):
     first is kept where nothing embeds them (`embedding`): for servers that return no log-probabilities of given text,
     with which an agent cannot be used at all (`agent.engines.probe`)."""
     embedding: str = "auto"
-    """What texts are compared by within a tie: `backbone` (its mean hidden state while scoring), `none` (the
-    likelier wins), a sentence-transformers model by name or folder, or `auto`: `backbone` where the engine shows
-    hidden states, else `none`."""
+    """What texts are compared by within a tie: `phrases` (those that the batch's other rows say least,
+    `agent.rewriting.choice`), `backbone` (its mean hidden state while scoring), `none` (the likelier wins), or a
+    sentence-transformers model by name or folder. `auto`: `phrases`."""
     accept: Literal["own", "gate"] = "own"
     """For methods with a rule of their own (`--method`): accept by it, or by the gate."""
     own_samples: int = Field(default=0, ge=0)
@@ -141,9 +142,7 @@ def rewrite(
     agent_id = agent_id if engine.has_adapter else None
     source = Source.of(rows, limit)
     plan = _plan(source, engine, gate, config, method, agent_id)
-    as_sampled = plan.without("cleaning")
-    if begun(Path(run_dir)) == as_sampled.fingerprint:  # it goes on as it was begun
-        method, plan = replace(method, clean=False), as_sampled
+    method, plan = _as_begun(method, plan, begun(Path(run_dir)))
     parts = Parts(Path(run_dir), plan, sharing and sharing.leases.me)
     _refuse_a_budget_of_no_batch(budget, parts, method)
     by = alignment(engine, config, method)
@@ -215,11 +214,26 @@ def _method(
     return method
 
 
+def _as_begun(method: Method, plan: Plan, held: str | None) -> tuple[Method, Plan]:
+    """The method and plan of the job whose fingerprint is `held`, where it was begun before there was cleaning or the
+    rule of choice of today; otherwise those given."""
+    before = {
+        ("choice",): replace(method, choice=1),
+        ("cleaning",): replace(method, clean=False),
+        ("choice", "cleaning"): replace(method, choice=1, clean=False),
+    }
+    for keys, as_begun in before.items():
+        older = plan.without(*keys)
+        if held == older.fingerprint:
+            return as_begun, older
+    return method, plan
+
+
 def worker_of(
     engine: Engine, config: RewriteConfig, method: Method, embed: Embed | None = None
 ) -> tuple[Worker, str]:
     """What works a batch of a job on `engine`, and the name of what it embeds texts by; `embed` is another one."""
-    shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config)
+    shows, embed, embedding = (None, embed, "custom") if embed else embedder(engine, config, method)
     worker = Worker(
         engine,
         method,
@@ -229,6 +243,7 @@ def worker_of(
         alignment=alignment(engine, config, method) or "nll",
         own_samples=config.own_samples,
         score=config.scoring,
+        phrases=embedding == PHRASES,
         shows=shows,
         embed=embed,
     )
@@ -291,22 +306,26 @@ def alignment(engine: Engine, config: RewriteConfig, method: Method) -> Alignmen
     return "excess" if tells_entropies else "nll"
 
 
-def embedder(engine: Engine, config: RewriteConfig) -> tuple[Inspectable | None, Embed | None, str]:
+def embedder(
+    engine: Engine, config: RewriteConfig, method: Method
+) -> tuple[Inspectable | None, Embed | None, str]:
     """What `config.embedding` names: the engine where its states of scoring serve, else a callable or none; its name.
 
     Raises UsageError where the engine shows no hidden states and `backbone` asks for them.
     """
     name = config.embedding
-    if name == "auto":
+    if name == "auto" and method.choice > 1:
+        name = PHRASES
+    elif name == "auto":
         name = "backbone" if isinstance(engine, Inspectable) else "none"
-    if name == "none":
+    if name in ("none", PHRASES):
         return None, None, name
     if name != "backbone":
         return None, sentence_embedder(name), name
     if not isinstance(engine, Inspectable):
         raise UsageError(
             f"the engine {engine.name!r} shows no hidden states to embed texts by; set rewrite.embedding to "
-            "`none` or to a sentence-transformers model."
+            "`phrases`, `none` or a sentence-transformers model."
         )
     return (engine, None, name) if config.scoring else (None, backbone_embedder(engine), name)
 
@@ -327,6 +346,8 @@ def _plan(
         # a job whose identity has no `cleaning` judges texts as they were sampled: so did all before there was any
         "config": config.model_dump(mode="json", exclude={"clean"}),
         **({"cleaning": cleaning.REVISION} if method.clean else {}),
+        # likewise one without `choice` keeps what the first rule of `agent.rewriting.choice` keeps
+        **({"choice": method.choice} if method.choice > 1 else {}),
         "method": method.name,
         "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *method.prompts],
         "engine": engine.name,

@@ -1,8 +1,8 @@
-"""Diversity: what one candidate adds to its group, and how varied a whole set of texts is (`flattening` compares two).
+"""Diversity: what one text adds to others, and how varied a whole set of texts is (`collapse` compares two).
 
-The group term is on the scale of the alignment term; the published marginal
-(arXiv 2602.11220) is kept for replication, and is too small to matter: at m = 10 with distances of 0.01 to 0.15
-it stays below 0.005. Pure numpy; embeddings come in as arrays.
+What a text adds is told by its phrases (`Phrases`), or by embeddings, which come in as arrays. The group terms are on
+the scale of the alignment term; the published marginal (arXiv 2602.11220) is kept for replication, and is too small to
+matter: at m = 10 with distances of 0.01 to 0.15 it stays below 0.005. Needs no model.
 
 N texts or embeddings, K candidates of one group, D embedding dimensions.
 """
@@ -11,19 +11,84 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recast.curate.texts import grams, words
+from recast.curate.texts import grams, ngrams, words
 
 STD_FLOOR = 0.01
 """Smallest standard deviation, in cosine distance 1 - cos, that a group is divided by: below it is noise."""
+PHRASE_WORDS = (1, 2, 3)
+"""Lengths of the phrases that texts are compared by."""
+NOVELTY_FLOOR = 0.02
+"""The same in novelty: one word changed in a text of thirty moves about a tenth of its phrases, half-way."""
 
 Floats = NDArray[np.float64]
+
+
+# --- phrases --------------------------------------------------------------------------------------------
+
+
+class Phrases:
+    """Phrases of the texts kept so far, and what another text would add to them.
+
+    A phrase is one to three words in a row. Of one that c kept texts have, a text adds 1 / (1 + c): what a set holds is
+    the sum over its phrases of 1 + 1/2 + ... + 1/c, so the more texts say it already, the less is added by saying it
+    again (a monotone submodular function, which greedy choice comes close to the best of).
+
+    >>> kept = Phrases()
+    >>> kept.novelty("so 3 + 4 = 7")
+    1.0
+    >>> kept.add("so 3 + 4 = 7")
+    >>> kept.novelty("so 3 + 4 = 7"), kept.novelty("hence 12")
+    (0.5, 1.0)
+    """
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    def add(self, text: str) -> None:
+        for phrases in _phrases(text):
+            self._held.update(phrases)
+
+    def remove(self, text: str) -> None:
+        """Take out a text that was added."""
+        for phrases in _phrases(text):
+            self._held.subtract(phrases)
+
+    def novelty(self, text: str) -> float:
+        """Mean of 1 / (1 + kept texts that have it) over the phrases of `text`, in (0, 1]; each length counts alike.
+
+        Distinct phrases, so that length does not decide. 0.0 for a text without words.
+        """
+        means = [
+            # exact: the order of a set is another in every process, and a choice hangs on the last bit
+            math.fsum(1.0 / (1 + self._held[phrase]) for phrase in phrases) / len(phrases)
+            for phrases in _phrases(text)
+            if phrases
+        ]
+        return sum(means) / len(means) if means else 0.0
+
+
+def _phrases(text: str) -> Iterator[frozenset[str]]:
+    return (ngrams(text, n) for n in PHRASE_WORDS)
+
+
+def novelties_K(texts: Sequence[str]) -> Floats:
+    """What each text of a group adds to the others (`Phrases.novelty`)."""
+    kept = Phrases()
+    for text in texts:
+        kept.add(text)
+    found = np.zeros(len(texts))
+    for i, text in enumerate(texts):
+        kept.remove(text)
+        found[i] = kept.novelty(text)
+        kept.add(text)
+    return found
 
 
 # --- one group ------------------------------------------------------------------------------------------
@@ -60,11 +125,18 @@ def group_terms_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = 
     rows = np.asarray(embeddings_KD, dtype=np.float64)
     feasible = np.ones(len(rows), bool) if feasible_K is None else np.asarray(feasible_K, bool)
     terms = np.zeros(len(rows))
-    if feasible.sum() < 2:
-        return terms
-    b = 2.0 * mean_distances_K(rows[feasible])
-    terms[feasible] = 1.0 / (1.0 + np.exp(-(b - b.mean()) / max(float(b.std()), STD_FLOOR)))
+    if feasible.sum() > 1:
+        terms[feasible] = standing_K(2.0 * mean_distances_K(rows[feasible]), STD_FLOOR)
     return terms
+
+
+def standing_K(values_K: Floats, floor: float) -> Floats:
+    """`logistic((b_i - mean b) / max(std b, floor))`, in (0, 1): where each value stands in its group.
+
+    The spread of the group is taken out, so that the term has its say however alike the texts become, down to `floor`,
+    below which differences are noise.
+    """
+    return 1.0 / (1.0 + np.exp(-(values_K - values_K.mean()) / max(float(values_K.std()), floor)))
 
 
 def paper_marginals_K(embeddings_KD: ArrayLike, feasible_K: Sequence[bool] | None = None) -> Floats:

@@ -181,7 +181,7 @@ def run(
     measured = Measured()
     # of all agents now: what the last one's mode refuses is refused before the first one learns
     rewards = {
-        agent: config.section("learn", mode=agent.removeprefix("agent-")).weights for agent in grid.agents
+        agent: config.section("learn", mode=agent.removeprefix("agent-")).weights() for agent in grid.agents
     }
     learning = config.section("learn")
     settings = {

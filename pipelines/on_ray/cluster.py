@@ -153,6 +153,12 @@ class RemoteInspectable(RemoteEngine):
     """One that tells entropies and shows hidden states."""
 
     def score(
-        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool, embed: bool = False
+        self,
+        prompts: Sequence[Messages],
+        completions: Sequence[str],
+        *,
+        adapter: bool,
+        embed: bool = False,
+        temperature: float = 1.0,
     ) -> tuple[list[Score], np.ndarray | None]:
-        return self._ask("score", prompts, completions, adapter=adapter, embed=embed)
+        return self._ask("score", prompts, completions, adapter=adapter, embed=embed, temperature=temperature)

@@ -58,8 +58,8 @@ def test_the_page_runs_and_every_line_prints_what_stands_behind_it(
 def test_the_example_of_a_grpo_run_trains_three_steps_on_the_reward(here: Path) -> None:
     steps = runpy.run_path(str(EXAMPLE))["main"]("out")
     assert [step["step"] for step in steps] == [1, 2, 3]
-    # the gate passes some and refuses some: a reward is 0, or 1 with at most 1 + 0.15 for alignment and diversity
-    assert all(0 <= step["reward"] <= 2.15 for step in steps)
+    # the gate passes some and refuses some: a reward is 0, or 1 with at most 1 + 0.25 for alignment and diversity
+    assert all(0 <= step["reward"] <= 2.25 for step in steps)
     assert steps[0]["grad_norm"] > 0
 
 

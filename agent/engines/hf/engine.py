@@ -182,13 +182,22 @@ class HFEngine(TokenEngine):
         return self.score(prompts, completions, adapter=adapter)[0]
 
     def score(
-        self, prompts: Sequence[Messages], completions: Sequence[str], *, adapter: bool, embed: bool = False
+        self,
+        prompts: Sequence[Messages],
+        completions: Sequence[str],
+        *,
+        adapter: bool,
+        embed: bool = False,
+        temperature: float = 1.0,
     ) -> tuple[list[Score], np.ndarray | None]:
-        """`logprobs`, and with `embed` the mean last hidden state over the same completion tokens (N, D)."""
+        """`logprobs`, with `embed` the mean last hidden state over the same completion tokens (N, D).
+
+        `excess` is that of the distribution at `temperature` (above 0).
+        """
         heads = tokens.prompt_ids(self.tokenizer, prompts)
         targets = tokens.completion_ids(self.tokenizer, completions)
         longest = self.max_length or math.inf
-        scoring = Scoring(self.model, self.tokenizer.eos_token_id, self.batch_size, longest)
+        scoring = Scoring(self.model, self.tokenizer.eos_token_id, self.batch_size, longest, temperature)
         with self.mode(adapter):
             return scoring.run(heads, targets, embed=embed)
 

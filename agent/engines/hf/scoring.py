@@ -47,12 +47,14 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """A model and how its rows are scored: `batch_size` together, none longer than `longest`, `pad` as filler."""
+    """A model and how its rows are scored: `batch_size` together, none longer than `longest`, `pad` as filler, their
+    excess at `temperature`."""
 
     model: Any
     pad: int
     batch_size: int
     longest: float  # tokens of prompt and completion
+    temperature: float = 1.0
 
     def run(
         self, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], *, embed: bool
@@ -156,22 +158,23 @@ class Scoring:
             hidden_MD = states_NTD.flatten(0, 1)[at_M]
             tile = max(1, TILE // head.weight.shape[0])
             scored = [
-                token_scores(head.logits(h), t, torch.arange(len(t), device=device))
+                token_scores(head.logits(h), t, torch.arange(len(t), device=device), self.temperature)
                 for h, t in zip(hidden_MD.split(tile), target_M.split(tile), strict=True)
             ]
-            logp, entropy = (torch.cat(part) for part in zip(*scored, strict=True))
+            logp, entropy, excess = (torch.cat(part) for part in zip(*scored, strict=True))
         else:
             captured: list[torch.Tensor] = []
             with captured_states(self.model, captured) if embed else nullcontext():
                 logits_NTV = self.model(**inputs, logits_to_keep=width).logits
-            logp, entropy = token_scores(logits_NTV.flatten(0, 1), target_M, at_M)
-            del logits_NTV
+            logits_NV = logits_NTV.flatten(0, 1)
+            logp, entropy, excess = token_scores(logits_NV, target_M, at_M, self.temperature)
+            del logits_NTV, logits_NV
             states_NTD = captured[0][:, -width:] if embed else None
         bounds = lengths.cumsum(0).tolist()
         scores, start = [], 0
         for end in bounds:
-            lp, h = logp[start:end].double(), entropy[start:end].double()
-            scores.append(Score(-lp.mean().item(), end - start, h.mean().item(), (-lp - h).sum().item()))
+            lp, h, x = (part[start:end].double() for part in (logp, entropy, excess))
+            scores.append(Score(-lp.mean().item(), end - start, h.mean().item(), x.sum().item()))
             start = end
         if not embed:
             return scores, None
@@ -194,15 +197,17 @@ class Scoring:
 
 @torch.no_grad()
 def token_scores(
-    logits_NV: torch.Tensor, target_M: torch.Tensor, rows_M: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability of each target and entropy of each distribution (nats), in float32 by blocks.
+    logits_NV: torch.Tensor, target_M: torch.Tensor, rows_M: torch.Tensor, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Log-probability of each target, entropy of each distribution, and excess at `temperature` (nats, M each).
 
     Target m is predicted by row `rows_M[m]` of the logits. With z the logits less their maximum, Z = sum exp z and
-    p = exp z / Z: log p = z - log Z, and the entropy is log Z - sum p z.
+    p = exp z / Z: log p = z - log Z, and the entropy is log Z - sum p z. The excess of target y at temperature T is
+    -log p_T(y) - H(p_T), p_T of the logits z / T; their norms cancel: (sum p_T z - z_y) / T. At T = 1 it is minus the
+    centred log-likelihood of arXiv 2602.12222. In float32 by blocks.
     """
     block = max(1, (CPU_BLOCK if logits_NV.device.type == "cpu" else LOGIT_BLOCK) // logits_NV.shape[-1])
-    logp, entropy = [], []
+    logp, entropy, excess = [], [], []
     for start in range(0, len(target_M), block):
         part = slice(start, start + block)
         z = logits_NV[rows_M[part]].float()
@@ -210,9 +215,16 @@ def token_scores(
         z = z.sub_(z.amax(dim=-1, keepdim=True)).clamp_(min=-1e4)
         weight = z.exp()
         norm = weight.sum(dim=-1)
-        logp.append(z.gather(1, target_M[part, None])[:, 0] - norm.log())
+        said = z.gather(1, target_M[part, None])[:, 0]
+        logp.append(said - norm.log())
         entropy.append(norm.log() - torch.linalg.vecdot(weight, z) / norm)
-    return torch.cat(logp).cpu(), torch.cat(entropy).cpu()
+        if temperature != 1:
+            weight = z.mul_(1 / temperature).exp()
+            excess.append(torch.linalg.vecdot(weight, z) / weight.sum(dim=-1) - said / temperature)
+    logs, entropies = torch.cat(logp).cpu(), torch.cat(entropy).cpu()
+    if temperature == 1:
+        return logs, entropies, -logs.double() - entropies.double()
+    return logs, entropies, torch.cat(excess).cpu()
 
 
 @contextmanager

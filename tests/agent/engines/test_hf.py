@@ -95,6 +95,37 @@ def test_scores_equal_a_plain_float32_pass_over_each_row_alone(
         assert score.excess == pytest.approx((surprisal - entropy).sum().item(), abs=1e-3)
 
 
+def test_excess_at_a_temperature_is_that_of_the_distribution_drawn_from_there(
+    folders: dict[str, Path],
+) -> None:
+    hf = engine(folders["llama"])
+    warm, _ = hf.score(PROMPTS, COMPLETIONS, adapter=False, temperature=0.5)
+    plain_scores = hf.logprobs(PROMPTS, COMPLETIONS, adapter=False)
+    for prompt, completion, at_half, at_one in zip(PROMPTS, COMPLETIONS, warm, plain_scores, strict=True):
+        head, tail = chat.encode(hf.tokenizer, prompt, completion)
+        logp = (plain(hf, head, tail) / 0.5).log_softmax(dim=-1)
+        surprisal, entropy = -logp[range(len(tail)), tail], -(logp.exp() * logp).sum(dim=-1)
+        assert at_half.excess == pytest.approx((surprisal - entropy).sum().item(), abs=1e-3)
+        assert (at_half.nll, at_half.entropy) == (at_one.nll, at_one.entropy), "the model's own"
+
+
+def test_excess_of_two_tokens_by_hand() -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)]])  # p = 1/4, 3/4; at temperature 1/2 p = 1/10, 9/10
+    both, rows = torch.tensor([0, 1]), torch.tensor([0, 0])
+    logp, entropy, at_one = scoring.token_scores(logits, both, rows)
+    assert logp.tolist() == pytest.approx([-1.386294, -0.287682], abs=1e-5)
+    assert entropy.tolist() == pytest.approx([0.562335] * 2, abs=1e-5)
+    assert at_one.tolist() == pytest.approx([0.823959, -0.274653], abs=1e-5)
+    # H = 0.325083: -log 0.1 - H and -log 0.9 - H
+    at_half = scoring.token_scores(logits, both, rows, 0.5)[2]
+    assert at_half.tolist() == pytest.approx([1.977502, -0.219722], abs=1e-5)
+    drawn_at_half = torch.tensor([0.1, 0.9], dtype=torch.float64)
+    assert (drawn_at_half * at_half).sum().item() == pytest.approx(0.0, abs=1e-6), "own samples have none"
+    assert (drawn_at_half * at_one).sum().item() == pytest.approx(-0.164792, abs=1e-5), (
+        "by the untempered model every token more would pay"
+    )
+
+
 @pytest.mark.parametrize("architecture", [name for name in OTHERS if name != "mamba"])
 def test_whatever_the_kind_of_past_samples_and_scores_are_those_of_plain_passes(
     tmp_path: Path, architecture: str

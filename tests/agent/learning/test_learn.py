@@ -20,10 +20,11 @@ from recast.agent.engines import probe
 from recast.agent.engines.hf.engine import HFEngine
 from recast.agent.learning import trl_trainer
 from recast.agent.learning.config import LearnConfig
-from recast.agent.learning.learn import learn
+from recast.agent.learning.learn import _job, learn
 from recast.agent.learning.session import Session
 from recast.agent.prompts.config import PromptsConfig
-from recast.agent.prompts.prompts import Prompts
+from recast.agent.prompts.prompts import DEFAULT, Prompts
+from recast.agent.reward.alignment import AnchorCache
 from recast.curate.errors import DataError, MissingDependencyError, UsageError
 from recast.curate.records import Verdict, VerdictStatus
 from tests.conftest import ROOT
@@ -52,6 +53,31 @@ def test_an_agent_learns_under_the_prompts_given_and_leaves_them_in_its_manifest
     )
     with pytest.raises(UsageError, match="prompt_id"):
         learn(ROWS, model, tokenizer, LetterGate(), config, out)
+
+
+@pytest.mark.parametrize("revision", [None, 2])
+def test_a_run_that_began_before_the_reward_had_a_revision_goes_on_as_it_began(
+    tmp_path: Path, revision: int | None
+) -> None:
+    folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
+    config = TINY.model_copy(update={"steps": 1, "temperature": 0.5})
+    job = _job(*load(folder), LetterGate(), ROWS, config, DEFAULT)
+    before = {name: value for name, value in job.items() if name != "reward"}
+    out.mkdir()
+    (out / "job.json").write_text(json.dumps(job if revision else before))
+    learn(ROWS, *load(folder), LetterGate(), config, out)
+    assert json.loads((out / "manifest.json").read_text())["reward"] == (revision or 1)
+    engine = HFEngine.load(folder, dtype="float32", device="cpu")
+
+    def measured_at(temperature: float) -> bool:
+        path = out / "anchors.jsonl"
+        cache = AnchorCache(engine, engine.tokenizer, own_samples=0, temperature=temperature, path=path)
+        return any(cache.knows(row) for row in ROWS)
+
+    assert (measured_at(1.0), measured_at(0.5)) == ((False, True) if revision else (True, False))
+    (out / "job.json").write_text(json.dumps({**job, "reward": 3}))
+    with pytest.raises(UsageError, match="different: reward"):
+        learn(ROWS, *load(folder), LetterGate(), config, out)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

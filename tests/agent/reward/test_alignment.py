@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recast.agent.engines.protocol import Score
 from recast.agent.reward.alignment import AnchorCache, Anchors
 from tests.fakes.engines import TOKENIZER, LengthEngine
 from tests.fakes.rows import question as row
@@ -85,3 +88,34 @@ def test_without_own_samples_none_are_drawn() -> None:
     engine = LengthEngine()
     assert math.isnan(AnchorCache(engine, TOKENIZER, own_samples=0).of([row("q", "a")])[0].nll_self)
     assert engine.sampled == 0
+
+
+class AtTemperature(LengthEngine):
+    """Its excess at a temperature is that at 1, over the temperature."""
+
+    def score(
+        self,
+        prompts: Sequence,
+        completions: Sequence[str],
+        *,
+        adapter: bool,
+        embed: bool = False,
+        temperature: float = 1.0,
+    ) -> tuple[list[Score], None]:
+        scores = self.logprobs(prompts, completions, adapter=adapter)
+        return [replace(s, excess=s.excess / temperature) for s in scores], None
+
+
+def test_a_demonstration_is_measured_once_at_each_temperature(tmp_path: Path) -> None:
+    path = tmp_path / "anchors.jsonl"
+    plain = AnchorCache(AtTemperature(), TOKENIZER, own_samples=0, path=path).of([row("q", "a")])[0]
+    at_half = AnchorCache(AtTemperature(), TOKENIZER, own_samples=0, temperature=0.5, path=path)
+    assert plain.excess_demonstration == 2.0 and not at_half.knows(row("q", "a"))
+    assert at_half.of([row("q", "a")])[0].excess_demonstration == 4.0
+    assert AnchorCache(LengthEngine(), TOKENIZER, own_samples=0, path=path).knows(row("q", "a"))
+
+
+def test_an_engine_without_distributions_has_no_excess_at_a_temperature() -> None:
+    cache = AnchorCache(LengthEngine(), TOKENIZER, own_samples=0, temperature=0.5)
+    with pytest.raises(ValueError, match=r"temperature 0\.5"):
+        cache.of([row("q", "a")])

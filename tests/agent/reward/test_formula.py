@@ -144,6 +144,36 @@ def test_diversity_favours_the_one_that_differs_on_the_scale_of_alignment() -> N
     assert found.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442], abs=1e-4)
 
 
+def test_novelty_takes_the_place_of_embeddings_and_has_its_say_however_alike_the_texts_are() -> None:
+    # novelties 0.2, 0.2, 0.5: z = -0.7071, -0.7071, 1.4142, logistic 0.3303, 0.3303, 0.8044; the refused one has none
+    options: dict[str, Any] = {"mode": "anchored", "nll_demonstration": 1.0, "nll_self": 0.2}
+    gate, nll = [True, True, True, False], [0.2, 0.2, 0.2, math.nan]
+    found = rewarded(gate, nll, np.eye(4), novelty=[0.2, 0.2, 0.5, 0.0], **options)
+    assert found.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442, 0.0], abs=1e-4)
+    alike = rewarded(gate, nll, np.eye(4), novelty=[0.2, 0.2, 0.35, 0.0], **options)
+    assert alike.diversity.tolist() == pytest.approx(found.diversity.tolist()), (
+        "half the spread, the same say"
+    )
+    # 0.006, 0.006 and -0.012 off the mean, below the floor of 0.02: z = 0.3, 0.3, -0.6
+    noise = rewarded(gate, nll, np.eye(4), novelty=[0.218, 0.218, 0.2, 0.0], **options)
+    assert noise.diversity.tolist() == pytest.approx([0.57444, 0.57444, 0.35434, 0.0], abs=1e-4)
+
+
+def test_a_single_accepted_candidate_adds_no_diversity() -> None:
+    found = rewarded([False, True], [math.nan, 0.2], np.eye(2), mode="paper", novelty=[0.0, 1.0])
+    assert found.diversity.tolist() == [0.0, 0.0]
+    found = rewarded(
+        [False, True],
+        [0.2, 0.2],
+        np.eye(2),
+        mode="typical",
+        excess=[1.0, 1.0],
+        excess_demonstration=9.0,
+        novelty=[0.0, 1.0],
+    )
+    assert found.diversity.tolist() == [0.0, 0.0]
+
+
 def test_the_copy_penalty_begins_at_the_free_overlap() -> None:
     found = rewarded(
         [True] * 3,

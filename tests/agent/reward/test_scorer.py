@@ -32,9 +32,16 @@ class Engine(LengthEngine):
     eos_ids = (7,)
 
     def score(
-        self, prompts: Sequence, completions: Sequence[str], *, adapter: bool, embed: bool = False
+        self,
+        prompts: Sequence,
+        completions: Sequence[str],
+        *,
+        adapter: bool,
+        embed: bool = False,
+        temperature: float = 1.0,
     ) -> tuple[list[Score], np.ndarray | None]:
-        scores = self.logprobs(prompts, completions, adapter=adapter)
+        plain = self.logprobs(prompts, completions, adapter=adapter)
+        scores = [replace(s, excess=s.excess / temperature) for s in plain]
         states = np.array([[ord(c[0]), 100.0] for c in completions]) if embed else None
         return scores, states
 
@@ -156,7 +163,9 @@ def test_repetition_is_the_share_of_word_4_grams_said_before() -> None:
 def test_weights_follow_the_mode_unless_they_are_given() -> None:
     found = {mode: Weights.of(mode) for mode in ("paper", "anchored", "typical")}
     assert [w.lambda_dist for w in found.values()] == [0.35, 0.35, 1.0]
-    assert [w.lambda_div for w in found.values()] == [0.5, 0.15, 0.15]
+    assert [w.lambda_div for w in found.values()] == [0.5, 0.25, 0.25]
+    before = [Weights.of(mode, revision=1) for mode in ("paper", "anchored", "typical")]
+    assert [w.lambda_div for w in before] == [0.5, 0.15, 0.15], "as runs began that measured it by states"
     given = Weights.of("typical", 0.2, 0.0)
     assert (given.lambda_dist, given.lambda_div) == (0.2, 0.0)
 
@@ -173,3 +182,29 @@ def test_figures_tell_what_accepted_candidates_cost_beside_their_demonstration_a
     assert figures["word_drift"] == pytest.approx((0.5 + 0.5) / 2)
     none = subject.figures(subject.score(rows, [["no"]], [["stop"]]))
     assert none["nll_gain"] is None and none["word_drift"] is None
+
+
+def test_candidates_and_demonstration_are_measured_at_the_temperature_of_the_anchors() -> None:
+    engine = Engine()
+    anchors = AnchorCache(engine, TOKENIZER, own_samples=0, temperature=0.5)
+    subject = Scorer(engine, LetterVerdictGate(), anchors, Weights.of("typical", lambda_div=0.0))
+    # the fake's excess is 2 nats a letter, twice that at temperature 1/2: 16 of the candidate, 40 of the demonstration
+    group = subject.score(ROWS[:1], [["aaaa"]], [["stop"]])[0]
+    assert anchors.of(ROWS[:1])[0].excess_demonstration == 40.0
+    assert group.rewards == (pytest.approx(1 + (1 - 16 / 40)),)
+
+
+def test_diversity_is_told_by_phrases_or_by_states() -> None:
+    texts = ["a b", "a b", "a c"]  # to the fake's states, which know the first letter alone, all are one
+    engine = Engine()
+    told = [
+        Scorer(
+            engine, LetterVerdictGate(), AnchorCache(engine, TOKENIZER), Weights.of("anchored"), phrases=by
+        )
+        for by in (True, False)
+    ]
+    phrases, states = (s.score(ROWS[:1], [texts], [["stop"] * 3])[0] for s in told)
+    # novelties: twins 1/3 (a), 1/2 (b), 1/2 (a b): (5/12 + 1/2)/2; the third 1/3, 1 and 1: (2/3 + 1)/2
+    assert phrases.novelty == pytest.approx((2 * (5 / 12 + 1 / 2) / 2 + (2 / 3 + 1) / 2) / 3)
+    assert phrases.terms.diversity.tolist() == pytest.approx([0.33025, 0.33025, 0.80442], abs=1e-4)
+    assert states.terms.diversity.tolist() == pytest.approx([0.5] * 3)

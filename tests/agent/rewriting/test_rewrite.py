@@ -18,7 +18,8 @@ from recast.agent.batches.job import Budget
 from recast.agent.batches.parts import Plan
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
-from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest
+from recast.agent.rewriting.attempts import rewriting
+from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest, varied
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import schema
@@ -212,6 +213,27 @@ def test_excess_is_a_sum_so_its_tolerance_grows_with_the_length_of_the_best():
         aligned([accepted(0, 0.3)], 0.05, "excess")
 
 
+def test_what_is_likelier_than_own_samples_is_no_better_than_they_are():
+    def scored(k, excess):
+        return replace(accepted(k, 0.3), scores={"excess": excess, "num_tokens": 20})
+
+    group = [scored(0, 0.9), scored(1, -30.0), scored(2, -2.0), scored(3, 1.1)]
+    assert [c.k for c in aligned(group, 0.05, "excess")] == [1, 2, 0], (
+        "at own level, and within 20 x 0.05 nats"
+    )
+    assert [c.k for c in aligned(group, 0.05, "excess", own=-math.inf)] == [1], "as jobs of before chose"
+
+
+def test_of_equals_a_batch_keeps_what_its_other_rows_say_least():
+    # the first row knows of none and takes its first text; once it has seen the others it gives way
+    assert varied([["a b", "c d"], ["a b"], ["a b", "e f"]]) == [[1], [0], [1]]
+    assert varied([["a b", "a b c"]]) == [[0]], "all is new to the first: the best aligned one"
+    assert varied([[], ["a"]]) == [[], [0]]
+    # two of a row: the second is compared with the first
+    assert varied([["a b", "a b", "c d"]], num=2) == [[0, 2]]
+    assert varied([["a", "b"]], num=3) == [[0, 1]]
+
+
 def test_an_engine_without_entropies_cannot_be_asked_for_excess(tmp_path):
     with pytest.raises(UsageError, match="tells no entropies"):
         rewrite(rows(1), FakeEngine(), FakeGate(), config(alignment="excess"), tmp_path / "a")
@@ -225,7 +247,7 @@ class Tells(FakeEngine):
         padded, own = Score(0.07, 130, 0.02, 6.5), Score(0.17, 60, 0.14, 2.0)
         return [padded if text.startswith("good padded") else own for text in completions]
 
-    def score(self, prompts, completions, *, adapter, embed=False):
+    def score(self, prompts, completions, *, adapter, embed=False, temperature=1.0):
         states = np.ones((len(completions), 4), np.float32) if embed else None
         return self.logprobs(prompts, completions, adapter=adapter), states
 
@@ -553,3 +575,41 @@ def test_a_part_is_readable_by_anything(tmp_path):
     assert part.num_rows == 3
     assert part["position"].to_pylist() == [2, 1, 0]  # longest first
     assert json.loads((tmp_path / "plan.json").read_text())["num_rows"] == 3
+
+
+class Warm(Tells):
+    """Tells at which temperatures it was asked."""
+
+    def score(self, prompts, completions, *, adapter, embed=False, temperature=1.0):
+        self.asked = {*getattr(self, "asked", ()), temperature}
+        return super().score(prompts, completions, adapter=adapter, embed=embed)
+
+
+def test_excess_is_measured_at_the_temperature_of_sampling(tmp_path):
+    engine = Warm()
+    result = rewrite(rows(4), engine, FakeGate(), config(temperature=0.5, embedding="auto"), tmp_path / "a")
+    assert engine.asked == {0.5} and result.embedding == "phrases"
+    greedy = Warm()
+    rewrite(rows(4), greedy, FakeGate(), config(temperature=0.0, candidates=1), tmp_path / "b")
+    assert not hasattr(greedy, "asked"), "greedy samples have no temperature: as the model is, by `logprobs`"
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_a_job_begun_under_the_first_rule_of_choice_goes_on_under_it(tmp_path, done):
+    """Its plan says nothing of a choice: excess at temperature 1, compared by states."""
+    settings = config(temperature=0.5, embedding="auto")
+    first = replace(
+        rewriting(settings.candidates, settings.sampling, repairs=0, adapter=False, clean=True), choice=1
+    )
+    before = rewrite(rows(9), Warm(), FakeGate(), settings, tmp_path / "a", method=first)
+    assert before.embedding == "backbone"
+    assert "choice" not in json.loads((tmp_path / "a" / "plan.json").read_text())["identity"]
+    for part in sorted((tmp_path / "a" / "parts").iterdir())[done:]:
+        part.unlink()
+    engine = Warm()
+    again = rewrite(rows(9), engine, FakeGate(), settings, tmp_path / "a")
+    assert again.fingerprint == before.fingerprint and table(again) == table(before)
+    assert getattr(engine, "asked", {1.0}) == {1.0}
+    new = rewrite(rows(9), Warm(), FakeGate(), settings, tmp_path / "b")
+    assert new.fingerprint != before.fingerprint
+    assert json.loads((tmp_path / "b" / "plan.json").read_text())["identity"]["choice"] == 2

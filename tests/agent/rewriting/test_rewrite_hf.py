@@ -108,7 +108,7 @@ def test_several_targets_commit_under_the_conservation_law(folder, tmp_path):
         result.rows(), "rewrites", parent=parent, law="rewrite", candidates=result.candidates()
     )
     assert version.rows == result.num_targets > 14 and version.added == result.num_targets - 14
-    assert result.embedding == "backbone"
+    assert result.embedding == "phrases"
 
 
 def test_a_rewriting_job_commits_under_the_conservation_law(folder, tmp_path):

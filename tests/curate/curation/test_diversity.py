@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +46,46 @@ def test_paper_marginals_by_hand():
     assert diversity.paper_marginals_K(THREE) == pytest.approx([0.0, 0.0, 1 / 3])
     assert diversity.paper_marginals_K(THREE, [True, False, False]).tolist() == [0.0, 0.0, 0.0]
     assert diversity.paper_marginals_K(THREE, [True, False, True]) == pytest.approx([0.5, 0.0, 0.5])
+
+
+def test_a_text_adds_the_phrases_that_few_others_have():
+    kept = diversity.Phrases()
+    assert kept.novelty("a b") == 1.0
+    kept.add("a b")
+    kept.add("a c")
+    # words a (two texts have it) and d (none): (1/3 + 1)/2; the pair "a d": 1; there is no phrase of three
+    assert kept.novelty("a d") == pytest.approx((2 / 3 + 1) / 2)
+    assert kept.novelty("a a a d") == pytest.approx((2 / 3 + 1 + 1) / 3), "a phrase said again counts once"
+    kept.remove("a c")
+    assert kept.novelty("a b") == pytest.approx(0.5)
+    assert kept.novelty("") == 0.0
+
+
+def test_novelty_is_the_same_to_the_last_bit_in_every_process():
+    """Sets of words are gone through in another order in each, and of near equals the larger is kept."""
+    code = (  # word k stands in k of the texts kept: 1/2, 1/3, ... whose sum hangs on their order
+        "from recast.curate.curation.diversity import Phrases; kept = Phrases();"
+        "words = [f'w{k}' for k in range(60)];"
+        "[kept.add(' '.join(words[k:])) for k in range(60)];"
+        "print(kept.novelty(' '.join(words)).hex())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(said) == 1
+
+
+def test_novelties_of_a_group_are_those_beside_all_others():
+    # words: "a b" shares both with its twin, "c d" none with either
+    assert diversity.novelties_K(["a b", "a b", "c d"]) == pytest.approx([0.5, 0.5, 1.0])
+    assert diversity.novelties_K(["a b"]) == pytest.approx([1.0])
+    assert diversity.novelties_K([]).tolist() == []
 
 
 def test_distinct_n_by_hand():
