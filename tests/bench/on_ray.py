@@ -5,7 +5,8 @@
     python -m tests.bench.on_ray duplicates --out out/duplicates   goes on: what is finished is a file there
 
 `overhead` rewrites twice, few rows and many, and divides what the further rows cost: starting up is left out. Seconds
-are of the processor, Ray's own processes included, and of the clock. The exit status is 1 where the bound is missed, or
+are of the processor, Ray's own processes included, and of the clock, which needs a machine that does nothing else: Ray's
+workers stand back behind all that does (`RAY_worker_niceness`). The exit status is 1 where the bound is missed, or
 where the rows differ.
 """
 
@@ -96,7 +97,6 @@ def overhead(few: int, many: int) -> int:
     from recast.pipelines.demo.world import problems
 
     os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["RAY_worker_niceness"] = "0"  # by default Ray's workers stand back behind everything else
     took: dict[str, list[Spent]] = {"leases": [], "ray": []}
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
