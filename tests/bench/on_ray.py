@@ -5,7 +5,7 @@
     python -m tests.bench.on_ray duplicates --out out/duplicates   goes on: what is finished is a file there
 
 `overhead` rewrites twice, few rows and many, and divides what the further rows cost: starting up is left out. Seconds
-are of the processor, Ray's own processes included, and of the clock, which needs a machine that does nothing else: Ray's
+are of the processor, Ray's own processes included, and of the clock, which needs a machine that does nothing else: its
 workers stand back behind all that does (`RAY_worker_niceness`). The exit status is 1 where the bound is missed, or
 where the rows differ.
 """
