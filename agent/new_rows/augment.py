@@ -18,18 +18,19 @@ over half of an impossible question does not lead to.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from recast.agent.batches.gating import Gate
-from recast.agent.batches.job import UNLIMITED, Budget, Progress, Sharing
+from recast.agent.batches.job import UNLIMITED, Budget, Hands, MakeTable, Progress, Sharing
 from recast.agent.batches.parts import Batch, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Engine
+from recast.agent.engines.user_turn import UserTurn
 from recast.agent.new_rows.config import AugmentConfig
-from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
+from recast.agent.new_rows.generated import GeneratedResult, Proposal, Propose, generate, steps
 from recast.agent.new_rows.questions import Worker
 from recast.agent.prompts import templates
 from recast.agent.prompts.prompts import DEFAULT, Prompts
@@ -66,12 +67,16 @@ def augment(
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
     sharing: Sharing | None = None,
+    hands: Hands | None = None,
 ) -> GeneratedResult:
     """Make new rows from `rows`, at most `limit` of them; `name` is how the new rows call their source.
 
-    Near duplicates are those of any row of `rows`, beyond `limit` too. Resumes like `agent.rewriting.rewrite.rewrite`.
+    Near duplicates are those of any row of `rows`, beyond `limit` too. Resumes like `agent.rewriting.rewrite.rewrite`;
+    `hands` make the batches elsewhere, by `steps_on`, and then `engine` need only know what it is.
     Raises BudgetReached, UsageError, DataError, and the engine's own error where it fails on everything.
     """
+    if config.questions == "continue" and hands is None:
+        UserTurn.of(engine)  # refuses an engine that cannot, before anything is drawn
     everything, source = Source.of(rows), Source.of(rows, limit)
     survey = source.survey(READ)
     if not survey.num_rows:
@@ -87,19 +92,13 @@ def augment(
         "gate_id": gate.id,
     }
     plan = Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
-    worker = Worker(engine, config, name, prompts)
-
-    def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
-        rows = window.rows.select(READ)
-        return worker.run([(p, rows.slice(p - window.start, 1).to_pylist()[0]) for p in batch[1]])
-
     most = config.per_row * (1 + config.solutions + config.round_trip) + config.known_kind * config.solutions
     return generate(
         source,
         plan,
         Path(run_dir),
         gate,
-        propose,
+        _proposing(engine, config, name, prompts),
         engine=engine,
         most_candidates=most,
         existing=questions(everything),
@@ -108,7 +107,25 @@ def augment(
         budget=budget,
         beside=beside,
         sharing=sharing,
+        hands=hands,
     )
+
+
+def steps_on(
+    engine: Engine, config: AugmentConfig, name: str, prompts: Prompts
+) -> Callable[..., Steps[MakeTable]]:
+    """What the job does with a batch where `engine` is."""
+    return steps(_proposing(engine, config, name, prompts))
+
+
+def _proposing(engine: Engine, config: AugmentConfig, name: str, prompts: Prompts) -> Propose:
+    worker = Worker(engine, config, name, prompts)
+
+    def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
+        rows = window.rows.select(READ)
+        return worker.run([(p, rows.slice(p - window.start, 1).to_pylist()[0]) for p in batch[1]])
+
+    return propose
 
 
 def questions(source: Source) -> Iterator[str]:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from recast.agent.batches.gating import Gate
 from recast.agent.batches.isolation import ERROR, described
-from recast.agent.batches.job import Budget, Job, MakeTable, Progress, Sharing, Work, figures
+from recast.agent.batches.job import Budget, Hands, Job, MakeTable, Progress, Sharing, Work, figures
 from recast.agent.batches.parts import POSITION, Batch, Parts, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
@@ -31,7 +31,11 @@ from recast.curate.fingerprint import canonical_json, row_id
 from recast.curate.records import DecisionKind, Messages
 from recast.curate.schema import VERSION_SCHEMA
 
+Propose = Callable[[Window, Batch], Steps[list["Proposal"]]]
+"""Makes the proposals of a batch, some for each of its rows, in their order."""
+
 DUPLICATE, MORE_THAN_ASKED = "duplicate", "more_than_asked"
+NOTHING: Mapping[int, str] = {}
 GIVEN_TEXTS = 8192  # that near duplicates are looked up by at once
 PART_SCHEMA = pa.schema(
     [
@@ -162,12 +166,28 @@ def batched(texts: Iterator[str], size: int) -> Iterator[list[str]]:
         yield batch
 
 
+def steps(propose: Propose) -> Callable[..., Steps[MakeTable]]:
+    """What a job does with a batch of a window. Rows that are `lost`, by their positions, are not asked about: each is
+    a proposal that is dropped for what is given there."""
+
+    def of_batch(window: Window, batch: Batch, lost: Mapping[int, str] = NOTHING) -> Steps[MakeTable]:
+        index, positions = batch
+        left = tuple(position for position in positions if position not in lost)
+        proposals = (yield from propose(window, (index, left))) if left else []
+        proposals += [Proposal(p, reason=ERROR, meta={"error": lost[p]}) for p in positions if p in lost]
+        place = {position: n for n, position in enumerate(positions)}
+        proposals.sort(key=lambda proposal: place[proposal.position])
+        return lambda: part_table(proposals)
+
+    return of_batch
+
+
 def generate(
     source: Source,
     plan: Plan,
     folder: Path,
     gate: Gate,
-    propose: Callable[[Window, Batch], Steps[list[Proposal]]],
+    propose: Propose,
     *,
     engine: Engine,
     most_candidates: int,
@@ -178,20 +198,27 @@ def generate(
     budget: Budget,
     beside: bool | None,
     sharing: Sharing | None,
+    hands: Hands | None,
 ) -> GeneratedResult:
-    """Run the job in which `propose` makes the proposals of a batch, `most_candidates` samples a row at most.
+    """Run the job in which `propose` makes the proposals of a batch, `most_candidates` samples a row at most; where
+    `hands` are given, they do.
 
     Near duplicates (Jaccard similarity `threshold`) of `existing` texts and of earlier proposals are dropped, and all
     beyond `most`. Raises BudgetReached, and the engine's own error where it fails on everything.
     """
     parts, count = Parts(folder, plan, sharing and sharing.leases.me), Count()
-
-    def steps(window: Window, batch: Batch) -> Steps[MakeTable]:
-        proposals = yield from propose(window, batch)
-        return lambda: part_table(proposals)
-
-    work = Work(steps, count.add, count.progress, lambda: count.num_candidates, most_candidates)
-    job = Job(source, parts, work, gate, budget=budget, progress=progress, beside=beside, sharing=sharing)
+    work = Work(steps(propose), count.add, count.progress, lambda: count.num_candidates, most_candidates)
+    job = Job(
+        source,
+        parts,
+        work,
+        gate,
+        budget=budget,
+        progress=progress,
+        beside=beside,
+        sharing=sharing,
+        hands=hands,
+    )
     job.run()
     kept, reasons = _kept(parts, source, count.reasons, existing, threshold, most)
     return GeneratedResult(

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,11 @@ class Worker:
 
     def __init__(self, engine: Engine, config: AugmentConfig, name: str, prompts: Prompts = DEFAULT) -> None:
         self.engine, self.config, self.name, self.prompts = engine, config, name, prompts
-        self.turn = UserTurn.of(engine) if config.questions == "continue" else None
+
+    @cached_property
+    def turn(self) -> UserTurn | None:
+        """What continues a question; only an engine that is here can."""
+        return UserTurn.of(self.engine) if self.config.questions == "continue" else None
 
     def run(self, rows: list[tuple[int, dict[str, Any]]]) -> Steps[list[Proposal]]:
         """One proposal for every new question, kept or with the reason why not."""

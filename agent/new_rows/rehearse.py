@@ -11,7 +11,7 @@ prompt if it is no near duplicate of an earlier one. Rows are `generated` with t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ import numpy as np
 
 from recast.agent.batches.gating import GateJob
 from recast.agent.batches.isolation import sample_each
-from recast.agent.batches.job import UNLIMITED, Budget, Progress, Sharing
+from recast.agent.batches.job import UNLIMITED, Budget, Hands, MakeTable, Progress, Sharing
 from recast.agent.batches.parts import Batch, Plan, Window
 from recast.agent.batches.pipeline import Steps
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Engine, Sample, Sampling
 from recast.agent.engines.user_turn import UserTurn
 from recast.agent.new_rows.config import RehearseConfig
-from recast.agent.new_rows.generated import GeneratedResult, Proposal, generate
+from recast.agent.new_rows.generated import GeneratedResult, Proposal, Propose, generate, steps
 from recast.agent.prompts import templates
 from recast.curate.errors import DataError
 from recast.curate.fingerprint import prompt_hash, seed_of
@@ -67,11 +67,12 @@ def rehearse(
     budget: Budget = UNLIMITED,
     beside: bool | None = None,
     sharing: Sharing | None = None,
+    hands: Hands | None = None,
 ) -> GeneratedResult:
     """Answer the prompts of `rows` (`given`, `own`) and keep at most `most`.
 
-    Resumes like `agent.rewriting.rewrite.rewrite`. Raises BudgetReached, UsageError, DataError, and the engine's own
-    error.
+    Resumes like `agent.rewriting.rewrite.rewrite`; `hands` make the batches elsewhere, by `steps_on`. Raises
+    BudgetReached, UsageError, DataError, and the engine's own error.
     """
     source = Source.of(rows)
     gate = format_gate()
@@ -87,18 +88,12 @@ def rehearse(
         "gate_id": gate.id,
     }
     plan = Plan.of(identity, survey.num_rows, config.batch_rows, config.window_rows)
-    worker = _Worker(engine, config)
-
-    def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
-        texts = window.rows["messages"]
-        return worker.run([(p, json.loads(texts[p - window.start].as_py())) for p in batch[1]])
-
     return generate(
         source,
         plan,
         Path(run_dir),
         gate,
-        propose,
+        _proposing(engine, config),
         engine=engine,
         most_candidates=2,
         existing=iter(()),
@@ -108,7 +103,23 @@ def rehearse(
         budget=budget,
         beside=beside,
         sharing=sharing,
+        hands=hands,
     )
+
+
+def steps_on(engine: Engine, config: RehearseConfig) -> Callable[..., Steps[MakeTable]]:
+    """What the job does with a batch where `engine` is."""
+    return steps(_proposing(engine, config))
+
+
+def _proposing(engine: Engine, config: RehearseConfig) -> Propose:
+    worker = _Worker(engine, config)
+
+    def propose(window: Window, batch: Batch) -> Steps[list[Proposal]]:
+        texts = window.rows["messages"]
+        return worker.run([(p, json.loads(texts[p - window.start].as_py())) for p in batch[1]])
+
+    return propose
 
 
 class _Worker:

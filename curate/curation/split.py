@@ -40,10 +40,15 @@ def parted(rows: Sequence[T], held: Sequence[bool]) -> tuple[list[T], list[T]]:
 
 def below(keys: Iterable[str], share: float) -> list[bool]:
     """Whether the hash of each key lies in the lowest `share` (0 to 1) of all: no other key has a say in it."""
+    return below_bytes((key.encode("utf-8", "surrogatepass") for key in keys), share)
+
+
+def below_bytes(keys: Iterable[bytes | memoryview], share: float) -> list[bool]:
+    """`below` of keys as UTF-8."""
     # a digest is the first digits of a place in [0, 1), so bytes compare as places do
     bound = min(int(share * 2**64), 2**64 - 1).to_bytes(8, "big")
     digest = hashlib.sha256
-    return [digest(key.encode("utf-8", "surrogatepass")).digest() < bound for key in keys]
+    return [digest(key).digest() < bound for key in keys]
 
 
 def _place(row_id: str) -> float:

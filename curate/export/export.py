@@ -27,7 +27,7 @@ from recast.curate.export.rejected import Rejected, rejected
 from recast.curate.export.rows import survey
 from recast.curate.export.sinks import Written, measured
 from recast.curate.export.target import Target, earlier, target
-from recast.curate.export.writing import Writing
+from recast.curate.export.writing import Unforeseen, Writing
 from recast.curate.store.places import stretch
 from recast.curate.store.snapshot import Snapshot
 from recast.curate.store.store import Store
@@ -76,7 +76,8 @@ def export(
         validation=aim.validation if validation else None,
         objective=wanted,
         turns=turns or "last",
-        survey=survey(snapshot, table=aim.parquet),
+        # shards of several calls must have the same columns
+        survey=survey(snapshot, turns=aim.parquet and aim.shard_rows is not None),
     )
     run = _Run(form, shape, asked, aim, validation, facts or {})
     before = earlier(aim, shape, asked)
@@ -108,6 +109,13 @@ class _Run:
 
     def at_once(self, snapshot: Snapshot, pairs: Rejected | None) -> Exported:
         """One file of a split; all are in place together, at the end."""
+        try:
+            return self._whole(snapshot, pairs)
+        except Unforeseen:
+            self.asked = replace(self.asked, survey=survey(snapshot, turns=True))
+            return self._whole(snapshot, pairs)
+
+    def _whole(self, snapshot: Snapshot, pairs: Rejected | None) -> Exported:
         with contextlib.ExitStack() as stack:
             # entered first, so in place last: a folder with a manifest of right hashes is whole
             manifest = stack.enter_context(whole(self.aim.manifest)) if self.aim.listed else None

@@ -142,6 +142,8 @@ class Shape:
     """Rows of the version for each file where nobody asks; None: one file a split."""
     card: Callable[[Asked, Mapping[str, Mapping[str, int]], Mapping[str, Any]], str] | None = None
     """`README.md`, from rows and bytes of each split and what the caller knows."""
+    folder: bool = False
+    """Whether the reader is told a folder and looks for `files` in it, so that no other name will do."""
     index: bool = False
     """Whether the reader refuses members that it does not know, so that row ids go to a file beside."""
     fits: Callable[[Row, Asked], Refusal | None] = fits_all

@@ -187,20 +187,25 @@ class Survey:
 
     tools: bool = False
     spoken: bool = False  # some completion has more than text
-    members: tuple[
-        str, ...
-    ] = ()  # of turns, beside role and content, in the order of MEMBERS; of tables only
+    members: tuple[str, ...] = ()  # of turns, beside role and content, in the order of MEMBERS
+
+    def unforeseen(self, row: Row) -> bool:
+        """Whether a turn of `row` has a member that the survey has not found."""
+        return any(
+            len(turn) > 2 and not _UNUSUAL.isdisjoint(turn.keys() - set(self.members)) for turn in row.turns
+        )
 
 
-def survey(snapshot: Snapshot, *, table: bool) -> Survey:
-    """What occurs in a version. Without `table`, the turns before completions are not read for it."""
+def survey(snapshot: Snapshot, *, turns: bool = False) -> Survey:
+    """What occurs in a version. Without `turns`, those before completions, which are most of its text, are not read:
+    `members` may then be too few (`Survey.unforeseen`)."""
     tools = spoken = False
     found = set[str]()
-    for batch in snapshot.batches(["messages", "meta"] if table else ["meta"]):
+    for batch in snapshot.batches(["messages", "meta"] if turns else ["meta"]):
         meta = batch.column("meta")
         tools = tools or _occurs(meta, '"tools"')
         spoken = spoken or _occurs(meta, '"completion_turn"')
-        for column in batch.columns if table and any(_occurs(c, _ANY_MEMBER) for c in batch.columns) else ():
+        for column in batch.columns if any(_occurs(c, _ANY_MEMBER) for c in batch.columns) else ():
             found |= {name for name in _UNUSUAL - found if _occurs(column, f'"{name}"')}
     return Survey(tools, spoken, tuple(name for name in MEMBERS if name in found))
 

@@ -10,7 +10,7 @@ for any of them. All other rows go through `Slot.of`, which knows everything; th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from recast.curate.export.rows import Row
+from recast.curate.export.talks import Parted, integers, turns_of
 from recast.curate.records import Messages
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
@@ -30,6 +31,7 @@ _SYSTEM, _USER, _SAID = (
 _PLAIN = rf"^\[(?:{_SYSTEM},)?{_USER}\]$"  # canonical JSON
 _TALK = rf"^\[(?:{_SYSTEM},)?{_USER}(?:,{_SAID},{_USER})*\]$"
 _TURN = pa.struct([pa.field("content", pa.string()), pa.field("role", pa.string())])
+_SAYS = '","role":"assistant"}'
 _PROMPTS = pa.schema([pa.field("m", pa.list_(_TURN))])
 Piece = pa.Array | str
 
@@ -47,11 +49,6 @@ def _string(text: str) -> pa.Scalar:
 def truths(values: Sequence[bool] | np.ndarray) -> pa.BooleanArray:
     bits = np.packbits(np.asarray(values, bool), bitorder="little")
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
-
-
-def _integers(values: np.ndarray) -> pa.Array:
-    kind = pa.int64() if values.dtype == np.int64 else pa.int32()
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def _joined(*pieces: Piece) -> pa.Array:
@@ -92,8 +89,10 @@ class Plain:
         return quoted(self.batch.column("completion"))
 
     @cached_property
-    def prompt_turns(self) -> pa.ListArray:
-        """The turns before as list<struct<content, role>>."""
+    def prompt_turns(self) -> Parted:
+        """The turns before."""
+        if parted := turns_of(self.batch.column("messages")):
+            return parted
         texts = _joined('{"m":', self.batch.column("messages"), "}\n")
         block = max(1 << 20, texts.nbytes + 1)  # in one piece: the reader cuts blocks at lines
         table = pyarrow.json.read_json(
@@ -101,17 +100,15 @@ class Plain:
             pyarrow.json.ReadOptions(use_threads=False, block_size=block),
             pyarrow.json.ParseOptions(explicit_schema=_PROMPTS, unexpected_field_behavior="error"),
         )
-        return table.column(0).combine_chunks()
+        found = table.column(0).combine_chunks()
+        ends = np.from_dlpack(found.offsets).astype(np.int64)
+        return Parted(ends, found.values.field("role"), found.values.field("content"))
 
     def turns(self, kind: Any, *, prompt: bool, said: bool) -> pa.Array:
         """Lists of turns of the type `kind`: the turns before, the turn to learn, or both."""
         count = len(self)
-        before = self.prompt_turns if prompt else pa.ListArray.from_arrays(
-            _integers(np.zeros(count + 1, np.int32)), pa.nulls(0, _TURN)
-        )  # fmt: skip
-        ends = np.from_dlpack(before.offsets).astype(np.int64)
-        flat = before.values
-        roles, contents = flat.field("role"), flat.field("content")
+        nothing = Parted(np.zeros(count + 1, np.int64), pa.nulls(0, pa.string()), pa.nulls(0, pa.string()))
+        ends, roles, contents = self.prompt_turns if prompt else nothing
         if said:
             # each list grows by one: where its last turn goes, a turn of the completions is taken
             sizes = np.diff(ends) + 1
@@ -120,16 +117,16 @@ class Plain:
             last = ends[1:] - 1
             inner = np.ones(len(source), bool)
             inner[last] = False
-            source[inner] = np.arange(len(flat))
-            source[last] = len(flat) + np.arange(count)
-            index = _integers(source)
+            source[inner] = np.arange(len(roles))
+            source[last] = len(roles) + np.arange(count)
+            index = integers(source)
             contents = pa.concat_arrays([contents, self.batch.column("completion")]).take(index)
             roles = pa.concat_arrays([roles, pa.repeat(_string("assistant"), count)]).take(index)
         known = {"role": roles, "content": contents}
         members = [kind.value_type.field(n) for n in range(kind.value_type.num_fields)]
         fields = [known.get(m.name, pa.nulls(len(roles), m.type)) for m in members]
         turns = pa.StructArray.from_arrays(fields, fields=members)
-        return pa.ListArray.from_arrays(_integers(ends.astype(np.int32)), turns, type=kind)
+        return pa.ListArray.from_arrays(integers(ends.astype(np.int32)), turns, type=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +140,14 @@ class Slot:
 
 def turns(
     *, prompt: bool = True, said: bool = True, shaped: Callable[[Messages], Messages] = lambda turns: turns,
-    last: Mapping[str, Any] | None = None,
+    last: Mapping[str, Any] | None = None, earlier: Mapping[str, Any] | None = None,
 ) -> Slot:  # fmt: skip
     """Turns of a row. `shaped` is what a reader wants of turns with more than role and content, and must leave others
-    as they are; `last`: members of the last turn beside."""
-    more = "".join(f",{json.dumps(k)}:{json.dumps(v)}" for k, v in (last or {}).items())
+    as they are but for members beside: `last` of the last turn, `earlier` of the assistant's before it."""
+    more, before = (
+        "".join(f",{json.dumps(k)}:{json.dumps(v)}" for k, v in (members or {}).items())
+        for members in (last, earlier)
+    )
 
     def of(row: Row) -> Messages:
         chosen = shaped(row.turns)
@@ -155,7 +155,10 @@ def turns(
         return chosen if prompt else chosen[-1:]
 
     def text(rows: Plain) -> list[Piece]:
-        begins: list[Piece] = ["[", rows.prompt] if prompt else ["["]
+        asked = rows.prompt if prompt else ""
+        if prompt and before:  # no text holds this: there a quote has a backslash before it
+            asked = pc.replace_substring(rows.prompt, _SAYS, f"{_SAYS[:-1]}{before}}}")
+        begins: list[Piece] = ["[", asked]
         if not said:
             return [*begins, "]"]
         comma = "," if prompt else ""
@@ -234,6 +237,16 @@ def _bytes_of(texts: pa.Array) -> memoryview:
         return memoryview(b"")
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(values)[ends[0] : ends[-1]]
+
+
+def each_of(texts: pa.Array) -> Iterator[memoryview]:
+    """Each text as UTF-8, without a copy."""
+    whole = _bytes_of(texts)
+    ends = np.from_dlpack(pc.binary_length(texts)).cumsum().tolist()
+    begin = 0
+    for end in ends:
+        yield whole[begin:end]
+        begin = end
 
 
 def _octets(texts: pa.Array) -> np.ndarray:

@@ -54,6 +54,8 @@ def target(path: Place, form: Format, objective: str, shape: Shape, slug: str, s
         own = "{slug}" not in shape.files[0]
         left = path / ("refused.jsonl" if own else f"{slug}.refused.jsonl")
         return Target(path, path, train, held, left, slug, shape.parquet, own, shard or shape.shard_rows)
+    if shape.folder:
+        raise UsageError(f"{form.name} reads {shape.files[0]}.jsonl of a folder; name one instead of {path}.")
     if shape.beside.__name__ != "nothing" or shape.card or shape.shard_rows or shard:
         raise UsageError(f"{form.name} as {objective} is several files; name a folder instead of {path}.")
     parquet = path.suffix == ".parquet"

@@ -17,17 +17,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recast.curate.curation.split import below
+from recast.curate.curation.split import below, below_bytes
 from recast.curate.export.destination import Place
 from recast.curate.export.formats import Asked, Format, Line, Refusal, Shape, Slots
 from recast.curate.export.outcome import Tally
 from recast.curate.export.rejected import Rejected
 from recast.curate.export.rows import TALKS, Kind, Row, columns, prompt_key, rows_of
 from recast.curate.export.sinks import Sink, as_line, table_of
-from recast.curate.export.slots import Plain, line_of, lines_of, plain, table_of_plain, truths
+from recast.curate.export.slots import Plain, each_of, line_of, lines_of, plain, table_of_plain, truths
 from recast.curate.export.target import Target
 from recast.curate.schema import conform, table
 
+AT_ONCE = 2_048
+"""Plain rows that become text or columns together: what is made of them on the way stays near the processor."""
 MOST_RUNS = 65  # of rows of one kind in a batch: shorter ones are not worth their own columns
 
 _ASKS, _SAYS = {"content": "a", "role": "user"}, {"content": "b", "role": "assistant"}
@@ -41,6 +43,10 @@ _TALKS = [
     },
 ]
 """Rows of several turns that show what a format makes of such."""
+
+
+class Unforeseen(Exception):
+    """A turn has a member for which the table has no column: the version must be surveyed whole, and written again."""
 
 
 class Writing:
@@ -100,7 +106,7 @@ class Writing:
         return columns.equals(table_of(lines, self.train.schema))
 
     def write(self, batches: Iterable[pa.RecordBatch], pairs: Rejected | None) -> Tally:
-        """Write the rows and end the files."""
+        """Write the rows and end the files. Raises Unforeseen, of tables."""
         whole = self.shape.whole
         talks = False  # not looked for before there is one: most versions have none
         for batch in batches:
@@ -112,11 +118,11 @@ class Writing:
             if not talks and not simple_rows.all() and self.talks:
                 talks, simple_rows = True, plain(batch, talks=True)
             for begin, end, simple in _runs(simple_rows):
-                piece = batch.slice(begin, end - begin)
-                if simple:
-                    self._write_plain(piece)
-                else:
-                    self._write(rows_of(piece, whole=whole))
+                if not simple:
+                    self._write(rows_of(batch.slice(begin, end - begin), whole=whole))
+                    continue
+                for start in range(begin, end, AT_ONCE):
+                    self._write_plain(batch.slice(start, min(AT_ONCE, end - start)))
         done = self.tally
         for side, sink in enumerate((self.train, self.held)):
             done.data[side].extend(sink.close())
@@ -130,7 +136,7 @@ class Writing:
         assert self.slots is not None
         sides = [(self.train, batch), (self.held, batch.slice(0, 0))]
         if self.share:
-            held = truths(below(batch.column("messages").to_pylist(), self.share))
+            held = truths(below_bytes(each_of(batch.column("messages")), self.share))
             sides = [(self.train, batch.filter(pc.invert(held))), (self.held, batch.filter(held))]
         for side, (sink, rows) in enumerate(sides):
             if not rows.num_rows:
@@ -148,7 +154,10 @@ class Writing:
         shape, asked = self.shape, self.asked
         lines: tuple[list[Any], list[Any]] = [], []
         index: tuple[list[Any], list[Any]] = [], []
+        table = self.train.schema is not None
         for row in rows:
+            if table and asked.survey.unforeseen(row):
+                raise Unforeseen
             if refusal := shape.refuses(row, asked, self.trainer):
                 self._refuse(row, refusal)
                 continue

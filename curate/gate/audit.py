@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ LOOK_EVERY_S = 0.5
 """How often a process that has nothing left to do looks whether the others have."""
 
 Progress = Callable[[dict[str, Any]], None]
+Judge = Callable[[Iterator[list[Job]]], Iterator[list[Verdict]]]
+"""Verdicts of chunks of a stream, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,12 @@ def audit(
     fresh: bool = False,
     leases: Leases | None = None,
     turn: Callable[[], None] = lambda: None,
+    judge: Judge | None = None,
 ) -> Audit:
     """Judge every row of a version and seal the verdicts in its store. Parts lie in `folder` meanwhile.
 
     `leases`: other processes make the same call on the same folder; `turn` then waits until none of them seals.
+    `judge` takes the place of `workers` processes here.
     Raises IntegrityError where the verdicts are not one for every row; nothing is sealed then.
     """
     version = snapshot.version
@@ -95,10 +100,11 @@ def audit(
                 return Audit(**{name: found[name] for name in Audit.__dataclass_fields__})
     parts = folder / "parts"
     parts.mkdir(parents=True, exist_ok=True)
+    judge = judge or partial(gate.verify_chunks, workers=workers)
     if leases is None:
-        chunks = _judge(snapshot, gate, parts, workers, progress)
+        chunks = _judge(snapshot, judge, parts, progress)
     else:
-        chunks = _share(snapshot, gate, parts, workers, progress, Sharing(leases, target))
+        chunks = _share(snapshot, judge, parts, progress, Sharing(leases, target))
         turn()
     gate_files.describe(snapshot.root, gate.id, gate.name, gate.identity)
     _seal(chunks, target)
@@ -134,15 +140,14 @@ class Sharing:
 
 def _share(
     snapshot: Snapshot,
-    gate: Gate,
+    judge: Judge,
     folder: Path,
-    workers: int,
     progress: Progress | None,
     sharing: Sharing,
 ) -> list[Path]:
     """As `_judge`, while other processes do the same; returns when all parts are there, or are sealed already."""
     while True:
-        chunks = _judge(snapshot, gate, folder, workers, progress, sharing)
+        chunks = _judge(snapshot, judge, folder, progress, sharing)
         while not sharing.sealed.exists():
             missing = [i for i, path in enumerate(chunks) if not path.exists()]
             if not missing:
@@ -158,9 +163,8 @@ def _share(
 
 def _judge(
     snapshot: Snapshot,
-    gate: Gate,
+    judge: Judge,
     folder: Path,
-    workers: int,
     progress: Progress | None,
     sharing: Sharing | None = None,
 ) -> list[Path]:
@@ -184,7 +188,7 @@ def _judge(
                 waiting.append((index, rows))
                 yield [(row, row["completion"], "stop") for row in rows.to_pylist()]
 
-    for verdicts in gate.verify_chunks(missing(), workers=workers):
+    for verdicts in judge(missing()):
         index, rows = waiting.popleft()
         table = _table(rows, verdicts)
         with (first if sharing else whole)(paths[index]) as file:

@@ -62,12 +62,13 @@ class Cluster:
         if self._mine:
             ray.shutdown()
 
-    def most(self) -> int:
-        """How many actors there is room for now."""
+    def most(self, *, on_gpus: bool | None = None) -> int:
+        """How many actors there is room for now: of those with an engine, unless `on_gpus` says what they need."""
         import ray
 
         resources = ray.cluster_resources()
-        room = resources.get("GPU", 0) / self.gpus if self.on_gpus else resources.get("CPU", 1)
+        on_gpus = self.on_gpus if on_gpus is None else on_gpus
+        room = resources.get("GPU", 0) / self.gpus if on_gpus else resources.get("CPU", 1)
         return max(1, min(math.floor(room), self.workers or math.floor(room)))
 
     def engine(self, opened: Callable[[], Engine]) -> RemoteEngine:

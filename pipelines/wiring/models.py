@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,13 @@ def engine(
     *,
     store: Store | None = None,
     memory: int | None = None,
+    elsewhere: Callable[[Callable[[], Engine]], Engine] | None = None,
 ) -> Engine:
     """The engine of `settings` over a model's name, with the agent's adapter, proved to be on.
 
     `settings` is the configuration's section `engine` (None: its defaults); `store` keeps what a server answered;
-    `memory` is what the process may take in all (bytes), which the engine hf keeps to.
+    `memory` is what the process may take in all (bytes), which the engine hf keeps to; `elsewhere` opens it in place of
+    this process (`pipelines.on_ray`). Raises UsageError for a server, which is elsewhere already.
     Raises ModelError before weights are loaded, RefusedError where the adapter is not the agent's
     (`agent.engines.probe`).
     """
@@ -61,6 +64,12 @@ def engine(
 
     path = model_path(name)
     settings = settings or EngineConfig()
+    if elsewhere is not None:
+        if settings.type == "http":
+            raise UsageError(
+                "--ray starts engines on a cluster, and --engine http has one already: its server. Leave --ray out."
+            )
+        return elsewhere(partial(engine, name, agent, settings, memory=memory))
     if settings.type != "http":
         # refuses what lacks weights, a tokenizer or a template, in the words of `train.model.loading`
         load_tokenizer(path)

@@ -158,16 +158,14 @@ def prepared(
             **({"prompts": [prompts.rewrite_id, prompts.repair_id]} if prompts.shown() else {}),
         }
     )[:16]
-    if elsewhere is None:
-        opened = models.engine(
-            model, options.agent, engine_config, store=store, memory=models.memory(engine.memory)
-        )
-    elif engine_config.type == "http":
-        raise UsageError(
-            "--ray starts engines on a cluster, and --engine http has one already: its server. Leave --ray out."
-        )
-    else:
-        opened = elsewhere(partial(models.engine, model, options.agent, engine_config))
+    opened = models.engine(
+        model,
+        options.agent,
+        engine_config,
+        store=store,
+        memory=models.memory(engine.memory),
+        elsewhere=elsewhere,
+    )
     learnt = Learnt.of(adapter) if adapter else None
     notes: list[str] = []
     if learnt:

@@ -239,9 +239,10 @@ def main() -> None:
     parser.add_argument("--file-ms", type=float, default=1.0)
     parser.add_argument("--spread", type=float, default=0.3)
     parser.add_argument("--batch-rows", type=int, default=64)
+    parser.add_argument("--window-rows", type=int, default=RewriteConfig().window_rows)
     parser.add_argument("--costs", type=Path, help="file of costs measured before")
     asked = parser.parse_args()
-    config = RewriteConfig(candidates=CANDIDATES, batch_rows=asked.batch_rows)
+    config = RewriteConfig(candidates=CANDIDATES, batch_rows=asked.batch_rows, window_rows=asked.window_rows)
     if asked.costs and asked.costs.exists():
         costs = Costs(**json.loads(asked.costs.read_text()))
     else:

@@ -24,6 +24,7 @@ from recast.curate.export.destination import Place, opened
 from recast.curate.export.formats import Line, Objective, Turns
 from recast.curate.export.outcome import Exported
 from recast.curate.export.rows import REASONING
+from recast.curate.export.trainers import axolotl
 from recast.curate.records import Messages
 
 NAMED_ROWS = 5
@@ -33,7 +34,7 @@ LIMITS: dict[str, tuple[int | None, Overlong]] = {
     "trl": (1024, "cut"),
     "verl": (1024, "raise"),
     "openrlhf": (2048, "drop"),
-    "axolotl": (None, "raise"),
+    "axolotl": (axolotl.SEQUENCE_LEN, "raise"),
     "llamafactory": (2048, "share"),
     "open-instruct": (None, "cut"),
     "mlx": (2048, "cut"),
@@ -105,7 +106,7 @@ def measure(done: Exported, tokenizer: Any, *, max_length: int | None = None) ->
     checked = Checked(done.format, max_length or default)
     stop = end_of_turn(tokenizer)
     for line in lines_of(done):
-        row = str(line.get("row_id") or (line.get("extra_info") or {}).get("row_id") or line.get("id"))
+        row = row_of(line)
         try:
             examples = list(examples_of(line, tokenizer, done.format, done.objective, done.turns))
         except NotRead as why:
@@ -125,6 +126,11 @@ def lines_of(done: Exported) -> Iterator[Line]:
     """The lines of the training and validation files."""
     for path in done.data:
         yield from _table_lines(path) if path.suffix == ".parquet" else _json_lines(path)
+
+
+def row_of(line: Line) -> str:
+    """The id of the row that a line was made of."""
+    return str(line.get("row_id") or (line.get("extra_info") or {}).get("row_id") or line.get("id"))
 
 
 def _json_lines(path: Place) -> Iterator[Line]:

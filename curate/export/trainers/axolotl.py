@@ -13,6 +13,10 @@ from recast.curate.export.rows import TALKS, TOOLED, Kind
 from recast.curate.export.slots import Slot, turns
 from recast.curate.records import Messages
 
+SEQUENCE_LEN = 4096
+"""Tokens of a row; axolotl's own default is 512."""
+LEARNING_RATE = 2e-5
+
 
 def _sft(asked: Asked) -> Mapping[str, Slot]:
     def shaped(turns: Messages) -> Messages:
@@ -20,7 +24,7 @@ def _sft(asked: Asked) -> Mapping[str, Slot]:
         texts = arguments_as_text(turns)
         return [_marked(turn, n == last or asked.turns == "all") for n, turn in enumerate(texts)]
 
-    said = turns(shaped=shaped, last={"training": True})
+    said = turns(shaped=shaped, last={"training": True}, earlier={"training": asked.turns == "all"})
     return {"messages": said, **asked.tools(text=True), **asked.facts}
 
 
@@ -32,7 +36,7 @@ def _marked(turn: dict[str, Any], trained: bool) -> dict[str, Any]:
 
 
 def config(asked: Asked) -> Mapping[str, str]:
-    """The yaml: what concerns the data, and the model's name to fill in."""
+    """The yaml: what concerns the data, and what axolotl does not start without."""
 
     def entry(path: object) -> dict[str, Any]:
         return {
@@ -52,7 +56,9 @@ def config(asked: Asked) -> Mapping[str, str]:
         "datasets": [entry(asked.train)],
         "test_datasets": [entry(asked.validation) | {"split": "train"}] if asked.validation else None,
         "train_on_inputs": False,
+        "sequence_len": SEQUENCE_LEN,
         "excess_length_strategy": "raise",
+        "learning_rate": LEARNING_RATE,
         "dataset_prepared_path": str(asked.folder / f"prepared-{asked.version_id[:16]}-{asked.turns}"),
         "output_dir": str(asked.folder / "model"),
     }
@@ -69,9 +75,10 @@ AXOLOTL = Format(
             Slots(_sft),
             TALKS | TOOLED | {Kind.MARKED},
             beside=config,
-            start=lambda asked: f"axolotl train {quoted(asked.folder / 'axolotl.yaml')}",
+            start=lambda asked: f"axolotl train {quoted(asked.folder / 'axolotl.yaml')} --base-model MODEL",
             notes=(
-                "`axolotl.yaml` raises on rows longer than `sequence_len`; by default they would be dropped.",
+                f"`axolotl.yaml` raises on rows longer than `sequence_len` ({SEQUENCE_LEN:,}); else they would be "
+                f"dropped. It tunes all weights at {LEARNING_RATE:g}, which axolotl wants to be told.",
             ),
         )
     },

@@ -102,7 +102,7 @@ def _beside(asked: Asked) -> Mapping[str, str]:
 
 
 def _start(asked: Asked) -> str:
-    return f"llamafactory-cli train {quoted(asked.folder / 'llamafactory.yaml')}"
+    return f"llamafactory-cli train {quoted(asked.folder / 'llamafactory.yaml')} model_name_or_path=MODEL"
 
 
 _NOTES = (

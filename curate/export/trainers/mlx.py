@@ -23,6 +23,7 @@ MLX = Format(
             TALKS | TOOLED,
             trains="last",
             files=("train", "valid"),
+            folder=True,
             start=lambda asked: (
                 f"mlx_lm.lora --train --model MODEL --data {quoted(asked.folder)} --mask-prompt"
             ),

@@ -6,6 +6,7 @@ chat template needs generation markers (TRL brings them for the templates that i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
@@ -86,6 +87,11 @@ def _grpo(row: Row, asked: Asked) -> Iterable[Line]:
 
 def _start(verb: str, *flags: str) -> Callable[[Asked], str]:
     def line(asked: Asked) -> str:
+        if asked.train.stem != "train":  # a file of the user's naming: the command reads folders
+            kind = "parquet" if asked.train.suffix == ".parquet" else "json"
+            return (
+                f'datasets.load_dataset("{kind}", data_files={json.dumps(str(asked.train))}, split="train")'
+            )
         more = (*flags, *_masks(asked)) if verb == "sft" else flags
         words = " ".join(f"--{flag}" for flag in more)
         if asked.validation is not None:

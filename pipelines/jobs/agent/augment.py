@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from recast.pipelines.options import (
@@ -10,6 +12,7 @@ from recast.pipelines.options import (
     EngineOptions,
     Limit,
     ModelPath,
+    RayAddress,
     Seed,
     SharedBy,
     UnsafeExec,
@@ -41,6 +44,7 @@ def job(
     limit: Limit = None,
     budget_minutes: BudgetMinutes = None,
     workers: SharedBy = None,
+    ray: RayAddress = None,
     engine: EngineOptions,
     unsafe_exec: UnsafeExec = False,
     store: Store,
@@ -54,8 +58,9 @@ def job(
     duplicate of one in `name`. Each says in `meta` which row it was made from. Killed at any moment, the same
     command goes on.
     """
-    from recast.agent.new_rows.augment import augment, solving_gate
+    from recast.agent.new_rows.augment import augment, solving_gate, steps_on
     from recast.curate.errors import UsageError
+    from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.gates import open_gate
@@ -70,26 +75,39 @@ def job(
     version = store.resolve(name)
     prompts = open_prompts(config.section("prompts"), store)
     settings = config.section("engine", **engine.overrides())
-    source = models.engine(str(model), None, settings, store=store, memory=models.memory(engine.memory))
-    gate = open_gate(
-        config.general.gate,
-        engine=config.section("judge"),
-        judge_prompt=prompts.config.judge,
-        unsafe_exec=unsafe_exec,
+    gate = solving_gate(
+        open_gate(
+            config.general.gate,
+            engine=config.section("judge"),
+            judge_prompt=prompts.config.judge,
+            unsafe_exec=unsafe_exec,
+        )
     )
-    result = augment(
-        store.open(version),
-        source,
-        solving_gate(gate),
-        drawing,
-        run.folder,
-        name=version.ref,
-        prompts=prompts,
-        limit=limit,
-        progress=progress,
-        budget=budget(budget_minutes),
-        sharing=sharing(run),
-    )
+    steps = partial(steps_on, config=drawing, name=version.ref, prompts=prompts)
+    cluster = Cluster(ray, workers=workers, gpus=settings.tensor_parallel) if ray else None
+    with cluster or nullcontext():
+        source = models.engine(
+            str(model),
+            None,
+            settings,
+            store=store,
+            memory=models.memory(engine.memory),
+            elsewhere=cluster and cluster.engine,
+        )
+        result = augment(
+            store.open(version),
+            source,
+            gate,
+            drawing,
+            run.folder,
+            name=version.ref,
+            prompts=prompts,
+            limit=limit,
+            progress=progress,
+            budget=budget(budget_minutes),
+            sharing=sharing(run),
+            hands=cluster and cluster.hands(gate, steps),
+        )
     made = commits.new_rows(
         result,
         to,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,7 @@ from recast.pipelines.options import (
     EngineOptions,
     ModelPath,
     Names,
+    RayAddress,
     Seed,
     SharedBy,
     argument,
@@ -47,6 +50,7 @@ def job(
     seed: Seed = None,
     budget_minutes: BudgetMinutes = None,
     workers: SharedBy = None,
+    ray: RayAddress = None,
     engine: EngineOptions,
     store: Store,
     config: Config,
@@ -58,9 +62,10 @@ def job(
 
     There is no gold answer: whole, plain answers are kept, and near duplicate prompts are dropped.
     """
-    from recast.agent.new_rows.rehearse import given, rehearse
+    from recast.agent.new_rows.rehearse import format_gate, given, rehearse, steps_on
     from recast.agent.new_rows.rehearse import own as own_prompts
     from recast.curate.errors import UsageError
+    from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits, models
     from recast.pipelines.wiring.budget import budget
     from recast.pipelines.wiring.sharing import sharing
@@ -75,19 +80,27 @@ def job(
     settings = config.section("rehearse", seed=seed)
     rows = given(read_prompts(prompts)) if prompts is not None else own_prompts(own or 0, settings)
     engine_settings = config.section("engine", **engine.overrides())
-    source = models.engine(
-        str(model), None, engine_settings, store=store, memory=models.memory(engine.memory)
-    )
-    result = rehearse(
-        rows,
-        source,
-        settings,
-        run.folder,
-        most=own,
-        progress=progress,
-        budget=budget(budget_minutes),
-        sharing=sharing(run),
-    )
+    cluster = Cluster(ray, workers=workers, gpus=engine_settings.tensor_parallel) if ray else None
+    with cluster or nullcontext():
+        source = models.engine(
+            str(model),
+            None,
+            engine_settings,
+            store=store,
+            memory=models.memory(engine.memory),
+            elsewhere=cluster and cluster.engine,
+        )
+        result = rehearse(
+            rows,
+            source,
+            settings,
+            run.folder,
+            most=own,
+            progress=progress,
+            budget=budget(budget_minutes),
+            sharing=sharing(run),
+            hands=cluster and cluster.hands(format_gate(), partial(steps_on, config=settings)),
+        )
     made = commits.new_rows(
         result,
         name,

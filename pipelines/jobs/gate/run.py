@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.curate.errors import RefusedError
-from recast.pipelines.options import GateOptions, VersionRef, option
+from recast.pipelines.options import GateOptions, RayAddress, VersionRef, option
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -31,6 +33,7 @@ def job(
             show_default=False,
         ),
     ] = None,
+    ray: RayAddress = None,
     store: Store,
     config: Config,
     run: Run,
@@ -45,19 +48,24 @@ def job(
     from dataclasses import asdict
 
     from recast.curate.gate.audit import audit
+    from recast.pipelines.on_ray.cluster import Cluster
+    from recast.pipelines.on_ray.verdicts import judged
     from recast.pipelines.wiring.gates import asked_gate
 
-    judge, workers = asked_gate(options, config)
-    found = audit(
-        store.open(name),
-        judge,
-        run.folder,
-        workers=workers,
-        progress=progress,
-        fresh=run.fresh,
-        leases=run.leases,
-        turn=run.turn,
-    )
+    gate, workers = asked_gate(options, config)
+    cluster = Cluster(ray, workers=options.workers) if ray else None
+    with cluster or nullcontext():
+        found = audit(
+            store.open(name),
+            gate,
+            run.folder,
+            workers=workers,
+            progress=progress,
+            fresh=run.fresh,
+            leases=run.leases,
+            turn=run.turn,
+            judge=cluster and partial(judged, gate, cluster),
+        )
     share = found.accepted / max(1, found.rows)
     if min_accepted is not None and share < min_accepted:
         raise RefusedError(

@@ -61,6 +61,15 @@ def job(
         ),
         Names.MODEL,
     ] = None,
+    python: Annotated[
+        Path | None,
+        option(
+            "--python",
+            help="With --check: interpreter of the trainer's environment, whose own loader reads the rows, too.",
+            metavar="PATH",
+            show_default=False,
+        ),
+    ] = None,
     compare: Annotated[
         bool,
         option("--compare", help="With --check: what every trainer would train of the first 1,000 rows."),
@@ -94,12 +103,13 @@ def job(
 
     Rows that the trainer does not know whole are refused by name (exit code 3) and listed in `refused.jsonl`. The last
     line of the result starts the trainer. --check counts what would be trained; exit code 4 where a row trains nothing.
+    The trainer's own loader is asked where it is installed beside recast, or in the environment of --python.
 
     More examples:
 
         recast export mine --to llamafactory -o out --validation 0.05
-        recast export mine --to trl --as dpo -o pairs.jsonl
-        recast export mine --to mlx -o out --check path/to/model
+        recast export mine --to trl --as dpo -o pairs
+        recast export mine --to mlx -o out --check path/to/model --python path/to/venv/bin/python
     """
     from recast.curate.errors import UsageError
     from recast.curate.export.export import export
@@ -110,6 +120,8 @@ def job(
         raise UsageError("--dry-run lists what --push would send; say --push USER/NAME, too.")
     if max_length is not None and check is None:
         raise UsageError("--max-length is for --check MODEL: files hold rows whole.")
+    if python is not None and check is None:
+        raise UsageError("--python is for --check MODEL: files are written without the trainer.")
     if compare and (check is None or (objective or "sft") != "sft"):
         raise UsageError(
             "--compare is for --check MODEL and SFT: it counts tokens that each trainer would train."
@@ -117,8 +129,12 @@ def job(
     if check is not None:
         from recast.curate.export.check.measure import require_measurable
         from recast.curate.export.registry import find
+        from recast.pipelines.wiring.loaders.witness import require
 
-        require_measurable(to, find(to, objective)[1])
+        wanted = find(to, objective)[1]
+        require_measurable(to, wanted)
+        if python is not None:
+            require(to, wanted, python)
     facts = None
     if to == "hf":
         from recast.pipelines.wiring.card_facts import card_facts
@@ -136,7 +152,7 @@ def job(
         "failed_rows": sum(each.count for reason, each in done.refused.items() if reason != "no_rejected"),
     }
     if check is not None:
-        result["check"] = _checked(done, check, max_length)
+        result["check"] = _checked(done, check, max_length, python)
         if compare:
             result["check"]["compared"] = _compared(store, done, check, max_length)
     if push:
@@ -148,16 +164,16 @@ def job(
     return result
 
 
-def _checked(done: Any, model: str, max_length: int | None) -> dict[str, Any]:
+def _checked(done: Any, model: str, max_length: int | None, python: Path | None) -> dict[str, Any]:
     from recast.curate.export.check.measure import measure
     from recast.pipelines.models.names import model_path
-    from recast.pipelines.wiring.own_loader import witness
+    from recast.pipelines.wiring.loaders.witness import witness
     from recast.train.model.loading import load_tokenizer
 
-    tokenizer = load_tokenizer(model_path(model))
+    path = model_path(model)
+    tokenizer = load_tokenizer(path)
     told = {"model": model, **measure(done, tokenizer, max_length=max_length).to_json()}
-    if own := witness(done, tokenizer, max_length):
-        told["own_loader"] = own
+    told["own_loader"] = witness(done, tokenizer, path, max_length=max_length, python=python)
     return told
 
 
@@ -172,7 +188,10 @@ def _compared(store: Store, done: Any, model: str, max_length: int | None) -> li
 
 
 def exit_code(result: dict[str, Any]) -> int:
-    if result.get("check", {}).get("trains_nothing") and result["objective"] not in ("grpo", "rft"):
+    check = result.get("check", {})
+    if check.get("trains_nothing") and result["objective"] not in ("grpo", "rft"):
+        return REFUSED
+    if check.get("own_loader", {}).get("failed"):
         return REFUSED
     return FAILED_ROWS if result["failed_rows"] else OK
 
@@ -210,17 +229,7 @@ def _show_check(check: dict[str, Any], console: Any) -> None:
         + (f" at {check['max_length']}" if check["max_length"] else ""),
         markup=False,
     )
-    if own := check.get("own_loader"):
-        named = ", ".join(own["differ"][:NAMED])
-        console.print(
-            f"  its own loader ({own['loader']}) on {own['lines']:,} lines: {own['tokens_trained']:,} tokens train; "
-            + (
-                f"{len(own['differ'])} rows differ from this account: {named}"
-                if named
-                else "the same, one by one"
-            ),
-            markup=False,
-        )
+    console.print(f"  {_witnessed(check['own_loader'])}", markup=False)
     for why, rows in check["dropped_rows"].items():
         console.print(f"  dropped: {why}: {', '.join(rows)}", markup=False)
     for what, rows in check["template_leaves_out"].items():
@@ -237,6 +246,24 @@ def _show_check(check: dict[str, Any], console: Any) -> None:
         console.print(row)
     if "compared" in check:
         _show_compared(check["compared"], check["trainer"], console)
+
+
+def _witnessed(own: dict[str, Any]) -> str:
+    """What the trainer's own loader said, or why this is our account of it alone."""
+    if own["loader"] is None:
+        return f"by our account of its loader: {own['why_not']}"
+    if own["failed"]:
+        return f"its own loader ({own['loader']}) fails on these rows: {own['failed']}"
+    left = f", {own['left_out']:,} others left out as dropped or cut" if own["left_out"] else ""
+    head = f"its own loader ({own['loader']}) on {own['lines']:,} lines{left}: {own['tokens_trained']:,} tokens train; "
+    if not own["differ"] and not own["more"]:
+        return head + "the same, one by one"
+    named = ", ".join(own["differ"][:NAMED])
+    return (
+        head
+        + f"{len(own['differ'])} rows differ from this account: {named}"
+        + (f"; it makes {own['more']} examples more" if own["more"] else "")
+    )
 
 
 def _show_compared(compared: list[dict[str, Any]], to: str, console: Any) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+from recast.agent.batches.gating import Inline
+from recast.agent.batches.parts import POSITION, Window
+from recast.agent.batches.pipeline import run
+from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Sample
-from recast.agent.new_rows.rehearse import RehearseConfig, given, own, rehearse
+from recast.agent.new_rows.rehearse import RehearseConfig, format_gate, given, own, rehearse, steps_on
 
 
 class Talker:
@@ -78,3 +82,13 @@ def test_own_prompts_are_drawn_with_a_margin_and_no_more_are_kept_than_asked_for
     assert len(rows) == 5
     assert all(json.loads(r["messages"])[0]["content"].startswith("Tell me about ") for r in rows)
     assert result.reasons["more_than_asked"] + result.reasons.get("duplicate", 0) == 5
+
+
+def test_a_row_that_was_lost_is_dropped_for_its_error_and_keeps_its_place(tmp_path):
+    (rows,) = Source.of(prompts("One?", "Two?", "Three?")).windows(3)
+    engine, window = Talker(), Window(0, rows, [])
+    task = steps_on(engine, RehearseConfig())(window, (0, (2, 0, 1)), {0: "its process died"})
+    part = run(task, Inline(format_gate()))()
+    assert part[POSITION].to_pylist() == [2, 0, 1] and part["reason"].to_pylist() == [None, "error", None]
+    assert json.loads(part["meta"][1].as_py()) == {"error": "its process died"}
+    assert engine.asked == ["Three?", "Two?"]

@@ -66,8 +66,14 @@ def test_a_file_is_written_where_nothing_is_needed_beside_it(store: Store, tmp_p
         export(store, "a", "llamafactory", tmp_path / "y.jsonl")
     with pytest.raises(UsageError, match=r"verl reads Parquet; .* is another kind"):
         export(store, "a", "verl", tmp_path / "y.jsonl")
-    with pytest.raises(UsageError, match=r"mlx reads JSON lines"):
-        export(store, "a", "mlx", tmp_path / "y.parquet")
+    with pytest.raises(UsageError, match=r"openrlhf reads JSON lines"):
+        export(store, "a", "openrlhf", tmp_path / "y.parquet")
+    with pytest.raises(
+        UsageError, match=r"mlx reads train\.jsonl of a folder; name one instead of .*y\.jsonl"
+    ):
+        export(store, "a", "mlx", tmp_path / "y.jsonl")
+    file = tmp_path / "x.jsonl"  # what TRL's command would read is the folder, with all that lies there
+    assert done.start == f'datasets.load_dataset("json", data_files="{file}", split="train")'
 
 
 def test_whole_rows_of_many_versions_share_a_folder(store: Store, tmp_path: Path) -> None:

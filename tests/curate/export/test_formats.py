@@ -150,6 +150,7 @@ def test_axolotl(to: Any, store: Store, tmp_path: Path) -> None:
         data["path"] == str(tmp_path / "out" / "train.jsonl") and data["message_field_training"] == "training"
     )
     assert settings["excess_length_strategy"] == "raise" and settings["train_on_inputs"] is False
+    assert (settings["sequence_len"], settings["learning_rate"]) == (4096, 2e-5)
     _, lines = to("axolotl", turns="all")
     assert [turn.get("training") for turn in lines[1]["messages"]] == [None, None, True, None, True]
 
@@ -397,12 +398,15 @@ def test_plain_rows_are_written_as_any_row_is(rows: list[tuple[str, str, bool, i
     assert plain(batch, talks=True).all()
     assert plain(batch).tolist() == [earlier == 0 for *_, earlier, _ in rows]
     slots = {
-        "messages": turns(last={"training": True}), "prompt": turns(said=False), "completion": turns(prompt=False),
+        "messages": turns(last={"training": True}, earlier={"training": False}), "prompt": turns(said=False),
+        "completion": turns(prompt=False),
         "answer": stored("answer"), "target": stored("target"), "task": stored("task"),
     }  # fmt: skip
     one_by_one = [line_of(slots, row) for row in rows_of(batch)]
     for line in one_by_one:
-        line["messages"][-1] = line["messages"][-1] | {"training": True}  # what `shaped` would do
+        *before, last = line["messages"]  # what `shaped` would do
+        marked = [turn | ({"training": False} if turn["role"] == "assistant" else {}) for turn in before]
+        line["messages"] = [*marked, last | {"training": True}]
     assert bytes(lines_of(slots, Plain(batch))).decode() == "".join(map(as_line, one_by_one))
     turn = pa.list_(pa.struct([pa.field("role", pa.string()), pa.field("content", pa.string())]))
     schema = pa.schema([
@@ -423,7 +427,7 @@ def test_a_row_that_is_not_plain_is_not_taken_for_one() -> None:
 
 
 def test_which_formats_take_rows_of_several_turns_as_text(tmp_path: Path) -> None:
-    """All whose lines do not mark turns and that refuse none of them; the lines are the same either way."""
+    """All that refuse none of them; the lines are the same either way."""
     store = Store(tmp_path / "home")
     (talk,) = [row for row in kinds_of_rows() if row["row_id"] == "talks"]
     store.commit([talk | {"row_id": f"r{n}"} for n in range(3)], "a")
@@ -441,6 +445,6 @@ def test_which_formats_take_rows_of_several_turns_as_text(tmp_path: Path) -> Non
             with contextlib.suppress(DataError):
                 export(store, "a", to, tmp_path / f"{to}-{says}", turns=says)  # pyright: ignore[reportArgumentType]
     assert taken == {
-        "trl-last": True, "trl-all": True, "messages-all": True, "axolotl-last": False, "llamafactory-last": True,
+        "trl-last": True, "trl-all": True, "messages-all": True, "axolotl-last": True, "llamafactory-last": True,
         "messages-last": False,
     }  # fmt: skip

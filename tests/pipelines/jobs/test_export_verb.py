@@ -30,7 +30,7 @@ def test_the_result_has_files_rows_reasons_and_the_line_that_starts_the_trainer(
     assert (result["version"], result["format"], result["rows"], result["refused"]) == (
         "plain@v1", "llamafactory", 6, {},
     )  # fmt: skip
-    assert result["start"] == "llamafactory-cli train out/llamafactory.yaml"
+    assert result["start"] == "llamafactory-cli train out/llamafactory.yaml model_name_or_path=MODEL"
     assert [file["path"] for file in result["files"]] == [
         "out/train.jsonl", "out/dataset_info.json", "out/llamafactory.yaml",
     ]  # fmt: skip
@@ -87,7 +87,11 @@ def test_a_check_asks_the_trainers_own_loader_and_compares_all_trainers(recast: 
         "its own loader (trl 1." in shown and "the same, one by one" in shown and "rows unlike trl" in shown
     )
     said = recast("export", "talks", "--to", "mlx", "-o", "mlx", "--check", "pocket", "--json")
-    assert "own_loader" not in said.json["check"] and "compared" not in said.json["check"]
+    assert said.json["check"]["own_loader"] == {
+        "loader": None,
+        "why_not": "MLX-LM is not installed here; with --python PATH its own loader reads the rows, too",
+    }
+    assert "compared" not in said.json["check"]
     said = recast("export", "talks", "--to", "trl", "-o", "out", "--compare")
     assert said.code == 2 and "--compare is for --check MODEL and SFT" in said.err
 

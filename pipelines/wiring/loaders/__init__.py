@@ -1,0 +1,1 @@
+"""Trainers' own loaders on an export: the witnesses of `curate.export.check.masks`."""
