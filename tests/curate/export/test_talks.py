@@ -64,6 +64,8 @@ def test_a_table_has_the_members_of_turns_that_come_late(tmp_path: Path) -> None
     store.commit([*sums(5), *late], "a")
     export(store, "a", "parquet", tmp_path / "a.parquet")
     table = pq.read_table(tmp_path / "a.parquet")
-    members = [field.name for field in table.schema.field("messages").type.value_type]
+    turns = table.schema.field("messages").type
+    assert isinstance(turns, pa.ListType)
+    members = [field.name for field in turns.value_type]
     assert table.num_rows == 7 and members[:2] == ["role", "content"] and "tool_calls" in members
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.parquet"]

@@ -77,7 +77,7 @@ def _sought_though_given(case: Case) -> str:
     told = parts(case.demonstration)
     asked = frozenset(case.prompt.lower().rpartition("how ")[2].split())
     for part in ours:
-        values = [value for value, played in given.items() if played == {part}]
+        values = [value for value, played in given.items() if played == frozenset((part,))]
         made = any(part in played and value not in given for value, played in told.items())
         if len(values) == 1 and not made and asked.isdisjoint(WORDS_OF[part]):
             return f"It sets out to find {part.value}, which the question says: {values[0]}."
