@@ -64,8 +64,7 @@ def test_a_table_has_the_members_of_turns_that_come_late(tmp_path: Path) -> None
     store.commit([*sums(5), *late], "a")
     export(store, "a", "parquet", tmp_path / "a.parquet")
     table = pq.read_table(tmp_path / "a.parquet")
-    turns = table.schema.field("messages").type
-    assert isinstance(turns, pa.ListType)
+    turns: Any = table.schema.field("messages").type
     members = [field.name for field in turns.value_type]
     assert table.num_rows == 7 and members[:2] == ["role", "content"] and "tool_calls" in members
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.parquet"]
