@@ -9,9 +9,9 @@
 
 A stage is a verb with its arguments, run by `runs.execute` like the same words on the command line.
 `${stage.key}` stands for a value of another stage's result and implies the need of it. `seconds` is how
-long a stage takes, roughly, for the time left of the whole. Because a finished stage is found again by its
-fingerprint (verb, arguments, configuration, content of its inputs), a file that was killed at any moment,
-or changed in one place, does only what is missing.
+long a stage takes, roughly, for the time left of the whole; with `show: true` its verb says at the end what came of it.
+Because a finished stage is found again by its fingerprint (verb, arguments, configuration, content of its inputs), a
+file that was killed at any moment, or changed in one place, does only what is missing.
 
 Stages run in worker processes that live for the whole run (`pipelines.run.worker`), since importing torch
 takes as long as a small stage.
@@ -23,7 +23,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from recast.pipelines.terminal.progress import Reporter, Silent, clock
 from recast.pipelines.verbs import VERBS
 
 REFERENCE = re.compile(r"\$\{([\w-]+)\.([\w.-]+)\}")
-KEYS = ("name", "verb", "args", "needs", "config", "seconds")
+KEYS = ("name", "verb", "args", "needs", "config", "seconds", "show")
 TICK_S = 0.25
 LINE_EVERY_S = 30.0
 
@@ -61,6 +61,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)  # on top of the plan's
     seconds: float | None = None  # a rough duration, for the time left
+    show: bool = False  # whether the verb says at the end what came of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +290,7 @@ def _stage(position: int, given: Any) -> Stage:
         (needs,) if isinstance(needs, str) else tuple(needs),
         dict(given.get("config") or {}),
         given.get("seconds"),
+        bool(given.get("show")),
     )
 
 
@@ -303,7 +305,7 @@ def _with_implied_needs(stage: Stage) -> Stage:
         )
 
     needs = tuple(dict.fromkeys([*stage.needs, *mentioned(stage.args)]))
-    return Stage(stage.name, stage.verb, stage.args, needs, stage.config, stage.seconds)
+    return replace(stage, needs=needs)
 
 
 def _refuse_circles(stages: Sequence[Stage]) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.fingerprint import seed_of
+from recast.curate.groups import spread
 from recast.train.graders.records import Grade, Sample
-from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
 from recast.train.reinforcement.machinery import LENGTH, Draw, Drawn
 from recast.train.reinforcement.prompts import Prompt
@@ -88,7 +88,8 @@ class Rollouts:
 
     def of_step(self, prompts: Sequence[Prompt], step: int) -> Batch:
         """`config.samples` answers of each of `prompts` at `step` (from 1), with the hints of that step."""
-        number = [hints.shown(step, p.key, len(p.hints) - 1, self.config) for p in prompts]
+        schedule = self.config.hint_schedule
+        number = [schedule.shown(step, p.key, len(p.hints) - 1) for p in prompts]
         begun = [p.hints[k] for p, k in zip(prompts, number, strict=True)]
         seeds = [
             [seed_of(self.config.seed, p.key, step, j) for j in range(self.config.samples)] for p in prompts
@@ -144,12 +145,6 @@ def reward(grade: Grade, text: str, partial: float | None) -> float | None:
     if value == 0 and partial and find_answer(text, fallback=False) is not None:
         return partial
     return value
-
-
-def spread(groups: Sequence[Sequence[float | None]]) -> float:
-    """Share of the groups whose rewards differ: the others teach nothing."""
-    differ = [len({r for r in group if r is not None}) > 1 for group in groups]
-    return sum(differ) / len(differ) if differ else 0.0
 
 
 def kinds(rewards: Sequence[float]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Jobs, Names, argument
+from recast.pipelines.verbs import VERBS
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -37,7 +38,7 @@ def job(
           - {name: tuned, verb: sft,     args: {name: "${text.version}"}}
 
     `${stage.key}` is a value of that stage's result (what its --json prints), and implies the need of it;
-    `needs: [name]` says others.
+    `needs: [name]` says others; with `show: true` a stage's verb says at the end what came of it.
     """
     from recast.pipelines.run import stages
 
@@ -47,6 +48,7 @@ def job(
     return {
         "seconds": round(time.monotonic() - began, 1),
         "stages": {name: asdict(outcome) for name, outcome in outcomes.items()},
+        "shown": {stage.name: stage.verb for stage in plan.stages if stage.show},
         "failed_rows": sum(o.result.get("failed_rows") or 0 for o in outcomes.values()),
     }
 
@@ -58,3 +60,6 @@ def show(result: dict[str, Any], console: Any) -> None:
     for name, stage in result["stages"].items():
         made = stage["result"].get("version") or stage["result"].get("out") or ""
         console.print(f"  {name}: {made}", markup=False)
+    for name, verb in result["shown"].items():
+        console.print(f"\n{name}", style="bold", markup=False)
+        VERBS[verb].load().show(result["stages"][name]["result"], console)

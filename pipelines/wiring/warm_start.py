@@ -1,0 +1,221 @@
+"""The warm start of `recast learn`: a rewriting job in several rounds, then SFT of a LoRA on what passed.
+
+out/warm/rounds/       the rewriting jobs, while they run
+out/warm/texts.jsonl   what passed and was learnt, to be read
+out/warm/adapter/      what learning begins with
+out/warm/manifest.json written last
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recast.curate.errors import DataError, UsageError
+from recast.curate.files import read_lines, write_json, write_lines
+from recast.curate.fingerprint import fingerprint, seed_of
+
+if TYPE_CHECKING:
+    from recast.agent.engines.protocol import Engine
+    from recast.agent.learning.config import LearnConfig
+    from recast.agent.learning.warm_start import Round, WarmStart, WarmStartConfig
+    from recast.agent.prompts.prompts import Prompts
+    from recast.curate.gate.gate import Gate
+
+WARM, ROUNDS, TEXTS, ADAPTER, TUNED = "warm", "rounds", "texts.jsonl", "adapter", "sft"
+Progress = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a warm start and the learning after it share."""
+
+    model: str  # folder or hub id
+    gate: Gate
+    prompts: Prompts
+    learning: LearnConfig
+    memory: int | None
+
+
+def warm_start(
+    rows: Any, begun: Begun, config: WarmStartConfig, out: Path, progress: Progress | None = None
+) -> WarmStart:
+    """Draw, keep what passes, learn it by likelihood; finished parts of an earlier call in `out` stand.
+
+    Raises UsageError where `out` holds learning that began otherwise, DataError where nothing passed.
+    """
+    from recast.agent.engines.hf.engine import HFEngine
+    from recast.agent.learning.learn import JOB, parted_rows
+    from recast.agent.learning.warm_start import Round, WarmStart, described
+    from recast.curate.model_folder import identify
+    from recast.train.model import run_folder
+
+    folder = out / WARM
+    if (out / JOB).exists() and not folder.exists():
+        raise UsageError(
+            f"{out} holds learning without a warm start. Choose another folder, or leave warm_start.rows out."
+        )
+    learning = begun.learning
+    engine = HFEngine.load(begun.model, batch_size=learning.engine_batch, memory=begun.memory)
+    parts = parted_rows(rows, engine.model, engine.tokenizer, learning, begun.prompts)
+    run = fingerprint(
+        {
+            "config": config.model_dump(mode="json"),
+            "learning": {n: getattr(learning, n) for n in ("max_tokens", "lora_rank", "lora_alpha", "seed")},
+            "rows": fingerprint(parts.train),
+            "backbone": engine.fingerprint,
+            "gate": begun.gate.id,
+            "prompt": begun.prompts.rewrite_id,
+        }
+    )[:16]
+    known = run_folder.begin(folder, run)
+    if known is None:
+        drawn, rounds = _drawn(parts.train, engine, begun, config, folder / ROUNDS, progress)
+        longest = parts.longest_prompt + learning.max_tokens
+        del engine  # SFT loads the weights anew, in float32
+        losses = _learnt(drawn, longest, begun, config, folder, progress)
+        known = {
+            "fingerprint": run,
+            "rounds": [asdict(r) for r in rounds],
+            "rows": len({text["row_id"] for text in drawn}),
+            "texts": len(drawn),
+            **losses,
+        }
+        write_json(folder / run_folder.MANIFEST, known)
+    for leftover in (ROUNDS, TUNED):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
+    found = WarmStart(
+        adapter=folder / ADAPTER,
+        id=identify(folder / ADAPTER),
+        rows=known["rows"],
+        texts=known["texts"],
+        rounds=tuple(Round(**found) for found in known["rounds"]),
+        # of a row's texts the first one drawn, at the lowest temperature
+        solutions={t["row_id"]: t["completion"] for t in reversed(read_lines(folder / TEXTS))},
+        loss_before=known["loss_before"],
+        loss_after=known["loss_after"],
+    )
+    if progress:
+        progress({"phase": "warm start", "say": [described(found.to_dict())]})
+    return found
+
+
+def _drawn(
+    rows: Sequence[Mapping[str, Any]],
+    engine: Engine,
+    begun: Begun,
+    config: WarmStartConfig,
+    folder: Path,
+    progress: Progress | None,
+) -> tuple[list[dict[str, Any]], list[Round]]:
+    """Accepted texts (row_id, messages, completion), at most `config.texts` a row, and what each round brought."""
+    from recast.agent.batches.source import Source
+    from recast.agent.learning.warm_start import Round
+    from recast.agent.rewriting.forecast import draw
+    from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
+
+    table, *_ = draw(Source.of(list(rows)), config.rows)
+    texts: dict[str, list[str]] = {row_id: [] for row_id in table["row_id"].to_pylist()}
+    rounds: list[Round] = []
+    planned = [(asked, t) for asked in _asked(begun.prompts, config) for t in config.temperatures]
+
+    def said(number: int) -> Progress | None:
+        phase = f"warm start, drawing {number} of {len(planned)}"
+        tell = progress
+        return None if tell is None else lambda point: tell({"phase": phase, **point})
+
+    for number, (asked, temperature) in enumerate(planned, start=1):
+        left = table.filter([len(texts[row_id]) < config.texts for row_id in table["row_id"].to_pylist()])
+        if not left.num_rows:
+            break
+        settings = RewriteConfig(
+            candidates=config.candidates,
+            temperature=temperature,
+            max_tokens=begun.learning.max_tokens,
+            repairs=config.repairs,
+            scoring=False,
+            embedding="none",
+            # the same seeds at another temperature would draw nearly the same texts
+            seed=seed_of(begun.learning.seed, "warm start", number),
+        )
+        result = rewrite(
+            left,
+            engine,
+            begun.gate,
+            settings,
+            folder / str(number),
+            prompts=asked,
+            beside=False,
+            progress=said(number),
+        )
+        candidates = result.candidates().read_all().select(["row_id", "text", "status"]).to_pylist()
+        passed = [c for c in candidates if c["status"] == "accepted"]
+        for candidate in passed:
+            known = texts[candidate["row_id"]]
+            if candidate["text"] not in known and len(known) < config.texts:
+                known.append(candidate["text"])
+        rounds.append(Round(asked.rewrite_id, temperature, left.num_rows, len(candidates), len(passed)))
+    by_id = {str(row["row_id"]): row for row in rows}
+    found = [
+        {"row_id": row_id, "messages": begun.prompts.rewrite(by_id[row_id]), "completion": text}
+        for row_id, kept in texts.items()
+        for text in kept
+    ]
+    return found, rounds
+
+
+def _asked(own: Prompts, config: WarmStartConfig) -> list[Prompts]:
+    """The prompt that is learnt under, then the presets, each that asks otherwise than those before it."""
+    from recast.agent.prompts.config import PromptsConfig
+    from recast.agent.prompts.prompts import Prompts
+
+    found = {
+        p.rewrite_id: p for p in [own, *(Prompts(PromptsConfig(preset=name)) for name in config.presets)]
+    }
+    return list(found.values())
+
+
+def _learnt(
+    texts: list[dict[str, Any]],
+    longest: int,
+    begun: Begun,
+    config: WarmStartConfig,
+    folder: Path,
+    progress: Progress | None,
+) -> dict[str, float]:
+    """Tune a LoRA on `texts`, keep it in `folder`, and return what they cost before and after."""
+    from recast.train.sft.config import SftConfig
+    from recast.train.sft.sft import sft
+
+    if not texts:
+        shutil.rmtree(folder)  # nothing was begun: the folder is free for other settings
+        raise DataError(
+            f"the warm start has nothing to learn: no rewrite of {config.rows} rows passed the gate. What helps: more "
+            "rows (warm_start.rows), easier ones, another prompt (recast plan --prompts shows which), a larger model. "
+            "`recast plan` says what the gate refuses."
+        )
+    write_lines(folder / TEXTS, texts)
+    tuned = sft(
+        texts,
+        begun.model,
+        SftConfig(
+            lr=config.lr,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            lora_rank=begun.learning.lora_rank,
+            lora_alpha=begun.learning.lora_alpha,
+            max_length=longest,
+            seed=begun.learning.seed,
+            telemetry_tokens=0,
+        ),
+        folder / TUNED,
+        progress,
+        memory=begun.memory,
+    )
+    adapter = folder / ADAPTER
+    shutil.rmtree(adapter, ignore_errors=True)
+    shutil.copytree(folder / TUNED / "adapter", adapter)
+    return {"loss_before": tuned.start_loss, "loss_after": tuned.final_loss}
