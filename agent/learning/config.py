@@ -75,11 +75,11 @@ class LearnConfig(BaseModel):
     (dynamic sampling, arXiv 2503.14476). A round draws as many prompts as teach nothing yet, so that a step costs at
     most so many times its candidates more. Figures of the step are of what was asked first."""
     hint_steps: int = Field(default=0, ge=0)
-    """Steps at which a prompt of which no candidate passes is asked again with the beginning of a solution given: that of
-    an accepted text of the warm start, else of the demonstration. How much is given falls along a half cosine (UFT, arXiv
-    2505.16984); what is given is not learnt, only what follows it. 0: no hints."""
+    """Steps at which a prompt of which no candidate passes is asked again with the beginning of a solution given: that
+    of an accepted text of the warm start, else of the demonstration. How much is given falls along a half cosine (UFT,
+    arXiv 2505.16984); what is given is not learnt, only what follows it. 0: no hints."""
     hint_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the solution that is given at first, on average (UFT: 0.95, which here leaves next to nothing to write)."""
+    """Share of the solution that is given at first, on average (UFT: 0.95, which leaves next to nothing to write)."""
     loss_type: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike. None of them depends on
     `micro_batch`."""

@@ -190,7 +190,7 @@ class Rollouts:
             if group.scored is None or any(group.scored.accepted):
                 continue
             key = str(row["row_id"])
-            begun = prefixes(self.solutions.get(key, row["demonstration"]), HINT_PIECES)
+            begun = prefixes(self.solutions.get(key) or row["demonstration"], HINT_PIECES)
             # a solution that is given whole leaves nothing to write
             if (
                 hint := begun[min(schedule.shown(step + 1, key, len(begun) - 1), len(begun) - 2)]
