@@ -183,26 +183,18 @@ class Rollouts:
 
     def _hinted(self, rows: Sequence[dict[str, Any]], groups: Sequence[Group], step: int) -> list[Group]:
         """The prompts of which nobody passed, asked again with the beginning of a solution, where one is due."""
-        engine, schedule, k = self.scorer.engine, self.config.hints, self.config.candidates
+        engine = self.scorer.engine
         assert isinstance(engine, ContinuesTokens)  # learning draws by hf, or TRL draws
-        failed: list[tuple[dict[str, Any], Messages, str]] = []
-        for row, group in zip(rows, groups, strict=True):
-            if group.scored is None or any(group.scored.accepted):
-                continue
-            key = str(row["row_id"])
-            begun = prefixes(self.solutions.get(key) or row["demonstration"], HINT_PIECES)
-            # a solution that is given whole leaves nothing to write
-            if (
-                hint := begun[min(schedule.shown(step + 1, key, len(begun) - 1), len(begun) - 2)]
-                if begun[1:]
-                else ""
-            ):
-                failed.append((row, group.asked, hint))
+        failed = [
+            (row, group.asked, hint)
+            for row, group in zip(rows, groups, strict=True)
+            if group.scored and not any(group.scored.accepted) and (hint := self._hint(row, step))
+        ]
         if not failed:
             return []
         drawn = engine.sample_ids(
             [self._ids(asked, hint) for _, asked, hint in failed],
-            k,
+            self.config.candidates,
             self._sampling,
             seeds=[self._seeds(asked, step, "hint") for _, asked, _ in failed],
             adapter=True,
@@ -211,6 +203,14 @@ class Rollouts:
             Group(asked, samples, hint=hint) for (_, asked, hint), samples in zip(failed, drawn, strict=True)
         ]
         return self._scored_groups([row for row, *_ in failed], found)
+
+    def _hint(self, row: Mapping[str, Any], step: int) -> str:
+        """The beginning of a row's solution that is given at a step; empty where none is due."""
+        key = str(row["row_id"])
+        begun = prefixes(self.solutions.get(key) or row["demonstration"], HINT_PIECES)
+        slices = len(begun) - 1
+        # a solution that is given whole leaves nothing to write
+        return begun[min(self.config.hints.shown(step + 1, key, slices), max(0, slices - 1))]
 
     def _ids(self, asked: Messages, hint: str) -> list[int]:
         ids = chat.prompt_ids(self.tokenizer, asked)
