@@ -205,7 +205,7 @@ def _claim(out: Path, job: dict[str, Any]) -> dict[str, Any] | None:
     if marker.exists():
         found = json.loads(marker.read_text())
         if found != job:
-            changed = sorted(k for k in job if found.get(k) != job[k])
+            changed = sorted(k for k in {**found, **job} if found.get(k) != job.get(k))
             raise UsageError(
                 f"{out} holds another learning run (different: {', '.join(changed)}). Choose another folder, or "
                 "remove that one."

@@ -74,7 +74,8 @@ def warm_start(
     known = run_folder.begin(folder, run)
     if known is None:
         drawn, rounds = _drawn(parts.train, engine, begun, config, folder / ROUNDS, progress)
-        longest = parts.longest_prompt + learning.max_tokens
+        # a text may have more tokens read than it had said; none is to be left out for that
+        longest = parts.longest_prompt + 4 * learning.max_tokens
         del engine  # SFT loads the weights anew, in float32
         losses = _learnt(drawn, longest, begun, config, folder, progress)
         known = {
@@ -117,7 +118,9 @@ def _drawn(
     from recast.agent.rewriting.forecast import draw
     from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 
-    table, *_ = draw(Source.of(list(rows)), config.rows)
+    # learning needs less of a row than a version has
+    source = Source.of([{**row, "completion": row["demonstration"]} for row in rows])
+    table, *_ = draw(source, config.rows)
     texts: dict[str, list[str]] = {row_id: [] for row_id in table["row_id"].to_pylist()}
     rounds: list[Round] = []
     planned = [(asked, t) for asked in _asked(begun.prompts, config) for t in config.temperatures]
