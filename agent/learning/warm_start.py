@@ -6,7 +6,7 @@ several temperatures, under several prompts, and learnt under the one that rewar
 
 This module holds the settings, and what came of it as `agent.learning.learn` takes it. Drawing is the business of
 `agent.rewriting.rewrite`, likelihood that of `train.sft.sft`, and what puts them together stands above both
-(`pipelines.wiring.warm_start`).
+(`pipelines.wiring.learning.warm_start`).
 """
 
 from __future__ import annotations

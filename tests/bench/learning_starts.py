@@ -27,7 +27,7 @@ from recast.curate.fingerprint import seed_of
 from recast.curate.gate.gate import load_gate
 from recast.curate.intervals import mean_of_shares
 from recast.pipelines.models.names import model_path
-from recast.pipelines.wiring.warm_start import Begun, warm_start
+from recast.pipelines.wiring.learning.warm_start import Begun, warm_start
 from recast.train.model.loading import load
 
 ROWS = 300

@@ -43,8 +43,8 @@ def job(
     from recast.pipelines.models.names import model_path
     from recast.pipelines.wiring import models, outputs
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.learning.warm_start import Begun, warm_start
     from recast.pipelines.wiring.prompts import open_prompts
-    from recast.pipelines.wiring.warm_start import Begun, warm_start
 
     version = store.resolve(name)
     rows = store.open(version).dataset()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from recast.pipelines.options import Jobs, Names, argument
-from recast.pipelines.verbs import VERBS
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -54,6 +53,8 @@ def job(
 
 
 def show(result: dict[str, Any], console: Any) -> None:
+    from recast.pipelines.run.arguments import find
+
     found = sum(stage["found"] for stage in result["stages"].values())
     words = f"{len(result['stages'])} stages in {result['seconds']:.0f} s"
     console.print(f"{words}, {found} of them found finished" if found else words)
@@ -62,4 +63,4 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(f"  {name}: {made}", markup=False)
     for name, verb in result["shown"].items():
         console.print(f"\n{name}", style="bold", markup=False)
-        VERBS[verb].load().show(result["stages"][name]["result"], console)
+        find(verb).load().show(result["stages"][name]["result"], console)

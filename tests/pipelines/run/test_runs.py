@@ -113,7 +113,7 @@ def test_a_section_that_nobody_uses_is_no_part_of_an_identity(tmp_path, tiny_mod
     assert asked("learn.steps=3", verb="plan") == asked(verb="plan"), (
         "what a rewrite costs has to do with no steps"
     )
-    assert asked("learn.steps=3", verb="plan", learn=True) != asked(verb="plan", learn=True)
+    assert asked("learn.steps=3", verb="plan", learning=True) != asked(verb="plan", learning=True)
 
 
 def test_the_identity_of_a_rewrite_holds_its_options_under_their_own_names_however_the_job_takes_them(

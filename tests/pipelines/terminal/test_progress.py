@@ -24,7 +24,7 @@ REPORTS = {
         [{"step": 2, "total": 40, "phase": "measuring held-out rows"}],
         "2 of 40  measuring held-out rows",
     ),
-    "pipelines/wiring/warm_start.py": (
+    "pipelines/wiring/learning/warm_start.py": (
         [{"phase": "warm start, drawing 1 of 4", "done": 4, "total": 8, "say": []}],
         "4 of 8  warm start, drawing 1 of 4",
     ),

@@ -16,7 +16,7 @@ from recast.agent.prompts.prompts import DEFAULT
 from recast.curate.errors import DataError, UsageError
 from recast.curate.files import read_lines
 from recast.curate.records import Verdict, VerdictStatus
-from recast.pipelines.wiring.warm_start import Begun, warm_start
+from recast.pipelines.wiring.learning.warm_start import Begun, warm_start
 from tests.fakes.gates import LetterGate
 from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import load
