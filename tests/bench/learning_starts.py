@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2", choices=OF_MODEL)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--warm-rows", type=int, default=64)
+    parser.add_argument("--warm-candidates", type=int, default=4)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     args = parser.parse_args()
     data, gate, result = rows(args.data), load_gate("strict"), args.out / "result.jsonl"
@@ -125,7 +126,11 @@ def main() -> None:
         config, out = base.model_copy(update=settings), args.out / arm
         warm, before = None, time.process_time()
         if warmed:
-            start = WarmStartConfig(rows=args.warm_rows, lr=1e-3 if args.model == "pocket" else 2e-4)
+            start = WarmStartConfig(
+                rows=args.warm_rows,
+                candidates=args.warm_candidates,
+                lr=1e-3 if args.model == "pocket" else 2e-4,
+            )
             begun = Begun(path, gate, DEFAULT, base, None)
             # one folder of all arms: the draw and what it teaches are the same
             warm = warm_start(data, begun, start, args.out / "start", say)
