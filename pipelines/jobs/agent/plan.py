@@ -63,10 +63,10 @@ def job(
     from recast.pipelines.wiring.learning.suggestion import suggested_for
     from recast.pipelines.wiring.rewriting import prepared
 
-    if prompts:
-        _refuse_without_effect(prompts, options, config)
     if learning:
-        _refuse_beside_learning(prompts, options, config)
+        _refuse_beside_learning(prompts, options)
+    elif prompts:
+        _refuse_without_effect(prompts, options, config)
     asked = prepared(name, options, engine, store=store, config=config)
     if prompts:
         return _compared(asked, prompts, rows, store, run)
@@ -150,7 +150,7 @@ def _compared(asked: Rewriting, names: Sequence[str], rows: int, store: Store, r
     }
 
 
-def _refuse_beside_learning(prompts: Sequence[str] | None, options: RewritingOptions, config: Config) -> None:
+def _refuse_beside_learning(prompts: Sequence[str] | None, options: RewritingOptions) -> None:
     """Raise UsageError for what a suggestion of settings would pass over."""
     from recast.curate.errors import UsageError
 
@@ -160,7 +160,6 @@ def _refuse_beside_learning(prompts: Sequence[str] | None, options: RewritingOpt
         "--method": options.method is not None,
         "--paper": options.paper,
         "--targets": options.targets is not None,
-        "the section rewrite": bool(config.given.get("rewrite")),
     }
     if named := next((name for name, given in idle.items() if given), None):
         raise UsageError(

@@ -231,3 +231,11 @@ def alive(pid: int) -> bool:
 def unfinished(runs_folder: Path) -> list[Path]:
     """Event files of imports that have begun and not ended."""
     return [p for p in runs_folder.glob("import-*/events.jsonl") if not p.with_name("result.json").exists()]
+
+
+def test_a_stage_that_is_shown_says_at_the_end_what_came_of_it(recast, tmp_path):
+    planned = [{**stage, "show": stage["name"] == "mark"} for stage in chain(tmp_path)]
+    (tmp_path / "stages.yaml").write_text(yaml.safe_dump({"stages": planned}))
+    said = recast("run", "stages.yaml")
+    assert said.code == 0, said.err
+    assert said.out.rstrip().splitlines()[-2:] == ["mark", "sums@ready is sums@v1"]
