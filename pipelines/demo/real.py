@@ -20,7 +20,7 @@ from recast.pipelines.demo.styles import annotated, qa
 from recast.pipelines.demo.world import problems
 
 FAMILIES = ("word1", "word2", "groups", "share")
-PROBLEMS, TESTED = 40, 12  # of each family
+PROBLEMS, TESTED = 24, 12  # of each family
 CHOICES = 4
 
 CAPITALS = (

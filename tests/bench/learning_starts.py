@@ -134,7 +134,7 @@ def main() -> None:
             begun = Begun(path, gate, DEFAULT, base, None)
             # one folder of all arms: the draw and what it teaches are the same
             warm = warm_start(data, begun, start, args.out / "start", say)
-            keep("warm, 0 steps", warm.adapter, base, **warm.to_dict())
+            keep("warm, 0 steps", warm.adapter, base, warm=warm.to_dict())
         model, tokenizer = load(path)
         learnt = learn(data, model, tokenizer, gate, config, out, progress=say, warm=warm)
         steps = [line for line in read_lines(out / "metrics.jsonl") if "pass_rate" in line]
