@@ -43,11 +43,11 @@ class WarmStartConfig(BaseModel):
     """Further attempts for a row without an accepted candidate, each told which check failed."""
     texts: int = Field(default=2, ge=1)
     """Accepted texts of a row that are enough: it is not asked again, and no more of them are learnt."""
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=4, ge=1)
     """Times that every text is seen."""
-    lr: float = Field(default=2e-4, gt=0)
-    """Peak learning rate of the likelihood. Models of a few million parameters need about 1e-3."""
-    batch_size: int = Field(default=8, ge=1)
+    lr: float = Field(default=5e-4, gt=0)
+    """Peak learning rate of the likelihood: a LoRA on a few dozen texts takes larger steps than reward bears."""
+    batch_size: int = Field(default=4, ge=1)
     """Texts a step."""
 
 

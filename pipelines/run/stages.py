@@ -41,6 +41,8 @@ REFERENCE = re.compile(r"\$\{([\w-]+)\.([\w.-]+)\}")
 KEYS = ("name", "verb", "args", "needs", "config", "seconds", "show")
 TICK_S = 0.25
 LINE_EVERY_S = 30.0
+PLANNED_SHARE = 0.2
+"""Share of all planned seconds that counts as if it had been seen to be right."""
 
 
 class StageFailedError(RecastError):
@@ -240,14 +242,17 @@ class _Runner:
     def _seconds_left(self) -> float | None:
         """The longest chain of what is left, or all of it over the workers, whichever is more.
 
-        Needs `seconds` of every stage; they are scaled by how the finished ones compared with theirs.
+        Needs `seconds` of every stage; they are scaled by how the finished ones compared with theirs, as if a share
+        of the whole had taken what was planned: a stage that found everything in place says little of the others.
         """
         if any(s.seconds is None for s in self.plan.stages):
             return None
         planned = {s.name: s.seconds or 0.0 for s in self.plan.stages}
         worked = [o for o in self.outcomes.values() if not o.found]
-        expected = sum(planned[o.name] for o in worked)
-        scale = sum(o.seconds for o in worked) / expected if expected else 1.0
+        trust = PLANNED_SHARE * sum(planned.values())
+        scale = (sum(o.seconds for o in worked) + trust) / (
+            sum(planned[o.name] for o in worked) + trust or 1.0
+        )
         rest: dict[str, float] = {}
         for stage in self.plan.stages:
             if stage.name in self.outcomes or stage.name in self.failures:

@@ -126,11 +126,7 @@ def main() -> None:
         config, out = base.model_copy(update=settings), args.out / arm
         warm, before = None, time.process_time()
         if warmed:
-            start = WarmStartConfig(
-                rows=args.warm_rows,
-                candidates=args.warm_candidates,
-                lr=1e-3 if args.model == "pocket" else 2e-4,
-            )
+            start = WarmStartConfig(rows=args.warm_rows, candidates=args.warm_candidates)
             begun = Begun(path, gate, DEFAULT, base, None)
             # one folder of all arms: the draw and what it teaches are the same
             warm = warm_start(data, begun, start, args.out / "start", say)

@@ -125,11 +125,6 @@ def _drawn(
     rounds: list[Round] = []
     planned = [(asked, t) for asked in _asked(begun.prompts, config) for t in config.temperatures]
 
-    def said(number: int) -> Progress | None:
-        phase = f"warm start, drawing {number} of {len(planned)}"
-        tell = progress
-        return None if tell is None else lambda point: tell({"phase": phase, **point})
-
     for number, (asked, temperature) in enumerate(planned, start=1):
         left = table.filter([len(texts[row_id]) < config.texts for row_id in table["row_id"].to_pylist()])
         if not left.num_rows:
@@ -152,7 +147,7 @@ def _drawn(
             folder / str(number),
             prompts=asked,
             beside=False,
-            progress=said(number),
+            progress=_phase(progress, f"warm start, drawing {number} of {len(planned)}"),
         )
         candidates = result.candidates().read_all().select(["row_id", "text", "status"]).to_pylist()
         passed = [c for c in candidates if c["status"] == "accepted"]
@@ -215,10 +210,15 @@ def _learnt(
             telemetry_tokens=0,
         ),
         folder / TUNED,
-        progress,
+        _phase(progress, "warm start, tuning"),
         memory=begun.memory,
     )
     adapter = folder / ADAPTER
     shutil.rmtree(adapter, ignore_errors=True)
     shutil.copytree(folder / TUNED / "adapter", adapter)
     return {"loss_before": tuned.start_loss, "loss_after": tuned.final_loss}
+
+
+def _phase(progress: Progress | None, words: str) -> Progress | None:
+    """`progress` under a name."""
+    return None if progress is None else lambda point: progress({"phase": words, **point})
