@@ -8,6 +8,7 @@ out/warm/manifest.json written last
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -186,7 +187,7 @@ def _learnt(
 ) -> dict[str, float]:
     """Tune a LoRA on `texts`, keep it in `folder`, and return what they cost before and after."""
     from recast.train.sft.config import SftConfig
-    from recast.train.sft.sft import sft
+    from recast.train.sft.sft import TELEMETRY, sft
 
     if not texts:
         shutil.rmtree(folder)  # nothing was begun: the folder is free for other settings
@@ -196,7 +197,7 @@ def _learnt(
             "`recast plan` says what the gate refuses."
         )
     write_lines(folder / TEXTS, texts)
-    tuned = sft(
+    sft(
         texts,
         begun.model,
         SftConfig(
@@ -207,7 +208,6 @@ def _learnt(
             lora_alpha=begun.learning.lora_alpha,
             max_length=longest,
             seed=begun.learning.seed,
-            telemetry_tokens=0,
         ),
         folder / TUNED,
         _phase(progress, "warm start, tuning"),
@@ -216,7 +216,12 @@ def _learnt(
     adapter = folder / ADAPTER
     shutil.rmtree(adapter, ignore_errors=True)
     shutil.copytree(folder / TUNED / "adapter", adapter)
-    return {"loss_before": tuned.start_loss, "loss_after": tuned.final_loss}
+    # the same tokens before and after: what training itself has seen of the last epoch is a few batches unlike others
+    seen = json.loads((folder / TUNED / TELEMETRY).read_text(encoding="utf-8"))
+    return {
+        f"loss_{when}": seen[which]["means"]["nll"]
+        for when, which in (("before", "base"), ("after", "tuned"))
+    }
 
 
 def _phase(progress: Progress | None, words: str) -> Progress | None:
