@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from recast.curate.gate.gate import Gate
 
 WARM, ROUNDS, TEXTS, ADAPTER, TUNED = "warm", "rounds", "texts.jsonl", "adapter", "sft"
+BATCH_ROWS = 16
+"""Rows that are drawn together: on a CPU some minutes of work, which a kill undoes at most."""
 Progress = Callable[[Mapping[str, Any]], None]
 
 
@@ -136,6 +138,7 @@ def _drawn(
             max_tokens=begun.learning.max_tokens,
             repairs=config.repairs,
             scoring=False,
+            batch_rows=BATCH_ROWS,
             embedding="none",
             # the same seeds at another temperature would draw nearly the same texts
             seed=seed_of(begun.learning.seed, "warm start", number),
