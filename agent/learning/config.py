@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recast.curate.language.hints import Schedule
-
 if TYPE_CHECKING:
     from recast.agent.reward.scorer import Weights
 
@@ -21,16 +19,9 @@ NOT_IDENTITY = {
 
 LATER = {
     "precision": "the same command finds a run of before, which had the dtype of the backbone",
-    "hint_steps": "runs of before gave no hints",
-    "hint_share": "runs of before gave no hints",
     "redraws": "runs of before learnt from the prompts that came, whatever their candidates earned",
 }
 """Settings that came later: with their default they do not change which run a command finds."""
-
-HINT_LOW = 0.05
-"""Share of a solution that is given at the last step with hints, on average."""
-HINT_PIECES = 5
-"""Slices of a solution that are given one by one."""
 
 COLUMNS = ("row_id", "messages", "demonstration", "answer", "task")
 """What of a row reaches the reward."""
@@ -74,12 +65,6 @@ class LearnConfig(BaseModel):
     """Rounds in which prompts whose candidates all earned the same are replaced by other rows' ahead of a step
     (dynamic sampling, arXiv 2503.14476). A round draws as many prompts as teach nothing yet, so that a step costs at
     most so many times its candidates more. Figures of the step are of what was asked first."""
-    hint_steps: int = Field(default=0, ge=0)
-    """Steps at which a prompt of which no candidate passes is asked again with the beginning of a solution given: that
-    of an accepted text of the warm start, else of the demonstration. How much is given falls along a half cosine (UFT,
-    arXiv 2505.16984); what is given is not learnt, only what follows it. 0: no hints."""
-    hint_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of the solution that is given at first, on average (UFT: 0.95, which leaves next to nothing to write)."""
     loss_type: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike. None of them depends on
     `micro_batch`."""
@@ -145,16 +130,14 @@ class LearnConfig(BaseModel):
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
             )
-        if self.vllm != "off" and self.draws_again:
-            name = "redraws" if self.redraws else "hint_steps"
+        if self.vllm != "off" and self.redraws:
             raise ValueError(
-                f"{name} has no effect where vllm is {self.vllm}: TRL draws and learns in one go there"
+                f"redraws has no effect where vllm is {self.vllm}: TRL draws and learns in one go there"
             )
         if self.vllm == "server" and not self.vllm_server:
             raise ValueError("vllm `server` needs its address, vllm_server")
         idle = {
             "own_samples": self.mode != "anchored" and f"in mode {self.mode}, which is not anchored by them",
-            "hint_share": not self.hint_steps and "where hint_steps is 0",
             "lambda_copy": self.mode == "paper" and "in mode paper, which has no copy term",
             "vllm_server": self.vllm != "server" and f"where vllm is {self.vllm}",
             "vllm_memory": self.vllm != "colocate" and f"where vllm is {self.vllm}",
@@ -163,15 +146,6 @@ class LearnConfig(BaseModel):
             if where and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} has no effect {where}")
         return self
-
-    @property
-    def draws_again(self) -> bool:
-        """Whether prompts that teach nothing are given another try ahead of a step."""
-        return bool(self.redraws or self.hint_steps)
-
-    @property
-    def hints(self) -> Schedule:
-        return Schedule(self.hint_steps, HINT_LOW, self.hint_share, self.seed)
 
     @property
     def weights(self) -> Weights:

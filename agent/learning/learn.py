@@ -155,8 +155,6 @@ def parted_rows(rows: Any, model: Any, tokenizer: Any, config: LearnConfig, prom
             reason = "no_demonstration"
         else:
             length = len(chat.prompt_ids(tokenizer, prompts.rewrite(row)))
-            if config.hint_steps:  # the beginning of a solution stands at the end of the prompt
-                length += len(tokenizer(row["demonstration"], add_special_tokens=False)["input_ids"])
             if length + config.max_tokens > longest:
                 reason = "too_long"
         if reason:

@@ -1,8 +1,8 @@
 """The candidates of a step: asked for, drawn, rewarded, and what they say of the step.
 
     order, examples      which rows come when, and as which prompts
-    draw                 K candidates a prompt, through the project's engine; prompts whose candidates all earn the
-                         same are asked again with a hint, or replaced (`learn.hint_steps`, `learn.redraws`)
+    draw                 K candidates a prompt, through the project's engine; with `learn.redraws` other prompts in
+                         place of those whose candidates all earn the same
     reward               gate, alignment and diversity (`agent.reward.scorer`)
     advantages           what TRL made of the rewards; the figures of the step are complete
 
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from recast.agent.engines.protocol import ContinuesTokens, Sample, Sampling
-from recast.agent.learning.config import COLUMNS, HINT_PIECES, LearnConfig
+from recast.agent.engines.protocol import Sample, Sampling
+from recast.agent.learning.config import COLUMNS, LearnConfig
 from recast.agent.learning.processes import Processes
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.ledger import mean_or_none
@@ -28,7 +28,6 @@ from recast.agent.reward.scorer import ScoredGroup, Scorer
 from recast.curate import chat
 from recast.curate.fingerprint import prompt_hash, seed_of
 from recast.curate.groups import differ
-from recast.curate.language.hints import prefixes
 from recast.curate.records import Messages
 
 ANCHORS_AHEAD = 256
@@ -44,7 +43,6 @@ class Group:
     asked: Messages
     samples: list[Sample]
     scored: ScoredGroup | None = None  # None: TRL asks for the rewards later
-    hint: str = ""  # that its texts begin with; its samples go on after it
 
 
 class Rollouts:
@@ -58,10 +56,7 @@ class Rollouts:
         order: Sequence[int],
         config: LearnConfig,
         processes: Processes,
-        solutions: Mapping[str, str] | None = None,
     ) -> None:
-        """`solutions`: texts by row id that hints are the beginnings of, where not of the demonstration."""
-        self.solutions = solutions or {}
         self.scorer, self.tokenizer, self.rows, self.order = scorer, tokenizer, rows, order
         self.config, self.processes = config, processes
         self.figures: dict[str, Any] = {}
@@ -74,14 +69,13 @@ class Rollouts:
 
     def reward(self, **columns: Any) -> list[float | None]:
         """TRL's reward function."""
-        return self.scorer.paid(self.scored) if self.config.draws_again else self._reward(**columns)
+        return self.scorer.paid(self.scored) if self.config.redraws else self._reward(**columns)
 
     def draw(self, asked: Sequence[Any], step: int) -> dict[str, Any]:
         """Candidates of `asked`, which holds every prompt K times in a row; the same order comes back.
 
         Keys as TRL's `rollout_func` returns them: prompt_ids, completion_ids, logprobs, and finish_reason for the
-        reward. Where some are drawn again (`LearnConfig.draws_again`) the prompts may be others than `asked`, and
-        `reward` knows.
+        reward. With `redraws` some of the prompts are others than `asked`, and `reward` knows.
         """
         k = self.config.candidates
         groups = asked[::k]
@@ -93,9 +87,9 @@ class Rollouts:
         started = time.perf_counter()
         found = self._drawn(groups, step)
         self._drawing = {"generate_seconds": round(time.perf_counter() - started, 4)}
-        if self.config.draws_again:
-            found = self._again(self._rows_of(groups, step), found, step)
-        ids = [self._ids(group.asked, group.hint) for group in found]
+        if self.config.redraws:
+            found = self._with_others(self._scored_groups(self._rows_of(groups, step), found), step)
+        ids = [chat.prompt_ids(self.tokenizer, group.asked) for group in found]
         drawn = [sample for group in found for sample in group.samples]
         return {
             "prompt_ids": [ids[i // k] for i in range(len(asked))],
@@ -118,7 +112,7 @@ class Rollouts:
         )
         learnt = self.processes.gathered(self.scored)
         figures = self.scorer.figures(learnt)
-        if self.config.draws_again:
+        if self.config.redraws:
             of_asked = self.scorer.figures(self.processes.gathered(self._asked))
             figures |= {name: of_asked[name] for name in OF_ASKED}
             figures["groups_taught"] = mean_or_none([differ(g.rewards) for g in learnt])
@@ -130,91 +124,38 @@ class Rollouts:
 
     def first_asked(self) -> list[ScoredGroup]:
         """The groups of all processes as they were asked, those that others replaced included."""
-        return self.processes.gathered(self._asked if self.config.draws_again else self.scored)
-
-    @property
-    def _sampling(self) -> Sampling:
-        return Sampling(temperature=self.config.temperature, max_tokens=self.config.max_tokens)
-
-    def _seeds(self, asked: Messages, step: int, *more: str) -> list[int]:
-        return [
-            seed_of(self.config.seed, prompt_hash(asked), step, j, *more)
-            for j in range(self.config.candidates)
-        ]
+        return self.processes.gathered(self._asked if self.config.redraws else self.scored)
 
     def _drawn(self, groups: Sequence[Messages], step: int) -> list[Group]:
-        seeds = [self._seeds(asked, step) for asked in groups]
-        found = self.scorer.engine.sample(
-            groups, self.config.candidates, self._sampling, seeds=seeds, adapter=True
-        )
+        k = self.config.candidates
+        seeds = [[seed_of(self.config.seed, prompt_hash(p), step, j) for j in range(k)] for p in groups]
+        sampling = Sampling(temperature=self.config.temperature, max_tokens=self.config.max_tokens)
+        found = self.scorer.engine.sample(groups, k, sampling, seeds=seeds, adapter=True)
         return [Group(asked, samples) for asked, samples in zip(groups, found, strict=True)]
 
-    def _again(self, rows: Sequence[dict[str, Any]], first: Sequence[Group], step: int) -> list[Group]:
-        """`first`, of `rows`, with other groups in place of those that teach nothing, as far as hints and rounds go."""
+    def _with_others(self, first: Sequence[Group], step: int) -> list[Group]:
+        """`first` with groups of other rows in place of those that teach nothing, as far as rounds suffice."""
         began = time.perf_counter()
-        kept = self._scored_groups(rows, first)
+        kept = list(first)
         self._asked = [group.scored for group in kept if group.scored]
-        hinted = self._put(kept, self._hinted(rows, kept, step)) if self.config.hint_steps else 0
         spare = self._spare(step)
         drawn = 0
         for _ in range(self.config.redraws):
-            idle = sum(not self._teaches(group) for group in kept)
-            others, spare = spare[:idle], spare[idle:]
+            idle = [n for n, group in enumerate(kept) if not self._teaches(group)]
+            others, spare = spare[: len(idle)], spare[len(idle) :]
             if not others:
                 break
             drawn += len(others)
             asked = [self.scorer.prompts.rewrite(row) for row in others]
-            self._put(kept, self._scored_groups(others, self._drawn(asked, step)))
+            taught = [g for g in self._scored_groups(others, self._drawn(asked, step)) if self._teaches(g)]
+            for n, group in zip(idle, taught, strict=False):
+                kept[n] = group
         self.scored = [group.scored for group in kept if group.scored]
         self._drawing |= {
-            "hinted": sum(self.processes.gathered([hinted])),
             "redrawn": sum(self.processes.gathered([drawn])),
-            "again_seconds": round(time.perf_counter() - began, 4),
+            "redraw_seconds": round(time.perf_counter() - began, 4),
         }
         return kept
-
-    def _put(self, kept: list[Group], others: Sequence[Group]) -> int:
-        """Put those of `others` that teach in place of such of `kept` that do not; return how many."""
-        idle = [n for n, group in enumerate(kept) if not self._teaches(group)]
-        teaching = [group for group in others if self._teaches(group)]
-        for n, group in zip(idle, teaching, strict=False):
-            kept[n] = group
-        return min(len(idle), len(teaching))
-
-    def _hinted(self, rows: Sequence[dict[str, Any]], groups: Sequence[Group], step: int) -> list[Group]:
-        """The prompts of which nobody passed, asked again with the beginning of a solution, where one is due."""
-        engine = self.scorer.engine
-        assert isinstance(engine, ContinuesTokens)  # learning draws by hf, or TRL draws
-        failed = [
-            (row, group.asked, hint)
-            for row, group in zip(rows, groups, strict=True)
-            if group.scored and not any(group.scored.accepted) and (hint := self._hint(row, step))
-        ]
-        if not failed:
-            return []
-        drawn = engine.sample_ids(
-            [self._ids(asked, hint) for _, asked, hint in failed],
-            self.config.candidates,
-            self._sampling,
-            seeds=[self._seeds(asked, step, "hint") for _, asked, _ in failed],
-            adapter=True,
-        )
-        found = [
-            Group(asked, samples, hint=hint) for (_, asked, hint), samples in zip(failed, drawn, strict=True)
-        ]
-        return self._scored_groups([row for row, *_ in failed], found)
-
-    def _hint(self, row: Mapping[str, Any], step: int) -> str:
-        """The beginning of a row's solution that is given at a step; empty where none is due."""
-        key = str(row["row_id"])
-        begun = prefixes(self.solutions.get(key) or row["demonstration"], HINT_PIECES)
-        slices = len(begun) - 1
-        # a solution that is given whole leaves nothing to write
-        return begun[min(self.config.hints.shown(step + 1, key, slices), max(0, slices - 1))]
-
-    def _ids(self, asked: Messages, hint: str) -> list[int]:
-        ids = chat.prompt_ids(self.tokenizer, asked)
-        return [*ids, *self.tokenizer(hint, add_special_tokens=False)["input_ids"]] if hint else ids
 
     def _teaches(self, group: Group) -> bool:
         return group.scored is not None and differ(self.scorer.paid([group.scored]))
@@ -222,7 +163,7 @@ class Rollouts:
     def _scored_groups(self, rows: Sequence[dict[str, Any]], groups: Sequence[Group]) -> list[Group]:
         scored = self.scorer.score(
             rows,
-            [[group.hint + s.text for s in group.samples] for group in groups],
+            [[s.text for s in group.samples] for group in groups],
             [[s.finish_reason for s in group.samples] for group in groups],
         )
         return [replace(group, scored=of) for group, of in zip(groups, scored, strict=True)]

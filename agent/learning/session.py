@@ -168,8 +168,7 @@ class Session:
             scale=config.scale_rewards,
             prompts=self.prompts,
         )
-        solutions = self.warm.solutions if self.warm else None
-        return Rollouts(scorer, self.tokenizer, self.train, self.order, config, self.processes, solutions)
+        return Rollouts(scorer, self.tokenizer, self.train, self.order, config, self.processes)
 
     def _save(self, name: str) -> None:
         if self.processes.first:

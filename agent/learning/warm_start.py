@@ -75,13 +75,12 @@ class WarmStart:
     rows: int  # with at least one accepted text
     texts: int
     rounds: tuple[Round, ...]
-    solutions: Mapping[str, str]  # an accepted text by row id, what hints are taken from
     loss_before: float  # mean nats a token of the texts under the backbone
     loss_after: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For a manifest: without place and texts."""
-        return {name: value for name, value in asdict(self).items() if name not in ("adapter", "solutions")}
+        """For a manifest: without the place."""
+        return {name: value for name, value in asdict(self).items() if name != "adapter"}
 
 
 def described(found: Mapping[str, Any]) -> str:

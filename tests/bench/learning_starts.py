@@ -1,4 +1,4 @@
-"""What learning starts from, on a model that was not made for it: bare, warm start, dynamic sampling, hints.
+"""What learning starts from, on a model that was not made for it: bare, warm start, dynamic sampling.
 
     python tests/bench/learning_starts.py --data DATA --out out/starts [--model smollm2] [--arms plain warm ...]
 
@@ -40,9 +40,7 @@ ARMS: dict[str, tuple[dict[str, Any], bool]] = {
     "plain": ({}, False),
     "warm": ({}, True),
     "redraws": ({"redraws": 2}, False),
-    "hints": ({"hint_steps": 8}, False),
     "warm+redraws": ({"redraws": 2}, True),
-    "warm+hints": ({"hint_steps": 8}, True),
 }
 CANDIDATES = 4
 
@@ -142,7 +140,6 @@ def main() -> None:
             processor_seconds=round(time.process_time() - before, 1),
             pass_rates=[line["pass_rate"] for line in steps],
             redrawn=[line.get("redrawn", 0) for line in steps],
-            hinted=[line.get("hinted", 0) for line in steps],
             taught=[line.get("groups_taught", 1 - line["groups_all_fail"]) for line in steps],
         )
 

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from recast.curate.errors import UsageError
-from recast.curate.language.hints import Schedule
 
 NOT_IDENTITY = {
     "save_every": "how often a run can be resumed does not change what it ends in",
@@ -96,7 +95,7 @@ class RlConfig(BaseModel):
 
     hint: Literal["none", "cosine"] = "none"
     """cosine: answers begin with a part of the row's completion, less and less of it, and the model also learns that
-    part (UFT, curate/language/hints.py)."""
+    part (UFT, train/reinforcement/hints.py)."""
     hint_steps: int | None = Field(default=None, ge=1)
     """Steps with hints (UFT: 300 of 500). None: three fifths of all."""
     hint_low: float = Field(default=0.05, ge=0, le=1)
@@ -187,7 +186,3 @@ class RlConfig(BaseModel):
         if self.hint == "none":
             return 0
         return self.hint_steps or max(1, round(0.6 * self.steps))
-
-    @property
-    def hint_schedule(self) -> Schedule:
-        return Schedule(self.hinted_steps, self.hint_low, self.hint_high, self.seed)

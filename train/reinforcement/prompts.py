@@ -17,8 +17,8 @@ import numpy as np
 from recast.curate import chat
 from recast.curate.curation.split import held_out, parted
 from recast.curate.errors import DataError
-from recast.curate.language import hints
 from recast.train.graders.format.rows import PromptRow, normalised, refuse_shared
+from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
 
 SOLUTIONS = ("completion", "demonstration")

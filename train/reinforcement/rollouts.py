@@ -18,6 +18,7 @@ from recast.curate.answers.extract import find_answer
 from recast.curate.fingerprint import seed_of
 from recast.curate.groups import spread
 from recast.train.graders.records import Grade, Sample
+from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
 from recast.train.reinforcement.machinery import LENGTH, Draw, Drawn
 from recast.train.reinforcement.prompts import Prompt
@@ -88,8 +89,7 @@ class Rollouts:
 
     def of_step(self, prompts: Sequence[Prompt], step: int) -> Batch:
         """`config.samples` answers of each of `prompts` at `step` (from 1), with the hints of that step."""
-        schedule = self.config.hint_schedule
-        number = [schedule.shown(step, p.key, len(p.hints) - 1) for p in prompts]
+        number = [hints.shown(step, p.key, len(p.hints) - 1, self.config) for p in prompts]
         begun = [p.hints[k] for p, k in zip(prompts, number, strict=True)]
         seeds = [
             [seed_of(self.config.seed, p.key, step, j) for j in range(self.config.samples)] for p in prompts

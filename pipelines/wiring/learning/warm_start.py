@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recast.curate.errors import DataError, UsageError
-from recast.curate.files import read_lines, write_json, write_lines
+from recast.curate.files import write_json, write_lines
 from recast.curate.fingerprint import fingerprint, seed_of
 
 if TYPE_CHECKING:
@@ -97,8 +97,6 @@ def warm_start(
         rows=known["rows"],
         texts=known["texts"],
         rounds=tuple(Round(**found) for found in known["rounds"]),
-        # of a row's texts the first one drawn, at the lowest temperature
-        solutions={t["row_id"]: t["completion"] for t in reversed(read_lines(folder / TEXTS))},
         loss_before=known["loss_before"],
         loss_after=known["loss_after"],
     )

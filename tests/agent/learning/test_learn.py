@@ -33,7 +33,7 @@ from tests.fakes.models import ARCHITECTURES, load, make_model
 
 
 def metrics(
-    out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds", "again_seconds")
+    out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds", "redraw_seconds")
 ) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in without} for line in lines]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from recast.curate.language import hints
 from recast.pipelines.wiring.reinforcement import machinery
 from recast.train.model.loading import load
+from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
 from recast.train.reinforcement.rl import rl
 from recast.train.reinforcement.trl_trainer import hint_rows
@@ -24,7 +24,7 @@ FOUR = RlConfig(hint="cosine", hint_steps=4)
 def test_the_share_falls_along_a_half_cosine() -> None:
     # 0.05 + 0.45 (1 + cos(pi t / 4)), cos(pi / 4) = 0.70710678
     expected = {1: 0.818198, 2: 0.5, 3: 0.181802, 4: 0.05, 5: 0.0, 0: 0.0}
-    assert {t: FOUR.hint_schedule.share(t) for t in expected} == pytest.approx(expected, abs=1e-6)
+    assert {t: hints.share(t, FOUR) for t in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_slices_have_rounded_borders() -> None:
@@ -41,12 +41,12 @@ def test_a_solution_is_cut_at_its_sentences_and_loses_nothing() -> None:
 
 
 def test_slices_are_drawn_anew_for_each_row_and_step_and_alike_again() -> None:
-    drawn = [FOUR.hint_schedule.shown(2, f"row {i}", 4) for i in range(400)]
-    assert drawn == [FOUR.hint_schedule.shown(2, f"row {i}", 4) for i in range(400)]
+    drawn = [hints.shown(2, f"row {i}", 4, FOUR) for i in range(400)]
+    assert drawn == [hints.shown(2, f"row {i}", 4, FOUR) for i in range(400)]
     assert sum(drawn) / 400 == pytest.approx(4 * 0.5, abs=0.15)  # three deviations of the mean, 1 / sqrt(400)
     assert set(drawn) == {0, 1, 2, 3, 4}
-    assert FOUR.hint_schedule.shown(5, "row 1", 4) == 0, "after the steps with hints"
-    assert FOUR.hint_schedule.shown(1, "row 1", 0) == 0, "a row without a solution"
+    assert hints.shown(5, "row 1", 4, FOUR) == 0, "after the steps with hints"
+    assert hints.shown(1, "row 1", 0, FOUR) == 0, "a row without a solution"
 
 
 def test_hints_of_a_micro_batch_stand_once_with_their_prompts_on_the_left() -> None:

@@ -4,44 +4,38 @@ A solution of L pieces is cut into n = min(5, L) slices with borders round(i L /
 
     q = q_lo + (q_hi - q_lo) / 2 * (1 + cos(pi t / T)),   k ~ Binomial(n, q)
 
-slices are shown, none afterwards and never where a model is measured. Each row of a step draws its k anew, the same for
-all its answers.
+slices are shown, none afterwards and never in validation. Each row of a step draws its k anew, the same for all its
+answers. The loss gets the cross-entropy of the hint's tokens with a small weight.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from recast.curate.fingerprint import seed_of
 from recast.curate.language.sentences import sentences
+from recast.train.reinforcement.config import RlConfig
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How much is shown at which step. `steps` is T; `low` and `high` are shares of a solution."""
+def share(step: int, config: RlConfig) -> float:
+    """q, the probability with which a slice is shown at `step` (from 1); 0 after the steps with hints."""
+    last = config.hinted_steps
+    if not 1 <= step <= last:
+        return 0.0
+    rise = (config.hint_high - config.hint_low) / 2
+    return config.hint_low + rise * (1 + math.cos(math.pi * step / last))
 
-    steps: int
-    low: float
-    high: float
-    seed: int
 
-    def share(self, step: int) -> float:
-        """q, the probability with which a slice is shown at `step` (from 1); 0 after the steps with hints."""
-        if not 1 <= step <= self.steps:
-            return 0.0
-        return self.low + (self.high - self.low) / 2 * (1 + math.cos(math.pi * step / self.steps))
-
-    def shown(self, step: int, key: str, num_slices: int) -> int:
-        """k, how many of `num_slices` slices of the solution of the prompt `key` are shown at `step` (from 1)."""
-        q = self.share(step)
-        if not q or not num_slices:
-            return 0
-        return int(np.random.default_rng(seed_of(self.seed, "hint", key, step)).binomial(num_slices, q))
+def shown(step: int, key: str, num_slices: int, config: RlConfig) -> int:
+    """k, how many of `num_slices` slices of the solution of the prompt `key` are shown at `step` (from 1)."""
+    q = share(step, config)
+    if not q or not num_slices:
+        return 0
+    return int(np.random.default_rng(seed_of(config.seed, "hint", key, step)).binomial(num_slices, q))
 
 
 def borders(num_pieces: int, most: int) -> list[int]:
