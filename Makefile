@@ -25,7 +25,7 @@ help:  ## list the targets
 demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by naming the report page
 	$(BIN)/recast demo
 
-real: $(VENV)/.installed-real  ## the whole job on SmolLM2 (fetches it once, 93 MB), half an hour on two cores; killed, it goes on
+real: $(VENV)/.installed-real  ## the whole job on SmolLM2, fetched once (93 MB); killed, it goes on
 	$(BIN)/recast run pipelines/examples/real.yaml --store out/real
 
 test: $(VENV)/.installed-test lint types  ## lint, types and all tests
