@@ -17,13 +17,16 @@ export HF_HUB_DISABLE_TELEMETRY = 1
 # without bytecode each of the many processes of the tests compiles torch and transformers anew, 8 s of work
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types torture bench trainers bench-text install install-test clean help
+.PHONY: demo real test lint types torture bench trainers bench-text install install-test clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: $(VENV)/.installed  ## the whole idea on the pocket backbone; ends by naming the report page
 	$(BIN)/recast demo
+
+real: $(VENV)/.installed-real  ## the whole job on SmolLM2, fetched once (93 MB); killed, it goes on
+	$(BIN)/recast run pipelines/examples/real.yaml --store out/real
 
 test: $(VENV)/.installed-test lint types  ## lint, types and all tests
 	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -64,6 +67,11 @@ $(VENV)/.installed: pyproject.toml pins-cpu.txt | $(BIN)/python
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing the test tools into $(VENV)"
 	$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-real: $(VENV)/.installed
+	@echo "installing what reads the model's file into $(VENV)"
+	$(PIP) -e '.[gguf]'
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed

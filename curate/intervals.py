@@ -42,6 +42,18 @@ def mean_of_shares(values: Sequence[float]) -> dict[str, float]:
     return {name: round(x, 4) for name, x in found.items()}
 
 
+def share_over_rows(shares: Sequence[float]) -> dict[str, float]:
+    """`value`, `low` and `high` of the mean of rows' shares, by its spread over rows; Wilson's where all agree, which
+    says less than it seems."""
+    mean = statistics.fmean(shares)
+    if len(set(shares)) == 1:
+        low, high = wilson(round(mean * len(shares)), len(shares))
+    else:
+        half = half_width(shares)
+        low, high = max(0.0, mean - half), min(1.0, mean + half)
+    return {"low": low, "value": mean, "high": high}
+
+
 def wilson(count: int, total: int, z: float = Z) -> tuple[float, float]:
     """The Wilson score interval of a share; (0, 1) without observations. Wilson 1927, eq. in closed form."""
     if total == 0:

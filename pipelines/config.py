@@ -30,6 +30,7 @@ from recast.curate.errors import UsageError
 
 SECTIONS: dict[str, str] = {
     "learn": "recast.agent.learning.config:LearnConfig",
+    "warm_start": "recast.agent.learning.warm_start:WarmStartConfig",
     "rewrite": "recast.agent.rewriting.rewrite:RewriteConfig",
     "prompts": "recast.agent.prompts.config:PromptsConfig",
     "augment": "recast.agent.new_rows.config:AugmentConfig",

@@ -32,6 +32,9 @@ class Verb:
     has_run: bool = False  # owns a run folder: the same command finds the same folder and goes on
     shares: bool = False  # given `workers`, several processes do the run together
     sections: tuple[str, ...] = ()  # of the configuration that the job reads, so part of a run's identity
+    sections_with: tuple[
+        tuple[str, str], ...
+    ] = ()  # parameter, and the section that the job reads where it is given
 
     def load(self) -> Any:
         """Import the module of the verb: it has a function `job` and, for people, `show`."""
@@ -207,7 +210,7 @@ VERBS: dict[str, Verb] = {
             AGENT,
             "recast learn craft --model path/to/model -o agents/craft",
             has_run=True,
-            sections=("learn", "prompts"),
+            sections=("learn", "warm_start", "prompts"),
         ),
         Verb(
             "rewrite",
@@ -225,6 +228,7 @@ VERBS: dict[str, Verb] = {
             "recast plan craft --agent agents/craft",
             has_run=True,
             sections=("rewrite", "engine", "prompts"),
+            sections_with=(("learning", "learn"),),
         ),
         Verb(
             "augment",

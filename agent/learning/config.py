@@ -19,6 +19,7 @@ NOT_IDENTITY = {
 
 LATER = {
     "precision": "the same command finds a run of before, which had the dtype of the backbone",
+    "redraws": "runs of before learnt from the prompts that came, whatever their candidates earned",
 }
 """Settings that came later: with their default they do not change which run a command finds."""
 
@@ -60,6 +61,10 @@ class LearnConfig(BaseModel):
     """Longest rewrite in tokens (paper: 4096). A truncated rewrite fails the gate."""
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the candidates."""
+    redraws: int = Field(default=0, ge=0, le=8)
+    """Rounds in which prompts whose candidates all earned the same are replaced by other rows' ahead of a step
+    (dynamic sampling, arXiv 2503.14476). A round draws as many prompts as teach nothing yet, so that a step costs at
+    most so many times its candidates more. Figures of the step are of what was asked first."""
     loss_type: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike. None of them depends on
     `micro_batch`."""
@@ -125,6 +130,10 @@ class LearnConfig(BaseModel):
         if self.micro_batch and total % self.micro_batch:
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide prompts_per_step * candidates = {total}"
+            )
+        if self.vllm != "off" and self.redraws:
+            raise ValueError(
+                f"redraws has no effect where vllm is {self.vllm}: TRL draws and learns in one go there"
             )
         if self.vllm == "server" and not self.vllm_server:
             raise ValueError("vllm `server` needs its address, vllm_server")

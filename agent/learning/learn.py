@@ -38,6 +38,7 @@ from recast.curate.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from recast.agent.learning.session import Session
+    from recast.agent.learning.warm_start import WarmStart
 
 JOB = "job.json"
 CHECKPOINTS = "checkpoints"
@@ -63,6 +64,8 @@ class LearnResult:
     prompt_id: str
     template_id: str
     alarms: dict[str, str] = field(default_factory=dict)
+    signal: dict[str, Any] | None = None  # what the first step said (`agent.learning.signal`)
+    warm_start: dict[str, Any] | None = None  # what the adapter began with (`WarmStart.to_dict`)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -80,13 +83,15 @@ def learn(
     source: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     memory: int | None = None,
+    warm: WarmStart | None = None,
 ) -> LearnResult:
     """Train a rewriting agent on `rows` (mappings with at least row_id, messages, demonstration).
 
     `model` is the plain backbone; it comes back as it was. `prompts` are what candidates are sampled under. `source`
     says where the rows come from (a version's name and id) and stands in the manifest. `memory` is what the process may
     take in all (bytes; None: a share of what is free), which decides how a step is cut into passes and, but for last
-    bits, not what it does. In several processes (`accelerate launch`, `torchrun`) every one makes the same call.
+    bits, not what it does. `warm` is an adapter to begin with in place of a fresh one. In several processes
+    (`accelerate launch`, `torchrun`) every one makes the same call.
 
     Raises UsageError where `out` holds another run, the model has an adapter already or a step
     would not fit into memory (`agent.learning.micro_batch`), DataError where too few rows can be used,
@@ -102,34 +107,28 @@ def learn(
         raise UsageError("the backbone given to learn has an adapter already; pass the plain model.")
     chat.require_template(tokenizer)
     out = Path(out)
-    usable = _usable(rows, model, tokenizer, config, prompts)
-    held = held_out([str(row["row_id"]) for row in usable.rows], config.heldout)
-    train, heldout = parted(usable.rows, held)
-    if len(train) < config.prompts_per_step:
-        raise DataError(
-            f"{len(train)} rows to learn from, fewer than the {config.prompts_per_step} prompts of one step "
-            f"({len(heldout)} are held out, skipped: {usable.skipped or 'none'}). Give more rows or set "
-            "learn.prompts_per_step lower."
-        )
+    parts = parted_rows(rows, model, tokenizer, config, prompts)
     from recast.agent.learning.micro_batch import fitting
     from recast.agent.learning.processes import Processes
     from recast.agent.learning.session import Session
 
     processes = Processes()
     out.mkdir(parents=True, exist_ok=True)
-    kept = heldout[: config.heldout_rows]
-    job = _job(model, tokenizer, gate, usable.rows, config, prompts)
+    kept = parts.heldout[: config.heldout_rows]
+    job = _job(model, tokenizer, gate, parts.rows, config, prompts, warm)
     with processes.first_alone():
         finished = _claim(out, job)
     if finished is not None:
         return LearnResult(**finished)
     started = time.monotonic()
-    micro = fitting(config, model, usable.longest_prompt, out / CHECKPOINTS, processes, memory)
+    micro = fitting(config, model, parts.longest_prompt, out / CHECKPOINTS, processes, memory)
     sized = config.model_copy(update={"micro_batch": micro})
     begun = json.loads((out / JOB).read_text()).get("reward", 1)
-    with Session(model, tokenizer, gate, sized, train, kept, out, processes, prompts, begun) as session:
+    with Session(
+        model, tokenizer, gate, sized, parts.train, kept, out, processes, prompts, warm=warm, revision=begun
+    ) as session:
         session.run(progress)
-    result = _result(session, job, usable.skipped, time.monotonic() - started)
+    result = _result(session, job, parts.skipped, time.monotonic() - started)
     if processes.first:
         _finish(
             out, {**job, "reward": begun, "source": dict(source or {}), "prompts": prompts.shown()}, result
@@ -139,15 +138,19 @@ def learn(
 
 
 @dataclass(frozen=True, slots=True)
-class Usable:
-    """Rows that can be learnt from, how many were left out for which reason, and the longest prompt in tokens."""
+class Parted:
+    """Rows that can be learnt from, in order and by side; how many were left out for which reason, and the longest
+    prompt in tokens."""
 
     rows: list[dict[str, Any]]
+    train: list[dict[str, Any]]
+    heldout: list[dict[str, Any]]
     skipped: dict[str, int]
     longest_prompt: int
 
 
-def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig, prompts: Prompts) -> Usable:
+def parted_rows(rows: Any, model: Any, tokenizer: Any, config: LearnConfig, prompts: Prompts) -> Parted:
+    """Which of `rows` a run learns from and which it holds out. Raises DataError where they do not fill a step."""
     longest = getattr(model.config.get_text_config(), "max_position_embeddings", None) or math.inf
     kept: list[dict[str, Any]] = []
     skipped: dict[str, int] = {}
@@ -165,7 +168,14 @@ def _usable(rows: Any, model: Any, tokenizer: Any, config: LearnConfig, prompts:
         else:
             kept.append({name: row.get(name) for name in COLUMNS})
             longest_prompt = max(longest_prompt, length)
-    return Usable(kept, skipped, longest_prompt)
+    train, heldout = parted(kept, held_out([str(row["row_id"]) for row in kept], config.heldout))
+    if len(train) < config.prompts_per_step:
+        raise DataError(
+            f"{len(train)} rows to learn from, fewer than the {config.prompts_per_step} prompts of one step "
+            f"({len(heldout)} are held out, skipped: {skipped or 'none'}). Give more rows or set "
+            "learn.prompts_per_step lower."
+        )
+    return Parted(kept, train, heldout, skipped, longest_prompt)
 
 
 def _job(
@@ -175,6 +185,7 @@ def _job(
     rows: Sequence[Mapping[str, Any]],
     config: LearnConfig,
     prompts: Prompts,
+    warm: WarmStart | None,
 ) -> dict[str, Any]:
     """Identity of a run: what, changed, would make it another one."""
     from recast.agent.engines.hf.engine import backbone_fingerprint
@@ -188,6 +199,8 @@ def _job(
         "data": fingerprint(list(rows)),
         "config": config.model_dump(mode="json", exclude={*NOT_IDENTITY, *unused}),
         "reward": REVISION,
+        # runs without one keep the identity that they had before there were any
+        **({"warm_start": warm.id} if warm else {}),
     }
 
 
@@ -200,7 +213,8 @@ def _claim(out: Path, job: dict[str, Any]) -> dict[str, Any] | None:
     if marker.exists():
         found = json.loads(marker.read_text())
         if {"reward": REVISION, **found} != job:
-            changed = sorted(k for k in job if found.get(k) != job[k] and (k != "reward" or k in found))
+            sides = {**found, **job}
+            changed = sorted(k for k in sides if found.get(k) != job.get(k) and (k != "reward" or k in found))
             raise UsageError(
                 f"{out} holds another learning run (different: {', '.join(changed)}). Choose another folder, or "
                 "remove that one."
@@ -230,6 +244,8 @@ def _result(session: Session, job: dict[str, Any], skipped: dict[str, int], seco
         prompt_id=job["prompt_id"],
         template_id=job["template_id"],
         alarms=log.alarms,
+        signal=log.signal,
+        warm_start=session.warm.to_dict() if session.warm else None,
     )
 
 

@@ -29,6 +29,8 @@ class RunLog:
         self.steps: list[Mapping[str, Any]] = []
         self.heldout: dict[int, dict[str, Any]] = {}
         self.alarms: dict[str, str] = {}
+        self.signal: dict[str, Any] | None = None
+        """What the first step said of whether there is anything to learn (`agent.learning.signal`)."""
         self.best_step = 0
         self.seconds_before = 0.0
         """Of the steps that earlier processes made."""
@@ -40,6 +42,7 @@ class RunLog:
                 self.heldout[entry["step"]] = entry["heldout"]
             else:
                 self.steps.append(entry)
+                self.signal = self.signal or entry.get("signal")
                 self.alarms |= entry.get("alarms", {})
                 self.seconds_before += entry.get("seconds", 0.0)
         if self.heldout:
@@ -48,6 +51,7 @@ class RunLog:
     def add_step(self, entry: dict[str, Any]) -> None:
         """Keep a step's line, with the alarms that it is the first to raise."""
         self.steps.append(entry)
+        self.signal = self.signal or entry.get("signal")
         raised = alarms(self.steps, self.weights)
         fresh = {name: words for name, words in raised.items() if name not in self.alarms}
         self.alarms |= fresh

@@ -25,6 +25,8 @@ from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.processes import Processes
 from recast.agent.learning.rollouts import Rollouts, examples
 from recast.agent.learning.run_log import METRICS, RunLog
+from recast.agent.learning.signal import signal
+from recast.agent.learning.warm_start import WarmStart
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache
 from recast.agent.reward.formula import REVISION
@@ -60,10 +62,12 @@ class Session:
         out: Path,
         processes: Processes,
         prompts: Prompts = DEFAULT,
+        *,
+        warm: WarmStart | None = None,
         revision: int = REVISION,
     ) -> None:
         """`revision` is that of the reward under which the run began (`agent.reward.formula.REVISION`)."""
-        self.prompts, self.revision = prompts, revision
+        self.prompts, self.warm, self.revision = prompts, warm, revision
         self.model, self.tokenizer, self.gate, self.config, self.out = model, tokenizer, gate, config, out
         self.train, self.heldout, self.processes = train, heldout, processes
         self.order = trl_trainer.order(len(train), config)
@@ -96,6 +100,8 @@ class Session:
         self.rollouts = self._rollouts()
         with cpu_attention(self.model):
             if start == 0:
+                if self.warm:
+                    load_adapter(trainer.model, self.warm.adapter)
                 if progress:
                     progress({"step": 0, "total": config.steps, "phase": "measuring held-out rows"})
                 self.measure(0)
@@ -195,7 +201,8 @@ class Recorder(TrainerCallback):
         step, figures = state.global_step, session.rollouts.figures
         taken = {ours: logs[theirs] for theirs, ours in LOGGED.items() if logs.get(theirs) is not None}
         seconds = time.perf_counter() - self._step_began
-        session.log.add_step({"step": step, **figures, **taken, "seconds": round(seconds, 4)})
+        said = {"signal": self._signal(step)} if session.log.signal is None else {}
+        session.log.add_step({"step": step, **figures, **taken, **said, "seconds": round(seconds, 4)})
         self._report(step, {name: figures.get(name) for name in ("reward", "pass_rate", "nll")})
         if step % config.eval_every == 0 or step >= config.steps:
             self._report(step, {"phase": "measuring held-out rows"})
@@ -206,6 +213,14 @@ class Recorder(TrainerCallback):
             control.should_training_stop = True
             session.measure(step)
         return control
+
+    def _signal(self, step: int) -> dict[str, Any]:
+        """Say whether there is anything to learn, before hours pass."""
+        session = self.session
+        groups, warm = session.rollouts.first_asked(), session.warm is not None
+        found = signal(groups, session.config, warm=warm, plain_prompt=not session.prompts.shown())
+        self._report(step, {"say": [found.words, *found.advice]})
+        return found.to_dict()
 
     def _report(self, step: int, shown: Mapping[str, Any]) -> None:
         if self.progress:

@@ -282,10 +282,14 @@ class Scorer:
             )
             if on_scored is not None:
                 on_scored(scored)
-            soft = self.weights.soft_gate
-            return [r if soft or any(g.accepted) else None for g in scored for r in g.rewards]
+            return self.paid(scored)
 
         return gated_reward
+
+    def paid(self, scored: Sequence[ScoredGroup]) -> list[float | None]:
+        """The reward of every candidate as a trainer is told it: none at all in a group in which none passed."""
+        soft = self.weights.soft_gate
+        return [r if soft or any(g.accepted) else None for g in scored for r in g.rewards]
 
     def _finish_reasons(self, ids: Sequence[Sequence[int]] | None, num: int) -> list[str]:
         if ids is None:

@@ -29,7 +29,7 @@ from recast.agent.rewriting.forecast import SAMPLED_ROWS, Interval, draw, share
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import chat
 from recast.curate.errors import UsageError
-from recast.curate.intervals import half_width
+from recast.curate.intervals import share_over_rows
 
 LEVEL = 0.05
 """Chance to take a prompt although all are equally good."""
@@ -121,7 +121,9 @@ def _trial(
         prompt_id=prompts.rewrite_id,
         rows=sample.num_rows,
         accepted_rows=share(rewritten, sample.num_rows),
-        accepted_candidates=_mean_share([accepted[row] / max(1, drawn[row]) for row in accepted]),
+        accepted_candidates=Interval(
+            **share_over_rows([accepted[row] / max(1, drawn[row]) for row in accepted])
+        ),
         tokens=result.num_tokens,
         tokens_per_accepted_row=result.num_tokens / rewritten if rewritten else None,
         prompt_tokens=_prompt_tokens(engine, prompts, sample),
@@ -169,15 +171,6 @@ def sign_flip(differences: Sequence[int]) -> float:
         chances = (np.roll(chances, size) + np.roll(chances, -size)) / 2
     far = abs(sum(differences))
     return float(min(1.0, chances[: reach - far + 1].sum() + chances[reach + far :].sum())) if far else 1.0
-
-
-def _mean_share(shares: Sequence[float]) -> Interval:
-    """The mean of rows' shares, by its spread over rows; Wilson's where all agree, which says less than it seems."""
-    mean = statistics.fmean(shares)
-    if len(set(shares)) == 1:
-        return share(round(mean * len(shares)), len(shares))
-    half = half_width(shares)
-    return Interval(max(0.0, mean - half), mean, min(1.0, mean + half))
 
 
 def _prompt_tokens(engine: Engine, prompts: Prompts, sample: pa.Table) -> float:

@@ -6,8 +6,9 @@ the gold answer text in the backbone's own style as `solution`, for its log-like
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from recast.curate.files import write_lines
 from recast.pipelines.demo.styles import STYLES, qa
@@ -24,7 +25,7 @@ def row(problem: Problem, number: int, solution: str) -> dict[str, str]:
     }
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, str]]) -> Path:
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     write_lines(path, rows)
     return path
 

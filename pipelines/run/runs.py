@@ -251,8 +251,11 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
         else:
             values = value if isinstance(value, list | tuple) else [value]
             inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
-    resolved: dict[str, Any] = {name: config.identity(name) for name in verb.sections if name != "prompts"}
-    # nobody named a prompt when runs of before were made
+    # a section that came later, such as prompts, is empty as long as nobody uses it, and runs of before had none
+    sections = [*verb.sections, *(section for option, section in verb.sections_with if args.get(option))]
+    resolved: dict[str, Any] = {
+        name: found for name in sections if name != "prompts" and (found := config.identity(name))
+    }
     if "prompts" in verb.sections and (asked := identity.prompts(config, lambda: open_store(store))):
         resolved["prompts"] = asked
     if {"learn", "rewrite", "augment"} & set(verb.sections):

@@ -9,9 +9,9 @@
 
 A stage is a verb with its arguments, run by `runs.execute` like the same words on the command line.
 `${stage.key}` stands for a value of another stage's result and implies the need of it. `seconds` is how
-long a stage takes, roughly, for the time left of the whole. Because a finished stage is found again by its
-fingerprint (verb, arguments, configuration, content of its inputs), a file that was killed at any moment,
-or changed in one place, does only what is missing.
+long a stage takes, roughly, for the time left of the whole; with `show: true` its verb says at the end what came of it.
+Because a finished stage is found again by its fingerprint (verb, arguments, configuration, content of its inputs), a
+file that was killed at any moment, or changed in one place, does only what is missing.
 
 Stages run in worker processes that live for the whole run (`pipelines.run.worker`), since importing torch
 takes as long as a small stage.
@@ -23,7 +23,7 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,11 @@ from recast.pipelines.terminal.progress import Reporter, Silent, clock
 from recast.pipelines.verbs import VERBS
 
 REFERENCE = re.compile(r"\$\{([\w-]+)\.([\w.-]+)\}")
-KEYS = ("name", "verb", "args", "needs", "config", "seconds")
+KEYS = ("name", "verb", "args", "needs", "config", "seconds", "show")
 TICK_S = 0.25
 LINE_EVERY_S = 30.0
+PLANNED_SHARE = 0.2
+"""Share of all planned seconds that counts as if it had been seen to be right."""
 
 
 class StageFailedError(RecastError):
@@ -61,6 +63,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)  # on top of the plan's
     seconds: float | None = None  # a rough duration, for the time left
+    show: bool = False  # whether the verb says at the end what came of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +242,17 @@ class _Runner:
     def _seconds_left(self) -> float | None:
         """The longest chain of what is left, or all of it over the workers, whichever is more.
 
-        Needs `seconds` of every stage; they are scaled by how the finished ones compared with theirs.
+        Needs `seconds` of every stage; they are scaled by how the finished ones compared with theirs, as if a share
+        of the whole had taken what was planned: a stage that found everything in place says little of the others.
         """
         if any(s.seconds is None for s in self.plan.stages):
             return None
         planned = {s.name: s.seconds or 0.0 for s in self.plan.stages}
         worked = [o for o in self.outcomes.values() if not o.found]
-        expected = sum(planned[o.name] for o in worked)
-        scale = sum(o.seconds for o in worked) / expected if expected else 1.0
+        trust = PLANNED_SHARE * sum(planned.values())
+        scale = (sum(o.seconds for o in worked) + trust) / (
+            sum(planned[o.name] for o in worked) + trust or 1.0
+        )
         rest: dict[str, float] = {}
         for stage in self.plan.stages:
             if stage.name in self.outcomes or stage.name in self.failures:
@@ -289,6 +295,7 @@ def _stage(position: int, given: Any) -> Stage:
         (needs,) if isinstance(needs, str) else tuple(needs),
         dict(given.get("config") or {}),
         given.get("seconds"),
+        bool(given.get("show")),
     )
 
 
@@ -303,7 +310,7 @@ def _with_implied_needs(stage: Stage) -> Stage:
         )
 
     needs = tuple(dict.fromkeys([*stage.needs, *mentioned(stage.args)]))
-    return Stage(stage.name, stage.verb, stage.args, needs, stage.config, stage.seconds)
+    return replace(stage, needs=needs)
 
 
 def _refuse_circles(stages: Sequence[Stage]) -> None:

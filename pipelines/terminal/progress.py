@@ -1,8 +1,8 @@
 """What a person sees while jobs run: bars on a terminal, a plain line now and then elsewhere.
 
 Jobs report by calling `progress({"done": 3, "total": 40, "loss": 0.7})`; whatever else the mapping
-holds is shown as a figure. Everything goes to stderr. Times left are extrapolated from the pace since
-the first report, so that a resumed job does not count what it found finished.
+holds is shown as a figure. Lines under `say` are said at once and stay. Everything goes to stderr. Times left are
+extrapolated from the pace since the first report, so that a resumed job does not count what it found finished.
 """
 
 from __future__ import annotations
@@ -101,6 +101,10 @@ class Silent:
     def heartbeat(self, words: str) -> None: ...
     def close(self) -> None: ...
 
+    def _say_lines(self, name: str, point: Mapping[str, Any]) -> None:
+        for words in point.get("say", ()):
+            self.say(f"{name}  {words}")
+
 
 class Lines(Silent):
     """Plain lines: when a job starts and ends, and now and then between."""
@@ -118,6 +122,7 @@ class Lines(Silent):
     def update(self, name: str, point: Mapping[str, Any]) -> None:
         if name not in self._paces:
             self.start(name)
+        self._say_lines(name, point)
         self._paces[name].update(point)
         if time.monotonic() >= self._next[name]:
             self._next[name] = time.monotonic() + self._every_s
@@ -163,6 +168,7 @@ class Bars(Silent):
     def update(self, name: str, point: Mapping[str, Any]) -> None:
         if name not in self._paces:
             self.start(name)
+        self._say_lines(name, point)
         pace = self._paces[name]
         pace.update(point)
         left = pace.seconds_left

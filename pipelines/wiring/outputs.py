@@ -8,7 +8,7 @@ from pathlib import Path
 from recast.curate.errors import UsageError
 from recast.pipelines.run.runs import Run
 
-MARKS = ("job.json", "manifest.json")  # what `learn` and `sft` leave in a folder of theirs
+MARKS = ("job.json", "manifest.json", "warm")  # what `learn` and `sft` leave in a folder of theirs
 
 
 def folder(out: Path | None, run: Run, name: str) -> Path:

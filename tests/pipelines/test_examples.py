@@ -9,6 +9,7 @@ import pytest
 
 from recast.curate.gate.gate import load_gate
 from recast.pipelines.config import Config
+from recast.pipelines.demo import real
 from recast.pipelines.run import stages
 from recast.pipelines.run.runs import open_store
 from recast.pipelines.wiring.story.promotion import Rules
@@ -57,10 +58,20 @@ def test_every_settings_file_is_known_to_the_configuration(path):
     elif path.name == "promote.yaml":
         rules = Rules.load(path)
         assert all(getattr(rules, name) is not None for name in Rules.model_fields)
-    elif path.name == "stages.yaml":
-        assert len(stages.Plan.load(path).stages) == 9
+    elif path.name in ("stages.yaml", "real.yaml"):
+        plan = stages.Plan.load(path)
+        assert len(plan.stages) == {"stages.yaml": 9, "real.yaml": 13}[path.name]
     else:
         assert Config.load([path]).general.model == "pocket"
+
+
+def test_the_rows_of_the_real_example_are_what_their_generator_writes(tmp_path):
+    for path in real.write(tmp_path):
+        assert path.read_bytes() == (EXAMPLES / path.name).read_bytes()
+
+
+def test_every_stage_of_the_real_example_has_a_duration_for_the_time_left():
+    assert all(stage.seconds for stage in stages.Plan.load(EXAMPLES / "real.yaml").stages)
 
 
 @pytest.mark.parametrize(

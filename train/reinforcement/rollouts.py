@@ -16,6 +16,7 @@ import numpy as np
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.fingerprint import seed_of
+from recast.curate.groups import spread
 from recast.train.graders.records import Grade, Sample
 from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
@@ -144,12 +145,6 @@ def reward(grade: Grade, text: str, partial: float | None) -> float | None:
     if value == 0 and partial and find_answer(text, fallback=False) is not None:
         return partial
     return value
-
-
-def spread(groups: Sequence[Sequence[float | None]]) -> float:
-    """Share of the groups whose rewards differ: the others teach nothing."""
-    differ = [len({r for r in group if r is not None}) > 1 for group in groups]
-    return sum(differ) / len(differ) if differ else 0.0
 
 
 def kinds(rewards: Sequence[float]) -> dict[str, int]:

@@ -10,14 +10,13 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from recast.train.reinforcement.rollouts import Batch, kinds, spread
+from recast.curate.groups import FEW, spread
+from recast.train.reinforcement.rollouts import Batch, kinds
 
 PROMPTS = 32
 """Prompts that are answered."""
 MOST_UNSCORED = 0.5
 """Share of answers without a score beyond which the grader is what is wrong."""
-FEW_SPREAD = 0.1
-"""Share of prompts with differing answers below which it is said that a run will be slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def _judged(
             "draw more answers a prompt: --set rl.samples=16",
             "give rows of middling difficulty, or begin answers with a part of the solution: --hint cosine",
         ]
-    if not problems and varied < FEW_SPREAD:
+    if not problems and varied < FEW:
         advice.append(
             f"only {varied:.0%} of the prompts teach something at a step; easier rows would teach more"
         )

@@ -40,15 +40,16 @@ def job(
     group. The adapter, its curves and its held-out figures before and after go to `out`.
     """
     from recast.agent.learning.learn import learn
+    from recast.pipelines.models.names import model_path
     from recast.pipelines.wiring import models, outputs
     from recast.pipelines.wiring.gates import open_gate
+    from recast.pipelines.wiring.learning.warm_start import Begun, warm_start
     from recast.pipelines.wiring.prompts import open_prompts
 
     version = store.resolve(name)
     rows = store.open(version).dataset()
     if limit is not None:
         rows = rows.select(range(min(limit, len(rows))))
-    backbone, tokenizer = models.load(str(model))
     prompts = open_prompts(config.section("prompts"), store)
     gate = open_gate(
         config.gate_for("learn"),
@@ -57,17 +58,25 @@ def job(
         unsafe_exec=unsafe_exec,
     )
     folder = outputs.folder(out, run, "agent")
+    settings, start = config.section("learn", seed=seed), config.section("warm_start")
+    available = models.memory(memory)
+    warm = None
+    if start.rows:
+        begun = Begun(model_path(str(model)), gate, prompts, settings, available)
+        warm = warm_start(rows, begun, start, folder, progress)
+    backbone, tokenizer = models.load(str(model))
     result = learn(
         rows,
         backbone,
         tokenizer,
         gate,
-        config.section("learn", seed=seed),
+        settings,
         folder,
         prompts=prompts,
         source={"version": version.ref, "version_id": version.id},
         progress=progress,
-        memory=models.memory(memory),
+        memory=available,
+        warm=warm,
     )
     return {"out": str(folder), "data": version.ref, "model": str(model), **result.to_dict()}
 
@@ -76,6 +85,10 @@ def show(result: dict[str, Any], console: Any) -> None:
     console.print(
         f"{result['out']}: {result['steps']} steps on {result['rows']} rows of {result['data']}", markup=False
     )
+    if warm := result.get("warm_start"):
+        from recast.agent.learning.warm_start import described
+
+        console.print(f"  {described(warm)}", markup=False)
     for name, before in result["before"].items():
         after = result["best"].get(name)
         if isinstance(before, float) and isinstance(after, float):
@@ -85,9 +98,13 @@ def show(result: dict[str, Any], console: Any) -> None:
     for name, words in result["alarms"].items():
         console.print(f"  alarm {name}: {words}", markup=False)
     if result["best_step"] == 0:
+        kept = "warm start" if result.get("warm_start") else "untrained adapter"
         console.print(
-            "  no step was better than the untrained adapter, which is kept: learn longer, or at another learning rate",
+            f"  no step was better than the {kept}, which is kept: learn longer, or at another learning rate",
             markup=False,
         )
-        return
+        for words in (result.get("signal") or {}).get("advice", ()):
+            console.print(f"  {words}", markup=False)
+        if not result.get("warm_start"):
+            return
     console.print(f"use it: recast rewrite {result['data']} --agent {result['out']} --as NAME", markup=False)

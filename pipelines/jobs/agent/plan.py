@@ -1,4 +1,4 @@
-"""`recast plan`: what a rewriting job will cost, from a few of its rows; which prompt to take."""
+"""`recast plan`: what a rewriting job will cost, from a few of its rows; which prompt to take; how to learn on them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def job(
         ),
         Names.PROMPTS,
     ] = None,
+    learning: Annotated[
+        bool,
+        option(
+            "--learn",
+            help="Suggest settings of `recast learn`: rate, batch, temperature, length, warm start.",
+        ),
+    ] = False,
     engine: AgentEngineOptions,
     store: Store,
     config: Config,
@@ -48,17 +55,23 @@ def job(
     """Rewrite a few rows of `name` and predict time, tokens, acceptance and disk of `recast rewrite`.
 
     The same options give the same prediction; the rewrite that follows prints it beside what came of it. With
-    `--prompts` the rows are rewritten under each of them, and the answer is which one to take.
+    `--prompts` the rows are rewritten under each of them, and the answer is which one to take. With `--learn` they
+    are rewritten at several temperatures, under the gate of `recast learn`, and the answer is its settings.
     """
     from recast.agent.rewriting.forecast import predict
     from recast.curate.files import write_text
+    from recast.pipelines.wiring.learning.suggestion import suggested_for
     from recast.pipelines.wiring.rewriting import prepared
 
-    if prompts:
+    if learning:
+        _refuse_beside_learning(prompts, options)
+    elif prompts:
         _refuse_without_effect(prompts, options, config)
     asked = prepared(name, options, engine, store=store, config=config)
     if prompts:
         return _compared(asked, prompts, rows, store, run)
+    if learning:
+        return suggested_for(asked, options, rows, store, config, run)
     found = predict(
         store.open(asked.version),
         asked.engine,
@@ -137,7 +150,27 @@ def _compared(asked: Rewriting, names: Sequence[str], rows: int, store: Store, r
     }
 
 
+def _refuse_beside_learning(prompts: Sequence[str] | None, options: RewritingOptions) -> None:
+    """Raise UsageError for what a suggestion of settings would pass over."""
+    from recast.curate.errors import UsageError
+
+    idle = {
+        "--prompts": bool(prompts),
+        "--agent": options.agent is not None,
+        "--method": options.method is not None,
+        "--paper": options.paper,
+        "--targets": options.targets is not None,
+    }
+    if named := next((name for name, given in idle.items() if given), None):
+        raise UsageError(
+            f"with --learn, {named} would have no effect: it is about `recast learn`. Leave it out."
+        )
+
+
 def show(result: dict[str, Any], console: Any) -> None:
+    if "tried" in result:
+        _show_suggestion(result, console)
+        return
     if "prompts" in result:
         _show_prompts(result, console)
         return
@@ -150,6 +183,24 @@ def show(result: dict[str, Any], console: Any) -> None:
     console.print(f"  {'store besides':18} {megabytes(result['version_bytes']):>9}", markup=False)
     if result.get("next"):
         console.print(f"see whether another prompt does better on these rows: {result['next']}", markup=False)
+
+
+def _show_suggestion(result: dict[str, Any], console: Any) -> None:
+    console.print(
+        f"{result['source']}: {result['sampled']} of {result['rows']} rows, rewritten under the gate of learning",
+        markup=False,
+    )
+    for trial in result["tried"]:
+        low, value, high = (percent(trial["accepted"][key]) for key in ("low", "value", "high"))
+        why = ", ".join(f"{number} {reason}" for reason, number in trial["reasons"].items())
+        console.print(
+            f"  temperature {trial['temperature']:g}: {value} of {trial['candidates']} candidates pass ({low} to "
+            f"{high}), {trial['teaching']} of {trial['rows']} rows teach; refused for {why or 'nothing'}",
+            markup=False,
+        )
+    for name, value in result["settings"].items():
+        console.print(f"  {name}={value:<8g} {result['because'][name]}", markup=False)
+    console.print(f"learn so: {result['next']}", markup=False)
 
 
 def _show_prompts(result: dict[str, Any], console: Any) -> None:

@@ -164,7 +164,9 @@ def with_commands(
 
     def learn() -> str:
         asked = {name: given.get(name) for name in ("name", "model", "unsafe_exec")}
-        return command_line("learn", asked, config.settings(("learn", "prompts", "judge")), store=store)
+        return command_line(
+            "learn", asked, config.settings(("learn", "warm_start", "prompts", "judge")), store=store
+        )
 
     more = {"candidates": 2 * settings.candidates} | ({} if settings.temperature else {"temperature": 1.0})
     commands: dict[str, Callable[[str], str]] = {

@@ -37,7 +37,7 @@ def job(
           - {name: tuned, verb: sft,     args: {name: "${text.version}"}}
 
     `${stage.key}` is a value of that stage's result (what its --json prints), and implies the need of it;
-    `needs: [name]` says others.
+    `needs: [name]` says others; with `show: true` a stage's verb says at the end what came of it.
     """
     from recast.pipelines.run import stages
 
@@ -47,14 +47,20 @@ def job(
     return {
         "seconds": round(time.monotonic() - began, 1),
         "stages": {name: asdict(outcome) for name, outcome in outcomes.items()},
+        "shown": {stage.name: stage.verb for stage in plan.stages if stage.show},
         "failed_rows": sum(o.result.get("failed_rows") or 0 for o in outcomes.values()),
     }
 
 
 def show(result: dict[str, Any], console: Any) -> None:
+    from recast.pipelines.run.arguments import find
+
     found = sum(stage["found"] for stage in result["stages"].values())
     words = f"{len(result['stages'])} stages in {result['seconds']:.0f} s"
     console.print(f"{words}, {found} of them found finished" if found else words)
     for name, stage in result["stages"].items():
         made = stage["result"].get("version") or stage["result"].get("out") or ""
         console.print(f"  {name}: {made}", markup=False)
+    for name, verb in result["shown"].items():
+        console.print(f"\n{name}", style="bold", markup=False)
+        find(verb).load().show(result["stages"][name]["result"], console)

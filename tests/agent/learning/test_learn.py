@@ -33,7 +33,9 @@ from tests.fakes.learning import ROWS, TINY
 from tests.fakes.models import ARCHITECTURES, load, make_model
 
 
-def metrics(out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds")) -> list[dict[str, Any]]:
+def metrics(
+    out: Path, *, without: Sequence[str] = ("seconds", "generate_seconds", "redraw_seconds")
+) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in without} for line in lines]
 
@@ -148,21 +150,24 @@ def test_the_same_call_again_returns_the_finished_result(tmp_path: Path) -> None
 RESUMED = TINY.model_copy(update={"steps": 6})
 
 
-def learn_until_killed(folder: Path, out: Path, step: int) -> None:
+def learn_until_killed(folder: Path, out: Path, step: int, config: LearnConfig) -> None:
     def progress(point: Mapping[str, Any]) -> None:
         if point["step"] == step and "reward" in point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    learn(ROWS, *load(folder), LetterGate(), RESUMED, out, progress=progress)
+    learn(ROWS, *load(folder), LetterGate(), config, out, progress=progress)
 
 
-def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("redraws", [0, 1])
+def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path, redraws: int) -> None:
     folder = make_model("llama", tmp_path / "model")
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    learn(ROWS, *load(folder), LetterGate(), RESUMED, whole)
+    config = RESUMED.model_copy(update={"redraws": redraws})
+    first = learn(ROWS, *load(folder), LetterGate(), config, whole)
+    assert first.signal and first.signal["candidates"] == 16
     for step in (3, 5):  # once between checkpoints of steps 2 and 4, once after the second
         child = multiprocessing.get_context("fork").Process(
-            target=learn_until_killed, args=(folder, out, step)
+            target=learn_until_killed, args=(folder, out, step, config)
         )
         child.start()
         child.join()
@@ -170,7 +175,7 @@ def test_after_kill_9_the_same_call_ends_in_the_same_adapter(tmp_path: Path) -> 
         assert not (out / "manifest.json").exists()
         with (out / "metrics.jsonl").open("a") as file:
             file.write('{"step": 99, "rew')  # a line cut by the kill
-    learn(ROWS, *load(folder), LetterGate(), RESUMED, out)
+    assert learn(ROWS, *load(folder), LetterGate(), config, out).signal == first.signal
     for name in ("last", "adapter"):
         weights = [(run / name / "adapter_model.safetensors").read_bytes() for run in (whole, out)]
         assert weights[0] == weights[1], name

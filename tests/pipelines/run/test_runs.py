@@ -100,6 +100,22 @@ def test_only_the_sections_that_a_verb_reads_are_part_of_its_identity(tmp_path, 
     assert asked() != asked("sft.epochs=9")
 
 
+def test_a_section_that_nobody_uses_is_no_part_of_an_identity(tmp_path, tiny_model):
+    imported(tmp_path)
+
+    def asked(*sets, verb="learn", **options):
+        config = Config.load(sets=sets)
+        args = runs.complete(VERBS[verb], {"name": "sums", "model": str(tiny_model), **options}, config)
+        return runs.identity_of(VERBS[verb], args, config, tmp_path / "store")["config"]
+
+    assert asked().keys() == {"learn", "gate"}, "as before there were warm starts and prompts"
+    assert asked("warm_start.lr=1e-3")["warm_start"] == {"lr": 1e-3}
+    assert asked("learn.steps=3", verb="plan") == asked(verb="plan"), (
+        "what a rewrite costs has to do with no steps"
+    )
+    assert asked("learn.steps=3", verb="plan", learning=True) != asked(verb="plan", learning=True)
+
+
 def test_the_identity_of_a_rewrite_holds_its_options_under_their_own_names_however_the_job_takes_them(
     tmp_path, tiny_model
 ):

@@ -160,7 +160,18 @@ def test_the_time_left_is_the_longest_chain_or_the_work_over_the_workers(tmp_pat
     runner = stages._Runner(plan, tmp_path, 2, Silent(), tmp_path)
     assert runner._seconds_left() == 30  # chain d 30; work 60 over 2 workers
     runner.outcomes["d"] = stages.StageOutcome("d", {}, 60.0, False, None)  # took twice what was expected
-    assert runner._seconds_left() == 40  # chain a, b: 2 x 20; work 60 over 2 workers is less
+    # a fifth of the 60 s planned counts as seen: all take (60 + 12) / (30 + 12) of their 10 s, and a, b are a chain
+    assert runner._seconds_left() == pytest.approx(2 * 10 * 72 / 42)
+
+
+def test_a_stage_that_found_everything_in_place_does_not_make_the_rest_look_done(tmp_path):
+    stages_ = [
+        {"name": "fetch", "verb": "log", "seconds": 60},
+        {"name": "learn", "verb": "log", "seconds": 540},
+    ]
+    runner = stages._Runner(Plan.of(stages_), tmp_path, 1, Silent(), tmp_path)
+    runner.outcomes["fetch"] = stages.StageOutcome("fetch", {}, 0.0, False, None)
+    assert runner._seconds_left() == pytest.approx(540 * 120 / 180)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path, recast_process):
@@ -231,3 +242,11 @@ def alive(pid: int) -> bool:
 def unfinished(runs_folder: Path) -> list[Path]:
     """Event files of imports that have begun and not ended."""
     return [p for p in runs_folder.glob("import-*/events.jsonl") if not p.with_name("result.json").exists()]
+
+
+def test_a_stage_that_is_shown_says_at_the_end_what_came_of_it(recast, tmp_path):
+    planned = [{**stage, "show": stage["name"] == "mark"} for stage in chain(tmp_path)]
+    (tmp_path / "stages.yaml").write_text(yaml.safe_dump({"stages": planned}))
+    said = recast("run", "stages.yaml")
+    assert said.code == 0, said.err
+    assert said.out.rstrip().splitlines()[-2:] == ["mark", "sums@ready is sums@v1"]

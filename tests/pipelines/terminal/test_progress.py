@@ -24,6 +24,10 @@ REPORTS = {
         [{"step": 2, "total": 40, "phase": "measuring held-out rows"}],
         "2 of 40  measuring held-out rows",
     ),
+    "pipelines/wiring/learning/warm_start.py": (
+        [{"phase": "warm start, drawing 1 of 4", "done": 4, "total": 8, "say": []}],
+        "4 of 8  warm start, drawing 1 of 4",
+    ),
     "curate/curation/filters.py": ([300], "300 done"),
     "curate/gate/audit.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "curate/gate/calibration.py": ([{"done": 3}], "3 done"),
@@ -143,3 +147,12 @@ def test_both_ways_of_reporting_reach_the_reporter():
         report({"done": 1, "total": 2})
         report(1, 2, {"loss": 0.5})
     assert seen == [{"done": 1, "total": 2}, {"done": 1, "total": 2, "loss": 0.5}]
+
+
+def test_what_is_to_be_said_is_said_at_once_and_is_no_figure(monkeypatch):
+    monkeypatch.setattr(progress.time, "monotonic", lambda: 0.0)
+    stream = io.StringIO()
+    with reporting("learn", Lines(stream)) as report:
+        report({"step": 1, "total": 40, "say": ["12% of 64 candidates passed", "lower the temperature"]})
+    assert stream.getvalue() == "learn  12% of 64 candidates passed\nlearn  lower the temperature\n"
+    assert describe({"say": ["x"], "reward": 1.0}) == "reward 1"
