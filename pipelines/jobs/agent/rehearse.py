@@ -62,8 +62,7 @@ def job(
     from recast.agent.new_rows.rehearse import own as own_prompts
     from recast.curate.errors import UsageError
     from recast.pipelines.wiring import commits, models
-    from recast.pipelines.wiring.budget import budget
-    from recast.pipelines.wiring.sharing import sharing
+    from recast.pipelines.wiring.batches import budget, sharing
 
     if (prompts is None) == (own is None):
         raise UsageError(
