@@ -68,12 +68,15 @@ class Seen:
         below = _first(found, high + 1, lambda t: self._capital(t, -1.0) < -math.log(BELOW))
         return max(low, below) / total, min(high, above - 1) / total
 
+    def below(self, share: float) -> bool:
+        """Whether it is sure that the share is smaller than `share`: what `interval` says, sooner."""
+        return self._capital(self._least(share), 1.0) >= -math.log(ABOVE)
+
     def rows_left(self, share: float) -> int | None:
         """About how many more rows bring the interval below `share`, if rows go on as they look; None where they do
         not, or not before all are looked at."""
-        total, left = len(self.groups), len(self.groups) - len(self.wrong)
-        wanted = math.floor(share * total) + 1
-        if self._capital(wanted, 1.0) >= -math.log(ABOVE):
+        left, wanted = len(self.groups) - len(self.wrong), self._least(share)
+        if self.below(share):
             return 0
         ended = self._logs(wanted, 1.0)[:, -1] if len(self.wrong) else np.log(LAID)
         gains = self._expected(wanted)
@@ -85,6 +88,10 @@ class Seen:
 
         found = _first(1, left + 1, enough)
         return found if found <= left else None
+
+    def _least(self, share: float) -> int:
+        """The least number of wrong rows that is not below `share` of all."""
+        return math.ceil(share * len(self.groups) - NOTHING)
 
     def _capital(self, wanted: int, side: float) -> float:
         """The most that log M(`wanted`) ever was; `side` 1 bets on fewer wrong rows, -1 on more."""

@@ -32,6 +32,12 @@ def describe(root: Path, gate_id: str, name: str, identity: Mapping[str, Any]) -
     _write(folder(root, gate_id) / "gate.json", {"id": gate_id, "name": name, **identity})
 
 
+def described(root: Path, gate_id: str) -> dict[str, Any] | None:
+    """What a gate's id stands for; None where nobody wrote it down."""
+    path = folder(root, gate_id) / "gate.json"
+    return _read(path) if path.exists() else None
+
+
 def keep_card(root: Path, gate_id: str, labels: str, card: Mapping[str, Any]) -> Path:
     """Store a report card; one that was made on the same `labels` before is replaced."""
     path = folder(root, gate_id) / f"card-{fingerprint(labels)[:12]}.json"

@@ -55,7 +55,7 @@ class Active:
             ends, np.arange(len(rows)), side="right"
         )
         order = drawn(groups, self.weights, seed)
-        self.rows, self._groups = rows[order], groups[order]
+        self.rows, self.groups = rows[order], groups[order]
         self._keys = [keys[number] for number in self.rows]
 
     def looked(self, review: Review) -> int:
@@ -92,4 +92,4 @@ class Active:
             deferred if standing.action == "defer" else wrong((standing.row_id, standing.target), standing)
             for standing in said
         ]
-        return Seen(self._groups, self.weights, np.array(found, bool))
+        return Seen(self.groups, self.weights, np.array(found, bool))

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from recast.curate.betting import Seen
 from recast.curate.gate.gate import Gate, load_gate
 from recast.curate.gate.perturbation.perturb import perturb
 from recast.curate.records import Candidate
@@ -34,7 +35,7 @@ from recast.curate.store.store import Store
 from recast.pipelines.review import queues
 from recast.pipelines.review.active import Active
 from recast.pipelines.review.candidates import keeper
-from recast.pipelines.review.decisions import Event, Header, Key, Review
+from recast.pipelines.review.decisions import Key
 from recast.pipelines.review.rows import Rows
 
 SHARES = (0.0, 0.0025, 0.005, 0.01)
@@ -143,21 +144,17 @@ def drawn(pool: Pool, share: float, rows: int, rng: np.random.Generator) -> np.n
 
 def review(
     risk: np.ndarray, wrong: np.ndarray, below: float, seed: int, *, grouped: bool
-) -> tuple[int, bool, str | None]:
-    """Labels until it is sure (or all are given), whether the interval then holds the truth, and what it is sure of."""
+) -> tuple[int, bool, bool]:
+    """Labels until it is sure (or all are given), whether the interval then holds the truth, and whether it is sure."""
     keys: list[Key] = [(str(n), 0) for n in range(len(risk))]
     plan = Active(np.arange(len(risk)), risk, keys, seed=seed, grouped=grouped)
-    found = Review(Header("", "", ""))
-    truth, labels = wrong.mean(), 0
-    while True:
-        low, high = plan.interval(found)
-        sure = "below" if high < below else "above" if low > below else None
-        if sure or labels == len(risk):
-            return labels, bool(low - 1e-12 <= truth <= high + 1e-12), sure
-        for number in plan.rows[labels : labels + EVERY]:
-            action = "expert" if wrong[number] else "accept"
-            found.apply(Event(str(number), "decide", *keys[number], seen="x", action=action))
-        labels = min(labels + EVERY, len(risk))
+    said = wrong[plan.rows]
+    for labels in (*range(0, len(said), EVERY), len(said)):
+        seen = Seen(plan.groups, plan.weights, said[:labels])
+        if seen.below(below):
+            break
+    low, high = seen.interval()
+    return labels, bool(low - 1e-12 <= wrong.mean() <= high + 1e-12), high < below
 
 
 def main() -> int:
@@ -198,7 +195,7 @@ def main() -> int:
                     )
                     took[name].append(labels)
                     inside[name].append(holds)
-                    sure += [said == "below"] if name == "active" else []
+                    sure += [said] if name == "active" else []
             means = {name: statistics.fmean(labels) for name, labels in took.items()}
             covers = {name: statistics.fmean(holds) for name, holds in inside.items()}
             ratio = means["active"] / means["random"]

@@ -100,6 +100,7 @@ def job(
     accepted rows and nothing else; what it lacks is named, with exit code 3.
     """
     from recast.agent.rewriting.rewrite import rewrite
+    from recast.curate.gate import gate_files
     from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits
     from recast.pipelines.wiring.batches import budget, sharing
@@ -139,6 +140,7 @@ def job(
             hands=cluster and (lambda method: cluster.hands(asked.gate, steps_of(asked.config, method))),
         )
     by = options.method or options.agent or "the bare backbone"
+    gate_files.describe(store.root, asked.gate.id, asked.gate.name, asked.gate.identity)
     new = commits.once(
         store,
         to,
@@ -184,6 +186,7 @@ def _accepted(
     make_do: bool, *, store: Store, config: Config, run: Run, progress: Progress | None,
 ) -> dict[str, Any]:  # fmt: skip
     """A version of `accepted` rows, or of as many as there are."""
+    from recast.curate.gate import gate_files
     from recast.pipelines.wiring import commits, exactly
 
     rounds, told = exactly.fill(
@@ -192,6 +195,7 @@ def _accepted(
     short = sum(told["short"].values())
     version, by = asked.version, options.method or options.agent or "the bare backbone"
     said = f"{rounds.got.sum()} accepted rows of {version.ref} rewritten by {by}"
+    gate_files.describe(store.root, asked.gate.id, asked.gate.name, asked.gate.identity)
     meta = _meta(asked, options, rounds.last) | {"accepted": {"wanted": accepted, "like": like, **told}}
     new = commits.once(
         store,
