@@ -1,4 +1,4 @@
-"""So many accepted rows, in the mix of the source: what `recast rewrite --accepted N --like COLUMNS` does."""
+"""So many accepted rows, in the mix of the source: what the options `--accepted` and `--like` of a rewrite do."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 Two benches of texts that a gate accepted and whose worth is known: demonstrations of GSM8K retold rightly or made wrong
 (`recast gate perturb`, sums and words), under the math gate; and solutions of four models to GSM8K's test questions,
 under the same gate without its reference answer, since with it no wrong one passes. They lie in a store with what the
-gate refused beside them, so that their risk is what `recast review --queue active` sees. In each run a version is
+gate refused beside them, so that their risk is what an active queue of `recast review` sees. In each run a version is
 drawn from these texts in which a stated share is wrong; a reviewer who is always right decides in the order that the
 review asks for until it is sure, or all is decided. Random order is the same interval without strata. Exit code 1 where
 active review takes more than half of the labels, or the interval misses the truth in more than 7 % of the runs.

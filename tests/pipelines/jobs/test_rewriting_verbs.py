@@ -62,6 +62,8 @@ def test_so_many_accepted_rows_make_a_version_or_it_says_what_it_lacks(recast, i
     assert sum(kind["got"] for kind in said.json["kinds"]) == 4 and said.json["off"] <= 0.25
     shown = recast("rewrite", "sums", *imported, *sets)
     assert "4 of 4 accepted rows" in shown.out and "found finished" in shown.err
+    row = next(iter(Store(".recast").open("few").rows()))["row_id"]
+    assert recast("replay", "few", row, "--json").json["outcome"] == "same", "its round is found again"
 
 
 def test_a_version_of_accepted_rows_that_cannot_be_filled_is_refused_or_named(recast, imported):

@@ -24,6 +24,10 @@ REPORTS = {
         [{"step": 2, "total": 40, "phase": "measuring held-out rows"}],
         "2 of 40  measuring held-out rows",
     ),
+    "agent/rewriting/rounds.py": (
+        [{"done": 4, "total": 30, "made": 2, "rewrite": 3, "fallback": 1, "seconds": 1.0, "round": 2}],
+        "4 of 30  rewrite 3, fallback 1, round 2",
+    ),
     "curate/curation/filters.py": ([300], "300 done"),
     "curate/gate/audit.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "curate/gate/calibration.py": ([{"done": 3}], "3 done"),
