@@ -148,8 +148,10 @@ class Seen:
     def _expected(self, wanted: int) -> NDArray[np.float64]:
         """float64[parts]: what one more bet is expected to add to log M(`wanted`)."""
         looked, found = (
-            np.bincount(self.groups[: len(self.wrong)], weights=w, minlength=len(self.weights))
-            for w in (None, self.wrong.astype(float))
+            np.bincount(self.groups[: len(self.wrong)], weights=each, minlength=len(self.weights)).astype(
+                float
+            )
+            for each in (np.ones(len(self.wrong)), self.wrong.astype(float))
         )
         weights, left = np.asarray(self.weights, float), self._rows - looked
         q = self._predicted(looked, found)

@@ -33,12 +33,13 @@ from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.review import candidates, queues
 from recast.pipelines.review.active import Active
-from recast.pipelines.review.decisions import Event, Header, Key, Review, Standing
+from recast.pipelines.review.decisions import Action, Event, Header, Key, Review, Standing
 from recast.pipelines.review.log import read
 from recast.pipelines.review.rows import Rows
 
 RIGHT = {"accept": True, "expert": False, "edit": False}
 """What a decision says of the text that it is about; of others it says nothing."""
+SETTLES: tuple[Action, ...] = ("accept", "expert", "edit", "suspect")
 KIND = "reviewed"
 
 
@@ -136,7 +137,7 @@ def _of_version(store: Store, made: Version) -> tuple[Version, Review]:
     review = Review(Header(version.ref, version.id, made.author))
     found = diff(store, version, made)
     changed = found.changes.filter(pc.equal(found.changes["op"], "change"))
-    named = {said: action for action, said in ACTIONS.items()}
+    named: dict[str, Action] = {ACTIONS[action]: action for action in SETTLES}
     (queue,) = told["queues"] if len(told.get("queues") or ()) == 1 else ("",)
     before, after = (
         fetch(store.root, changed[f"part_{side}"], changed[f"pos_{side}"], VERSION_SCHEMA.names).to_pylist()
