@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from recast.curate.store.store import Store
     from recast.pipelines.config import Config
 
+BELOW = 0.02
+
 
 def job(
     name: VersionRef,
@@ -26,15 +28,16 @@ def job(
         ),
     ] = "risk",
     below: Annotated[
-        float,
+        float | None,
         option(
             "--below",
-            help="With --queue active: the share of refused rows that one wants to be 95 % sure to be below.",
+            help="With --queue active: the share of refused rows to be 95 % sure to be below. Default: 0.02.",
             metavar="SHARE",
             min=0.0001,
             max=0.5,
+            show_default=False,
         ),
-    ] = 0.02,
+    ] = None,
     where: Annotated[
         str | None,
         option(
@@ -123,6 +126,8 @@ def job(
 
     if not commit and (decisions or to or message):
         raise UsageError("--decisions, --as and --message say how decisions are committed; add --commit.")
+    if below is not None and queue != "active":
+        raise UsageError("--below says when --queue active knows enough; add that, or leave it out.")
     if commit and (where or against or port or merge or show_page or queue != "risk"):
         raise UsageError("--commit opens no page; leave the options of the page out, and merge before.")
     version = store.resolve(name)
@@ -132,7 +137,7 @@ def job(
     judge = _gate(str(gate), config, unsafe_exec)
     if commit:
         return _commit(store, version, who, judge, decisions, to, message)
-    return _serve(store, version, who, judge, queue, below, where, against, seed, port, show_page)
+    return _serve(store, version, who, judge, queue, below or BELOW, where, against, seed, port, show_page)
 
 
 def _gate(name: str, config: Config, unsafe_exec: bool) -> Any:

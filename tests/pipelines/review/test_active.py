@@ -194,6 +194,8 @@ def test_the_card_says_what_people_found(recast: Callable[..., Said], store: Sto
     assert not cards(store.root, GATE.id, people=False), "they say nothing of the wrong texts that pass"
     refused = recast(*card, "craft")
     assert refused.code == 2 and "no version that `recast review --commit` made" in refused.err
+    aimless = recast("review", "craft-rewrites", "--below", "0.05", "--store", store.root)
+    assert aimless.code == 2 and "--queue active knows enough" in aimless.err
     none = recast("gate", "calibrate", "--store", store.root)
     assert none.code == 2 and "--reviewed VERSION; give one of them" in none.err
 
