@@ -32,6 +32,12 @@ def describe(root: Path, gate_id: str, name: str, identity: Mapping[str, Any]) -
     _write(folder(root, gate_id) / "gate.json", {"id": gate_id, "name": name, **identity})
 
 
+def described(root: Path, gate_id: str) -> dict[str, Any] | None:
+    """What a gate's id stands for; None where nobody wrote it down."""
+    path = folder(root, gate_id) / "gate.json"
+    return _read(path) if path.exists() else None
+
+
 def keep_card(root: Path, gate_id: str, labels: str, card: Mapping[str, Any]) -> Path:
     """Store a report card; one that was made on the same `labels` before is replaced."""
     path = folder(root, gate_id) / f"card-{fingerprint(labels)[:12]}.json"
@@ -44,9 +50,11 @@ def keep_audit(verdicts: Path, counts: Mapping[str, Any]) -> None:
     _write(verdicts.with_suffix(".json"), {**counts, "verdicts_sha256": sha256_of(verdicts)})
 
 
-def cards(root: Path, gate_id: str) -> list[dict[str, Any]]:
-    """The report cards of a gate, newest first."""
+def cards(root: Path, gate_id: str, *, people: bool = True) -> list[dict[str, Any]]:
+    """The report cards of a gate, newest first. `people`: also those of reviewed rows, which were accepted before
+    anybody looked, so that the share of wrong text that passes is not told by them."""
     found = [_read(path) for path in folder(root, gate_id).glob("card-*.json")]
+    found = [card for card in found if people or not card.get("people")]
     return sorted(found, key=lambda card: card["measured_at"], reverse=True)
 
 
@@ -83,6 +91,9 @@ def damages(root: Path) -> list[str]:
 def measured(root: Path, gate_id: str) -> str:
     """The newest measurement of a gate as a clause, empty where there is none."""
     for card in cards(root, gate_id)[:1]:
+        if people := card.get("people"):
+            rate = {**people, "count": people["wrong"], "total": people["accepted"]}
+            return f"measured on {card['labels']}: wrong are {_percent(rate)} of the reviewed rows that it accepts"
         wrong, right = card["ensemble"]["false_accepts"], card["ensemble"]["false_rejects"]
         return (
             f"measured on {card['labels']}: accepts {_percent(wrong)} of wrong text, "

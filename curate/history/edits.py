@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from recast.curate.errors import UsageError
+from recast.curate.gate import gate_files
 from recast.curate.history.diff import diff
 from recast.curate.intervals import wilson
 from recast.curate.language.edits.edits import Edit, edits
@@ -155,6 +156,44 @@ def mine(
         held.ranked(),
         held.forgotten,
     )
+
+
+def rules(store: Store, version: Version) -> dict[str, str]:
+    """The edits that the gates of a version's rows ban or want: name -> `banned` or `wanted`. Nothing of gates that
+    nobody wrote down (`curate.gate.gate_files`)."""
+    ids: dict[str, None] = {}
+    for batch in store.open(version).batches(["gate_id"]):
+        ids |= dict.fromkeys(gate for gate in batch.column(0).unique().to_pylist() if gate)
+    found: dict[str, str] = {}
+    for gate_id in ids:
+        checks = (gate_files.described(store.root, gate_id) or {}).get("checks", {})
+        for check in chain(checks.get("checks", ()), *checks.get("tasks", {}).values()):
+            if check["type"] == "edits":
+                found |= {name: rule for rule in ("banned", "wanted") for name in check[rule]}
+    return found
+
+
+def became(store: Store, found: Mined, *, limit: int | None = None, workers: int = 1) -> list[dict[str, Any]]:
+    """What became of the edits that the gate of `found`'s version bans or wants: rows that have them there, candidates
+    that were refused, and rows that had them in the version of the name before. `limit`: as `found` was mined."""
+    version = found.version
+    ruled = rules(store, version)
+    if not ruled:
+        return []
+    earlier = next((v for v in store.log(version.name) if v.number < version.number), None)
+    last = mine(store, earlier.ref, examples=0, limit=limit, workers=workers) if earlier else None
+    now, was = ({c.name: c for c in mined.clusters} if mined else {} for mined in (found, last))
+    told: list[dict[str, Any]] = []
+    for name, rule in ruled.items():
+        here, there = now.get(name, Cluster(name)), was.get(name, Cluster(name))
+        told.append(
+            {
+                "name": name, "rule": rule, "rows": here.rows, "of": found.totals.rows,
+                "refused": here.candidates - here.accepted,
+                "before": last and {"version": last.version.ref, "rows": there.rows, "of": last.totals.rows},
+            }
+        )  # fmt: skip
+    return told
 
 
 def _rows(store: Store, version: Version) -> Iterator[Rewritten]:

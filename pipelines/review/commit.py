@@ -114,6 +114,7 @@ def _sealed(
                 return earlier
     told = {
         "of": version.ref, "decisions_id": identity, "counts": counts, "overruled": overruled, "gate": gate.id,
+        "queues": dict(Counter(row.queue or "unknown" for row in review.rows.values() if row.action).most_common()),
         "reviewers": sorted({review.header.reviewer, *(row.by for row in review.rows.values() if row.by)}),
     }  # fmt: skip
     said = ", ".join(f"{rows} {name}" for name, rows in counts.items())

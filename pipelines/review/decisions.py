@@ -1,30 +1,25 @@
-"""What people decided about rows: one event a line, on disk before it counts; replay, undo, merging.
+"""What people decided about rows: events, what stands after them, undo, and two reviewers beside each other.
 
-    log = Log(path, Header(version="craft@v2", version_id="ab...", reviewer="ann"))
-    log.append(Event(id="...", kind="decide", row_id="r1", action="accept", ...))
-    log.review.standing(("r1", 0)).action          "accept"
+    review = Review(Header(version="craft@v2", version_id="ab...", reviewer="ann"))
+    review.apply(Event(id="...", kind="decide", row_id="r1", action="accept", ...))
+    review.standing(("r1", 0)).action          "accept"
 
-A file begins with a header that names the version, then come events, oldest first. Nothing in it ever changes: an undo
-is an event, too. An event's id is made by whoever asks for it, so that asking again after a crash adds nothing. A page
-without a server (`pipelines.report.diff_page`) writes the same lines.
+Nothing that was said ever changes: an undo is an event, too. An event's id is made by whoever asks for it, so that
+asking again after a crash adds nothing. Where events lie is the business of `pipelines.review.log`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 from recast.curate.errors import DataError, UsageError
-from recast.curate.files import fsync_folder
 from recast.curate.history.reviews import FORMAT, REASONS
 
 Key = tuple[str, int]
@@ -214,104 +209,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-# files
-
-
-class Log:
-    """The file of one reviewer, open for writing by one process at a time."""
-
-    def __init__(self, path: Path, header: Header) -> None:
-        """Open or begin `path` and replay it. Raises UsageError where another process has it, DataError where it is
-        about another version or cannot be read."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._file = path.open("a+b", buffering=0)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as taken:
-            self._file.close()
-            raise UsageError(
-                f"{path} is open in another `recast review`; go on there, or close it. Two people review at once under "
-                "two names (--reviewer)."
-            ) from taken
-        self._cut()
-        if not path.stat().st_size:
-            self._write(asdict(header))
-            fsync_folder(path.parent)
-        self.review = read(path)
-        if self.review.header.version_id != header.version_id:
-            self.close()
-            raise DataError(
-                f"{path} holds decisions about {self.review.header.version} ({self.review.header.version_id}), not "
-                f"about {header.version} ({header.version_id})."
-            )
-
-    def append(self, event: Event) -> None:
-        """Write `event` and wait until the disk has it; then it counts. One that is there already is left alone."""
-        if event.id in self.review:
-            return
-        self._write(event.to_json())
-        self.review.apply(event)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        os.fsync(self._file.fileno())
-
-    def _cut(self) -> None:
-        """Drop a last line that a kill cut: nobody was told that it was done."""
-        self._file.seek(0)
-        whole = self._file.read()
-        end = whole.rfind(b"\n") + 1
-        if end < len(whole):
-            self._file.truncate(end)
-            os.fsync(self._file.fileno())
-
-
-def read(path: Path) -> Review:
-    """Replay a file of decisions. Raises DataError that names the line and what is wrong with it."""
-    lines = _lines(path)
-    where, first = next(lines, (str(path), None))
-    if first is None or first.get("review") != FORMAT:
-        raise DataError(
-            f"{where} is no file of decisions: expected a first line with `review: {FORMAT}`, `version`, `version_id` "
-            "and `reviewer`. `recast review` writes one, and so does the page of `recast diff --html`."
-        )
-    try:
-        review = Review(Header(str(first["version"]), str(first["version_id"]), str(first["reviewer"])))
-    except KeyError as missing:
-        raise DataError(f"{where} lacks {missing}, which says what was reviewed, and by whom.") from missing
-    for where, line in lines:
-        review.apply(event_from(line, where))
-    return review
-
-
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        whole = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the decisions {path}: {error.strerror}.") from error
-    kept = whole[: whole.rfind(b"\n") + 1]
-    for number, line in enumerate(kept.split(b"\n")[:-1], 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line.decode())
-        except ValueError as error:
-            raise DataError(f"{path}, line {number} is not JSON: {error}. Take the line out.") from error
-        if not isinstance(value, dict):
-            raise DataError(f"{path}, line {number} holds a {type(value).__name__}; expected an object.")
-        yield f"{path}, line {number}", value
-
-
 def event_from(value: Mapping[str, Any], where: str) -> Event:
     """An event from its JSON object. Raises DataError that names what is wrong."""
     from pydantic import ValidationError
@@ -347,9 +244,6 @@ def _adapter() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Event)
-
-
-# two reviewers
 
 
 @dataclass(frozen=True, slots=True)

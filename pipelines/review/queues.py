@@ -2,6 +2,7 @@
 
     risk      the likeliest mistakes first: near a threshold of the gate, few candidates passed, less likely than
               the expert's text, another language
+    active    those that tell most about how many are wrong (`pipelines.review.active`); here by risk
     random    in an order drawn by a seed: the share of refusals among the first n is an honest estimate
     changed   the rows in which the version differs from another one
     conflicts what another reviewer decided differently
@@ -12,8 +13,9 @@ whose text is not the expert's, where there are any, and all rows where a condit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import duckdb
@@ -33,13 +35,21 @@ from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.review.decisions import Key
 
-Name = Literal["risk", "random", "changed", "conflicts"]
+Name = Literal["risk", "active", "random", "changed", "conflicts"]
 WEIGHTS = {"margin": 1.0, "candidates": 1.0, "likelihood": 0.8, "language": 1.5}
 """What each sign counts; a sign is in [0, 1]."""
-TOLD = {"margin": 0.8, "candidates": 0.5, "likelihood": 0.5, "language": 0.5}
+ACTIVE = {
+    "candidates": 0.5, "likelihood": 0.8, "language": 1.5, "answers": 1.0, "numbers": 1.0, "lost": 1.0,
+}  # fmt: skip
+"""The same for an active queue. Margins tell no accepted mistake from right text there (tests/bench/active.py)."""
+TOLD = {
+    "margin": 0.8, "candidates": 0.5, "likelihood": 0.5, "language": 0.5, "answers": 0.5, "numbers": 0.25, "lost": 0.75,
+}  # fmt: skip
 """From where on a sign is told to the reviewer."""
 _READ_CHARS = 600  # of a text, for its language
-_COLUMNS = ("completion", "demonstration", "nll_demonstration", "nll_completion", "pass_rate")
+_COLUMNS = ("messages", "completion", "demonstration", "nll_demonstration", "nll_completion", "pass_rate")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,18 @@ class Queue:
     said: str  # what chose them
     risk: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # sign -> float32[rows of the version]
 
+    def risks(self) -> NDArray[np.float64]:
+        """float64[rows of the queue]: what the signs of each come to."""
+        counts = ACTIVE if self.name == "active" else WEIGHTS
+        total = sum(
+            weight * self.risk[sign][self.rows] for sign, weight in counts.items() if sign in self.risk
+        )
+        return np.asarray(total, np.float64)
+
     def signs(self, row: int) -> dict[str, float]:
         """Why a row comes early, the strongest sign first."""
         found = {name: float(values[row]) for name, values in self.risk.items() if values[row] >= TOLD[name]}
-        return dict(sorted(found.items(), key=lambda sign: -sign[1] * WEIGHTS[sign[0]]))
+        return dict(sorted(found.items(), key=lambda sign: -sign[1] * (WEIGHTS | ACTIVE)[sign[0]]))
 
 
 def build(
@@ -90,10 +108,12 @@ def build(
         return Queue(name, np.random.default_rng(seed).permutation(rows), said or "drawn at random")
     if name == "changed":
         return Queue(name, rows, said)
-    risk = _risk(snapshot, keys, chosen, beside)
-    total = sum(WEIGHTS[sign] * values[rows] for sign, values in risk.items())
-    order = np.argsort(-np.asarray(total), kind="stable")
-    return Queue(name, rows[order], said or "the likeliest mistakes first", risk)
+    found = Queue(name, rows, said, _risk(snapshot, keys, chosen, beside, texts=name == "active"))
+    order = np.argsort(-found.risks(), kind="stable")
+    usual = (
+        "the likeliest mistakes first" if name == "risk" else "those that tell most about how many are wrong"
+    )
+    return replace(found, rows=rows[order], said=said or usual)
 
 
 def _differing(found: Diff, keys: dict[Key, int]) -> NDArray[np.bool_]:
@@ -118,13 +138,19 @@ def _own(snapshot: Snapshot) -> NDArray[np.bool_]:
 
 
 def _risk(
-    snapshot: Snapshot, keys: dict[Key, int], chosen: NDArray[np.bool_], beside: Version | None
+    snapshot: Snapshot,
+    keys: dict[Key, int],
+    chosen: NDArray[np.bool_],
+    beside: Version | None,
+    *,
+    texts: bool,
 ) -> dict[str, NDArray[np.float32]]:
     """Sign -> float32[rows of the version] in [0, 1]; 0 where there is nothing to tell it by. Texts are read a piece at
-    a time."""
-    signs = {name: np.zeros(len(keys), np.float32) for name in ("candidates", "likelihood", "language")}
+    a time; whole only where `texts` are to be told apart by their numbers, words and answers."""
+    named = ("candidates", "likelihood", "language", *(("numbers", "lost") if texts else ()))
+    signs = {name: np.zeros(len(keys), np.float32) for name in named}
     start = 0
-    for batch in snapshot.batches(_COLUMNS):
+    for batch in snapshot.batches(_COLUMNS if texts else _COLUMNS[1:]):
         here = slice(start, start + batch.num_rows)
         was, now, rate = (
             batch[name].to_numpy(zero_copy_only=False).astype(np.float64)
@@ -134,8 +160,48 @@ def _risk(
         # nats a token that the text lies above the expert's: half at none, one at a whole nat
         signs["likelihood"][here] = np.clip(np.nan_to_num(0.5 + (now - was) / 2, nan=0.0), 0, 1)
         signs["language"][here] = _foreign(batch, chosen[here])
+        if texts:
+            signs["numbers"][here], signs["lost"][here] = _told_otherwise(batch, chosen[here])
         start += batch.num_rows
+    if texts:
+        signs["answers"] = _other_answers(snapshot, keys, beside)
     return {"margin": _margins(snapshot, keys, beside), **signs}
+
+
+def _told_otherwise(
+    batch: pa.RecordBatch, chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """float32[rows] twice, of chosen rows: which part of their numbers neither question nor expert gives, and which
+    part of the expert's words they lack."""
+    numbers, lost = (np.zeros(batch.num_rows, np.float32) for _ in range(2))
+    columns = ("messages", "completion", "demonstration")
+    texts = (batch[name].filter(pa.array(chosen)).to_pylist() for name in columns)
+    for row, asked, text, expert in zip(np.flatnonzero(chosen), *texts, strict=True):
+        own, given = set(_NUMBER.findall(text)), {*_NUMBER.findall(asked), *_NUMBER.findall(expert)}
+        numbers[row] = len(own - given) / max(1, len(own))
+        words = set(_WORD.findall(expert.lower()))
+        lost[row] = len(words - set(_WORD.findall(text.lower()))) / max(1, len(words))
+    return numbers, lost
+
+
+def _other_answers(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:
+    """float32[rows]: which part of a row's candidates ends in another number than the one that was chosen."""
+    out = np.zeros(len(keys), np.float32)
+    if beside is None:
+        return out
+    with memory(snapshot.root / "tmp") as con:
+        found = con.execute(
+            "WITH last AS (SELECT row_id, target, coalesce(chosen, false) AS chosen, "
+            "  list_last(regexp_extract_all(replace(text, ',', ''), '[0-9]+([.][0-9]+)?')) AS number "
+            f"  FROM ({candidates_sql(snapshot.root, beside.candidates_parts)})), "
+            "own AS (SELECT row_id, target, any_value(number) AS own FROM last WHERE chosen GROUP BY ALL) "
+            "SELECT row_id, target, avg((number IS DISTINCT FROM own)::DOUBLE) "
+            "FROM last JOIN own USING (row_id, target) WHERE own IS NOT NULL GROUP BY ALL"
+        ).fetchall()
+    for row_id, target, share in found:
+        if (row_id, target) in keys:
+            out[keys[row_id, target]] = share
+    return out
 
 
 def _foreign(batch: pa.RecordBatch, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:

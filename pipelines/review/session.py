@@ -11,19 +11,14 @@ numbers. Every change goes through the log, which has it on disk before anything
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from recast.curate.errors import UsageError
-from recast.curate.fingerprint import fingerprint
 from recast.curate.gate.audit import of_own_text
 from recast.curate.gate.gate import Gate
 from recast.curate.history import lineage
@@ -32,40 +27,16 @@ from recast.curate.history.query import holds
 from recast.curate.history.reviews import REASONS, seen_of
 from recast.curate.intervals import wilson
 from recast.curate.records import DecisionKind, Verdict
-from recast.curate.schema import VERSION_SCHEMA, decode_row
-from recast.curate.store.gather import Gatherer
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.review import candidates, queues, render
-from recast.pipelines.review.decisions import (
-    Event,
-    Header,
-    Key,
-    Log,
-    Standing,
-    event_from,
-    now,
-    splice,
-)
+from recast.pipelines.review.active import Active
+from recast.pipelines.review.decisions import Event, Key, Standing, event_from, now, splice
+from recast.pipelines.review.log import file_name, log_of
+from recast.pipelines.review.rows import Rows
 
 MOST_NOTE = 4000  # characters of a note
-_CACHED_ROWS = 64
 _STATES = ("undecided", "deferred", "suspect", "accepted", "edited", "expert", "conflict")
-
-
-def folder(store: Store, version: Version) -> Path:
-    """Where the decisions about a version lie."""
-    return store.root / "reviews" / version.id
-
-
-def log_path(store: Store, version: Version, reviewer: str) -> Path:
-    """The file of a reviewer's decisions about a version."""
-    return folder(store, version) / f"{_file_name(reviewer)}.jsonl"
-
-
-def log_of(store: Store, version: Version, reviewer: str) -> Log:
-    """The same, open for writing."""
-    return Log(log_path(store, version, reviewer), Header(version.ref, version.id, reviewer))
 
 
 class NeedsNote(UsageError):
@@ -99,6 +70,7 @@ class Session:
         where: str | None = None,
         against: Diff | None = None,
         seed: int = 0,
+        below: float = 0.02,
     ) -> None:
         """Open the reviewer's log and build the queue. Raises UsageError where the queue is empty, or the log taken."""
         self.store, self.version, self.reviewer, self.gate, self.against = (
@@ -109,17 +81,12 @@ class Session:
             against,
         )
         self._lock = threading.RLock()
-        self._snapshot = store.open(version)
-        live = self._snapshot.live()
-        self._keys: list[Key] = list(zip(live["row_id"].to_pylist(), live["target"].to_pylist(), strict=True))
-        self.numbers: dict[Key, int] = {key: n for n, key in enumerate(self._keys)}
-        self._places = _Places(store.root, live)
-        self._cache: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.rows = Rows(store, version, against)
         self._kept = candidates.keeper(store, version)
         self.log = log_of(store, version, reviewer)
         try:
             self.queue = queues.build(
-                store, self._snapshot, self.numbers, queue_name, where=where, against=against, seed=seed,
+                store, self.rows.snapshot, self.rows.numbers, queue_name, where=where, against=against, seed=seed,
                 conflicts=(key for key, row in self.log.review.rows.items() if row.theirs), beside=self._kept,
             )  # fmt: skip
             if not len(self.queue.rows):
@@ -129,8 +96,12 @@ class Session:
         except BaseException:
             self.log.close()
             raise
+        self.below, self.active = below, None
+        if queue_name == "active":
+            self.active = Active(self.queue.rows, self.queue.risks(), self.rows.keys, seed=seed)
+            self.queue = replace(self.queue, rows=self.active.rows)
         self.shown = self.queue.rows  # as filtered
-        self._queued = np.zeros(len(self._keys), bool)
+        self._queued = np.zeros(len(self.rows), bool)
         self._queued[self.queue.rows] = True
         self._done = sum(row.settled and bool(self._queued[number]) for number, row in self._standings())
         self.filter = ""
@@ -147,7 +118,7 @@ class Session:
     @property
     def file_name(self) -> str:
         """The reviewer's name as that of files."""
-        return _file_name(self.reviewer)
+        return file_name(self.reviewer)
 
     # reading
 
@@ -169,6 +140,7 @@ class Session:
                 "counts": counts, "total": total, "filter": self.filter, "rows": len(self.queue.rows),
                 "done": self._done, "rate": review.rows_an_hour(),
                 "undo": review.last is not None, "estimate": self._estimate(),
+                "active": self._told_active() if self.active else None,
             }  # fmt: skip
 
     def _estimate(self) -> dict[str, float] | None:
@@ -182,13 +154,20 @@ class Session:
         return {"rows": drawn, "refused": refused, "low": low, "high": high}
 
     def next_open(self, after: int) -> int | None:
-        """The first place behind `after` whose row is not settled, then from the front; None where all are."""
+        """The first place behind `after` whose row is not settled, then from the front; None where all are, or where an
+        active queue knows enough."""
+        if self.active and not self.filter and self._told_active()["sure"]:
+            return None
         rows = self.log.review.rows
         for place in (*range(after + 1, len(self.shown)), *range(0, min(after + 1, len(self.shown)))):
-            standing = rows.get(self._keys[self.shown[place]])
+            standing = rows.get(self.rows.keys[self.shown[place]])
             if standing is None or standing.action is None or standing.theirs is not None:
                 return place
         return None
+
+    def _told_active(self) -> dict[str, Any]:
+        assert self.active is not None
+        return self.active.told(self.log.review, self.below)
 
     def row(self, place: int, view: render.View = "side") -> dict[str, Any]:
         """The row at a place of the queue, as the page shows it. Raises UsageError where there is no such place."""
@@ -196,13 +175,13 @@ class Session:
             if not 0 <= place < len(self.shown):
                 raise UsageError(f"there is no row {place + 1}; the queue has {len(self.shown)}.")
             number = int(self.shown[place])
-            row = self._read(number)
+            row = self.rows.read(number)
         judged = self._judged(row)
         names, before = ("Expert", row["demonstration"])
-        if self.against is not None and (was := self._was(row)) is not None:
+        if self.against is not None and (was := self.rows.was((row["row_id"], row["target"]))) is not None:
             names, before = self.against.a.ref, was
         with self._lock:
-            standing = self.standing_told(self.log.review.standing(self._keys[number]))
+            standing = self.standing_told(self.log.review.standing(self.rows.keys[number]))
             signs = self.queue.signs(number)
         return {
             "place": place,
@@ -224,7 +203,7 @@ class Session:
 
     def more(self, row_id: str, target: int) -> dict[str, Any]:
         """What is asked for after the row stands: other candidates, and every text that it has had."""
-        key = self._known(row_id, target)
+        key = self.rows.known(row_id, target)
         row = self.full(key)
         sampled = candidates.of_row(self.store, self._kept, key)
         events = lineage.blame(self.store, self.version.ref, row_id, target)
@@ -245,13 +224,12 @@ class Session:
 
     def texts(self, row_id: str, target: int) -> dict[str, str]:
         """The texts of a row whole: what an edit begins with."""
-        row = self.full(self._known(row_id, target))
+        row = self.full(self.rows.known(row_id, target))
         return {"completion": row["completion"], "demonstration": row["demonstration"]}
 
     def full(self, key: Key) -> dict[str, Any]:
         """All columns of a row."""
-        with self._lock:
-            return self._read(self.numbers[key])
+        return self.rows.read(self.rows.numbers[key])
 
     def find(self, wanted: str) -> int:
         """The place of a row in the queue by its number there (from 1) or the start of its id. Raises UsageError."""
@@ -259,7 +237,7 @@ class Session:
             if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(self.shown):
                 return int(wanted) - 1
             for place, number in enumerate(self.shown):
-                if self._keys[number][0].startswith(wanted):
+                if self.rows.keys[number][0].startswith(wanted):
                     return place
         raise UsageError(
             f"{wanted!r} is neither a number from 1 to {len(self.shown):,} nor the start of a row's id in this queue."
@@ -274,9 +252,9 @@ class Session:
         elif wanted.startswith("is:"):
             kept = self._in_state(wanted.removeprefix("is:").strip())
         elif wanted:
-            kept = queues.found_by_words(self._snapshot, wanted)
+            kept = queues.found_by_words(self.rows.snapshot, wanted)
         else:
-            kept = np.ones(len(self._keys), bool)
+            kept = np.ones(len(self.rows), bool)
         rows = self.queue.rows[kept[self.queue.rows]]
         if not len(rows):
             raise UsageError(f"no row of the queue fulfils {wanted!r}.")
@@ -287,7 +265,7 @@ class Session:
     def _standings(self) -> Iterator[tuple[int, Standing]]:
         """What stands about rows, by their numbers. A file that was merged may speak of rows that are not there."""
         for key, row in self.log.review.rows.items():
-            if (number := self.numbers.get(key)) is not None:
+            if (number := self.rows.numbers.get(key)) is not None:
                 yield number, row
 
     def _in_state(self, state: str) -> NDArray[np.bool_]:
@@ -296,13 +274,13 @@ class Session:
         named = {"deferred": "defer", "accepted": "accept", "edited": "edit"}.get(state, state)
         with self._lock:
             if state == "undecided":
-                kept = np.ones(len(self._keys), bool)
+                kept = np.ones(len(self.rows), bool)
                 for number, row in self._standings():
                     kept[number] = row.action is None
                 return kept
-            kept = np.zeros(len(self._keys), bool)
+            kept = np.zeros(len(self.rows), bool)
             for key, row in self.log.review.rows.items():
-                kept[self.numbers[key]] = (
+                kept[self.rows.numbers[key]] = (
                     row.theirs is not None if state == "conflict" else row.action == named
                 )
         return kept
@@ -319,7 +297,7 @@ class Session:
         event = replace(event_from({**asked, "at": now(), "by": "", "theirs": None}, "the request"))
         if event.kind not in ("decide", "reasons", "note"):
             raise UsageError(f"a page cannot write {event.kind!r} here.")
-        key = self._known(*event.key)
+        key = self.rows.known(*event.key)
         if len(event.note) > MOST_NOTE:
             raise UsageError(f"the note has {len(event.note):,} characters; at most {MOST_NOTE:,} are kept.")
         if event.kind == "decide":
@@ -353,7 +331,7 @@ class Session:
             raise UsageError(
                 f"`text` is {type(text).__name__}; expected the text as it stands in the editor."
             )
-        key = self._known(str(asked.get("row_id")), asked.get("target", 0))
+        key = self.rows.known(str(asked.get("row_id")), asked.get("target", 0))
         with self._lock:
             start, end, put = splice(self.log.review.standing(key).draft or "", text)
             self.log.append(
@@ -382,7 +360,7 @@ class Session:
                     raise UsageError("nothing is left to undo.")
                 self._append(Event(id_, "undo", at=now(), undoes=last.id), last.key)
             undone = review.undone(id_)
-            number = self.numbers.get(undone.key, -1)
+            number = self.rows.numbers.get(undone.key, -1)
             found = np.flatnonzero(self.shown == number)
             return {
                 "row_id": undone.row_id, "target": undone.target, "place": int(found[0]) if len(found) else None,
@@ -393,7 +371,7 @@ class Session:
         """Write an event about the row `key`, and count the queue's rows that are settled."""
         was = self.log.review.standing(key).settled
         self.log.append(event)
-        if self._queued[self.numbers[key]]:
+        if self._queued[self.rows.numbers[key]]:
             self._done += self.log.review.standing(key).settled - was
 
     def judge(self, row: Mapping[str, Any], text: str) -> Judged:
@@ -419,61 +397,6 @@ class Session:
             row["judged"] = self.judge(row, row["completion"])
         return row["judged"]
 
-    def _was(self, row: dict[str, Any]) -> str | None:
-        """What the row read in the version that this one is compared with."""
-        assert self.against is not None
-        number = self._before.get((row["row_id"], row["target"]))
-        if number is None:
-            return None
-        with self._lock:
-            return self._before_places.read(number)["completion"]
-
-    @cached_property
-    def _before(self) -> dict[Key, int]:
-        """Number of the row in the log of changes, for rows that were there before."""
-        assert self.against is not None
-        found = self.against.changes
-        keys = zip(found["row_id"].to_pylist(), found["target"].to_pylist(), strict=True)
-        return {key: n for n, key in enumerate(keys) if found["part_before"][n].is_valid}
-
-    @cached_property
-    def _before_places(self) -> _Places:
-        assert self.against is not None
-        found = self.against.changes.select(["part_before", "pos_before"])
-        return _Places(self.store.root, found.rename_columns(["part", "pos"]), ("completion",))
-
-    def _read(self, number: int) -> dict[str, Any]:
-        if number in self._cache:
-            self._cache.move_to_end(number)
-            return self._cache[number]
-        row = decode_row(self._places.read(number))
-        self._cache[number] = row
-        while len(self._cache) > _CACHED_ROWS:
-            self._cache.popitem(last=False)
-        return row
-
-    def _known(self, row_id: str, target: Any) -> Key:
-        key = row_id, target
-        if key not in self.numbers:
-            raise UsageError(f"there is no row {row_id!r} (target {target!r}) in {self.version.ref}.")
-        return key
-
-
-class _Places:
-    """Rows by their number in a table of places (part, pos), a row at a time."""
-
-    def __init__(
-        self, root: Path, places: pa.Table, columns: tuple[str, ...] = tuple(VERSION_SCHEMA.names)
-    ) -> None:
-        coded = places["part"].combine_chunks().dictionary_encode()
-        self._code = coded.indices.fill_null(0).to_numpy()
-        self._position = places["pos"].combine_chunks().fill_null(0).to_numpy()
-        self._gatherer = Gatherer(root, coded.dictionary.to_pylist(), columns)
-
-    def read(self, number: int) -> dict[str, Any]:
-        one = slice(number, number + 1)
-        return self._gatherer.gather(self._code[one], self._position[one]).to_pylist()[0]
-
 
 def _called(row: Mapping[str, Any]) -> str:
     """What the row's text is called."""
@@ -492,9 +415,3 @@ def _told(event: lineage.Event) -> dict[str, Any]:
         "at": event.version.created_at.isoformat(timespec="minutes"), "decision": row.get("decision") or "removed",
         "reason": row.get("reason"), "nodes": render.text(text[:1200]), "cut": len(text) > 1200,
     }  # fmt: skip
-
-
-def _file_name(reviewer: str) -> str:
-    """The reviewer's name as the name of a file: no separators, nothing hidden."""
-    plain = "".join(sign if sign.isalnum() or sign in "-_" else "_" for sign in reviewer)
-    return plain if plain == reviewer else f"{plain[:40]}-{fingerprint(reviewer)[:8]}"

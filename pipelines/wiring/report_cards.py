@@ -7,12 +7,22 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import option
+from recast.pipelines.options import Names, option
 
 if TYPE_CHECKING:
     from recast.curate.gate.labels import Labelled
     from recast.curate.store.store import Store
 
+ReviewedName = Annotated[
+    str | None,
+    option(
+        "--reviewed",
+        help="Labels that people gave: a version that `recast review --commit` made, or a file of decisions.",
+        metavar="VERSION",
+        show_default=False,
+    ),
+    Names.VERSION,
+]
 PerturbationSeed = Annotated[int, option("--seed", help="Seed of the perturbations.")]
 
 SHOWN_EXAMPLES = 4
@@ -48,6 +58,7 @@ def of_file(labels: Path, limit: int | None = None) -> tuple[Iterator[Labelled],
 def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
     """The card for people: the confusion matrix, then a line for each kind, task and check, then the worst."""
     each = 1e3 * card["seconds"] / max(1, card["completions"])
+    people = [_people(card["people"])] if card.get("people") else []
     lines = [
         f"gate {gate} ({card['gate_id']}) on {card['labels']}, {card['measured_at'][:10]}:",
         f"{card['completions']} completions, {each:.2f} ms of processor time each",
@@ -56,6 +67,7 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
     for side in ("right", "wrong"):
         counts = card["ensemble"][side]
         lines.append(f"  {side:8}" + "".join(f"{counts.get(status, 0):>14}" for status in STATUSES))
+    lines += people
     heads = ("wrong ones accepted", "right ones rejected", "undecided")
     lines.append(f"{'':34}" + "".join(f"{head:>36}" for head in heads))
     lines.append(_line("the gate", card["ensemble"]))
@@ -89,6 +101,29 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         )
     if len(card["examples"]) > SHOWN_EXAMPLES:
         console.print(f"  and {len(card['examples']) - SHOWN_EXAMPLES} more mistakes; --json lists them")
+
+
+def _people(found: dict[str, Any]) -> str:
+    """What people found of the rows that the gate accepts."""
+    low, high = found["interval"]
+    came = found["queues"]
+    basis = (
+        "drawn at random"
+        if set(came) == {"random"}
+        else f"which came up by {', '.join(came) or 'nothing'} and stand for themselves alone"
+    )
+    said = (
+        f"as people judged: {found['wrong']} of {found['accepted']} reviewed rows that it accepts are wrong = "
+        f"{found['share']:.2%} [{low:.2%}, {high:.2%}], {basis}"
+    )
+    order = found["by_order"]
+    if order["looked"]:
+        low, high = order["interval"]
+        said += (
+            f"\nof all {order['rows']} rows that were up for review, {low:.2%} to {high:.2%} are wrong and accepted: "
+            f"95 % sure, by the first {order['looked']} of the drawn order"
+        )
+    return said
 
 
 def _unvouched(card: dict[str, Any]) -> Iterator[str]:

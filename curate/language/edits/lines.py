@@ -44,6 +44,8 @@ class Line:
     keys: Keys
     """What tells it from others: stems of content words, numbers, signs of sums."""
     computes: bool
+    bare: bool = False
+    """It has less than two content words, so that `keys` are all its words (`There are 3.`)."""
 
     @property
     def asks(self) -> bool:
@@ -72,14 +74,17 @@ def _line(told: str) -> Line | None:
         for word in words
         if word not in FUNCTION_WORDS and (word[0].isalnum() or word in OPERATORS or word in "+-")
     )
-    if len(keys) < 2:  # `I see.`: what else could tell it
+    bare = len(keys) < 2
+    if bare:  # `I see.`: what else could tell it
         keys = Counter(words)
-    return Line(told, tuple(words), tuple(written), keys, any(sentence.computes for sentence in found))
+    computes = any(sentence.computes for sentence in found)
+    return Line(told, tuple(words), tuple(written), keys, computes, bare)
 
 
-def alike(a: Keys, b: Keys) -> float:
-    """Dice's coefficient of two multisets, in [0, 1]."""
-    return 2 * (a & b).total() / (a.total() + b.total())
+def alike(a: Line, b: Line) -> float:
+    """Dice's coefficient of what tells two sentences, in [0, 1]; of all their words where either is bare."""
+    one, other = (Counter(a.words), Counter(b.words)) if a.bare != b.bare else (a.keys, b.keys)
+    return 2 * (one & other).total() / (one.total() + other.total())
 
 
 def held(part: Keys, whole: Keys) -> float:
@@ -123,7 +128,7 @@ def align(before: tuple[Line, ...], after: tuple[Line, ...]) -> Alignment:
 
 
 def _same(a: Line, b: Line) -> bool:
-    return len(a.words) > 2 and alike(a.keys, b.keys) >= SAME
+    return len(a.words) > 2 and alike(a, b) >= SAME
 
 
 def _taken_over(
@@ -167,7 +172,7 @@ def _best(
     before: tuple[Line, ...], after: tuple[Line, ...], rows: range, columns: range
 ) -> list[tuple[int, int]]:
     """Needleman and Wunsch's alignment without cost of gaps over likenesses of `LEAST_ALIKE` and more."""
-    likeness = [[alike(before[i].keys, after[j].keys) for j in columns] for i in rows]
+    likeness = [[alike(before[i], after[j]) for j in columns] for i in rows]
     total = [[0.0] * (len(columns) + 1) for _ in range(len(rows) + 1)]
     for i in range(len(rows) - 1, -1, -1):
         for j in range(len(columns) - 1, -1, -1):

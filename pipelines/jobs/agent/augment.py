@@ -62,10 +62,9 @@ def job(
     from recast.curate.errors import UsageError
     from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits, models
-    from recast.pipelines.wiring.budget import budget
+    from recast.pipelines.wiring.batches import budget, sharing
     from recast.pipelines.wiring.gates import open_gate
     from recast.pipelines.wiring.prompts import open_prompts
-    from recast.pipelines.wiring.sharing import sharing
 
     drawing = config.section("augment", seed=seed, questions=questions)
     if drawing.questions == "ask" and "beginning" in (config.given.get("augment") or {}):

@@ -67,8 +67,7 @@ def job(
     from recast.curate.errors import UsageError
     from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits, models
-    from recast.pipelines.wiring.budget import budget
-    from recast.pipelines.wiring.sharing import sharing
+    from recast.pipelines.wiring.batches import budget, sharing
 
     if (prompts is None) == (own is None):
         raise UsageError(

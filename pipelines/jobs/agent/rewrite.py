@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from recast.curate.errors import UsageError
 from recast.pipelines.options import (
     AgentEngineOptions,
     AsName,
@@ -21,6 +22,7 @@ from recast.pipelines.terminal.predictions import FIGURES
 from recast.pipelines.wiring.rewriting import Rewriting, RewritingOptions
 
 if TYPE_CHECKING:
+    from recast.agent.batches.job import Budget
     from recast.agent.rewriting.outcome import RewriteResult
     from recast.agent.rewriting.rewrite import RewriteConfig
     from recast.curate.store.store import Store
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from recast.pipelines.terminal.progress import Progress
 
 SHOWN_CAUSES = 6
+TRIES = 2
 
 
 def job(
@@ -36,6 +39,41 @@ def job(
     *,
     to: AsName,
     options: RewritingOptions,
+    accepted: Annotated[
+        int | None,
+        option(
+            "--accepted",
+            help="Sample until so many rows are accepted, and make a version of these alone.",
+            metavar="N",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        option(
+            "--like",
+            help="With --accepted: keep the source's mix by these columns, as `task,length`.",
+            metavar="COLUMNS",
+            show_default=False,
+        ),
+    ] = None,
+    tries: Annotated[
+        int | None,
+        option(
+            "--tries",
+            help="With --accepted: how often a row is sampled, where its kind has no fresh one left. Default: 2.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
+    make_do: Annotated[
+        bool,
+        option(
+            "--make-do", help="With --accepted: where a budget ends it, make the version of what there is."
+        ),
+        Names.BUDGET,
+    ] = False,
     budget_minutes: BudgetMinutes = None,
     max_candidates: Annotated[
         int | None,
@@ -58,22 +96,34 @@ def job(
     """Sample candidates for every row of `name`, verify them, choose, and commit the outcome as `to`.
 
     A row without an accepted candidate keeps its expert text, with the reason. All candidates are kept
-    beside the version. Killed at any moment, the same command goes on.
+    beside the version. Killed at any moment, the same command goes on. With --accepted the version holds so many
+    accepted rows and nothing else; what it lacks is named, with exit code 3.
     """
     from recast.agent.rewriting.rewrite import rewrite
-    from recast.curate.chat import template_id
+    from recast.curate.gate import gate_files
     from recast.pipelines.on_ray.cluster import Cluster
     from recast.pipelines.wiring import commits
-    from recast.pipelines.wiring.budget import budget
+    from recast.pipelines.wiring.batches import budget, sharing
     from recast.pipelines.wiring.rewriting import prepared, steps_of
-    from recast.pipelines.wiring.sharing import sharing
 
+    if accepted is None:
+        _refuse_without_accepted(like, tries, make_do)
+    elif workers or ray:
+        raise UsageError(
+            "--accepted does its rounds one after the other, in one process: which rows are next depends on what was "
+            "accepted. Leave --workers and --ray out."
+        )
     engine_settings = config.section("engine", **engine.overrides())
     cluster = Cluster(ray, workers=workers, gpus=engine_settings.tensor_parallel) if ray else None
     with cluster or nullcontext():
         elsewhere = cluster.engine if cluster else None
         asked = prepared(name, options, engine, store=store, config=config, elsewhere=elsewhere)
         version, partial = asked.version, asked.limit is not None
+        if accepted is not None:
+            return _accepted(
+                asked, accepted, like, tries or TRIES, to, options, budget(budget_minutes, max_candidates), make_do,
+                store=store, config=config, run=run, progress=progress,
+            )  # fmt: skip
         result = rewrite(
             store.open(version),
             asked.engine,
@@ -90,6 +140,7 @@ def job(
             hands=cluster and (lambda method: cluster.hands(asked.gate, steps_of(asked.config, method))),
         )
     by = options.method or options.agent or "the bare backbone"
+    gate_files.describe(store.root, asked.gate.id, asked.gate.name, asked.gate.identity)
     new = commits.once(
         store,
         to,
@@ -103,17 +154,7 @@ def job(
             message=f"{version.ref} rewritten by {by}",
             author=config.general.author,
             run_id=run_id,
-            meta={
-                "rewritten": version.ref,
-                "model": str(options.model),
-                "agent": str(options.agent) if options.agent else None,
-                "agent_gate_id": asked.learnt.gate_id if asked.learnt else None,
-                "agent_prompt_id": asked.learnt.prompt_id if asked.learnt else None,
-                "method": result.method,
-                "prompts": list(result.prompts),
-                **({"prompt_settings": shown} if (shown := asked.prompts.shown()) else {}),
-                "chat_template": template_id(asked.engine.tokenizer),
-            },
+            meta=_meta(asked, options, result),
         ),
     )
     figures = result.to_dict()
@@ -131,6 +172,74 @@ def job(
             result.causes, asked.config, {**run.given, "name": version.ref}, new.ref, config, store.root
         ),
         "predicted": _predicted(asked, result, store),
+    }
+
+
+def _refuse_without_accepted(like: str | None, tries: int | None, make_do: bool) -> None:
+    named = [n for n, given in (("--like", like), ("--tries", tries), ("--make-do", make_do)) if given]
+    if named:
+        raise UsageError(f"{', '.join(named)} would have no effect without --accepted; leave it out.")
+
+
+def _accepted(
+    asked: Rewriting, accepted: int, like: str | None, tries: int, to: str, options: RewritingOptions, budget: Budget,
+    make_do: bool, *, store: Store, config: Config, run: Run, progress: Progress | None,
+) -> dict[str, Any]:  # fmt: skip
+    """A version of `accepted` rows, or of as many as there are."""
+    from recast.curate.gate import gate_files
+    from recast.pipelines.wiring import commits, exactly
+
+    rounds, told = exactly.fill(
+        asked, accepted, like, tries, store=store, run=run, budget=budget, make_do=make_do, progress=progress
+    )
+    short = sum(told["short"].values())
+    version, by = asked.version, options.method or options.agent or "the bare backbone"
+    said = f"{rounds.got.sum()} accepted rows of {version.ref} rewritten by {by}"
+    gate_files.describe(store.root, asked.gate.id, asked.gate.name, asked.gate.identity)
+    meta = _meta(asked, options, rounds.last) | {"accepted": {"wanted": accepted, "like": like, **told}}
+    new = commits.once(
+        store,
+        to,
+        run,
+        lambda run_id: store.commit(
+            rounds.rows(),
+            to,
+            candidates=rounds.candidates(),
+            message=f"{said}, {short} short" if short else said,
+            author=config.general.author,
+            run_id=run_id,
+            meta=meta,
+        ),
+    )
+    figures = rounds.figures()
+    return {
+        "version": new.ref,
+        "version_id": new.id,
+        "source": version.ref,
+        **figures,
+        **told,
+        "tries": tries,
+        "budget_reached": rounds.stopped,
+        "failed_rows": short,
+        "agent_notes": list(asked.notes),
+        "engine": asked.engine.name,
+    }
+
+
+def _meta(asked: Rewriting, options: RewritingOptions, result: RewriteResult) -> dict[str, Any]:
+    """What the version says of its making."""
+    from recast.curate.chat import template_id
+
+    return {
+        "rewritten": asked.version.ref,
+        "model": str(options.model),
+        "agent": str(options.agent) if options.agent else None,
+        "agent_gate_id": asked.learnt.gate_id if asked.learnt else None,
+        "agent_prompt_id": asked.learnt.prompt_id if asked.learnt else None,
+        "method": result.method,
+        "prompts": list(result.prompts),
+        **({"prompt_settings": shown} if (shown := asked.prompts.shown()) else {}),
+        "chat_template": template_id(asked.engine.tokenizer),
     }
 
 
@@ -199,6 +308,10 @@ def _predicted(asked: Rewriting, result: RewriteResult, store: Store) -> list[di
 
 
 def show(result: dict[str, Any], console: Any) -> None:
+    if "wanted" in result:
+        from recast.pipelines.wiring import exactly
+
+        return exactly.show(result, console)
     counts = ", ".join(f"{n} {kind}" for kind, n in result["counts"].items())
     console.print(f"{result['version']}: {result['rows']} rows of {result['source']}: {counts}", markup=False)
     for reason, rows in result["reasons"].items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from recast.curate.errors import UsageError
 from recast.pipelines.options import GateOptions, Names, option
-from recast.pipelines.wiring.report_cards import show_card
+from recast.pipelines.wiring.report_cards import ReviewedName, show_card
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 def job(
     *,
     labels: Annotated[
-        Path,
+        Path | None,
         option("--labels", help="JSONL of labelled completions.", metavar="FILE", show_default=False),
         Names.FILE,
-    ],
+    ] = None,
+    reviewed: ReviewedName = None,
     target_false_accept: Annotated[
         float,
         option(
@@ -40,9 +43,10 @@ def job(
 ) -> dict[str, Any]:
     """Choose the thresholds of every check that has a score, on one half of the labelled rows; measure on the other.
 
-    The thresholds are those that lose fewest right completions with the upper end of the Wilson interval of the
-    false accepts at the target or below; where no thresholds reach it, nothing is written and the exit code is 4.
-    The new gate file is for --gate, and its id is another one if a threshold moved.
+    The labels are a file's, or what people decided in a review (--reviewed). The thresholds are those that lose fewest
+    right completions with the upper end of the Wilson interval of the false accepts at the target or below; where no
+    thresholds reach it, nothing is written and the exit code is 4. The new gate file is for --gate, and its id is
+    another one if a threshold moved.
     """
     from recast.curate.files import write_text
     from recast.curate.gate import gate_files
@@ -52,19 +56,32 @@ def job(
     from recast.pipelines.run.identity import digest
     from recast.pipelines.wiring.gates import asked_gate
 
-    old, workers = asked_gate(options, config, scored=True)
+    if (labels is None) == (reviewed is None):
+        raise UsageError(
+            "a gate is calibrated on --labels FILE or on --reviewed VERSION; give one of them. `recast gate perturb` "
+            "makes labels, `recast review` asks people for them."
+        )
+    old, workers = asked_gate(options, config, scored=reviewed is None)
+    if reviewed is not None:
+        from recast.pipelines.review.labels import reviewed as decided
+
+        seen = decided(store, reviewed)
+        made, name, said = seen.labels, seen.said, f"the held-out half of {seen.said}"
+    else:
+        assert labels is not None
+        made, name = partial(read, labels), labels.name
+        said = f"the held-out half of {labels.name} ({digest(labels)[:8]})"
     found = calibrate(
         old,
-        lambda: read(labels),
+        made,
         target_false_accept,
         workers=workers,
         progress=progress,
     )
     new = Gate(found.config.model_copy(update={"name": out.stem}))
-    said = f"the held-out half of {labels.name} ({digest(labels)[:8]})"
     after = {"gate": new.name, **found.after.to_json()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, _text(new, old.name, labels.name, found))
+    write_text(out, _text(new, old.name, name, found))
     gate_files.describe(store.root, new.id, new.name, new.identity)
     gate_files.keep_card(store.root, new.id, said, after)
     return {

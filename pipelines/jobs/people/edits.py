@@ -46,9 +46,10 @@ def job(
 
     Each edit has a name: `adds_opening`, `drops_units`, `merges_steps`, `repeats_question`, ... or its own words.
     Beside it stand how many rows and candidates have it, how many of these the gate accepted, and how much likelier
-    the backbone finds them. A name can be banned or wanted in a gate file: `{type: edits, banned: [adds_opening]}`.
+    the backbone finds them. A name can be banned or wanted in a gate file: `{type: edits, banned: [adds_opening]}`; of
+    a version that was made under such a gate it is said what became of them since the version before.
     """
-    from recast.curate.history.edits import mine
+    from recast.curate.history.edits import became, mine
     from recast.curate.language.edits.names import NAMES, is_name
     from recast.curate.parallel import default_workers
 
@@ -57,16 +58,18 @@ def job(
             f"--only: no edit is called {unknown[0]!r}. There are {', '.join(NAMES)}, and edits named by their words."
         )
     rows = store.resolve(name).rows
+    processes = 1 if min(rows, limit or rows) < FEW_ROWS else workers or default_workers()
     found = mine(
         store,
         name,
         against=against,
         examples=OF_ONE if only else EXAMPLES,
         limit=limit,
-        workers=1 if min(rows, limit or rows) < FEW_ROWS else workers or default_workers(),
+        workers=processes,
         progress=progress,
     )
     result = found.to_json(1 if only else least)
+    result["ruled"] = [] if against else became(store, found, limit=limit, workers=processes)
     if only:
         result["clusters"] = [cluster for cluster in result["clusters"] if cluster["name"] in only]
     return result
@@ -86,6 +89,8 @@ def show(result: dict[str, Any], console: Any) -> None:
         sampled = f"{counted(result['candidates'], 'candidate')} that differ"
         head += f"; {result['acceptance']:.0%} of {sampled} were accepted"
     console.print(Text(head, "bold"))
+    for ruled in result["ruled"]:
+        console.print(Text(f"  {_ruled(ruled)}"))
     if not result["clusters"]:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -127,6 +132,15 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             Text(f"\n{counted(result['rare'], 'rarer edit')} of a few words; --least 1 shows them", "dim")
         )
+
+
+def _ruled(told: dict[str, Any]) -> str:
+    """What became of an edit that the version's gate bans or wants."""
+    before = told["before"]
+    was = f"{before['rows']:,} of {before['of']:,} changed rows in {before['version']}, " if before else ""
+    said = f"{told['rule']} {visible(told['name'], 60)}: {was}{told['rows']:,} of {told['of']:,} here"
+    refused = counted(told["refused"], "refused candidate")
+    return f"{said}; {refused} had it" if told["rule"] == "banned" else said
 
 
 def _share(value: float | None) -> str:

@@ -80,7 +80,9 @@ def _moment(
     counted_rows = figures(store, version)
     varied = diversity(store, version, settings).after if version.rows > 1 else None
     cards = [
-        (gate, card) for gate in counted_rows.gate_ids for card in gate_files.cards(store.root, gate)[:1]
+        (gate, card)
+        for gate in counted_rows.gate_ids
+        for card in gate_files.cards(store.root, gate, people=False)[:1]
     ]
     gate, card = cards[0] if cards else ("", None)
     rate = card["ensemble"]["false_accepts"] if card and card["ensemble"]["false_accepts"]["total"] else None

@@ -13,17 +13,31 @@ if TYPE_CHECKING:
     from recast.curate.store.store import Store
     from recast.pipelines.config import Config
 
+BELOW = 0.02
+
 
 def job(
     name: VersionRef,
     *,
     queue: Annotated[
-        Literal["risk", "random", "changed", "conflicts"],
+        Literal["risk", "active", "random", "changed", "conflicts"],
         option(
             "--queue",
-            help="Which rows come first: risk (likeliest mistakes), random (an honest share), changed, conflicts.",
+            help="Which rows come first: risk (likeliest mistakes), active (to be sure of a share by few rows), random "
+            "(an honest share), changed, conflicts.",
         ),
     ] = "risk",
+    below: Annotated[
+        float | None,
+        option(
+            "--below",
+            help="With --queue active: the share of refused rows to be 95 % sure to be below. Default: 0.02.",
+            metavar="SHARE",
+            min=0.0001,
+            max=0.5,
+            show_default=False,
+        ),
+    ] = None,
     where: Annotated[
         str | None,
         option(
@@ -112,6 +126,8 @@ def job(
 
     if not commit and (decisions or to or message):
         raise UsageError("--decisions, --as and --message say how decisions are committed; add --commit.")
+    if below is not None and queue != "active":
+        raise UsageError("--below says when --queue active knows enough; add that, or leave it out.")
     if commit and (where or against or port or merge or show_page or queue != "risk"):
         raise UsageError("--commit opens no page; leave the options of the page out, and merge before.")
     version = store.resolve(name)
@@ -121,7 +137,7 @@ def job(
     judge = _gate(str(gate), config, unsafe_exec)
     if commit:
         return _commit(store, version, who, judge, decisions, to, message)
-    return _serve(store, version, who, judge, queue, where, against, seed, port, show_page)
+    return _serve(store, version, who, judge, queue, below or BELOW, where, against, seed, port, show_page)
 
 
 def _gate(name: str, config: Config, unsafe_exec: bool) -> Any:
@@ -132,10 +148,10 @@ def _gate(name: str, config: Config, unsafe_exec: bool) -> Any:
 
 def _merge(store: Store, version: Any, who: str, file: Path) -> dict[str, Any]:
     from recast.pipelines.review import decisions
-    from recast.pipelines.review.session import log_of
+    from recast.pipelines.review.log import log_of, read
 
     with log_of(store, version, who) as log:
-        found = decisions.merge(log.review, decisions.read(file))
+        found = decisions.merge(log.review, read(file))
         for event in (*found.taken, *found.conflicts):
             log.append(event)
         conflicts = sum(row.theirs is not None for row in log.review.rows.values())
@@ -150,9 +166,8 @@ def _merge(store: Store, version: Any, who: str, file: Path) -> dict[str, Any]:
 def _commit(
     store: Store, version: Any, who: str, gate: Any, file: Path | None, to: str | None, message: str | None
 ) -> dict[str, Any]:
-    from recast.pipelines.review import decisions
     from recast.pipelines.review.commit import commit
-    from recast.pipelines.review.session import log_path
+    from recast.pipelines.review.log import log_path, read
 
     path = file or log_path(store, version, who)
     if not path.exists():
@@ -160,20 +175,21 @@ def _commit(
             f"{who} has decided nothing about {version.ref} ({path} is not there). Review it first, or name the file "
             "with --decisions, the reviewer with --reviewer."
         )
-    done = commit(store, version, decisions.read(path), gate, to=to, message=message)
+    done = commit(store, version, read(path), gate, to=to, message=message)
     return {"source": version.ref, **done.to_json(), "failed_rows": len(done.stale)}
 
 
 def _serve(
-    store: Store, version: Any, who: str, gate: Any, queue: Any, where: str | None, against: str | None, seed: int,
-    port: int | None, show_page: bool,
+    store: Store, version: Any, who: str, gate: Any, queue: Any, below: float, where: str | None, against: str | None,
+    seed: int, port: int | None, show_page: bool,
 ) -> dict[str, Any]:  # fmt: skip
     import sys
     import webbrowser
 
     from recast.curate.history.diff import diff
     from recast.pipelines.review import server
-    from recast.pipelines.review.session import Session, folder
+    from recast.pipelines.review.log import folder
+    from recast.pipelines.review.session import Session
 
     if queue == "changed" and against is None:
         raise UsageError(
@@ -181,7 +197,15 @@ def _serve(
         )
     since = diff(store, store.resolve(against), version) if against else None
     with Session(
-        store, version, reviewer=who, gate=gate, queue_name=queue, where=where, against=since, seed=seed
+        store,
+        version,
+        reviewer=who,
+        gate=gate,
+        queue_name=queue,
+        where=where,
+        against=since,
+        seed=seed,
+        below=below,
     ) as session:
         session.row(session.next_open(-1) or 0)  # a gate that judges for the first time reads its words
         bound, token = server.address(folder(store, version), session.file_name, port)
@@ -195,7 +219,18 @@ def _serve(
         return {
             "source": version.ref, "reviewer": who, "decisions": str(session.log.path), "counts": facts["counts"],
             "done": facts["done"], "rows": facts["rows"], "estimate": facts["estimate"],
+            "active": facts["active"],
         }  # fmt: skip
+
+
+def _sure(active: dict[str, Any]) -> str:
+    """What an active review knows, and what it still takes."""
+    rows = f"after {counted(active['looked'], 'row')} of {active['rows']:,}"
+    if active["sure"]:
+        return f"95 % sure: {active['sure']} {active['below']:.2%} are refused ({rows})"
+    more = "they look no fewer than that" if active["left"] is None else f"about {active['left']} rows more"
+    known = f"{active['low']:.2%} to {active['high']:.2%} are refused, 95 % sure"
+    return f"{known} ({rows}); below {active['below']:.2%}: {more}"
 
 
 def show(result: dict[str, Any], console: Any) -> None:
@@ -212,6 +247,8 @@ def show(result: dict[str, Any], console: Any) -> None:
     counts = ", ".join(f"{rows} {name}" for name, rows in result["counts"].items()) or "nothing decided"
     if "done" in result:
         console.print(f"{result['source']}: {counts}; in {result['decisions']}", markup=False)
+        if result["active"]:
+            console.print(f"  {_sure(result['active'])}", markup=False)
         if result["counts"]:
             console.print(f"make a version of it: recast review {result['source']} --commit", markup=False)
         return

@@ -52,14 +52,18 @@ const draw = () => {
 };
 
 const finished = () => {
+  const enough = sure(state.facts.active);
+  const title = enough ? `${enough}.` : "All of it is decided.";
+  state.last = state.row?.place ?? state.last;
   state.row = null;
-  rowBox.replaceChildren(el("div", "finished", el("h1", "", "All of it is decided."),
+  rowBox.replaceChildren(el("div", "finished", el("h1", "", title),
+    enough ? el("p", "", "That is what was asked for; j goes on all the same.") : null,
     el("p", "", "Commit it: ", el("code", "", `recast review ${state.facts.version} --commit`)),
     el("p", "quiet", "/ brings rows back (is:deferred, is:suspect, or no filter); g goes to a row; u undoes.")));
   side.replaceChildren();
   delete rowBox.dataset.place;
   delete rowBox.dataset.row;
-  announce("All of it is decided.");
+  announce(title);
 };
 
 let waits = 0;
@@ -87,12 +91,13 @@ const open = (id, opens) => {
 const told = (answer) => {
   const { row: _row, standing: _standing, ...facts } = answer;
   Object.assign(state.facts, facts);
-  const { done, rows, total, estimate } = state.facts;
+  const { done, rows, total, estimate, active } = state.facts;
   progress.max = Math.max(rows, 1);
   progress.value = Math.min(done, rows);
   count.textContent = `${done.toLocaleString()} of ${rows.toLocaleString()}`;
   const hourly = state.facts.rate;
   rate.textContent = [hourly ? `${Math.round(hourly).toLocaleString()} rows an hour` : "",
+    active ? sure(active) || `${percent(active.low)} to ${percent(active.high)} refused, ${left(active)}` : "",
     estimate ? `${percent(estimate.refused / estimate.rows)} refused (95 %: ${percent(estimate.low)} to ${percent(estimate.high)})` : ""]
     .filter(Boolean).join(" \u00b7 ");
   filterBar.hidden = !state.facts.filter || filterBar.contains(document.activeElement);
@@ -102,6 +107,9 @@ const told = (answer) => {
   }
 };
 
+const sure = (active) => active?.sure ? `95 % sure: ${active.sure} ${percent(active.below)} are refused` : "";
+const left = (active) => active.left === null ? `not fewer than ${percent(active.below)}, by how it looks`
+  : `about ${active.left.toLocaleString()} rows until below ${percent(active.below)}`;
 const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 const announce = (text) => { said.textContent = text; };
 
@@ -251,7 +259,7 @@ const goTo = () => asked("Go to a number or a row\u2019s id", "", async (wanted)
 });
 
 const step = (by) => {
-  const place = (state.row ? state.row.place : state.facts.total) + by;
+  const place = (state.row?.place ?? state.last ?? state.facts.total) + by;
   if (place >= 0 && place < state.facts.total) return show(place);
 };
 

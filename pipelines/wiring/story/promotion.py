@@ -209,7 +209,7 @@ def _gate(store: Store, version: Version, counted: Figures, rule: GateRule) -> I
         for name, most in limits:
             yield Finding(_said(name), "no row names a gate", f"at most {most:.2%}", False, do)
     for gate_id in counted.gate_ids:
-        card = next(iter(gate_files.cards(store.root, gate_id)), None)
+        card = next(iter(gate_files.cards(store.root, gate_id, people=False)), None)
         for name, most in limits:
             what = f"{_said(name)} of gate {gate_id}"
             if card is None or not card["ensemble"][name]["total"]:

@@ -18,15 +18,20 @@ import yaml
 from recast.curate import yaml_file
 from recast.curate.errors import RecastError, UsageError
 from recast.curate.history.lineage import Event, blame, origin_of
+from recast.curate.schema import VERSION_SCHEMA
+from recast.curate.store.gather import fetch
 from recast.pipelines.config import Config
 from recast.pipelines.run import identity
 from recast.pipelines.run.runs import RESOLVED, recast_version
+from recast.pipelines.wiring.exactly import ROUNDS
 
 if TYPE_CHECKING:
     from recast.agent.batches.parts import Plan
+    from recast.agent.batches.source import Source
     from recast.agent.engines.protocol import Engine
     from recast.agent.rewriting.attempts import Method
     from recast.agent.rewriting.replay import Replayed
+    from recast.curate.store.snapshot import Snapshot
     from recast.curate.store.store import Store
 
 NOT_SAMPLED = {
@@ -92,16 +97,18 @@ def _again(store: Store, made: Event, about: Mapping[str, Any]) -> Replay:
     from recast.agent.batches.parts import Parts, Plan
     from recast.agent.batches.source import Source
     from recast.agent.rewriting.replay import batch_of, replay
+    from recast.agent.rewriting.rounds import POSITIONS
 
     assert made.row is not None  # as `replay` has seen
-    run = _run_of(store.root, made.row["run_id"])
-    plan = Plan(**json.loads((run / "plan.json").read_text(encoding="utf-8")))
+    folder = _folder_of(store.root, made.row["run_id"])
+    run = folder.parents[1] if (folder / POSITIONS).exists() else folder  # a round lies inside its run
+    plan = Plan(**json.loads((folder / "plan.json").read_text(encoding="utf-8")))
     asked = _resolved(run)
     given = asked.get("given") or {}
     try:
         snapshot = store.open(made.version.meta["rewritten"])
-        source = Source.of(snapshot, given.get("limit"))
-        rows, place = batch_of(source, plan, Parts(run, plan), about["row_id"], 0)
+        source = Source.of(snapshot, given.get("limit")) if folder == run else _of_round(folder, snapshot)
+        rows, place = batch_of(source, plan, Parts(folder, plan), about["row_id"], 0)
     except (KeyError, RecastError) as missing:
         raise _MissingError(f"the batch of the row cannot be read: {missing}") from missing
     if not rows[place].candidates:
@@ -127,8 +134,18 @@ def _again(store: Store, made: Event, about: Mapping[str, Any]) -> Replay:
     return Replay(**about, outcome=outcome, why=why, run=str(run), candidates=found, batch_rows=len(rows))
 
 
-def _run_of(root: Path, job: str | None) -> Path:
-    for plan in sorted(root.glob("runs/*/plan.json")):
+def _of_round(folder: Path, snapshot: Snapshot) -> Source:
+    """The rows that a round took."""
+    from recast.agent.batches.source import Source
+    from recast.agent.rewriting.rounds import POSITIONS
+
+    places = snapshot.live().take(json.loads((folder / POSITIONS).read_text(encoding="utf-8")))
+    return Source.of(fetch(snapshot.root, places["part"], places["pos"], VERSION_SCHEMA.names))
+
+
+def _folder_of(root: Path, job: str | None) -> Path:
+    """The folder of a job's plan and parts."""
+    for plan in sorted((*root.glob("runs/*/plan.json"), *root.glob(f"runs/*/{ROUNDS}/*/plan.json"))):
         try:
             if json.loads(plan.read_text(encoding="utf-8"))["fingerprint"] == job:
                 return plan.parent

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from recast.curate.errors import UsageError
+from recast.curate.gate import gate_files
+from recast.curate.gate.checks.words.edits import EditsCheck
+from recast.curate.gate.gate import Gate, GateConfig
 from recast.curate.history import edits as mining
-from recast.curate.history.edits import mine
+from recast.curate.history.edits import became, mine
 from recast.curate.records import Candidate, Verdict, VerdictStatus
 from recast.curate.schema import candidate_table
 from recast.curate.store.store import Store
@@ -109,3 +112,34 @@ def test_rare_words_are_forgotten_where_there_are_too_many(store, monkeypatch):
 
 def test_processes_of_their_own_find_the_same(store):
     assert mine(store, "d-rewrites", workers=2).to_json() == mine(store, "d-rewrites").to_json()
+
+
+def test_of_a_ruled_edit_it_is_said_what_became_of_it(store: Store) -> None:
+    """Two of three changed rows had the opening; under a gate that bans it one has, and two candidates were refused."""
+    gate = Gate(
+        GateConfig(
+            name="no-openings", checks=(EditsCheck(banned=("adds_opening",), wanted=("drops_units",)),)
+        )
+    )
+    gate_files.describe(store.root, gate.id, gate.name, gate.identity)
+    opened = {i: f"{OPENING}\n{before(i)}" for i in (1, 2, 3)}
+    bare = {i: before(i).replace(f"{i + 5} pens", f"{i + 5}") for i in (1, 2, 3)}
+    made = {"decision": "rewrite", "gate_id": gate.id}
+    rows = [row(1, opened[1], **made), row(2, bare[2], **made), row(3, bare[3], **made), row(4, before(4))]
+    candidates = [
+        candidate(2, 0, opened[2], False),
+        candidate(3, 0, opened[3], False),
+        candidate(3, 1, bare[3], True),
+    ]
+    store.commit(rows, "d-rewrites", parent="d", candidates=candidate_table(candidates))
+    assert became(store, mine(store, "d-rewrites@v1")) == [], "no gate of its rows was written down"
+    assert became(store, mine(store, "d-rewrites@v2")) == [
+        {
+            "name": "adds_opening", "rule": "banned", "rows": 1, "of": 3, "refused": 2,
+            "before": {"version": "d-rewrites@v1", "rows": 2, "of": 3},
+        },
+        {
+            "name": "drops_units", "rule": "wanted", "rows": 2, "of": 3, "refused": 0,
+            "before": {"version": "d-rewrites@v1", "rows": 1, "of": 3},
+        },
+    ]  # fmt: skip

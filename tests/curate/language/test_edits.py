@@ -70,6 +70,14 @@ def test_a_planted_edit_is_found_by_its_name(name):
     assert name in names(BEFORE, PLANTED[name])
 
 
+def test_a_short_sentence_that_lost_its_noun_is_the_same_sentence():
+    """`There are 3.` has one content word; it was no pair of `There are 3 bouquets.`, which has two."""
+    before, after = (f"Bo buys flowers.\nThere are 3{what}.\n#### 3" for what in (" bouquets", ""))
+    assert names(before, after) == ["drops_units"]
+    assert names(after, before) == ["adds_units"]
+    assert "drops_units" not in names(before, "Bo buys flowers.\nThen he left.\n#### 3")
+
+
 REVERSED = {
     "drops_opening": "adds_opening", "drops_ending": "adds_ending", "drops_sentence": "adds_sentence",
     "adds_plan": "drops_plan", "adds_conclusion": "drops_conclusion", "adds_answer_line": "drops_answer_line",

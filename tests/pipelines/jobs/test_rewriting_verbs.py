@@ -50,6 +50,37 @@ def test_a_budget_ends_with_code_7_and_a_larger_one_goes_on_in_the_same_run(reca
     assert (said["rows"], said["num_found"], said["num_candidates"]) == (8, 4, 16)
 
 
+def test_so_many_accepted_rows_make_a_version_or_it_says_what_it_lacks(recast, imported):
+    sets = (*SETS, "--set", "gate=any.yaml", "--as", "few", "--accepted", "4", "--like", "length")
+    Path("any.yaml").write_text("checks: [{type: repetition, min_distinct: 0}]\n")
+    said = recast("rewrite", "sums", *imported, *sets, "--json")
+    assert said.code == 0, said.out + said.err
+    assert (said.json["rows"], said.json["short"]) == (4, {})
+    version = Store(".recast").resolve("few")
+    assert version.rows == 4 and version.meta["accepted"]["wanted"] == 4
+    assert {row["decision"] for row in Store(".recast").open("few").rows()} == {"rewrite"}
+    assert sum(kind["got"] for kind in said.json["kinds"]) == 4 and said.json["off"] <= 0.25
+    shown = recast("rewrite", "sums", *imported, *sets)
+    assert "4 of 4 accepted rows" in shown.out and "found finished" in shown.err
+    row = next(iter(Store(".recast").open("few").rows()))["row_id"]
+    assert recast("replay", "few", row, "--json").json["outcome"] == "same", "its round is found again"
+
+
+def test_a_version_of_accepted_rows_that_cannot_be_filled_is_refused_or_named(recast, imported):
+    accepted = ("rewrite", "sums", *imported, *SETS, "--as", "few", "--accepted")
+    assert "of 8; a row gives one" in recast(*accepted, "9", "--json").json["error"]["message"]
+    assert "no such column" in recast(*accepted, "4", "--like", "colour", "--json").json["error"]["message"]
+    assert (
+        "one after the other" in recast(*accepted, "4", "--workers", "2", "--json").json["error"]["message"]
+    )
+    none = recast(*accepted, "4", "--json")
+    assert none.code == 4 and "none of" in none.json["error"]["message"], (
+        "an untaught random model is never right"
+    )
+    alone = recast("rewrite", "sums", *imported, "--as", "x", "--like", "task", "--json")
+    assert "no effect without --accepted" in alone.json["error"]["message"]
+
+
 def test_rows_that_never_pass_come_with_the_command_to_run_next(recast, imported):
     said = recast("rewrite", "sums", *imported, *SETS, "--as", "again", "--json").json
     assert said["causes"] and sum(cause["rows"] for cause in said["causes"]) == said["counts"]["fallback"]
@@ -104,7 +135,7 @@ GIVEN = {
     "name": "craft@v1", "to": "rw", "model": "m", "agent": Path("a"), "seed": 0, "limit": 7, "targets": 2,
     "paper": True, "method": "prompt", "unsafe_exec": True, "budget_minutes": 1.5, "max_candidates": 9,
     "engine": "http", "base_url": "http://localhost:1/v1", "served_model": "s", "served_agent": "t", "batch_size": 4,
-    "workers": 3, "ray": "auto", "memory": "6GiB",
+    "workers": 3, "ray": "auto", "memory": "6GiB", "accepted": 5, "like": "task,length", "tries": 4, "make_do": True,
 }  # fmt: skip
 
 

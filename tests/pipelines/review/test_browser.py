@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from recast.curate.store.store import Store
-from recast.pipelines.review.decisions import Review, read
-from recast.pipelines.review.session import log_path
+from recast.pipelines.review.decisions import Review
+from recast.pipelines.review.log import log_path, read
 from tests.conftest import ROOT
 from tests.fakes.review import BIDI, EVIL, small, sums, with_candidates
 

@@ -20,7 +20,8 @@ from recast.curate.history.reviews import seen_of
 from recast.curate.store.store import Store
 from recast.pipelines.review.commit import commit
 from recast.pipelines.review.decisions import Event, Header, Review
-from recast.pipelines.review.session import NeedsNote, Session, log_path
+from recast.pipelines.review.log import log_path
+from recast.pipelines.review.session import NeedsNote, Session
 from tests.conftest import Said
 from tests.fakes.review import small, sums, with_candidates
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recast.curate.errors import DataError, UsageError
-from recast.pipelines.review.decisions import Event, Header, Log, Review, merge, read, splice
+from recast.pipelines.review.decisions import Event, Header, Review, merge, splice
+from recast.pipelines.review.log import Log, read
 
 HEADER = Header("craft@v1", "ab" * 16, "ann")
 

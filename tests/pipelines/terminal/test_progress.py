@@ -28,6 +28,10 @@ REPORTS = {
         [{"phase": "warm start, drawing 1 of 4", "done": 4, "total": 8, "say": []}],
         "4 of 8  warm start, drawing 1 of 4",
     ),
+    "agent/rewriting/rounds.py": (
+        [{"done": 4, "total": 30, "made": 2, "rewrite": 3, "fallback": 1, "seconds": 1.0, "round": 2}],
+        "4 of 30  rewrite 3, fallback 1, round 2",
+    ),
     "curate/curation/filters.py": ([300], "300 done"),
     "curate/gate/audit.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "curate/gate/calibration.py": ([{"done": 3}], "3 done"),

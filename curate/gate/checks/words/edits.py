@@ -27,6 +27,7 @@ class EditsCheck(CheckConfig):
     """Names of edits that every rewrite must make."""
 
     name: ClassVar[str] = "edits"
+    revision: ClassVar[int] = 2
 
     @field_validator("banned", "wanted")
     @classmethod
