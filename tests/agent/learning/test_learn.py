@@ -63,7 +63,7 @@ def test_a_run_that_began_before_the_reward_had_a_revision_goes_on_as_it_began(
 ) -> None:
     folder, out = make_model("llama", tmp_path / "model"), tmp_path / "agent"
     config = TINY.model_copy(update={"steps": 1, "temperature": 0.5})
-    job = _job(*load(folder), LetterGate(), ROWS, config, DEFAULT)
+    job = _job(*load(folder), LetterGate(), ROWS, config, DEFAULT, None)
     before = {name: value for name, value in job.items() if name != "reward"}
     out.mkdir()
     (out / "job.json").write_text(json.dumps(job if revision else before))

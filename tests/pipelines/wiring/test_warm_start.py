@@ -36,7 +36,8 @@ class Nobody:
 
 
 def begun(model: Path, gate: Any = None) -> Begun:
-    return Begun(str(model), gate or LetterGate(), DEFAULT, TINY, None)
+    accepts: Any = gate or LetterGate()
+    return Begun(str(model), accepts, DEFAULT, TINY, None)
 
 
 def started(model: Path, out: Path, seen: list[Mapping[str, Any]] | None = None) -> WarmStart:
