@@ -25,6 +25,7 @@ from recast.train.model.drawing import Draw
 from recast.train.model.loading import load
 from recast.train.model.run_folder import JOB, MANIFEST
 from recast.train.rejection.config import OWN, CandidatesConfig
+from recast.train.sft.examples import mappings
 
 ANSWERS = "answers.jsonl"
 TOGETHER = 128
@@ -42,7 +43,7 @@ class Own:
 
 
 def own_answers(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Any,
     model_path: str | Path,
     grader: Grades,
     config: CandidatesConfig,
@@ -52,10 +53,11 @@ def own_answers(
 ) -> Own:
     """`config.samples` answers of the model at `model_path` to each of `rows`, graded, kept in `out`.
 
-    The text of a row itself counts as the expert's: it is learned where no answer passed, if at all. Raises UsageError
-    where `out` holds another run, DataError where no row can be asked, ModelError where the model cannot be loaded.
+    `rows` are of any of the kinds that `train.sft.examples.mappings` takes. The text of a row itself counts as the
+    expert's: it is learned where no answer passed, if at all. Raises UsageError where `out` holds another run,
+    DataError where no row can be asked, ModelError where the model cannot be loaded.
     """
-    asked = [(row, prompt_row(row, str(row["row_id"]))) for row in map(dict, rows)]
+    asked = [(row, prompt_row(row, str(row["row_id"]))) for row in map(dict, mappings(rows))]
     if not asked:
         raise DataError("there are no rows to answer: the version is empty.")
     which = {
@@ -119,14 +121,15 @@ def own_answers(
 
 def _known(out: Path, which: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
     """Rows that stand, in whole draws. Raises UsageError where `out` is another run's."""
-    header, *known = read_lines(out / ANSWERS) or [None]
-    if header is None and not any((out / name).exists() for name in (JOB, MANIFEST)):
+    lines = read_lines(out / ANSWERS)
+    if not lines and not any((out / name).exists() for name in (JOB, MANIFEST)):
         return []
-    if header != which:
+    if lines[:1] != [which]:
         raise UsageError(
             f"{out} holds a run on other answers: of another model, grader, rows or sampling, or of no own ones. "
             "Choose another output folder, or remove that one."
         )
+    known = lines[1:]
     finished = (out / JOB).exists()  # training has begun: all answers are there
     return known if finished else known[: len(known) // size * size]
 

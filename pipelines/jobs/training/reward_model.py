@@ -56,7 +56,7 @@ def job(
 ) -> dict[str, Any]:
     """Make a reward model of `model` from the accepted and refused candidates beside a version, into `out`.
 
-    A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`, `recast rl --grader OUT` as it is; TRL
+    A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`, `recast rl ROWS --grader OUT` as it is; TRL
     takes the folder as a reward function. With `--samples` the candidates are answers of the model's own, accepted and
     refused by the grader. How it does on pairs that it has not seen, whether it is calibrated and whether it likes
     length is in the result.
