@@ -113,8 +113,8 @@ class ChainGrid(BaseModel):
     """Questions of each general family."""
     seeds: int = Field(default=3, ge=1)
 
-    def chains(self) -> list[list[Chain]]:
-        """All of them, in groups that share their rows."""
+    def chains(self) -> list[Chain]:
+        """All of them, those that share their rows side by side."""
         whole = (
             (SFT,),
             (REJECT,),
@@ -126,15 +126,16 @@ class ChainGrid(BaseModel):
             (WARM_UP,),
             (WARM_UP, PPO),
         )
-        found = [[Chain(steps, noise=noise) for steps in whole] for noise in (0.0, NOISE)]
-        found.append(
-            [
-                *(Chain(steps, DEMONSTRATIONS) for steps in ((SFT,), (SFT, RL), (REJECT,), (REJECT, RL))),
-                *(Chain(steps, DEMONSTRATIONS, lr=HIGH_LR) for steps in ((SFT,), (SFT, RL))),
-            ]
-        )
-        found.append([Chain(steps, share=FEW) for steps in ((SFT,), (RL,), (SFT, RL), (REJECT, RL))])
-        return found
+        return [
+            *(Chain(steps, noise=noise) for noise in (0.0, NOISE) for steps in whole),
+            *(Chain(steps, DEMONSTRATIONS) for steps in ((SFT,), (SFT, RL), (REJECT,), (REJECT, RL))),
+            *(Chain(steps, DEMONSTRATIONS, lr=HIGH_LR) for steps in ((SFT,), (SFT, RL))),
+            *(Chain(steps, share=FEW) for steps in ((SFT,), (RL,), (SFT, RL), (REJECT, RL))),
+        ]
+
+    def cells(self) -> list[Cell]:
+        """In the order in which they are made: the first seed of every chain, then the second."""
+        return [Cell(chain, seed) for seed in range(self.seeds) for chain in self.chains()]
 
 
 QUICK = ChainGrid(rows=64, target_items=24, disturbed_items=8, general_items=4, samples=2, seeds=1)

@@ -1,7 +1,7 @@
-"""The proof of the stages, run: groups of cells seed by seed, what is kept of each, and what came out so far.
+"""The proof of the stages, run: cell after cell, seed by seed, what is kept of each, and what came out so far.
 
     out/cells.jsonl     a line a finished cell (`measurements`)
-    out/table.md, plane.svg, rewards.svg, result.json     what they say; written anew after every group
+    out/table.md, plane.svg, rewards.svg, result.json     what they say; written anew after every cell
 
 Killed at any moment, the same call goes on: a cell that has its line is not made again, and what an unfinished one had
 made is found by its fingerprint. `known` may be a file of such lines that somebody committed: cells that were measured
@@ -60,21 +60,21 @@ def prove(
     length = _token_counter(model)
     result: dict[str, Any] = {}
 
-    def work(cells: list[Cell]) -> None:
-        planned = plan.stages(cells, subject, grid, model)
+    def work(cell: Cell) -> None:
+        planned = plan.stages([cell], subject, grid, model)
         outcomes = stages.run(
             stages.Plan.of(planned, config), store=out / "store", jobs=jobs, reporter=reporter
         )
-        for cell in [None, *cells]:
-            one = _measured(cell, mark, outcomes, length, planned)
+        for made in (None, cell):
+            one = _measured(made, mark, outcomes, length, planned)
             if one.name not in found:
                 found[one.name] = one
                 measurements.append(out / CELLS, one)
 
-    groups = [[Cell(c, seed) for c in group] for seed in range(grid.seeds) for group in grid.chains()]
-    for group in groups:
-        if missing := [cell for cell in group if cell.name not in found]:
-            work(missing)
+    for cell in grid.cells():
+        if cell.name not in found:
+            # one after another: of the stages of many, those of one would be finished last, and nothing be known before
+            work(cell)
             result = report(out, grid, found)
     if not result:
         result = report(out, grid, found)
@@ -97,7 +97,7 @@ def fixed(grid: ChainGrid, subject: Subject, model: str, config: Config) -> dict
         "grid": grid.model_dump(mode="json", exclude={"seeds"}),
         "settings": SETTINGS,
         "own_answers": {**OWN_ANSWERS, "after_rl": AFTER_RL},
-        "chains": [chain.name for group in grid.chains() for chain in group],
+        "chains": [chain.name for chain in grid.chains()],
         "bounds": table.BOUNDS,
         "questions": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         "model": identity.model(model),
@@ -109,7 +109,7 @@ def report(out: Path, grid: ChainGrid, found: Mapping[str, Measurement]) -> dict
     """Tables and pictures of what has been measured."""
     base = found[BASE]
     runs: dict[Chain, dict[int, Measurement]] = {}
-    for chain in (chain for group in grid.chains() for chain in group):
+    for chain in grid.chains():
         seeds = {s: found[name] for s in range(grid.seeds) if (name := Cell(chain, s).name) in found}
         if seeds:
             runs[chain] = seeds
@@ -121,7 +121,7 @@ def report(out: Path, grid: ChainGrid, found: Mapping[str, Measurement]) -> dict
         table.markdown(base, results),
         bounds_markdown(held),
         table.differences_markdown(differences),
-        f"{sum(len(seeds) for seeds in runs.values())} of {grid.seeds * sum(map(len, grid.chains()))} models.\n",
+        f"{sum(len(seeds) for seeds in runs.values())} of {len(grid.cells())} models.\n",
     ]
     write_text(out / "table.md", "\n".join(parts))
     drawn = {"plane.svg": _plane(results)}

@@ -4,10 +4,10 @@
 
 A case names findings that are present and findings that are absent, and asks for the five likeliest causes, the
 likeliest first. Who knows the table of this small world names the true cause first in two of three cases: findings are
-missing and misleading by chance. The warm-up shows few cases with an expert's ranking; the prompts have the
-true cause alone, as records of a clinic do.
+missing and misleading by chance. The warm-up shows cases with the causes that come into question, in no order; the
+prompts have the true cause alone, as records of a clinic do: the order is what is left to learn.
 
-    out/warmup.jsonl      `question`, `solution`: a few cases with a ranking
+    out/warmup.jsonl      `question`, `solution`: cases with a list of causes
     out/train.jsonl, validation.jsonl     `messages`, `cause`: rows of reinforcement fine-tuning
     out/test.jsonl        a suite: `messages`, `answer`, `cause`
 """
@@ -42,7 +42,7 @@ TYPICAL, ELSE = 0.85, 0.08
 NAMED = 7
 """Findings that a report names, present or absent."""
 LISTED = 5
-COUNTS = {"warmup": 160, "train": 400, "validation": 60, "test": 200}
+COUNTS = {"warmup": 300, "train": 500, "validation": 120, "test": 200}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ def write(out: Path, seed: int = 0) -> None:
     drawn = cases(seed)
     parts = {name: [next(drawn) for _ in range(count)] for name, count in COUNTS.items()}
     out.mkdir(parents=True, exist_ok=True)
-    listed = (
-        "\n".join(f"{n}. {cause}" for n, cause in enumerate(case.ranking, 1)) for case in parts["warmup"]
-    )
+    rng = random.Random(f"order/{seed}")
+    unordered = (rng.sample(case.ranking, LISTED) for case in parts["warmup"])
+    listed = ("\n".join(f"{n}. {cause}" for n, cause in enumerate(causes, 1)) for causes in unordered)
     write_lines(
         out / "warmup.jsonl",
         (

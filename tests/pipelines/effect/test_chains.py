@@ -33,11 +33,12 @@ SMALL = ChainGrid(rows=20, target_items=8, disturbed_items=4, general_items=2, s
 
 
 def test_the_default_grid_is_the_one_that_was_fixed() -> None:
-    groups = ChainGrid().chains()
+    chains = ChainGrid().chains()
     # nine ways with right and with noisy labels, six on demonstrations, four on a tenth of the rows; three seeds
-    assert [len(group) for group in groups] == [9, 9, 6, 4]
-    assert 3 * sum(map(len, groups)) == 84
-    chains = [chain for group in groups for chain in group]
+    counted = Counter((chain.data, chain.noise, chain.share) for chain in chains)
+    assert list(counted.values()) == [9, 9, 6, 4]
+    cells = ChainGrid().cells()
+    assert len(cells) == 84 and [cell.seed for cell in cells] == [0] * 28 + [1] * 28 + [2] * 28
     assert len({chain.name for chain in chains}) == len(chains)
     assert len({(chain.label, chain.rows) for chain in chains}) == len(chains)
     assert SETTINGS["rl"]["rl"]["steps"] == SETTINGS["ppo"]["rl"]["steps"], "reward at equal steps"
@@ -49,16 +50,15 @@ def test_the_default_grid_is_the_one_that_was_fixed() -> None:
 
 
 def test_every_chain_stands_in_one_section_of_the_table() -> None:
-    for chain in (chain for group in ChainGrid().chains() for chain in group):
+    for chain in ChainGrid().chains():
         assert sum(bool(holds(chain)) for _, holds in table.SECTIONS) >= 1
     asked = [c for _, first, second in table.questions() for c in (first, second)]
-    known = {chain for group in ChainGrid().chains() for chain in group}
-    assert set(asked) <= known, "what is asked is measured"
+    assert set(asked) <= set(ChainGrid().chains()), "what is asked is measured"
 
 
 def test_what_chains_share_is_made_once(tmp_path: Path) -> None:
     subject = pocket_world(tmp_path, SMALL)
-    cells = [Cell(chain, 0) for group in SMALL.chains() for chain in group]
+    cells = SMALL.cells()
     planned = stages.Plan.of(plan.stages(cells, subject, SMALL, "pocket"))
     by_name = {stage.name: stage for stage in planned.stages}
     made = Counter(stage.verb for stage in planned.stages)
@@ -174,7 +174,7 @@ def test_bounds_hold_fail_or_are_not_measured() -> None:
 def test_a_small_proof_goes_on_from_what_was_measured(
     recast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chains = [[Chain((SFT,)), Chain((SFT, RL))], [Chain((REJECT,), DEMONSTRATIONS)]]
+    chains = [Chain((SFT,)), Chain((SFT, RL)), Chain((REJECT,), DEMONSTRATIONS)]
     monkeypatch.setattr(ChainGrid, "chains", lambda self: chains)
     short = {"steps": 1, "prompts_per_step": 2, "samples": 2, "max_tokens": 16, "heldout_rows": 2}
     monkeypatch.setitem(SETTINGS, RL, {"rl": short})
@@ -188,7 +188,7 @@ def test_a_small_proof_goes_on_from_what_was_measured(
     assert said.code == 0, said.err
     assert said.json["models"] == 3
     lines = [json.loads(x) for x in (tmp_path / "proof" / "cells.jsonl").read_text().splitlines()]
-    assert [line["name"] for line in lines] == ["base", *(Cell(c, 0).name for group in chains for c in group)]
+    assert [line["name"] for line in lines] == ["base", *(Cell(c, 0).name for c in chains)]
     text = (tmp_path / "proof" / "table.md").read_text()
     assert "| SFT, then RL |" in text and "rewrites against demonstrations" not in text
     monkeypatch.setattr(proof.stages, "run", lambda *a, **k: pytest.fail("nothing is left to run"))
