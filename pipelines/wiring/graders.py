@@ -46,7 +46,7 @@ def open_grader(
     """
     models = models_of(asked or GraderOptions(), config or Config(), store=store)
     if Path(path).is_dir():
-        alone = {"type": "reward_model", "name": Path(path).name, "model": str(path)}
+        alone = {"type": "reward_model", "name": "reward model", "model": str(path)}
         return Grader(schema.parse(alone, str(path)), models)
     return Grader.load(path, models)
 

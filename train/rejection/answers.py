@@ -135,7 +135,7 @@ def _known(out: Path, which: Mapping[str, Any], size: int) -> list[dict[str, Any
 
 
 def _answer(sample: Sample, grade: Grade, name: str) -> dict[str, Any]:
-    reason = grade.scores.get("reason") or (grade.errors.flags or (name,))[0]
+    reason = grade.scores.get("reason") or (grade.errors.flags or (f"refused by {name}",))[0]
     return {
         "text": sample.text,
         "finish_reason": sample.finish_reason,

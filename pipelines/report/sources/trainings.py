@@ -20,7 +20,7 @@ MANIFEST, CURVE, HELDOUT, METRICS = "manifest.json", "loss.jsonl", "heldout.json
 KEYS = {
     "reject": "discrimination",
     "reward-model": "num_pairs",
-    "rl": "best_step",
+    "rl": "grader_id",
     "sft": "start_loss",
     "pretrain": "parameters",
 }

@@ -289,7 +289,7 @@ def test_every_trained_model_has_a_section_with_what_became_of_its_candidates(tm
         tmp_path / "tuned",
         {
             "config": {"objective": "nll"}, "data": "craft@v1", "num_rows": 12, "steps": 2, "start_loss": 1.0,
-            "final_loss": 0.5, "seconds": 1.0,
+            "final_loss": 0.5, "best_step": None, "seconds": 1.0,
         },
         loss=[{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}],
     )  # fmt: skip
