@@ -144,10 +144,19 @@ CandidatesRef = Annotated[
     str,
     argument(
         "Version whose candidates to learn from: one that `recast rewrite` made, or that was imported from preferences "
-        "or good and bad texts.",
+        "or good and bad texts; or, for answers of the model's own, whose prompts to answer.",
         metavar="VERSION",
     ),
     Names.VERSION,
+]
+OwnSamples = Annotated[
+    int | None,
+    option(
+        "--samples",
+        help="With --grader: answers that the model draws to each prompt. Default: the config's, else 8.",
+        min=2,
+        show_default=False,
+    ),
 ]
 Seed = Annotated[int | None, option("--seed", help="Root seed; overrides the config's.", show_default=False)]
 Limit = Annotated[

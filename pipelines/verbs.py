@@ -262,7 +262,7 @@ VERBS: dict[str, Verb] = {
             TRAINING,
             "recast reject craft-rewrites --model path/to/model -o models/craft-rejected",
             has_run=True,
-            sections=("reject",),
+            sections=("reject", "judge"),
         ),
         Verb(
             "reward-model",
@@ -270,7 +270,7 @@ VERBS: dict[str, Verb] = {
             TRAINING,
             "recast reward-model craft-rewrites --model path/to/model --lora 16 -o models/craft-reward",
             has_run=True,
-            sections=("reward_model",),
+            sections=("reward_model", "judge"),
         ),
         Verb(
             "rl",

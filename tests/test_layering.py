@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "demo": "config terminal run wiring",
         "report": "verbs config run",
         "review": "config run wiring report",
-        "effect": "config terminal run demo report",
+        "effect": "config models terminal run demo report",
         "jobs": "options config models terminal run on_ray wiring doctor demo report review effect",
         "cli": "verbs exit_codes options config terminal run",
         "api": "verbs options config models terminal run wiring",

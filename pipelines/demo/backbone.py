@@ -17,8 +17,9 @@ import itertools
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from recast.curate.files import read_lines, write_json
 from recast.pipelines.demo import corpus, files
 from recast.pipelines.demo.corpus import exchanges, vocabulary
 from recast.pipelines.demo.realtext import RealRow, real_rows
+from recast.pipelines.demo.world import FAMILIES
 
 HERE = Path(__file__).parent
 POCKET = HERE / "pocket"
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+METRICS = "metrics.jsonl"
 VOCABULARY = 2048
 TOKENIZER_DOCUMENTS = 40_000
 MEASURED_ITEMS = 40  # of each family, test split
@@ -45,6 +48,8 @@ class Recipe:
     shape: Mapping[str, Any]
     seed: int
     rows: Mapping[int, int]  # a step and process, by row length in tokens
+    mix: Mapping[str, float] = field(default_factory=lambda: corpus.MIX)  # of the corpus
+    families: tuple[str, ...] = tuple(FAMILIES)  # whose questions it sees answered
 
 
 LLAMA = {"tie_word_embeddings": True, "initializer_range": 0.02}
@@ -91,9 +96,31 @@ RECIPES: dict[str, Recipe] = {
         rows={256: 48, 512: 8},
     ),
 }
+TINY = Recipe(
+    "llama",
+    {
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        **LLAMA,
+    },
+    seed=3,
+    rows={128: 64},
+    mix={"answer": 1.0},
+    families=("word1", "word2", "word3", "arithmetic", "groups"),
+)
+"""Answers sums and nothing else, after minutes: to see a model begin from nothing. None of its weights are shipped."""
 
 
-def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
+def recipe_of(name: str) -> Recipe:
+    """The recipe of a pocket by its name; `pocket-tiny` is the one that does not ship."""
+    return TINY if name == "pocket-tiny" else RECIPES[name]
+
+
+def build_tokenizer(rows: list[RealRow], words: list[str], recipe: Recipe, seed: int) -> Any:
     """Byte-level BPE over the corpus. Digits are single tokens, so that numbers are read place by place."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -113,7 +140,8 @@ def build_tokenizer(rows: list[RealRow], words: list[str], seed: int) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    stream = itertools.islice(exchanges(f"tokenizer/{seed}", rows, words), TOKENIZER_DOCUMENTS)
+    documents = exchanges(f"tokenizer/{seed}", rows, words, recipe.mix, recipe.families)
+    stream = itertools.islice(documents, TOKENIZER_DOCUMENTS)
     tokenizer.train_from_iterator((f"{prompt[-1]['content']}\n{text}" for prompt, text in stream), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -148,10 +176,10 @@ def build_model(tokenizer: Any, recipe: Recipe, seed: int) -> Any:
 
 
 def documents(
-    tokenizer: Any, rows: list[RealRow], words: list[str], seed: str
+    tokenizer: Any, rows: list[RealRow], words: list[str], recipe: Recipe, seed: str
 ) -> Iterator[tuple[list[int], list[float]]]:
     """The corpus as token ids with loss weights: the answer and its end of turn count fully."""
-    for messages, text in exchanges(seed, rows, words):
+    for messages, text in exchanges(seed, rows, words, recipe.mix, recipe.families):
         prompt, completion = encode(tokenizer, messages, text)
         yield prompt + completion, [PROMPT_WEIGHT] * len(prompt) + [1.0] * len(completion)
 
@@ -173,14 +201,14 @@ def text_fingerprints(folder: Path | None) -> dict[str, str]:
     return {n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in names} if folder else {}
 
 
-def measure(folder: Path, work: Path) -> dict[str, Any]:
-    """Accuracy of the saved model on every family's test split, in points of 100, and of rewriting."""
+def measure(folder: Path, work: Path, families: Sequence[str]) -> dict[str, Any]:
+    """Accuracy of the saved model on the test split of `families` and of the downstream one, in points of 100."""
     from recast.pipelines.wiring.models import answering, engine
     from recast.train.evaluation.evaluate import evaluate
     from recast.train.evaluation.suites import load_suites
 
     suites = [
-        files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1),
+        files.write_general_suite(work / "general.jsonl", MEASURED_ITEMS, seed=1, families=families),
         files.write_downstream_suite(work / "craft.jsonl", MEASURED_ITEMS, seed=1),
     ]
     result = evaluate(load_suites(suites), answering(engine(str(folder)), max_tokens=192), label=folder.name)
@@ -199,15 +227,20 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
     import torch
     import transformers
 
-    last = read_lines(work / "metrics.jsonl")[-1]
+    recipe, last = recipe_of(name), read_lines(work / METRICS)[-1]
     return {
         "command": f"python -m recast.pipelines.demo.backbone {name} --text DATA",
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "parameters": sum(p.numel() for p in build_parameters(folder)),
-        "architecture": RECIPES[name].architecture,
-        "shape": dict(RECIPES[name].shape),
+        "architecture": recipe.architecture,
+        "shape": dict(recipe.shape),
         "vocabulary": VOCABULARY,
-        "corpus": {"mix": corpus.MIX, "copy_share": corpus.COPY_SHARE, "made_up_share": corpus.MADE_UP_SHARE},
+        "corpus": {
+            "mix": dict(recipe.mix),
+            "families": list(recipe.families),
+            "copy_share": corpus.COPY_SHARE,
+            "made_up_share": corpus.MADE_UP_SHARE,
+        },
         "pretrain": config.model_dump(mode="json"),
         "seed": config.seed,
         "tokens": last["tokens"],
@@ -220,7 +253,7 @@ def manifest(name: str, folder: Path, work: Path, config: Any, text: Path | None
             "transformers": transformers.__version__,
         },
         "text_sha256": text_fingerprints(text),
-        "accuracy": measure(folder, work),
+        "accuracy": measure(folder, work, recipe.families),
     }
 
 
@@ -233,21 +266,21 @@ def build_parameters(folder: Path) -> list[Any]:
 def build(
     name: str, out: Path, work: Path, text: Path | None, config: Any, progress: Any = None
 ) -> dict[str, Any]:
-    """Tokenizer, weights and manifest of the recipe `name` from nothing, into `out`; returns the manifest.
+    """Tokenizer, weights, curve and manifest of the pocket `name` from nothing, into `out`; returns the manifest.
 
     `work` keeps checkpoints and metrics: the same call goes on after a kill. Under torchrun every process
     trains and the first one writes, for which the others wait. `config` is a PretrainConfig.
     """
     from recast.train.pretraining.pretrain import pretrain, processes
 
-    together = processes()
+    together, recipe = processes(), recipe_of(name)
     rows = list(real_rows(text)) if text else []
     words = vocabulary(rows)
-    tokenizer = build_tokenizer(rows, words, config.seed)
-    model = build_model(tokenizer, RECIPES[name], config.seed)
+    tokenizer = build_tokenizer(rows, words, recipe, config.seed)
+    model = build_model(tokenizer, recipe, config.seed)
     pretrain(
         model.to(together.device),
-        lambda seed: documents(tokenizer, rows, words, seed),
+        lambda seed: documents(tokenizer, rows, words, recipe, seed),
         config,
         work,
         pad=tokenizer.pad_token_id,
@@ -256,6 +289,7 @@ def build(
     file = out / "manifest.json"
     if together.is_main_process:
         save(model, tokenizer, out)
+        shutil.copyfile(work / METRICS, out / METRICS)
         found = manifest(name, out, work, config, text)
         write_json(file, found)
     together.wait_for_everyone()

@@ -8,7 +8,7 @@ asked does: this is what learning has to improve on.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from recast.agent.prompts.templates import question as question_prompt
 from recast.agent.prompts.templates import rewrite as rewrite_prompt
@@ -63,14 +63,20 @@ def repetition(rng: random.Random, words: Sequence[str]) -> Exchange:
     return user(f"Repeat this text:\n{text}"), text
 
 
-def exchange(rng: random.Random, rows: Sequence[RealRow], words: Sequence[str]) -> Exchange:
-    """One document. Without real rows their share goes to rewriting."""
-    kind = rng.choices(list(MIX), weights=list(MIX.values()))[0]
+def exchange(
+    rng: random.Random,
+    rows: Sequence[RealRow],
+    words: Sequence[str],
+    mix: Mapping[str, float] = MIX,
+    families: Sequence[str] = tuple(FAMILIES),
+) -> Exchange:
+    """One document. Without real rows their share goes to rewriting; answers are to questions of `families`."""
+    kind = rng.choices(list(mix), weights=list(mix.values()))[0]
     if kind.startswith("real") and not rows:
         kind = "rewrite"
     match kind:
         case "answer":
-            problem = draw(rng, rng.choice(list(FAMILIES)), "train")
+            problem = draw(rng, rng.choice(families), "train")
             return user(problem.question), qa(problem)
         case "rewrite":
             return rewriting(rng)
@@ -95,8 +101,14 @@ def vocabulary(rows: Sequence[RealRow]) -> list[str]:
     return sorted(words) or ["plain", "stone", "river", "candle", "window", "silver", "market", "garden"]
 
 
-def exchanges(seed: str, rows: Sequence[RealRow], words: Sequence[str]) -> Iterator[Exchange]:
+def exchanges(
+    seed: str,
+    rows: Sequence[RealRow],
+    words: Sequence[str],
+    mix: Mapping[str, float] = MIX,
+    families: Sequence[str] = tuple(FAMILIES),
+) -> Iterator[Exchange]:
     """An endless stream, the same for the same seed."""
     rng = random.Random(seed)
     while True:
-        yield exchange(rng, rows, words)
+        yield exchange(rng, rows, words, mix, families)

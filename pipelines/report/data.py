@@ -201,6 +201,29 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Candidates of one kind before and after rejective fine-tuning: mean nats a token."""
+
+    kind: str  # accepted, expert, or why they were refused
+    candidates: int
+    before: float
+    after: float
+    fell: int  # less likely than before
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One trained model, whatever made it: a section of the page."""
+
+    name: str
+    verb: str  # that made it
+    facts: tuple[tuple[str, str], ...]
+    curves: tuple[Curve, ...] = ()
+    lines: tuple[Lines, ...] = ()
+    moved: tuple[Moved, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything one page shows. `facts` are (name, value) pairs of the footer, in order."""
 
@@ -212,6 +235,7 @@ class ReportData:
     curves: tuple[Curve, ...] = ()
     lines: tuple[Lines, ...] = ()
     tunings: tuple[Tuning, ...] = ()
+    trainings: tuple[Training, ...] = ()  # in the order in which they were made
     likelihoods: tuple[Likelihoods, ...] = ()
     gate_counts: tuple[GateCount, ...] = ()
     samples: tuple[Sample, ...] = ()

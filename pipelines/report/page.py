@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from recast.curate.files import whole
-from recast.pipelines.report import gates, headline, results, rows, running
+from recast.pipelines.report import gates, headline, results, rows, running, trainings
 from recast.pipelines.report.data import ReportData
 from recast.pipelines.report.document import assets, document
 from recast.pipelines.report.markup import Markup, tag
@@ -45,8 +45,9 @@ def _section(section: Section) -> Markup:
 
 def render(data: ReportData) -> str:
     """The whole page. The same data give the same bytes."""
-    sections = [make(data) for make in SECTIONS]
-    first, rest = sections[0], sections[1:]
+    first, *rest = [make(data) for make in SECTIONS]
+    rest = [*trainings.sections(data), *rest]  # a page without any says nothing of them
+    sections = [first, *rest]
     sentence = headline.sentence(data)
     hero = tag(
         "header",

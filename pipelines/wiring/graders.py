@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recast.curate.errors import ModelError
+from recast.curate.errors import ModelError, UsageError
 from recast.curate.records import Messages
 from recast.pipelines.config import Config
 from recast.pipelines.options import GraderOptions
 from recast.pipelines.wiring.gates import Similarity, open_gate
+from recast.train.graders.format import schema
 from recast.train.graders.grader import Grader
 from recast.train.graders.records import Models, Question, Reply
 
@@ -38,11 +39,27 @@ def open_grader(
     *,
     store: Store | None = None,
 ) -> Grader:
-    """The grader of a file with the models that it asks; `store` keeps what a server answered.
+    """The grader of a file with the models that it asks; `store` keeps what a server answered. The folder of a reward
+    model stands for a grader that asks it alone.
 
     Raises UsageError with the JSON path of what is wrong in the file, MissingDependencyError for what a metric needs.
     """
-    return Grader.load(path, models_of(asked or GraderOptions(), config or Config(), store=store))
+    models = models_of(asked or GraderOptions(), config or Config(), store=store)
+    if Path(path).is_dir():
+        alone = {"type": "reward_model", "name": "reward model", "model": str(path)}
+        return Grader(schema.parse(alone, str(path)), models)
+    return Grader.load(path, models)
+
+
+def asked_grader(file: Path | None, asked: GraderOptions, config: Config, *, store: Store) -> Grader | None:
+    """`open_grader` where a file is given. Raises UsageError for options that nothing reads without one."""
+    if file is not None:
+        return open_grader(file, asked, config, store=store)
+    if asked != GraderOptions():
+        raise UsageError(
+            "--judge, --embedding and --unsafe-exec are for what --grader names. Add it, or leave them out."
+        )
+    return None
 
 
 def models_of(asked: GraderOptions, config: Config, *, store: Store | None = None) -> Models:

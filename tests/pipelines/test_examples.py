@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from recast.pipelines.demo import real
 from recast.pipelines.run import stages
 from recast.pipelines.run.runs import open_store
 from recast.pipelines.wiring.story.promotion import Rules
+from recast.train.graders.grader import Grader
 from tests.test_docs import refusal
 
 EXAMPLES = Path(__file__).parents[2] / "pipelines" / "examples"
@@ -61,6 +65,12 @@ def test_every_settings_file_is_known_to_the_configuration(path):
     elif path.name in ("stages.yaml", "real.yaml"):
         plan = stages.Plan.load(path)
         assert len(plan.stages) == {"stages.yaml": 9, "real.yaml": 13}[path.name]
+    elif path.name == "four-stages.yaml":
+        plan = stages.Plan.load(path)
+        verbs = [stage.verb for stage in plan.stages if stage.verb not in ("import", "eval")]
+        assert verbs == ["pretrain", "sft", "reward-model", "rl", "report"]
+        after = {stage.name: stage.needs for stage in plan.stages}
+        assert set(after["rl"]) == {"lessons", "sft", "reward"}, "each reads what the one before it made"
     else:
         assert Config.load([path]).general.model == "pocket"
 
@@ -105,3 +115,53 @@ def test_the_slurm_script_gives_commands_that_recast_takes():
     assert len(found) == 4 and "--workers 4" in found[-1]
     said = [refusal(words, spoken=True) for words in found]
     assert said == [None] * 4
+
+
+@pytest.mark.slow
+def test_four_stages_end_in_a_page_with_a_section_each(tmp_path, monkeypatch):
+    """Sizes that show that it runs: a model of two steps answers nothing, so what RL would refuse is forced."""
+    for name in ("craft.jsonl", "lessons.jsonl", "right.json"):
+        (tmp_path / "pipelines" / "examples").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pipelines" / "examples" / name).write_bytes((EXAMPLES / name).read_bytes())
+    grader = tmp_path / "pipelines" / "examples" / "right.json"
+    source = "def grade(sample, item):\n    return sum(sample['output_text'].encode()) % 2"
+    grader.write_text(json.dumps({"type": "python", "name": "odd", "source": source}))
+    monkeypatch.chdir(tmp_path)
+    tiny = {
+        "pretrain": {"steps": 2, "rows": {128: 2}, "compile": False},
+        "sft": {"epochs": 1, "batch_size": 240},
+        "reward_model": {"max_tokens": 4, "epochs": 1, "batch_size": 64},
+        "rl": {"steps": 1, "prompts_per_step": 2, "samples": 2, "max_tokens": 4, "heldout_rows": 2},
+    }
+    plan = stages.Plan.load(EXAMPLES / "four-stages.yaml", Config.of(tiny))
+    stages.run(plan, store=tmp_path / "store", jobs=1)
+    page = (tmp_path / "out" / "four-stages.html").read_text(encoding="utf-8")
+    for number, about in enumerate(
+        ("pretraining", "fine-tuning", "the reward model", "learning from graded"), 1
+    ):
+        (section,) = re.findall(rf'<section id="training-{number}".*?</section>', page, re.DOTALL)
+        assert about in section and "<svg" in section
+
+
+def test_case_reports_are_drawn_without_a_case_in_two_files(tmp_path):
+    cases = importlib.util.spec_from_file_location("cases", EXAMPLES / "rft" / "cases.py")
+    assert cases and cases.loader
+    module = importlib.util.module_from_spec(cases)
+    sys.modules["cases"] = module
+    cases.loader.exec_module(module)
+    module.write(tmp_path)
+    asked = {
+        name: [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in module.COUNTS
+    }
+    assert {name: len(rows) for name, rows in asked.items()} == module.COUNTS
+    questions = [row["question"] for row in asked["warmup"]]
+    questions += [r["messages"][0]["content"] for n in ("train", "validation", "test") for r in asked[n]]
+    assert len(set(questions)) == len(questions)
+    # the table that drew them ranks them better than chance (a tenth, a half), and not perfectly
+    found = module.best_possible(400)
+    assert 0.5 < found["top1"] < 0.8 < found["top5"] < 1
+    grader = Grader.load(EXAMPLES / "rft" / "credit.json")
+    listed = asked["warmup"][0]["solution"]
+    second = listed.splitlines()[1].split(". ")[1]
+    assert grader.grade({"cause": second}, listed).reward == pytest.approx(0.7)

@@ -18,8 +18,9 @@ from typing import Any
 
 from recast.curate.errors import UsageError
 from recast.curate.fingerprint import canonical_json, fingerprint
+from recast.curate.model_folder import identify
 from recast.train.graders.format import schema
-from recast.train.graders.format.ours import GroupPython
+from recast.train.graders.format.ours import GroupPython, RewardModel
 from recast.train.graders.format.published import GraderConfig
 from recast.train.graders.records import Case, Grade, Models, Outcome, Sample
 from recast.train.graders.runners import REVISION, needed, parts, run
@@ -48,7 +49,10 @@ class Grader:
     def id(self) -> str:
         """16 hex digits of everything that decides a grade here, names left out."""
         config = self.config.model_dump(mode="json", exclude={"name"})
-        return fingerprint({"grader": config, "revision": REVISION})[:16]
+        known = {"grader": config, "revision": REVISION}
+        # a reward model that was trained anew lies where the last one did
+        asked = {p.model: identify(p.model) for p in parts(self.config) if isinstance(p, RewardModel)}
+        return fingerprint(known | {"weights": asked} if asked else known)[:16]
 
     def grade(self, item: Mapping[str, Any], sample: str | Sample) -> Grade:
         """What `sample` is worth as the answer to the row `item`."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from recast.curate.records import Messages
 
@@ -137,6 +137,24 @@ class Grade:
             },
             "model_grader_token_usage_per_model": dict(self.tokens_by_model),
         }
+
+
+class Grades(Protocol):
+    """What rewards answers: a grader (`train.graders.grader`), or whatever says as much."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    def grade_many(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        samples: Sequence[Any],
+        *,
+        groups: Sequence[int] | None = None,
+    ) -> list[Grade]: ...
 
 
 @dataclass(frozen=True, slots=True)

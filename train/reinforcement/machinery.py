@@ -5,43 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-LENGTH = "length"
-"""Why an answer ended that was cut off."""
-
-
-class Drawn(Protocol):
-    """One answer. `token_ids` and `logprobs` (nats, untempered) include the end of turn where it was drawn."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def token_ids(self) -> list[int]: ...
-    @property
-    def logprobs(self) -> list[float]: ...
-    @property
-    def finish_reason(self) -> str: ...
-
-
-class Draw(Protocol):
-    """Answers of `model` as it stands, its adapter on: `len(seeds[i])` of each of `prompts`, which are token ids."""
-
-    def __call__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        prompts: Sequence[Sequence[int]],
-        *,
-        seeds: Sequence[Sequence[int]],
-        temperature: float,
-        max_tokens: int,
-        batch_size: int,
-    ) -> Sequence[Sequence[Drawn]]: ...
+from recast.train.model.drawing import Draw
 
 
 class Fit(Protocol):

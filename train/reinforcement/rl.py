@@ -26,6 +26,7 @@ from recast.curate.files import write_json
 from recast.curate.fingerprint import fingerprint
 from recast.curate.model_folder import identify
 from recast.train.graders.format.rows import PromptRow
+from recast.train.graders.records import Grades
 from recast.train.model.checkpoints import last_checkpoint, step_of
 from recast.train.model.loading import load
 from recast.train.model.lora import load_adapter, save_adapter
@@ -34,7 +35,7 @@ from recast.train.reinforcement.config import NOT_IDENTITY, PPO, RlConfig
 from recast.train.reinforcement.course import Course, Progress, adapter_of
 from recast.train.reinforcement.machinery import Machinery
 from recast.train.reinforcement.prompts import Prompts, order, prompts
-from recast.train.reinforcement.rollouts import Grades, Rollouts
+from recast.train.reinforcement.rollouts import Rollouts
 from recast.train.reinforcement.signal import PROMPTS, Signal, signal
 
 SIGNAL = "signal.json"

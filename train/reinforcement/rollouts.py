@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from recast.curate.answers.extract import find_answer
 from recast.curate.fingerprint import seed_of
 from recast.curate.groups import spread
-from recast.train.graders.records import Grade, Sample
+from recast.train.graders.records import Grade, Grades, Sample
+from recast.train.model.drawing import LENGTH, Draw, Drawn
 from recast.train.reinforcement import hints
 from recast.train.reinforcement.config import RlConfig
-from recast.train.reinforcement.machinery import LENGTH, Draw, Drawn
 from recast.train.reinforcement.prompts import Prompt
 
 MOST_KINDS = 8
@@ -60,24 +60,6 @@ class Batch:
             "truncated_frac": float(np.mean([d.finish_reason == LENGTH for d in self.drawn])),
             "generate_seconds": round(self.seconds, 4),
         }
-
-
-class Grades(Protocol):
-    """What rewards answers: a grader (`train.graders.grader`), or whatever says as much."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def id(self) -> str: ...
-
-    def grade_many(
-        self,
-        items: Sequence[Mapping[str, Any]],
-        samples: Sequence[Any],
-        *,
-        groups: Sequence[int] | None = None,
-    ) -> list[Grade]: ...
 
 
 class Rollouts:

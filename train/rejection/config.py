@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from recast.curate.errors import UsageError
 from recast.train.sft.config import TuningConfig
@@ -13,6 +13,10 @@ from recast.train.sft.objective_names import Objective
 NOT_IDENTITY = {
     "checkpoints": "how often a run can be resumed does not change what it ends in",
 }
+
+OWN = ("samples", "temperature", "max_tokens", "accept_from", "refuse_to")
+"""Settings of answers that a model draws for itself, under a grader."""
+LATER = dict.fromkeys((*OWN, "none_passed"), "runs of before drew no answers of their own")
 
 ONLY_FOR = {
     "objective": ("rejective",),
@@ -45,6 +49,34 @@ class CandidatesConfig(TuningConfig):
     """Most accepted candidates of a row, the chosen one first."""
     rejects_per_accepted: int = Field(default=2, ge=0)
     """Most rejected candidates of a row for each accepted one."""
+    none_passed: Literal["expert", "drop"] = "expert"
+    """Rows that no candidate passed. expert: the expert's text is the accepted one; drop: they are left out."""
+
+    samples: int = Field(default=8, ge=2)
+    """With a grader: answers of its own that the model draws to each prompt."""
+    temperature: float = Field(default=1.0, gt=0)
+    """With a grader: at which they are drawn."""
+    max_tokens: int = Field(default=256, ge=1)
+    """With a grader: longest answer in tokens. One that is cut is neither learned nor pushed away unless it passed."""
+    accept_from: float = 1.0
+    """With a grader: least reward of an accepted answer."""
+    refuse_to: float = 0.5
+    """With a grader: highest reward of a refused answer; what lies between, or has no score, is undecided."""
+
+    @model_validator(mode="after")
+    def _both_sides_of_a_gap(self) -> CandidatesConfig:
+        if self.refuse_to >= self.accept_from:
+            raise ValueError(f"refuse_to {self.refuse_to:g} is not below accept_from {self.accept_from:g}")
+        return self
+
+    def refuse_own(self, section: str) -> None:
+        """Raise UsageError for a setting of own answers, which nothing reads without a grader that draws some."""
+        for name in OWN:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise UsageError(
+                    f"{section}.{name} has no effect without answers of the model's own. Add --grader FILE and "
+                    "--samples K, or leave it out."
+                )
 
 
 class RejectConfig(CandidatesConfig):

@@ -103,12 +103,16 @@ def groups(
             beside.get((row["row_id"], row["target"]), ()), key=lambda c: (c["attempt"] or 0, c["k"] or 0)
         )
         group = _group(row, drawn, config, left_out)
-        if drop_all_passed and drawn and group.num_accepted and not group.num_refused + group.num_undecided:
+        if group.by_expert and config.none_passed == "drop":
+            left_out["none_passed"] += 1
+        elif drop_all_passed and drawn and group.num_accepted and not group.num_refused + group.num_undecided:
             left_out["all_passed"] += 1
         else:
             found.append(group)
     if not found:
-        raise DataError("there are no rows to train on: the version is empty, or all its rows passed whole.")
+        raise DataError(
+            f"there are no rows to train on: the version is empty, or all its rows were left out ({dict(left_out)})."
+        )
     if not any(group.refused for group in found):
         raise UsageError(
             f"none of the {len(found)} rows has a rejected candidate to learn from. They stand beside a version that "

@@ -7,6 +7,7 @@ pushed away from where it begins to differ, and both are audited.
     out/loss.jsonl              the curve: loss, its terms, how far accepted and refused candidates have moved
     out/heldout.jsonl           the same of the held-out rows
     out/audit.parquet, .json    every candidate before and after; whether right and wrong came apart
+    out/answers.jsonl           the answers, where they are the model's own (`train.rejection.answers`)
     out/manifest.json           RejectResult; written last, its presence means complete
 
 A run killed at any moment and started again goes on from its last checkpoint and, on a CPU, ends in the same weights.
@@ -30,7 +31,7 @@ from recast.curate.model_folder import identify
 from recast.train.model.loading import default_device, load, runs_in_bf16
 from recast.train.model.run_folder import MANIFEST, begin
 from recast.train.rejection import audit
-from recast.train.rejection.config import NOT_IDENTITY, RejectConfig
+from recast.train.rejection.config import LATER, NOT_IDENTITY, RejectConfig
 from recast.train.rejection.groups import Encoded, describe, encoded, groups, held_by_row, identity
 from recast.train.sft.examples import mappings, order
 from recast.train.sft.mixture import stream
@@ -66,6 +67,7 @@ class RejectResult:
     dtype: str
     precision: str
     seconds: float  # of the process that finished the run
+    drawn: dict[str, Any] | None = None  # figures of own answers: `train.rejection.answers`
 
 
 def reject(
@@ -77,10 +79,12 @@ def reject(
     progress: Progress | None = None,
     *,
     data_ref: str | None = None,
+    drawn: Mapping[str, Any] | None = None,
 ) -> RejectResult:
     """Tune the model at `model_path` on accepted and refused candidates (see `train.rejection.groups`) into `out`.
 
-    `rows` are of any of the kinds that `train.sft.examples.mappings` takes.
+    `rows` are of any of the kinds that `train.sft.examples.mappings` takes. `drawn` are figures of own answers
+    (`train.rejection.answers`), where the candidates are those.
     A finished `out` of the same data, model and config is returned as it is; an unfinished one goes on; one of another
     run raises UsageError. Raises DataError where no row can be trained, UsageError where none has a refused candidate
     or a setting has no effect, ModelError where the model cannot be loaded.
@@ -104,7 +108,8 @@ def reject(
         {
             **facts,
             "data": fingerprint(identity(data)),
-            "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),
+            # what decides which candidates there are is in the data
+            "config": config.model_dump(mode="json", exclude={*NOT_IDENTITY, *LATER}),
             "precision": "bf16" if bf16 else "fp32",
         }
     )[:16]
@@ -125,9 +130,9 @@ def reject(
         "bf16": bf16,
     }
     start = _start(out / START, model, data, scoring)
-    drawn = stream([len(training)], [None], epochs=config.epochs, seed=config.seed)
+    passes = stream([len(training)], [None], epochs=config.epochs, seed=config.seed)
     lengths = [sum(len(s.example.ids) for s in data[i].said) for i in training]
-    positions = order(lengths, drawn.tolist(), batch_size=config.batch_size, seed=config.seed)
+    positions = order(lengths, passes.tolist(), batch_size=config.batch_size, seed=config.seed)
     positions = [training[i] for i in positions]
     files = {
         "checkpoints": out / "checkpoints",
@@ -163,6 +168,7 @@ def reject(
         dtype=str(dtype).removeprefix("torch."),
         precision="bf16" if bf16 else "fp32",
         seconds=round(time.monotonic() - started, 2),
+        drawn=dict(drawn) if drawn else None,
     )
     write_json(out / MANIFEST, asdict(result))
     _tidy(out)

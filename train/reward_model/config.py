@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from recast.train.rejection.config import CandidatesConfig
+from recast.train.rejection.config import LATER, CandidatesConfig
+
+__all__ = ["LATER", "NOT_IDENTITY", "RewardModelConfig"]
 
 NOT_IDENTITY = {
     "checkpoints": "how often a run can be resumed does not change what it ends in",

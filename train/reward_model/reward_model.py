@@ -37,7 +37,7 @@ from recast.curate.model_folder import identify
 from recast.train.model.loading import default_device, load_tokenizer, runs_in_bf16
 from recast.train.model.run_folder import MANIFEST, begin
 from recast.train.rejection.groups import Group, groups, held_by_row
-from recast.train.reward_model.config import NOT_IDENTITY, RewardModelConfig
+from recast.train.reward_model.config import LATER, NOT_IDENTITY, RewardModelConfig
 from recast.train.reward_model.measures import measures
 from recast.train.sft.examples import mappings, order
 from recast.train.sft.mixture import stream
@@ -81,6 +81,7 @@ class RewardModelResult:
     dtype: str
     precision: str
     seconds: float  # of the process that finished the run
+    drawn: dict[str, Any] | None = None  # figures of own answers: `train.rejection.answers`
 
 
 def reward_model(
@@ -93,13 +94,14 @@ def reward_model(
     *,
     grade: Grade | None = None,
     data_ref: str | None = None,
+    drawn: Mapping[str, Any] | None = None,
 ) -> RewardModelResult:
     """Make a reward model of the language model at `model_path` and save it to `out`.
 
     `rows` are of any of the kinds that `train.sft.examples.mappings` takes, `candidates` the columns of a version's
-    candidates. A finished `out` of the same data, model and config is returned as it is; an unfinished one goes on; one
-    of another run raises UsageError. Raises DataError where no pair can be trained, ModelError where the model cannot
-    be loaded.
+    candidates, `drawn` figures of own answers where they are those. A finished `out` of the same data, model and
+    config is returned as it is; an unfinished one goes on; one of another run raises UsageError. Raises DataError where
+    no pair can be trained, ModelError where the model cannot be loaded.
     """
     started = time.monotonic()
     out = Path(out)
@@ -116,7 +118,8 @@ def reward_model(
         {
             **facts,
             "data": fingerprint([[p.row_id, p.accepted, p.refused, p.margin] for p in pairs]),
-            "config": config.model_dump(mode="json", exclude=set(NOT_IDENTITY)),
+            # what decides which pairs there are is in the data
+            "config": config.model_dump(mode="json", exclude={*NOT_IDENTITY, *LATER}),
             "precision": "bf16" if bf16 else "fp32",
         }
     )[:16]
@@ -154,6 +157,7 @@ def reward_model(
         dtype=str(dtype).removeprefix("torch."),
         precision="bf16" if bf16 else "fp32",
         seconds=round(time.monotonic() - started, 2),
+        drawn=dict(drawn) if drawn else None,
     )
     write_json(out / MANIFEST, asdict(result))
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
@@ -233,9 +237,9 @@ def _trainer(
     from transformers.trainer_callback import PrinterCallback
     from trl import RewardConfig, RewardTrainer
 
-    drawn = stream([len(training)], [None], epochs=config.epochs, seed=config.seed)
+    passes = stream([len(training)], [None], epochs=config.epochs, seed=config.seed)
     lengths = [len(pairs[i].accepted) + len(pairs[i].refused) for i in training]
-    positions = order(lengths, drawn.tolist(), batch_size=config.batch_size, seed=config.seed)
+    positions = order(lengths, passes.tolist(), batch_size=config.batch_size, seed=config.seed)
     steps = math.ceil(len(positions) / config.batch_size)
 
     def dataset(chosen: Iterable[int]) -> Dataset:

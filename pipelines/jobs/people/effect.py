@@ -59,6 +59,23 @@ def job(
             help="Take the best agent apart as well: group size, gate, terms of the reward, rows, questions.",
         ),
     ] = False,
+    stages: Annotated[
+        bool,
+        option(
+            "--stages",
+            help="The other proof: what SFT, reject, RL and chains of them make of right and of noisy data.",
+        ),
+    ] = False,
+    cells: Annotated[
+        Path | None,
+        option(
+            "--cells",
+            help="With --stages: cells that have been measured before, under the same settings, are taken from here.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        Names.FILE,
+    ] = None,
     lr: Annotated[
         list[float] | None,
         option(
@@ -98,10 +115,23 @@ def job(
     Learning rates and the best agent are chosen by one rule on half of the questions; the other half is reported,
     with intervals over questions and seeds. Killed, the same command goes on. With data of your own: --demonstrations,
     --suite (the target's and at least one general) and --target.
+
+    `--stages` asks instead what is done with the data: chains of fine-tuning stages on the agent's rewrites or on the
+    demonstrations, with right labels or a fifth wrong ones, and whether rewrites are the better start for RL.
     """
     from pydantic import ValidationError
 
     from recast.pipelines.demo import demo
+
+    assert model, "a job is given the configured model where none is named"
+    if stages:
+        given = {
+            "--study": study, "--lr": lr, "--data": data, "--headline-seeds": headline_seeds, "--suite": suite,
+            "--target": target, "--demonstrations": demonstrations, "a second --model": model[1:],
+        }  # fmt: skip
+        return _stages(given, model[0], quick, seeds, cells, out, jobs, config, reporter)
+    if cells:
+        raise UsageError("--cells goes with --stages.")
     from recast.pipelines.effect import effect
     from recast.pipelines.effect.grid import QUICK, Grid
     from recast.pipelines.effect.subject import own_data, pocket_world
@@ -133,13 +163,53 @@ def job(
                 "--demonstrations needs --suite FILE (two or more) and --target SUITE beside it."
             )
         subject = own_data(demonstrations, suite, target, grid)
-    assert model, "a job is given the configured model where none is named"
     return effect.prove(
         out, subject, grid, models=model, config=config, jobs=jobs or default_jobs(), reporter=reporter
     )
 
 
+def _stages(
+    given: dict[str, Any],
+    model: str,
+    quick: bool,
+    seeds: int | None,
+    cells: Path | None,
+    out: Path,
+    jobs: int | None,
+    config: Config,
+    reporter: Reporter | None,
+) -> dict[str, Any]:
+    """The proof of the stages; `given` are the options that it does not take, by name."""
+    from recast.pipelines.demo import demo
+    from recast.pipelines.effect.chains import proof
+    from recast.pipelines.effect.chains.grid import QUICK, ChainGrid
+    from recast.pipelines.effect.chains.subject import pocket_world
+    from recast.pipelines.run.stages import default_jobs
+
+    if refused := [name for name, value in given.items() if value]:
+        raise UsageError(f"{refused[0]} has no effect with --stages, whose chains and questions are fixed.")
+    if decided := [name for name in ("sft", "reject", "rl") if config.given.get(name)]:
+        raise UsageError(
+            f"section {decided[0]} is decided by the grid of --stages: leave it out of the configuration."
+        )
+    grid = (QUICK if quick else ChainGrid()).model_copy(update={"seeds": seeds} if seeds else {})
+    own = {name: value for name, value in demo.CONFIG.items() if name not in ("sft", "model")}
+    return proof.prove(
+        out,
+        pocket_world(out / "data", grid),
+        grid,
+        model=model,
+        config=type(config).of(own).over(config.given),
+        jobs=jobs or default_jobs(),
+        known=cells,
+        reporter=reporter,
+    )
+
+
 def show(result: dict[str, Any], console: Any) -> None:
+    if "differences" in result:
+        _show_chains(result, console)
+        return
     _show(result, console)
     for name, other in result["others"].items():
         console.print(f"\n{name}", markup=False)
@@ -169,6 +239,32 @@ def _show(result: dict[str, Any], console: Any) -> None:
             f"{f['value']:.1f} ({f['low']:.1f} to {f['high']:.1f})",
         )
     console.print(table)
+    _show_bounds(result, console)
+
+
+def _show_bounds(result: dict[str, Any], console: Any) -> None:
     for bound in result["bounds"]:
         held = {True: "held  ", False: "MISSED", None: "open  "}[bound["held"]]
         console.print(f"{held}  {bound['name']}: {bound['found']}", markup=False)
+
+
+def _show_chains(result: dict[str, Any], console: Any) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("chain", "rows", "seeds", "downstream", "forgetting", "P(correct)", "put badly"):
+        table.add_column(head, justify="left" if head in ("chain", "rows") else "right")
+    for arm in result["arms"]:
+        figures = (f"{arm[key]['value']:.1f}" for key in ("downstream", "forgetting", "correct", "disturbed"))
+        table.add_row(arm["label"], arm["rows"], str(arm["num_seeds"]), *figures)
+    console.print(table)
+    _show_bounds(result, console)
+    for found in result["differences"]:
+        gain, lost = (
+            f"{i['value']:+.1f} ({i['low']:+.1f} to {i['high']:+.1f})"
+            for i in (found["downstream"], found["forgetting"])
+        )
+        console.print(f"{found['question']}: downstream {gain}, forgetting {lost}", markup=False)
+    console.print(
+        f"{result['models']} models. {result['table']}, {', '.join(result['pictures'])}", markup=False
+    )

@@ -45,6 +45,15 @@ def job(
             show_default=False,
         ),
     ] = None,
+    trained: Annotated[
+        list[str] | None,
+        option(
+            "--trained",
+            help="A model that pretrain, sft, reject, reward-model or rl made: a section with its curves.",
+            metavar="NAME=DIR",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[
         list[str] | None,
         option("--target", help="Suite or task that the tuning was for.", show_default=False),
@@ -60,9 +69,10 @@ def job(
     from recast.pipelines.report import build
     from recast.pipelines.report.sources.collect import collect
 
-    if not (versions or learned or evals or sfts):
+    if not (versions or learned or evals or sfts or trained):
         raise UsageError(
-            "nothing to report on: name a version, --learned DIR, --eval NAME=FILE or --sft NAME=DIR."
+            "nothing to report on: name a version, --learned DIR, --eval NAME=FILE, --sft NAME=DIR or "
+            "--trained NAME=DIR."
         )
     data = collect(
         store.root,
@@ -71,6 +81,7 @@ def job(
         evals=pairs(evals, "--eval"),
         target=target or (),
         sfts=pairs(sfts, "--sft"),
+        trained=each_once(trained),
         title=title,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +99,16 @@ def pairs(given: list[str] | None, option: str) -> dict[str, Any]:
             )
         found[name] = [*found[name], value] if name in found else [value]
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def each_once(given: list[str] | None) -> dict[str, str]:
+    """`["sft=models/mine"]` as a dict. Raises UsageError for a name that occurs twice."""
+    found = pairs(given, "--trained")
+    if twice := next((name for name, value in found.items() if isinstance(value, list)), None):
+        raise UsageError(
+            f"two models are called {twice!r} by --trained; a section each has a name of its own."
+        )
+    return found
 
 
 def show(result: dict[str, Any], console: Any) -> None:

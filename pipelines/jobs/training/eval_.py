@@ -177,20 +177,15 @@ def _grader(
     items: Sequence[Item], file: Path | None, options: GraderOptions, config: Config, store: Store
 ) -> Grader | None:
     """The grader that was asked for, opened before weights are loaded. Raises UsageError for options without effect."""
-    from recast.pipelines.wiring.graders import open_grader
+    from recast.pipelines.wiring.graders import asked_grader
 
-    if file is None:
-        if options != GraderOptions():
-            raise UsageError(
-                "--judge, --embedding and --unsafe-exec are for what --grader names. Add it, or leave them out."
-            )
-        return None
-    if all(item.choices for item in items):
+    opened = asked_grader(file, options, config, store=store)
+    if opened is not None and all(item.choices for item in items):
         raise UsageError(
             "--grader grades answers that the model writes, and choices are only scored; found no questions without "
             "choices. Leave it out, or add a suite of such questions."
         )
-    return open_grader(file, options, config, store=store)
+    return opened
 
 
 def _refuse_what_has_no_effect(

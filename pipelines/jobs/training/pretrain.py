@@ -34,7 +34,8 @@ def job(
         str | None,
         option(
             "--size",
-            help="2m, 10m, 30m or 100m parameters. Default: the config's, else 10m.",
+            help="2m, 10m, 30m or 100m parameters. Default: the config's, else 10m. Without sources: tiny, a pocket "
+            "that learns sums alone, in minutes.",
             show_default=False,
         ),
     ] = None,
@@ -80,13 +81,14 @@ def job(
     work = work or out.with_name(out.name + ".work")
     training = config.section("pretrain", steps=steps)
     if not sources:
-        if size or tokenizer:
+        if size not in (None, "tiny") or tokenizer:
             raise UsageError(
-                "--size and --tokenizer are for a model of your own: name versions or files to train on."
+                "--tokenizer, and --size but for tiny, are for a model of your own: name versions or files to train on."
             )
         from recast.pipelines.demo import backbone
 
-        return {"out": str(out), **backbone.build("pocket", out, work, text, training, progress)}
+        name = f"pocket-{size}" if size else "pocket"
+        return {"out": str(out), **backbone.build(name, out, work, text, training, progress)}
     if text:
         raise UsageError("--text is for the pocket backbone; name its files as sources instead.")
     from recast.pipelines.models.names import model_path

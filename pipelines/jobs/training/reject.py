@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import CandidatesRef, Limit, Lora, ModelPath, OutFolder, Seed, option
+from recast.pipelines.options import (
+    CandidatesRef,
+    GraderOptions,
+    Limit,
+    Lora,
+    ModelPath,
+    Names,
+    OutFolder,
+    OwnSamples,
+    Seed,
+    option,
+)
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
@@ -27,6 +39,19 @@ def job(
             show_default=False,
         ),
     ] = None,
+    grader: Annotated[
+        Path | None,
+        option(
+            "--grader",
+            help="Learn from the model's own answers to the version's prompts, as this grader's JSON grades them. "
+            "Default: from the candidates beside the version.",
+            metavar="FILE",
+            show_default=False,
+        ),
+        Names.FILE,
+    ] = None,
+    samples: OwnSamples = None,
+    options: GraderOptions,
     lora: Lora = None,
     out: OutFolder = None,
     seed: Seed = None,
@@ -38,28 +63,40 @@ def job(
 ) -> dict[str, Any]:
     """Tune `model` on the accepted and refused candidates beside a version and save it to `out`.
 
-    Candidates that were refused for their form or cut at their length are left alone; a row that nobody passed learns
-    the expert's text. What became of every candidate stands in `audit.parquet` beside the weights.
+    With a grader the candidates are answers of the model's own: accepted from `reject.accept_from` on, refused up to
+    `reject.refuse_to`. Candidates that were refused for their form or cut at their length are left alone; a row that
+    nobody passed learns the expert's text, or is left out (`reject.none_passed`). What became of every candidate stands
+    in `audit.parquet` beside the weights.
     """
     from recast.curate.history.lineage import pin
     from recast.pipelines.models.names import model_path
-    from recast.pipelines.wiring import outputs
-    from recast.train.rejection.groups import read_candidates
+    from recast.pipelines.wiring import outputs, reinforcement
+    from recast.pipelines.wiring.graders import asked_grader
     from recast.train.rejection.reject import reject
 
-    version = store.resolve(name)
-    rows = store.open(version).dataset()
-    if limit is not None:
-        rows = rows.select(range(min(limit, len(rows))))
-    beside = store.with_candidates(version)
-    settings = config.section("reject", seed=seed, method=method, lora_rank=lora)
+    reinforcement.refuse_samples_without_grader(samples, grader)
+    settings = config.section("reject", seed=seed, method=method, lora_rank=lora, samples=samples)
+    settings.check()
+    opened = asked_grader(grader, options, config, store=store)
+    if opened is None:
+        settings.refuse_own("reject")
     folder = outputs.folder(out, run, "model")
     path = model_path(str(model))
-    result = reject(
-        rows, read_candidates(beside.candidates()), path, settings, folder, progress, data_ref=version.ref
+    found = reinforcement.material(
+        name, store, settings, limit=limit, model=path, grader=opened, folder=folder, progress=progress
     )
-    pin(store, folder, version.ref, author=config.general.author)
-    return {**asdict(result), "out": str(folder), "candidates": beside.version.ref}
+    result = reject(
+        found.rows,
+        found.candidates,
+        path,
+        settings,
+        folder,
+        progress,
+        data_ref=found.ref,
+        drawn=found.drawn,
+    )
+    pin(store, folder, found.ref, author=config.general.author)
+    return {**asdict(result), "out": str(folder), "candidates": found.beside}
 
 
 def show(result: dict[str, Any], console: Any) -> None:
@@ -69,6 +106,12 @@ def show(result: dict[str, Any], console: Any) -> None:
         f"{result['num_accepted']} accepted texts, {result['num_refused']} refused",
         markup=False,
     )
+    if drawn := result["drawn"]:
+        console.print(
+            f"  {drawn['drawn']} answers of its own, {drawn['accepted']:.1%} accepted by {drawn['grader']}; "
+            f"{drawn['rows_passed']:.1%} of the rows have one",
+            markup=False,
+        )
     if result["num_by_expert"]:
         console.print(f"  {result['num_by_expert']} rows that nobody passed learn the expert's text")
     if result["left_out"]:

@@ -6,13 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from recast.pipelines.options import CandidatesRef, Limit, Lora, ModelPath, Names, OutFolder, Seed, option
+from recast.pipelines.options import (
+    CandidatesRef,
+    GraderOptions,
+    Limit,
+    Lora,
+    ModelPath,
+    Names,
+    OutFolder,
+    OwnSamples,
+    Seed,
+    option,
+)
 
 if TYPE_CHECKING:
     from recast.curate.store.store import Store
     from recast.pipelines.config import Config
     from recast.pipelines.run.runs import Run
     from recast.pipelines.terminal.progress import Progress
+    from recast.train.graders.grader import Grader
     from recast.train.reward_model.reward_model import Grade
 
 
@@ -25,12 +37,15 @@ def job(
         Path | None,
         option(
             "--grader",
-            help="Grader whose difference of grades is the margin of a pair. Default: no margins.",
+            help="Grader whose difference of grades is the margin of a pair, and who says which own answers are right. "
+            "Default: no margins.",
             metavar="FILE",
             show_default=False,
         ),
         Names.FILE,
     ] = None,
+    samples: OwnSamples = None,
+    options: GraderOptions,
     out: OutFolder = None,
     seed: Seed = None,
     limit: Limit = None,
@@ -41,41 +56,51 @@ def job(
 ) -> dict[str, Any]:
     """Make a reward model of `model` from the accepted and refused candidates beside a version, into `out`.
 
-    A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`; TRL takes the folder as a reward function.
-    How it does on pairs that it has not seen, whether it is calibrated and whether it likes length is in the result.
+    A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`, `recast rl ROWS --grader OUT` as it is; TRL
+    takes the folder as a reward function. With `--samples` the candidates are answers of the model's own, accepted and
+    refused by the grader. How it does on pairs that it has not seen, whether it is calibrated and whether it likes
+    length is in the result.
     """
     from recast.curate.history.lineage import pin
     from recast.pipelines.models.names import model_path
-    from recast.pipelines.wiring import outputs
-    from recast.train.rejection.groups import read_candidates
+    from recast.pipelines.wiring import outputs, reinforcement
+    from recast.pipelines.wiring.graders import asked_grader
     from recast.train.reward_model.reward_model import reward_model
 
-    version = store.resolve(name)
-    rows = store.open(version).dataset()
-    if limit is not None:
-        rows = rows.select(range(min(limit, len(rows))))
-    beside = store.with_candidates(version)
-    settings = config.section("reward_model", seed=seed, lora_rank=lora)
+    reinforcement.refuse_samples_without_grader(samples, grader)
+    settings = config.section("reward_model", seed=seed, lora_rank=lora, samples=samples)
+    opened = asked_grader(grader, options, config, store=store)
+    if samples is None:
+        settings.refuse_own("reward_model")
     folder = outputs.folder(out, run, "model")
+    path = model_path(str(model))
+    found = reinforcement.material(
+        name,
+        store,
+        settings,
+        limit=limit,
+        model=path,
+        grader=opened if samples is not None else None,
+        folder=folder,
+        progress=progress,
+    )
     result = reward_model(
-        rows,
-        read_candidates(beside.candidates()),
-        model_path(str(model)),
+        found.rows,
+        found.candidates,
+        path,
         settings,
         folder,
         progress,
-        grade=_grade(grader, config, store) if grader else None,
-        data_ref=version.ref,
+        grade=_grade(opened) if opened else None,
+        data_ref=found.ref,
+        drawn=found.drawn,
     )
-    pin(store, folder, version.ref, author=config.general.author)
-    return {**asdict(result), "out": str(folder), "candidates": beside.version.ref}
+    pin(store, folder, found.ref, author=config.general.author)
+    return {**asdict(result), "out": str(folder), "candidates": found.beside}
 
 
-def _grade(path: Path, config: Config, store: Store) -> Grade:
-    from recast.pipelines.wiring.graders import open_grader
+def _grade(grader: Grader) -> Grade:
     from recast.train.graders.format.rows import item_of
-
-    grader = open_grader(path, config=config, store=store)
 
     def grade(rows: Any, texts: Any) -> list[float | None]:
         found = grader.grade_many([item_of(row) for row in rows], texts, groups=range(len(texts)))

@@ -17,7 +17,7 @@ from typing import Any
 from recast.curate.store.store import Store
 from recast.pipelines.report import gates
 from recast.pipelines.report.data import ReportData, Role, Stage
-from recast.pipelines.report.sources import evaluations, learning, run_folders
+from recast.pipelines.report.sources import evaluations, learning, run_folders, trainings
 from recast.pipelines.report.sources import versions as from_store
 from recast.pipelines.report.sources.evaluations import Evaluation
 
@@ -30,6 +30,7 @@ def collect(
     evals: Mapping[str, Evaluation | Sequence[Evaluation]] | None = None,
     target: Iterable[str] = (),
     sfts: Mapping[str, str | Path | Sequence[str | Path]] | None = None,
+    trained: Mapping[str, str | Path] | None = None,
     labels: Mapping[str, str] | None = None,
     roles: Mapping[str, Role] | None = None,
     stages: Sequence[Stage] = (),
@@ -46,11 +47,12 @@ def collect(
     `versions` are refs, oldest first; the rows shown are those of the last. `learn_dir` is the output
     folder of `recast learn`. `evals` maps arm names (`base`, `sft_demonstrations`, `sft_prompt_rewrites`,
     `sft_rewrites`, or any others) to saved evaluations, or to lists of them for several seeds; `target`
-    names the downstream suites; `sfts` maps arm names to SFT output folders. `stages` default to the run
+    names the downstream suites; `sfts` maps arm names to SFT output folders, `trained` names of sections to
+    folders of models that `pretrain`, `sft`, `reject`, `reward-model` or `rl` made. `stages` default to the run
     folders of the store that made what is shown. Raises UsageError for a ref
     that names nothing and DataError for evaluations of different questions.
     """
-    store = Store(store_path) if versions else None
+    store = Store(store_path) if versions or (trained and store_path) else None
     resolved = [store.resolve(ref) for ref in versions] if store else []
     rows = (
         from_store.rows(store.open(resolved[-1]), max_samples=max_samples, seed=seed)
@@ -59,7 +61,12 @@ def collect(
     )
     learned = learning.learned(learn_dir) if learn_dir else None
     if store and not stages:
-        made = [*_paths(evals or {}), *_paths(sfts or {}), *([learn_dir] if learn_dir else [])]
+        made = [
+            *_paths(evals or {}),
+            *_paths(sfts or {}),
+            *_paths(trained or {}),
+            *([learn_dir] if learn_dir else []),
+        ]
         stages = run_folders.stages(store.root, [v.ref for v in resolved], made)
     heeded = [*warnings, *(f"Learning: {alarm}" for alarm in (learned.alarms if learned else ()))]
     if rows and learned and learned.gate_id and (other := set(rows.gate_ids) - {learned.gate_id}):
@@ -79,6 +86,7 @@ def collect(
         lines=learned.lines if learned else (),
         taught=learned.taught if learned else "agent",
         tunings=gates.tunings(sfts or {}),
+        trainings=tuple(trainings.training(name, folder) for name, folder in (trained or {}).items()),
         likelihoods=rows.likelihoods if rows else (),
         gate_counts=rows.gate_counts if rows else (),
         samples=rows.samples if rows else (),

@@ -74,3 +74,64 @@ def test_a_reward_model_of_preferences_grades(
     graded = recast("grader", "run", "grader.json", "--item", item, "--sample", "2", "--json")
     assert graded.code == 0, graded.err
     assert 0 < graded.json["reward"] < 1
+
+
+@pytest.fixture
+def own(recast: Any, tmp_path: Path) -> Path:
+    """A version of prompts, and a grader of what an untrained model says."""
+    rows = [{"prompt": f"What is {i} + 2?", "completion": f"{i} + 2 = {i + 2}."} for i in range(12)]
+    (tmp_path / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert recast("import", "d.jsonl", "--as", "sums").code == 0
+    source = "def grade(sample, item):\n    return sum(sample['output_text'].encode()) % 2"
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps({"type": "python", "name": "odd", "source": source}))
+    return path
+
+
+def test_own_answers_under_a_grader_are_learned_from_and_found_again(
+    recast: Any, own: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    call = (
+        "reject", "sums", "--grader", own, "--samples", "4", "-m", tiny_model, "-o", "tuned", *SETS,
+        "--set", "reject.max_tokens=200", "--set", "reject.lora_rank=4", "--set", "reject.none_passed=drop",
+    )  # fmt: skip
+    said = recast(*call, "--json")
+    assert said.code == 0, said.err
+    result = said.json
+    assert (result["data"], result["candidates"]) == ("sums@v1", None)
+    assert (result["drawn"]["drawn"], result["drawn"]["grader"]) == (48, "odd")
+    assert result["num_by_expert"] == 0
+    assert "48 answers of its own" in recast(*call).out
+    # the result of the run is gone, the answers are not: nothing is drawn or trained again
+    for file in (tmp_path / ".recast" / "runs").glob("reject-*/result.json"):
+        file.unlink()
+    again = recast(*call, "--json")
+    assert again.code == 0 and again.json == result
+
+
+def test_a_reward_model_of_own_answers_is_a_grader_by_its_folder(
+    recast: Any, own: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    sets = [
+        f"reward_model.{s}" for s in ("max_tokens=200", "none_passed=drop", "checkpoints=0", "heldout=0.25")
+    ]
+    said = recast(
+        "reward-model", "sums", "--grader", own, "--samples", "6", "-m", tiny_model, "-o", "reward",
+        *(part for s in sets for part in ("--set", s)), "--json",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert said.json["num_pairs"] > 0 and said.json["drawn"]["drawn"] == 72
+    item = json.dumps({"messages": [{"role": "user", "content": "1 + 1?"}]})
+    graded = recast("grader", "run", "reward", "--item", item, "--sample", "2", "--json")
+    assert graded.code == 0, graded.err
+    assert graded.json["metadata"]["type"] == "reward_model" and graded.json["reward"] != 0
+
+
+def test_answers_need_a_grader_and_settings_of_them_too(
+    recast: Any, preferences: Path, tiny_model: Path
+) -> None:
+    recast("import", preferences, "--as", "prefs")
+    said = recast("reject", "prefs", "--samples", "4", "-m", tiny_model)
+    assert said.code == 2 and "Add --grader FILE" in said.err
+    said = recast("reject", "prefs", "-m", tiny_model, "--set", "reject.temperature=0.5")
+    assert said.code == 2 and "reject.temperature has no effect" in said.err

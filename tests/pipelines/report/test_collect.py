@@ -259,3 +259,46 @@ def test_everything_together_is_one_page(store, tmp_path):
     )  # fmt: skip
     page = build(data, tmp_path / "report.html").read_text()
     assert "90.0 %" in page and "wrong answer" in page and "learning" not in page.split("<main")[0]
+
+
+def finished(folder: Path, manifest: dict, **files: list[dict]) -> Path:
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for name, lines in files.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_every_trained_model_has_a_section_with_what_became_of_its_candidates(tmp_path):
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    rejected = finished(
+        tmp_path / "rejected",
+        {
+            "config": {"method": "rejective"}, "data": "craft@v1", "num_accepted": 3, "num_refused": 4,
+            "num_by_expert": 1, "eased": 0, "stopped": "steps", "seconds": 3.0, "drawn": None,
+            "discrimination": {when: {"auroc": interval, "mass": interval} for when in ("before", "after")},
+            "moved": [
+                {"kind": "accepted", "candidates": 3, "before": -1.0, "after": -0.5, "fell": 0},
+                {"kind": "wrong_answer", "candidates": 4, "before": -1.0, "after": -2.0, "fell": 4},
+            ],
+        },
+        loss=[{"step": i, "loss": 1.0 / i, "ordered": 0.5, "gain_accepted": 0.1, "gain_refused": -0.2} for i in (1, 2)],
+        heldout=[{"step": 2, "loss": 0.7, "ordered": 0.8}],
+    )  # fmt: skip
+    tuned = finished(
+        tmp_path / "tuned",
+        {
+            "config": {"objective": "nll"}, "data": "craft@v1", "num_rows": 12, "steps": 2, "start_loss": 1.0,
+            "final_loss": 0.5, "best_step": None, "seconds": 1.0,
+        },
+        loss=[{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}],
+    )  # fmt: skip
+    data = collect(trained={"tuned": tuned, "rejected": rejected})
+    page = build(data, tmp_path / "page.html").read_text()
+    first, second = (page.split(f'id="training-{n}"')[1].split("</section>")[0] for n in (1, 2))
+    assert "tuned: fine-tuning" in first and "1.000 → 0.500 nats a token" in first
+    assert "rejected: learning from what was refused" in second and "50.0 % [40.0, 60.0]" in second
+    assert "wrong answer: 4 candidates" in second and "What became of the candidates" in second
+    assert "Gained since the start" in second
+    with pytest.raises(DataError, match="no finished model"):
+        collect(trained={"none": tmp_path})
