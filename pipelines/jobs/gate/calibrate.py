@@ -69,6 +69,8 @@ def job(
         made, name, said = seen.labels, seen.said, f"the held-out half of {seen.said}"
     else:
         assert labels is not None
+        if not labels.is_file():
+            raise UsageError(f"there is no file of labels {labels}; `recast gate perturb` makes one.")
         made, name = partial(read, labels), labels.name
         said = f"the held-out half of {labels.name} ({digest(labels)[:8]})"
     found = calibrate(

@@ -178,7 +178,7 @@ def test_a_small_proof_goes_on_from_what_was_measured(
     monkeypatch.setattr(ChainGrid, "chains", lambda self: chains)
     short = {"steps": 1, "prompts_per_step": 2, "samples": 2, "max_tokens": 16, "heldout_rows": 2}
     monkeypatch.setitem(SETTINGS, RL, {"rl": short})
-    monkeypatch.setitem(OWN_ANSWERS, "max_tokens", 32)
+    monkeypatch.setitem(OWN_ANSWERS, "max_tokens", 96)  # an answer that is cut is not learned from
     sets = [
         p
         for s in ("learn.steps=1", "learn.prompts_per_step=2", "learn.candidates=2", "learn.heldout_rows=2")

@@ -324,7 +324,10 @@ def test_perturbations_become_labels_and_labels_a_gate(recast, tmp_path):
     [
         (("gate", "run", "again", "--gate", "nosuch"), "neither a preset"),
         (("gate", "run", "nothing"), "nothing"),
-        (("gate", "report", "again", "--labels", "again.jsonl"), "not from both"),
+        (
+            ("gate", "report", "again", "--labels", "again.jsonl"),
+            "from --labels or from --reviewed, one of them",
+        ),
         (("gate", "report", "--labels", "absent.jsonl"), "absent.jsonl"),
         (("gate", "perturb", "empty", "-o", "x.jsonl"), "can be perturbed"),
         (("gate", "calibrate", "--labels", "absent.jsonl"), "absent.jsonl"),

@@ -53,6 +53,10 @@ REPORTS = {
         [{"step": 0, "total": 40, "phase": "grading 32 prompts"}],
         "0 of 40  grading 32 prompts",
     ),
+    "train/rejection/answers.py": (
+        [{"done": 8, "total": 64, "phase": "answering"}],
+        "8 of 64  answering",
+    ),
     "train/sft/trainer.py": (
         [{"step": 3, "steps": 10, "loss": 0.71234, "seconds": 1.0}],
         "3 of 10  loss 0.712",

@@ -9,6 +9,7 @@ Cannot catch: parts that no word near the number tells, rates without `per`. Eng
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -225,8 +226,7 @@ def _kept(text: str) -> tuple[str, ...]:
 def _difference_alone(case: Case) -> str:
     """How much more one is than another, told as how much there is: `she used 0.375 cup of flour`."""
     answer = numbers(case.reference or "")
-    asked = case.prompt.lower().rpartition("how ")[2]
-    if not answer or " than " not in asked or _COMPARES.isdisjoint(asked.split()):
+    if not answer or not _ASKS_DIFFERENCE.search(case.prompt):
         return ""
     told = [s for s in read(case.completion) if answer & set(s.numbers.values()) and not marks(s.text)]
     plain = [s for s in told if not s.computes]
@@ -239,11 +239,12 @@ def _difference_alone(case: Case) -> str:
     return ""
 
 
-_COMPARES = frozenset(
-    "more less fewer longer shorter taller older younger heavier lighter farther further faster".split()
+_ASKS_DIFFERENCE = re.compile(
+    r"\bhow (?:(?:many|much) )?(?:more|less|fewer|\w{2,}er)\b[^?.]* than\b", re.IGNORECASE
 )
-_DIFFERS = _COMPARES | frozenset(
-    "than difference differ extra additional exceeds exceeded over above gap".split()
+_DIFFERS = frozenset(
+    "more less fewer longer shorter taller older younger heavier lighter farther further faster than difference differ "
+    "extra additional exceeds exceeded over above gap".split()
 )
 
 
