@@ -108,7 +108,7 @@ def test_actors_that_are_killed_at_random_lose_and_double_nothing(tmp_path, clus
             return made
 
         def kill(members=members, over=over, killed=killed):
-            while not over.wait(rng.uniform(0.3, 1.5)) and len(killed) < 3:
+            while not over.wait(rng.uniform(0.1, 0.5)) and len(killed) < 3:
                 living = [m for m in members[0]._members if m.opening is None] if members else []
                 if living:
                     victim = rng.choice(living)
