@@ -6,9 +6,10 @@ through the attempts is the business of `agent.rewriting.batch`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,6 +38,12 @@ class Row:
     cause: str | None = None  # of its fallback, see `agent.rewriting.triage`
     demonstration_score: Score | None = None
     nll_self: float | None = None  # mean NLL of the backbone's own samples
+
+    @classmethod
+    def of(cls, position: int, row: Mapping[str, Any], **found: Any) -> Self:
+        """The row of a version (`messages` as JSON text) at `position` of the input, with what is known of it."""
+        given = {name: row[name] for name in ("row_id", "target", "demonstration", "answer", "task")}
+        return cls(position=position, messages=json.loads(row["messages"]), **given, **found)
 
     @property
     def accepted(self) -> list[Candidate]:

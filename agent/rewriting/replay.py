@@ -95,14 +95,9 @@ def replay(rows: Sequence[Row], place: int, engine: Engine, method: Method, seed
 
 def _row(position: int, row: Mapping[str, Any], kept: Sequence[Mapping[str, Any]]) -> Row:
     """An input row with what its part kept of it; a row with several targets has its candidates beside the first."""
-    return Row(
-        position=position,
-        row_id=row["row_id"],
-        target=row["target"],
-        messages=json.loads(row["messages"]),
-        demonstration=row["demonstration"],
-        answer=row["answer"],
-        task=row["task"],
+    return Row.of(
+        position,
+        row,
         candidates=[_candidate(c) for each in kept for c in each["candidates"] or ()],
         fault=next((each["error"] for each in kept if each["error"]), None),
     )

@@ -14,7 +14,6 @@ commits no versions and knows no store.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -360,13 +359,4 @@ def _plan(
 
 
 def _row(table: pa.Table, position: int, offset: int) -> Row:
-    row = table.select(READ).slice(offset, 1).to_pylist()[0]
-    return Row(
-        position=position,
-        row_id=row["row_id"],
-        target=row["target"],
-        messages=json.loads(row["messages"]),
-        demonstration=row["demonstration"],
-        answer=row["answer"],
-        task=row["task"],
-    )
+    return Row.of(position, table.select(READ).slice(offset, 1).to_pylist()[0])

@@ -81,7 +81,7 @@ class Diff:
     @cached_property
     def pairs(self) -> list[tuple[Text, Text]]:
         """Rows without ids of their own that changed, as (what was, what is)."""
-        if not all(0 < self._ops[op] <= _PAIRED_ROWS for op in ("add", "remove")):
+        if not (self._ops["add"] and self._ops["remove"]):
             return []
         with memory(self.root / "tmp") as con:
             sides = [
@@ -91,6 +91,8 @@ class Diff:
                 ).to_arrow_table()
                 for op, side in (("remove", "before"), ("add", "after"))
             ]
+        if not all(0 < side.num_rows <= _PAIRED_ROWS for side in sides):
+            return []
         removed, added = (
             [
                 Text(*row)

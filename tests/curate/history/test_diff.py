@@ -293,6 +293,15 @@ def test_several_answers_to_one_prompt_are_paired_by_likeness(store: Store) -> N
     assert found == {old[0]: new[1], old[1]: new[0]}
 
 
+def test_rows_with_ids_do_not_count_to_the_most_that_are_paired(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recast.curate.history.diff._PAIRED_ROWS", 1)
+    store.commit([*(row(n, "old") for n in range(3)), asked("2+2?", "It is 5.")], "a")
+    store.commit([*(row(n, "new") for n in range(3, 6)), asked("2+2?", "It is 4.")], "a")
+    assert diff(store, "a@v1", "a").counts == {"added": 3, "removed": 3, "changed": 1, "rescored": 0}
+
+
 def test_rows_with_ids_of_their_own_are_never_paired(store: Store) -> None:
     store.commit([row(1, "the same words"), asked("q", "a")], "a")
     store.commit([row(2, "the same words"), row(3, "a") | {"row_id": "0" * 32}], "a")

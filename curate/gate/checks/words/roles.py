@@ -10,6 +10,7 @@ Cannot catch: parts that no word near the number tells, rates without `per`. Eng
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -17,7 +18,7 @@ from recast.curate.answers.statements.marks import marks
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.polarity import Clause, clauses
-from recast.curate.language.quantities import quantities, quantities_of, rate_of, rates
+from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.story.people import people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.tokens import read
@@ -171,56 +172,47 @@ def _uncancelled(case: Case) -> str:
     """A product or quotient of a rate under the unit that it loses: `80 pens / 8 pens per box = 10 pens`."""
     if not rates(case.completion):
         return ""
-    for sentence in read(case.completion):
-        if not sentence.computes or len(sentence.numbers) < 3:
+    for one, two, made, signs in _reckonings(case.completion):
+        result, head = singular(made.head), singular(one.head) if one.head else ""
+        rate, other = (
+            (rate_of(two), head) if rate_of(two) else (rate_of(one), singular(two.head) if two.head else "")
+        )
+        if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
             continue
-        found = quantities(sentence.text)
-        for one, two, made in zip(found, found[1:], found[2:], strict=False):
-            if not made.computed or not made.head:
-                continue
-            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
-            result, head = singular(made.head), singular(one.head) if one.head else ""
-            rate, other = (
-                (rate_of(two), head)
-                if rate_of(two)
-                else (rate_of(one), singular(two.head) if two.head else "")
-            )
-            if rate is None or not rate.noun or rate_of(made) or {singular(rate.noun)} == {rate.per}:
-                continue
-            if rate.per in made.nouns and signs == _QUOTIENT:
-                continue  # 200 bags of apples
-            lost = (
-                other == singular(rate.noun)
-                if signs == _QUOTIENT
-                else signs == _PRODUCT and other == rate.per
-            )
-            if lost and result == other and not _says(case, made.value, result):
-                return f"{made.value} {made.head} of what is told per {rate.per}: {sentence.text[:80]!r}."
+        if rate.per in made.nouns and signs == _QUOTIENT:
+            continue  # 200 bags of apples
+        lost = other == singular(rate.noun) if signs == _QUOTIENT else signs == _PRODUCT and other == rate.per
+        if lost and result == other and not _says(case, made.value, result):
+            return f"{made.value} {made.head} of what is told per {rate.per}: {made.sentence.text[:80]!r}."
     return ""
 
 
 def _divisor_kept(case: Case) -> str:
     """A quotient of two things that is told in the one divided by: `49 tickets / 7 rides = 7 rides`."""
-    return next((said for said in _kept(case.completion) if not _kept(case.demonstration)), "")
+    found = _kept(case.completion)
+    return found if found and not _kept(case.demonstration) else ""
 
 
 @lru_cache(maxsize=2048)
-def _kept(text: str) -> tuple[str, ...]:
-    if "/" not in text and "÷" not in text:
-        return ()
-    found: list[str] = []
+def _kept(text: str) -> str:
+    """The first quotient of `text` under the name of what it is divided by."""
+    for one, two, made, signs in _reckonings(text) if "/" in text or "÷" in text else ():
+        if one.head and two.head and not rate_of(two) and signs and signs <= {"/", "÷"}:
+            over = singular(two.head)
+            if singular(made.head) == over and over not in one.nouns:
+                return f"{one.written} / {two.written} are no {made.head}."
+    return ""
+
+
+def _reckonings(text: str) -> Iterator[tuple[Quantity, Quantity, Quantity, frozenset[str]]]:
+    """Two quantities side by side, the named one that their sum comes to, and the signs between the two."""
     for sentence in read(text):
         if not sentence.computes or len(sentence.numbers) < 3:
             continue
-        told = quantities(sentence.text)
-        for one, two, made in zip(told, told[1:], told[2:], strict=False):
-            if not (one.head and two.head and made.head and made.computed) or rate_of(two):
-                continue
-            signs = _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
-            over = singular(two.head)
-            if signs <= {"/", "÷"} and signs and singular(made.head) == over and over not in one.nouns:
-                found.append(f"{one.written} / {two.written} are no {made.head}.")
-    return tuple(found)
+        found = quantities(sentence.text)
+        for one, two, made in zip(found, found[1:], found[2:], strict=False):
+            if made.computed and made.head:
+                yield one, two, made, _OPERATIONS & frozenset(sentence.tokens[one.at : two.at])
 
 
 def _difference_alone(case: Case) -> str:
