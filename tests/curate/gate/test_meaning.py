@@ -92,6 +92,8 @@ ROW = {
         ("One hour has 60 minutes.", ""),
         ("In town there are 391 dogs.", "invented_quantity"),
         ("Together that are 47 things of Ann.", ""),
+        ("It goes into a formula, which is 100.", "invented_quantity"),
+        ("In step 2 we add.", ""),
     ],
 )
 def test_quantities(completion, reason):

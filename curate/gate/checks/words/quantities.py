@@ -41,6 +41,8 @@ KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
 NEAR = Fraction(1, 100)
 """Relative distance of a rounded number from what it rounds."""
+MAX_ORDER = 3
+"""Up to here a number that counts nothing may say which: `step 2`."""
 MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
 
@@ -174,7 +176,7 @@ class QuantitiesCheck(CheckConfig):
         for _, told in groupby(found, attrgetter("sentence")):
             if said := _other_owner(list(told), source):
                 return self.failed("other_owner", said)
-        if self.invented and (said := _invented(strange, results, case, source)):
+        if self.invented and (said := _invented(found, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
 
@@ -297,10 +299,11 @@ def _other_owner(told: list[Quantity], source: _Source) -> str:
     return ""
 
 
-def _invented(strange: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
+def _invented(found: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
     unknown = [
-        q for q in strange
-        if not q.computes and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
+        q for q in found
+        if not q.computes and q.value not in source.values
+        and (q.value not in KNOWN_EVERYWHERE if q.nouns else _bare(q))
     ]  # fmt: skip
     if not unknown:
         return ""
@@ -313,9 +316,14 @@ def _invented(strange: list[Quantity], results: set[Value], case: Case, source: 
     if len(known) > MAX_KNOWN:
         return ""
     for quantity in unknown:
-        if not _explained(quantity.value, known):
-            return f"{quantity.value} {quantity.head} is neither given nor worked out."
+        if quantity.value not in known if not quantity.nouns else not _explained(quantity.value, known):
+            return f"{quantity.value} {quantity.head}".rstrip() + " is neither given nor worked out."
     return ""
+
+
+def _bare(quantity: Quantity) -> bool:
+    """Whether a number counts nothing and is no number of a line, a step or a pair."""
+    return quantity.value > MAX_ORDER and quantity.at > 0
 
 
 def _explained(value: Value, known: set[Value]) -> bool:
@@ -325,8 +333,7 @@ def _explained(value: Value, known: set[Value]) -> bool:
     if any(abs(k - value) < (1 if k != int(k) else 0) or abs(k - value) <= NEAR * abs(value) for k in known):
         return True
     return any(
-        value - a in known or a - value in known or a * value in known or (a and divide(value, a) in known)
-        for a in known
+        {value - a, a - value, a * value, *((divide(value, a),) if a else ())} & (known - {a}) for a in known
     )
 
 
