@@ -86,6 +86,8 @@ ROW = {
     [
         ("There are 55 metres.", "other_unit"),
         ("There are 55 clips.", ""),
+        ("So we know that Ann has 20 clips.", "other_owner"),
+        ("So we know that Bob has 20 clips.", ""),
         ("There are 55 items in all.", ""),
         ("Ann has 35 pens and 12 clips.", "other_unit"),
         ("Ann has $35.", "other_unit"),

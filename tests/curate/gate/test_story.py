@@ -96,6 +96,7 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
         ("Tom gets 9 dollars every day.", WAGES, ""),
         ("Each day Tom earns 9 dollars.", WAGES, ""),
         ("Together both have 44 + 52 = 96 books.", BOOKS, ""),
+        ("44 + 52 = 96. Together they want 96 books.", BOOKS, "other_wording"),
     ],
 )
 def test_a_word_in_another_place_than_its_own(text, row, said):

@@ -22,10 +22,12 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.exclusive import changed_kind, excluding
 from recast.curate.language.prose import stands
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.stems import BEGINNING
+from recast.curate.language.story.people import people
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
@@ -41,6 +43,9 @@ KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
 NEAR = Fraction(1, 100)
 """Relative distance of a rounded number from what it rounds."""
+NAME_REACH, SOURCE_REACH = 4, 8
+"""Words before a number among which a text, and its source, name whose it is."""
+_NEW_CLAUSE = frozenset((*".;:!?", *"and but while than because since when".split()))
 MAX_ORDER = 3
 """Up to here a number that counts nothing may say which: `step 2`."""
 MAX_KNOWN = 60
@@ -80,6 +85,17 @@ class _Source:
         """Whose the number is, empty for nobody's, wherever it is no operand, which may be anybody's."""
         found = (q for q in self.of(value) if q.computed or not q.computes)
         return [q.owner if self.names(q.owner) else "" for q in found]
+
+    def one_kind(self, value: Value) -> bool:
+        """Whether one step alone makes the number, and what it counts is not what is asked for, which may be the name
+        of all of it (`50 flowers`, where they are petunias)."""
+        steps = [step for step in sums(self.demonstration) if step.result == value]
+        asked = (
+            {stem for nouns in self.nouns(self.answer) for stem in _stems(nouns)}
+            if self.answer
+            else set[str]()
+        )
+        return len(steps) == 1 and not any(_stems(nouns) & asked for nouns in self.results(value))
 
     def bare(self, value: Value) -> bool:
         """Whether the question leaves the number without a noun (`he had 5 left`): it may count anything."""
@@ -176,6 +192,8 @@ class QuantitiesCheck(CheckConfig):
         for _, told in groupby(found, attrgetter("sentence")):
             if said := _other_owner(list(told), source):
                 return self.failed("other_owner", said)
+        if said := _named_before(found, case):
+            return self.failed("other_owner", said)
         if self.invented and (said := _invented(found, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
@@ -276,7 +294,7 @@ def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> 
     if not all(theirs & source.plurals for theirs in source.nouns(value)):
         return False  # `5 died` counts no died
     if quantity.computed:
-        return value == source.answer and len(source.results(value)) == 1
+        return len(source.results(value)) == 1 and (value == source.answer or source.one_kind(value))
     return source.given(value) and not source.results(value) and value not in results
 
 
@@ -296,6 +314,41 @@ def _other_owner(told: list[Quantity], source: _Source) -> str:
         given = source.owners(quantity.value) if owner else []
         if given and not any(not theirs or theirs[:3] == owner[:3] for theirs in given):
             return f"{quantity.value} is {owner}'s; question and demonstration give it to {given[0]}."
+    return ""
+
+
+def _named_before(found: list[Quantity], case: Case) -> str:
+    """A number right behind a name where question and demonstration have it behind other names only."""
+    persons = people(case.prompt, case.demonstration)
+    if len(persons) < 2:
+        return ""
+    for quantity in found:
+        if (quantity.computes and not quantity.computed) or not (
+            name := _named(quantity, persons, NAME_REACH)
+        ):
+            continue
+        told = (
+            *quantities_of(case.prompt, quantity.value),
+            *quantities_of(case.demonstration, quantity.value),
+        )
+        names = [_named(q, persons, SOURCE_REACH) for q in told if not q.computes or q.computed]
+        if names and all(other and other[:3] != name[:3] for other in names):
+            given = names[0].capitalize()
+            return (
+                f"{quantity.value} is {name.capitalize()}'s; question and demonstration give it to {given}."
+            )
+    return ""
+
+
+def _named(quantity: Quantity, persons: frozenset[str], reach: int) -> str:
+    """The person named last before a number in its clause; empty where another number stands between."""
+    tokens = quantity.sentence.tokens
+    for i in range(quantity.at - 1, max(-1, quantity.at - 1 - reach), -1):
+        word = tokens[i].lower()
+        if (name := word.removesuffix("'s").removesuffix("’s")) in persons:
+            return name
+        if word in _NEW_CLAUSE or i in quantity.sentence.numbers:
+            return ""
     return ""
 
 
