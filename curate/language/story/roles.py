@@ -34,8 +34,7 @@ _WORDS = {
     Part.CAME: "additional extra bought purchased received found built planted added new won adopted bred "
     "got borrowed gathers",
     Part.GONE: "lost used gave sold ate spent removed donated broke broken died stolen threw eaten gone burned "
-    "giving losing using eating selling spending drank melted popped give gives lose loses use uses eat eats sell "
-    "sells spend spends remove removes donate donates",
+    "giving losing using eating selling spending spend drank melted popped give gives lose loses donate donates",
     Part.LEFT: "left remaining remain remains remained",
     Part.NOW: "now current currently",
 }

@@ -81,6 +81,27 @@ ROW = {
 }
 
 
+CUPS = {
+    "messages": [
+        {"role": "user", "content": "There are 11 bags for 2 guests. In each are 3 cups. How many?"}
+    ],
+    "demonstration": "11 * 3 = 33. So every guest gets 33 / 2 = 16.5 cups, and 2 * 5 = 10 spoons.\n#### 33",
+}
+
+
+@pytest.mark.parametrize(
+    ("completion", "reason"),
+    [
+        ("11 * 3 = 33 balls.", "other_unit"),  # no ball in the row
+        ("11 * 3 = 33 cups.", ""),
+        ("2 * 5 = 10 guests.", "other_unit"),
+        ("2 * 5 = 10 spoons.", ""),
+    ],
+)
+def test_what_a_result_counts(completion, reason):
+    assert QuantitiesCheck().run(Case(completion, CUPS["demonstration"], CUPS)).reason == reason
+
+
 @pytest.mark.parametrize(
     ("completion", "reason"),
     [

@@ -221,10 +221,13 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
     if value in results and not any(q.computed for q in source.of(value)):
         return ""  # a result of its own that a given number happens to equal
     given = (source.results if quantity.computed else source.nouns)(value)
+    if not given and value == source.answer and not source.nouns(value) and _foreign(quantity, source):
+        return f"{value} {quantity.head}: neither question nor demonstration speak of {quantity.head}."
     if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
         return ""
     if unit := next((noun for noun in nouns if _unit(noun)), ""):
-        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:BEGINNING] not in source.words):
+        other = all(map(_units, given)) or unit[:BEGINNING] not in source.words
+        if (value in CONVERSIONS or not other) and not _swapped(quantity, source, results):
             return ""
     elif not _strange(quantity, source) and not _swapped(quantity, source, results):
         return ""
@@ -305,6 +308,12 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
     return plural and all(noun[:BEGINNING] not in source.words for noun in quantity.nouns)
 
 
+def _foreign(quantity: Quantity, source: _Source) -> bool:
+    """Whether a number counts things of which the source has no word."""
+    known = GENERIC | PEOPLE
+    return _strange(quantity, source) and not quantity.nouns & known and not _units(quantity.nouns)
+
+
 def _other_owner(told: list[Quantity], source: _Source) -> str:
     """A number of a sentence, whose quantities are `told`, that the source gives to another than its subject."""
     if not told[0].subject or not source.names(told[0].subject):
@@ -331,7 +340,7 @@ def _named_before(found: list[Quantity], case: Case) -> str:
             *quantities_of(case.prompt, quantity.value),
             *quantities_of(case.demonstration, quantity.value),
         )
-        names = [_named(q, persons, SOURCE_REACH) for q in told if not q.computes or q.computed]
+        names = [_named(q, persons, SOURCE_REACH) for q in told]
         if names and all(other and other[:3] != name[:3] for other in names):
             given = names[0].capitalize()
             return (
@@ -375,12 +384,15 @@ def _invented(found: list[Quantity], results: set[Value], case: Case, source: _S
 
 
 def _bare(quantity: Quantity) -> bool:
-    """Whether a number counts nothing and is no number of a line, a step or a pair."""
-    return quantity.value > MAX_ORDER and quantity.at > 0
+    """Whether a number counts nothing and ends its clause behind a word: no item of a list, a pair or a formula."""
+    tokens, at = quantity.sentence.tokens, quantity.at
+    alone = tokens[at + 1 : at + 2] in ((), (".",)) and at > 0 and len(tokens[at - 1]) > 1
+    return quantity.value > MAX_ORDER and alone and tokens[at - 1].isalpha()
 
 
 def _explained(value: Value, known: set[Value]) -> bool:
-    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away."""
+    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away from two
+    different ones."""
     if value in known or value * 100 in known or divide(value, 100) in known:
         return True
     if any(abs(k - value) < (1 if k != int(k) else 0) or abs(k - value) <= NEAR * abs(value) for k in known):

@@ -10,7 +10,7 @@ Cannot catch: parts that no word near the number tells, rates without `per`. Eng
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -241,23 +241,25 @@ def _difference_alone(case: Case) -> str:
 def _whole_for_part(case: Case) -> str:
     """What was there at first and what came, added up and told as what came: `39 + 41 = 80 trees were planted`."""
     told = parts(case.completion)
-    if not any(played <= _DEEDS for played in told.values()):
-        return ""
+    if not any(played <= _DEEDS for played in told.values()) or "first" in vocabulary(case.prompt):
+        return ""  # the first of several is not what there was at first
     given, known = parts(case.prompt), parts(case.demonstration)
     for step in sums(case.completion):
         told_as = told.get(step.result, frozenset())
-        if (
-            not told_as
-            or not told_as <= _DEEDS
-            or known.get(step.result)
-            or step.result != sum(step.operands)
-        ):
+        added = bool(told_as) and told_as <= _DEEDS and step.result == sum(step.operands)
+        if not added or known.get(step.result) or _told_so(step.result, told_as, case.demonstration):
             continue
         for value in step.operands:
             if (part := given.get(value, frozenset())) and part <= _STANDS and not _twice(value, case):
                 said, was = (min(p.value for p in played) for played in (told_as, part))
                 return f"It tells {step.result} as {said}; {value} of it is {was}."
     return ""
+
+
+def _told_so(value: Value, played: Set[Part], text: str) -> bool:
+    """Whether a sentence with the number has a word of these parts."""
+    words = frozenset[str]().union(*(WORDS_OF[part] for part in played))
+    return any(value in s.numbers.values() and not words.isdisjoint(s.tokens) for s in read(text))
 
 
 _DEEDS, _STANDS = frozenset((Part.CAME, Part.GONE)), frozenset((Part.FIRST, Part.LEFT, Part.NOW))
