@@ -223,6 +223,12 @@ def test_repetition():
     assert reason(RepetitionCheck(), case((LONG[:400] + " ") * 2)) == "repetition"
     assert reason(RepetitionCheck(), case(sums)) == ""
     assert reason(RepetitionCheck(), case("1 + 1 = 2 " * 2)) == "", "too short to measure"
+    again = "12 + 5 = 17. The answer is 17.\n#### 17"
+    assert reason(RepetitionCheck(), case(again)) == "", "twice, in two forms"
+    assert reason(RepetitionCheck(), case(f"{again}\nThe solution is 17.")) == "repetition"
+    assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts.")) == "repetition"
+    assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts left.")) == "", "something new"
+    assert reason(RepetitionCheck(), case("Jo eats 1 nut for 7 days, so she eats 1*7 = 7 nuts.")) == "", "a sum"
 
 
 def test_boilerplate():

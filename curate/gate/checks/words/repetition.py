@@ -1,29 +1,37 @@
 """Does the completion repeat itself, or say nothing?
 
-Catches: loops at the end, the same line said again and again, a solution told twice or three times, and boilerplate:
+Catches: loops at the end, the same line said again and again, a solution told twice or three times, an answer given
+three times, a conclusion that says what it concludes from (`he has 9 pens, so he has 9 pens`), and boilerplate:
 sentences with no number, formula or code and no word of the question or the demonstration. All of these raise the
 mean likelihood of a text that says no more. Cannot catch: padding that names what the question is about. Texts below
-`min_words` pass, since a short sum has few words to vary.
+`min_words` pass where shares are measured, since a short sum has few words to vary.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from recast.curate.answers.statements.marks import marks
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.english import FUNCTION_WORDS
+from recast.curate.language.prose import vocabulary
 from recast.curate.language.sentences import sentences as sentences_of
 from recast.curate.language.stems import beginning
+from recast.curate.language.tokens import read
 from recast.curate.records import Check
 from recast.curate.texts import ngrams, words
 
 N = 8
 MIN_FILLER = 3
 """Sentences that say nothing, from which a text is filler."""
+MAX_ANSWERS = 2
+"""How often a text may give its answer, or once more than the demonstration does."""
 MIN_AGAIN = 5
 """Words of a sentence that nobody says twice in a row."""
 _SENTENCE = re.compile(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")  # space behind a mark, line breaks anywhere
@@ -44,11 +52,16 @@ class RepetitionCheck(CheckConfig):
     """Shorter completions are not measured."""
 
     name: ClassVar[str] = "repetition"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         if again := _said_again(case):
             return self.failed("repetition", f"{shown(again)!r} is said twice in a row.", 0.5)
+        if nothing := _concludes_nothing(case.completion):
+            return self.failed("repetition", f"{shown(nothing)!r} concludes what it begins with.", 0.5)
+        answers = _answers(case.completion) if "answer" in case.completion else 0
+        if answers > max(MAX_ANSWERS, _answers(case.demonstration) + 1):
+            return self.failed("repetition", f"It gives its answer {answers} times.", 0.5)
         tokens = words(case.completion)
         if len(tokens) < self.min_words:
             return self.passed()
@@ -77,6 +90,35 @@ def _said_again(case: Case) -> str:
         if one == two and len(one.split()) >= MIN_AGAIN and case.demonstration.count(one) < 2:
             return one
     return ""
+
+
+def _concludes_nothing(text: str) -> str:
+    """A sentence without a sum whose part after `so` has no word and number that its part before has not."""
+    if vocabulary(text).isdisjoint(_CONCLUDES):
+        return ""
+    for sentence in read(text):
+        if sentence.computes or (cut := _SO.search(sentence.text)) is None:
+            continue
+        before, after = _content(sentence.text[: cut.start()]), _content(sentence.text[cut.end() :])
+        if len(after) > 1 and after <= before and any(word[-1].isdigit() for word in after):
+            return sentence.text
+    return ""
+
+
+def _content(text: str) -> set[str]:
+    return {token.lower() for sentence in read(text) for token in sentence.tokens} - FUNCTION_WORDS - _MARKS
+
+
+_CONCLUDES = frozenset("so therefore thus hence means meaning".split())
+_SO = re.compile(
+    r"(?<=\w),? (?:so|therefore|thus|hence|which means(?: that)?|meaning(?: that)?) ", re.IGNORECASE
+)
+_MARKS = frozenset(".,;:!?'\"")
+
+
+@lru_cache(maxsize=1024)
+def _answers(text: str) -> int:
+    return sum(bool(marks(sentence)) for sentence in sentences_of(text))
 
 
 def _filler(case: Case) -> tuple[int, list[str]]:
