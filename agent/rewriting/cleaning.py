@@ -4,7 +4,7 @@
     question  the whole of the row's question again, before the rewrite (its facts alone are how solutions begin)
     opening   "Here is the rewritten solution:", "Sure!"
     turn      another turn or task that the model opens for itself ("User:", "Question:"), and what comes after it
-    closing   "I hope this helps!", "Let me know if you have questions."
+    closing   "I hope this helps!", "Let me know if you have questions.", "This is the answer to the question."
     again     sentences at the end that repeat, word by word, those directly before them
 
 What remains is a contiguous part of the text, so nothing is made up. A span that marks another answer than what would
@@ -26,7 +26,7 @@ from recast.curate.texts import bare_words, grams
 
 MIN_SHARED = 0.5
 """Share of a sentence's word trigrams that stand in the request, from which on it is the request again."""
-REVISION = 1
+REVISION = 2
 """Goes up when another text would be kept for the same input; part of a run's identity."""
 
 _OPENING = re.compile(
@@ -45,6 +45,7 @@ _TURN = re.compile(
 )
 _CLOSING = re.compile(
     r"(?:I hope (?:this|that|it)\b|(?:please\s+)?let me know\b|(?:please\s+)?feel free\b|is there anything else\b"
+    r"|this is (?:the|your) (?:final |correct |right )?answer(?: to (?:the|your) (?:original )?question)?[.!]?\Z"
     r"|do you (?:have|need) any\b|if you (?:have|need) any\b|I'm (?:here|happy|ready) to (?:help|assist)\b)",
     re.IGNORECASE,
 )

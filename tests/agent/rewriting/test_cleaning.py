@@ -56,6 +56,7 @@ def cut(text: str) -> tuple[str, str, str, tuple[str, ...]]:
         ("", "\nUser: What is 3 + 4?\nAssistant: It is seven.", ("turn",)),
         ("", "\n### Question 2:\nHow many clips are left?", ("turn",)),
         ("", "\nI hope this helps! Let me know if you have questions.", ("closing",)),
+        ("", "\n\nThis is the answer to the original question.", ("closing",)),
         ("", "\n#### 72\n#### 72", ()),  # too short to be something said again
         ("", f"\n{SOLUTION}", ("again",)),
         ("Sure!\n", "\nI hope this helps!\nQuestion: What is 3 + 4?", ("opening", "turn", "closing")),

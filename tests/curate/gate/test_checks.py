@@ -228,7 +228,9 @@ def test_repetition():
     assert reason(RepetitionCheck(), case(f"{again}\nThe solution is 17.")) == "repetition"
     assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts.")) == "repetition"
     assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts left.")) == "", "something new"
-    assert reason(RepetitionCheck(), case("Jo eats 1 nut for 7 days, so she eats 1*7 = 7 nuts.")) == "", "a sum"
+    assert reason(RepetitionCheck(), case("Jo eats 1 nut for 7 days, so she eats 1*7 = 7 nuts.")) == "", (
+        "a sum"
+    )
 
 
 def test_boilerplate():

@@ -102,6 +102,15 @@ def test_what_a_result_counts(completion, reason):
     assert QuantitiesCheck().run(Case(completion, CUPS["demonstration"], CUPS)).reason == reason
 
 
+def test_quarters_are_coins_where_they_are_counted():
+    row = {"messages": [{"role": "user", "content": "Jo has 6 quarters. How many cents has she?"}]}
+    row["demonstration"] = "6 quarters * 25 cents per quarter = 150 cents"
+    case = Case("Jo has 6 cents, so she has 6 * 25 = 150 cents.", row["demonstration"], row)
+    assert QuantitiesCheck().run(case).reason == "other_unit"
+    case = Case("Jo has 6 quarters, so she has 6 * 25 = 150 cents.", row["demonstration"], row)
+    assert QuantitiesCheck().run(case).reason == ""
+
+
 @pytest.mark.parametrize(
     ("completion", "reason"),
     [

@@ -55,6 +55,11 @@ GAMES: dict[str, Any] = {
     ],
     "demonstration": "We subtract what she wants to have left: 70 - 22 = 48. Kim gives 48 games away.",
 }
+KEPT: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Kim won 70 games and gave 22 away. How many has she still?"}],
+    "demonstration": "70 - 22 = 48 games.",
+    "answer": "48",
+}
 TREES: dict[str, Any] = {
     "messages": [
         {
@@ -138,6 +143,9 @@ def test_a_word_in_another_place_than_its_own(text, row, said):
         ("12 trees are planted, so there are 30 + 12 = 42 trees.", TREES, ""),
         ("Each person pays for three people, 8 * 3 = 24.", LUNCH, "other_part"),
         ("Each person pays $8, and there are three people: 8 * 3 = 24.", LUNCH, ""),
+        ("Kim still has 70 games remaining. 70 - 22 = 48.", KEPT, "other_part"),
+        ("Kim has 70 games. 70 - 22 = 48 remain.", KEPT, ""),
+        ("80 crayons / 8 crayons = 10 crayons.", CRAYONS, "other_unit"),
         ("80 (crates) / 8 (crayons) = 10 (boxes).", CRAYONS, "other_unit"),
         ("80 (crayons) / 8 (crayons per box) = 10 (boxes).", CRAYONS, ""),
     ],

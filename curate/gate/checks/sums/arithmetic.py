@@ -30,7 +30,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)

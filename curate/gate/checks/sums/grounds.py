@@ -50,7 +50,7 @@ _READ_ALOUD = frozenset(
     "plus minus times divided multiplied by over is are equal equals to make makes give gives get the we and so".split()
 )
 _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|(?<!\d)\.\d+")
-_SIGN = r"(?:[-+*/^]|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
+_SIGN = r"(?:[-+*/^]|[xX](?= ?[$\d])|plus\b|minus\b|times\b|divided by\b|multiplied by\b)"
 _USED_AFTER = re.compile(rf"[%)]*(?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*[\d.]")
 _USED_BEFORE = re.compile(rf"[\d%)](?: ?[A-Za-z]+){{0,3}} ?{_SIGN} ?[$€£(]*\Z")
 

@@ -96,6 +96,9 @@ def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
 
 def _out_of_place(text: str, row: Source) -> Broken | None:
     """Signs where none stands: sentences that begin small, two operations in a row."""
+    first = text.split(maxsplit=1)[0] if text[:1].islower() else ""
+    if first and first in people(row.prompt, row.demonstration):
+        return Broken(f"A name begins small: {shown(text[:40])!r}.")
     small = _SMALL_BEGIN.findall(text) if _MAY_BEGIN.search(text) else []
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")

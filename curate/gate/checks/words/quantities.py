@@ -45,6 +45,7 @@ NEAR = Fraction(1, 100)
 """Relative distance of a rounded number from what it rounds."""
 NAME_REACH, SOURCE_REACH = 4, 8
 """Words before a number among which a text, and its source, name whose it is."""
+_CURRENCIES = frozenset(("dollar", "euro", "pound"))
 _NEW_CLAUSE = frozenset((*".;:!?", *"and but while than because since when".split()))
 MAX_ORDER = 3
 """Up to here a number that counts nothing may say which: `step 2`."""
@@ -136,6 +137,17 @@ class _Source:
         )
 
     @cached_property
+    def asked(self) -> frozenset[str]:
+        """Stems of the units in which the demonstration gives its answer."""
+        nouns = self.nouns(self.answer) if self.answer is not None else []
+        return _stems(frozenset(noun for told in nouns for noun in told if _unit(noun)))
+
+    @cached_property
+    def portions(self) -> frozenset[str]:
+        """Generic nouns, but no `6 quarters` that are coins."""
+        return GENERIC - {"quarter"} if "quart" in self.counted and "quarter" in self.plurals else GENERIC
+
+    @cached_property
     def plurals(self) -> frozenset[str]:
         """Words, in the singular, that the source has in the plural."""
         return frozenset(singular(word) for word in self.written if singular(word) != word.lower())
@@ -172,6 +184,7 @@ class QuantitiesCheck(CheckConfig):
     """Whether a quantity that nothing explains fails."""
 
     name: ClassVar[str] = "quantities"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
@@ -223,7 +236,7 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
     given = (source.results if quantity.computed else source.nouns)(value)
     if not given and value == source.answer and not source.nouns(value) and _foreign(quantity, source):
         return f"{value} {quantity.head}: neither question nor demonstration speak of {quantity.head}."
-    if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
+    if not given or any(theirs & source.portions or _same(nouns, theirs, source) for theirs in given):
         return ""
     if unit := next((noun for noun in nouns if _unit(noun)), ""):
         other = all(map(_units, given)) or unit[:BEGINNING] not in source.words
@@ -290,11 +303,13 @@ def _units(nouns: frozenset[str]) -> bool:
 
 
 def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> bool:
-    """Whether a given number, or the answer, counts what other numbers of the question count."""
+    """Whether a given number, or the answer, counts what other numbers of the question count, or what it asks for."""
     value = quantity.value
-    if not all(len(noun) > 2 and noun[:BEGINNING] in source.counted for noun in quantity.nouns):
+    if not all(
+        len(noun) > 2 and noun[:BEGINNING] in source.counted | source.asked for noun in quantity.nouns
+    ):
         return False
-    if not all(theirs & source.plurals for theirs in source.nouns(value)):
+    if not all(theirs & (source.plurals | _CURRENCIES) for theirs in source.nouns(value)):
         return False  # `5 died` counts no died
     if quantity.computed:
         return len(source.results(value)) == 1 and (value == source.answer or source.one_kind(value))

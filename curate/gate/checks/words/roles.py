@@ -36,12 +36,14 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
             return self.failed("other_part", said)
         if said := _sought_though_given(case):
+            return self.failed("other_part", said)
+        if said := _given_though_sought(case):
             return self.failed("other_part", said)
         if said := _one_for_all(case):
             return self.failed("one_for_all", said)
@@ -91,6 +93,24 @@ def _sought_though_given(case: Case) -> str:
         if len(values) == 1 and not made and asked.isdisjoint(WORDS_OF[part]):
             return f"It sets out to find {part.value}, which the question says: {values[0]}."
     return ""
+
+
+def _given_though_sought(case: Case) -> str:
+    """A number of the question told as what is left, where that is what the question asks for."""
+    asked = frozenset(case.prompt.lower().rpartition("how ")[2].replace("?", " ").split())
+    if asked.isdisjoint(_ASKS_REST):
+        return ""
+    known, answer = _parts(case.prompt, case.demonstration), numbers(case.reference or "")
+    for value, played in parts(case.completion).items():
+        if Part.LEFT not in played or value in answer or value not in numbers(case.prompt):
+            continue
+        if _STANDING.isdisjoint(known.get(value, ())):
+            return f"It tells {value} as {Part.LEFT.value}, which is what the question asks for."
+    return ""
+
+
+_ASKS_REST = frozenset("left remain remaining remains still".split())
+_STANDING = frozenset((Part.LEFT, Part.NOW))
 
 
 def _twice(value: Value, case: Case) -> bool:
@@ -206,7 +226,8 @@ def _kept(text: str) -> str:
     for one, two, made, signs in _reckonings(text) if "/" in text or "÷" in text else ():
         if one.head and two.head and not rate_of(two) and signs and signs <= {"/", "÷"}:
             over = singular(two.head)
-            if singular(made.head) == over and over not in one.nouns:
+            alike = one.head == two.head == made.head
+            if singular(made.head) == over and (alike or over not in one.nouns):
                 return f"{one.written} / {two.written} are no {made.head}."
     return ""
 

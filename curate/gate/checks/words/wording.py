@@ -26,6 +26,8 @@ from recast.curate.language.word_classes import GENERIC, GRAMMAR
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
+NEAR = 6
+"""Words to either side of a number among which a sum may make it."""
 _LETTERS = frozenset("ai+-*/=%0123456789$")
 _ALL_OF_THEM = frozenset("they both together them their all everyone we".split())
 
@@ -36,7 +38,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -72,7 +74,12 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
         return False  # `let s be the number of the shorter ones`
     if _figure(old) and _figure(new):
         worked_out = _computed(new, case.completion) or _computed(old, case.demonstration)
-        return _value(old) != _value(new) and "=" not in put.sentence and not worked_out
+        at = put.context.index("")
+        return (
+            _value(old) != _value(new)
+            and "=" not in put.context[max(0, at - NEAR) : at + NEAR]
+            and not worked_out
+        )
     if clash(old, new):
         return True
     persons = people(case.prompt, case.demonstration)
