@@ -135,7 +135,9 @@ def _turned(told: list[str], row: Source) -> Broken | None:
 
 def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
     """One that is spoken of as several, several as one, and the wrong one of `a` and `an`."""
-    verbs = [i for i, word in enumerate(told) if i and word in _OF_SEVERAL | _OF_ONE]
+    verbs = (
+        [i for i, word in enumerate(told) if i and word in _EITHER] if not _EITHER.isdisjoint(told) else []
+    )
     persons = people(row.prompt, row.demonstration) if "have" in told else frozenset[str]()
     for i in verbs:
         before, verb = told[i - 1], told[i]
@@ -158,6 +160,7 @@ _OF_ONE = frozenset(
     "needs wants goes gets makes takes buys sells eats gives spends earns does keeps leaves works uses pays "
     "receives".split()
 )
+_EITHER = _OF_SEVERAL | _OF_ONE
 _ONE_OF_MANY = re.compile(r"\b[Tt]here (?:is|was) (?!1 )\d+ [a-z]+s\b")
 # before a vowel that sounds as one, and before a consonant that does
 _ARTICLE = re.compile(
@@ -195,6 +198,8 @@ def _dropped_or_shuffled(text: str, told: list[str], row: Source) -> Broken | No
         return None
     known = row.words | {NUMBER}
     pairs = [pair for pair, between in content_pairs(text.split()) if not between and known.issuperset(pair)]
+    if len(pairs) < least:
+        return None  # before the row's are read
     beside, apart = row.neighbours
     dropped = sorted({pair for pair in pairs if pair in apart and pair not in beside})
     if share < TERSE and len(dropped) >= (2 if share < TELEGRAPH else 3):

@@ -68,9 +68,8 @@ class Source:
     @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Words that follow each other, whatever stands between them."""
-        return frozenset(
-            pair for text in (self.prompt, self.demonstration) for pair in pairwise(bare_letters(text))
-        )
+        asked, shown = bare_letters(self.prompt), bare_letters(self.demonstration)
+        return frozenset(pairwise(asked)).union(pairwise(shown))
 
     @cached_property
     def follow(self) -> dict[str, set[str]]:
