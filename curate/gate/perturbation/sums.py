@@ -46,6 +46,9 @@ _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 MAX_COPIED = 0.7  # of the retelling's 8-grams
 
 
+_NO_REASON = re.compile(r",? (?:because|since) \$?\d[\d,.]*(?=\.?\Z)")
+
+
 def retold(row: Mapping[str, Any]) -> str | None:
     """A right rewrite of a demonstration.
 
@@ -57,6 +60,8 @@ def retold(row: Mapping[str, Any]) -> str | None:
         return None
     body, answer = parts
     lines = _from_annotations(body) if "<<" in body else _sentence_by_sentence(body)
+    # what was `48 because 12 * 4 = 48` gives no reason any more
+    lines = [_NO_REASON.sub("", line) for line in lines]
     text = "\n".join([*lines, f"The answer is {answer}."])
     return text if lines and containment(text, row["demonstration"]) <= MAX_COPIED else None
 

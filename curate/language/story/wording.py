@@ -52,6 +52,12 @@ def told(text: str) -> tuple[Words, ...]:
     return tuple([words for sentence in read(text) if len(words := _words(sentence.tokens)) > 2])
 
 
+@lru_cache(maxsize=2048)
+def reckoned(text: str) -> frozenset[Words]:
+    """Those of `told` in which a sum stands."""
+    return frozenset(_words(sentence.tokens) for sentence in read(text) if sentence.computes)
+
+
 def _words(tokens: tuple[str, ...]) -> Words:
     words = [word for token in _worked_out(tokens) if (word := _word(token))]
     begin = 0

@@ -102,6 +102,15 @@ def test_what_a_result_counts(completion, reason):
     assert QuantitiesCheck().run(Case(completion, CUPS["demonstration"], CUPS)).reason == reason
 
 
+def test_a_sign_of_money_before_things_that_are_counted():
+    row = {"messages": [{"role": "user", "content": "Bags cost $10. How many for $110?"}]}
+    row["demonstration"] = "110 / 10 = 11. He can buy 11 bags."
+    case = Case("He can buy $11 bags.", row["demonstration"], row)
+    assert QuantitiesCheck().run(case).reason == "other_unit"
+    case = Case("He can buy 11 bags for $110.", row["demonstration"], row)
+    assert QuantitiesCheck().run(case).reason == ""
+
+
 def test_quarters_are_coins_where_they_are_counted():
     row = {"messages": [{"role": "user", "content": "Jo has 6 quarters. How many cents has she?"}]}
     row["demonstration"] = "6 quarters * 25 cents per quarter = 150 cents"

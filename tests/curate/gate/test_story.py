@@ -102,6 +102,12 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
         ("Each day Tom earns 9 dollars.", WAGES, ""),
         ("Together both have 44 + 52 = 96 books.", BOOKS, ""),
         ("44 + 52 = 96. Together they want 96 books.", BOOKS, "other_wording"),
+        (
+            "44 + 52 = 96. 96 / 2 = 48. Together they have 48 books.",
+            BOOKS,
+            "other_wording",
+        ),  # 96, it says itself
+        ("Together they have 2 * 44 = 88 books.", BOOKS, ""),  # its own sum: `steps` judges it
     ],
 )
 def test_a_word_in_another_place_than_its_own(text, row, said):

@@ -326,3 +326,36 @@ def test_a_word_that_ends_no_sentence_is_a_cut_even_where_the_demonstration_has_
     demonstration, text, why
 ):
     assert reason(EndingCheck(), text, demonstration=demonstration) == why
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "Bo needs 12cm + 9cm 21cm of thread.",  # a sum without its sign
+        "So they have 32-16 2 pens.",
+        "He eats 32 pieces because 32.",
+        "Then5 buckets are full.",
+        "It will be$342 in all.",
+        "108 = 108. The tree is 108 feet.",
+        "He gets more before get before get tired.",
+        "It is 20 acres of land is 20 acres of land.",
+        "He has to asks for 21 more.",
+    ],
+)
+def test_what_runs_together_is_no_sentence(broken):
+    expert = "Bo has 12cm of thread. He has to ask for 9cm more. So he needs 12cm + 9cm = 21cm of thread."
+    assert reason(VocabularyCheck(), broken, demonstration=expert) == "noise"
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        "Bo needs 12cm + 9cm = 21cm of thread.",
+        "So they have 32-16 or 16 pens.",
+        "He eats 32 pieces because 16 and 16 are 32.",
+        "In 2 + 3 days, 5 in all, 4 come.",
+    ],
+)
+def test_what_stands_apart_is_left_alone(whole):
+    expert = "Bo has 12cm of thread. He has to ask for 9cm more. So he needs 12cm + 9cm = 21cm of thread."
+    assert reason(VocabularyCheck(), whole, demonstration=expert) != "noise"

@@ -26,7 +26,7 @@ from recast.curate.language.english import (
 from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
 from recast.curate.language.story.people import people
-from recast.curate.language.tokens import OPERATORS
+from recast.curate.language.tokens import OPERATORS, read
 
 TERSE = 0.34
 """Share of function words below which they may have been dropped."""
@@ -60,6 +60,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
     return (
         _side_by_side(text, told, row)
         or _out_of_place(text, row)
+        or _run_together(text, row)
         or _turned(told, row)
         or _disagrees(told, text, row)
         or _dropped_or_shuffled(text, told, row)
@@ -123,6 +124,53 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     return None
 
 
+def _run_together(text: str, row: Source) -> Broken | None:
+    """What lacks what stands between: a sum and a number behind it, a word and a figure; and a phrase said twice."""
+    sums = any(map(text.__contains__, "+-*/×÷"))
+    if sums and (found := _without_equals(text)) and not _without_equals(row.demonstration):
+        return Broken(f"Nothing stands between a sum and a number: {shown(found)!r}.")
+    for word, figure in _GLUED.findall(text):
+        known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
+        if known and f"{word}{figure}" not in f"{row.prompt}\n{row.demonstration}":
+            return Broken(f"No sentence goes {word + figure!r}.")
+    for form in (_BECAUSE, _ITSELF, _PHRASE_TWICE, _SAID_TWICE):
+        said = form.search(text)
+        if said and not form.search(row.demonstration) and not form.search(row.prompt):
+            return Broken(f"No sentence goes {shown(said.group())!r}.")
+    return None
+
+
+@lru_cache(maxsize=2048)
+def _without_equals(text: str) -> str:
+    """The first sum that a number follows with nothing but its unit between: `12cm + 9cm 21cm`, `2 * 459 18 feet`."""
+    for sentence in read(text):
+        tokens = sentence.tokens
+        if _OPERATIONS.isdisjoint(tokens):
+            continue
+        places = [*sentence.numbers]
+        for one, two, three in zip(places, places[1:], places[2:], strict=False):
+            sum_, after = tokens[one + 1 : two], tokens[two + 1 : three]
+            if (
+                len([t for t in sum_ if t in _OPERATIONS]) == 1
+                and all(t in _OPERATIONS or t.isalpha() or t in "$" for t in sum_)
+                and len(sum_) < 4
+                and len(after) < 3
+                and all((t.isalpha() and t.lower() not in FUNCTION_WORDS) or t == "$" for t in after)
+                and sentence.numbers[three] != sentence.numbers[two]
+            ):
+                return " ".join(tokens[one : three + 1])
+    return ""
+
+
+_OPERATIONS = frozenset("+-*/×÷")
+# `48 pieces because 48.`
+_BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
+_ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]*) = \$?\1(?=[.\n]|\Z)")
+_GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
+_PHRASE_TWICE = re.compile(r"\b([a-z]+(?: [a-z]+)+) \1\b")
+_SAID_TWICE = re.compile(r"\b(\d[\d,.]* [a-z]+(?: [a-z]+)*) (?:is|are) \1\b")
+
+
 def _turned(told: list[str], row: Source) -> Broken | None:
     """Words of the row in its opposite order."""
     pairs = {(one, two) for one, two in pairwise(told) if one != two}
@@ -147,6 +195,9 @@ def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
         plain = verb in _OF_SEVERAL and one and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1])
         if (plain or (verb in _OF_ONE and before in ("they", "we"))) and (before, verb) not in row.pairs:
             return Broken(f"No sentence goes {f'{before} {verb}'!r}.")
+    for one, two in pairwise(told):
+        if one == "to" and two[-1] == "s" and (one, two) not in row.pairs and (one, two[:-1]) in row.pairs:
+            return Broken(f"No sentence goes {f'{one} {two}'!r}.")
     found = _ONE_OF_MANY.search(text) or _ARTICLE.search(text)
     if found and found.group().lower() not in f"{row.prompt}\n{row.demonstration}".lower():
         return Broken(f"No sentence goes {found.group()!r}.")

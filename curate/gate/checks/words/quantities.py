@@ -184,7 +184,7 @@ class QuantitiesCheck(CheckConfig):
     """Whether a quantity that nothing explains fails."""
 
     name: ClassVar[str] = "quantities"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
@@ -200,6 +200,8 @@ class QuantitiesCheck(CheckConfig):
         for quantity in strange:
             if said := _other_noun(quantity, source, results):
                 return self.failed("other_unit", said)
+        if said := _priced(found, source):
+            return self.failed("other_unit", said)
         if said := _exchanged(strange, source):
             return self.failed("other_unit", said)
         for _, told in groupby(found, attrgetter("sentence")):
@@ -246,6 +248,19 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
         return ""
     theirs = " ".join(sorted(given[0]))
     return f"{value} {quantity.head}: question and demonstration say {value} {theirs}."
+
+
+def _priced(found: list[Quantity], source: _Source) -> str:
+    """Things under a sign of money: `$20 meals` for 20 meals."""
+    for quantity in found:
+        tokens, at = quantity.sentence.tokens, quantity.at
+        if tokens[at][0] not in "$€£" or at + 1 == len(tokens) or not tokens[at + 1].isalpha():
+            continue
+        noun = tokens[at + 1].lower()
+        counted = any(noun == q.head for q in source.of(quantity.value) if q.head)
+        if counted and not any(q.sentence.tokens[q.at][0] in "$€£" for q in source.of(quantity.value)):
+            return f"{tokens[at]} {noun}: question and demonstration say {quantity.value} {noun}."
+    return ""
 
 
 def _exchanged(strange: list[Quantity], source: _Source) -> str:

@@ -20,14 +20,13 @@ from recast.curate.language.quantities import quantities
 from recast.curate.language.story.clashes import clash
 from recast.curate.language.story.people import people
 from recast.curate.language.story.relations import turned as turned_around
-from recast.curate.language.story.wording import BEGIN, END, Put, stands_in, substituted, told
+from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
 from recast.curate.language.topic import words_of
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
-NEAR = 6
-"""Words to either side of a number among which a sum may make it."""
+MIN_WORDS = 6
 _LETTERS = frozenset("ai+-*/=%0123456789$")
 _ALL_OF_THEM = frozenset("they both together them their all everyone we".split())
 
@@ -38,7 +37,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -73,13 +72,8 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
     ):
         return False  # `let s be the number of the shorter ones`
     if _figure(old) and _figure(new):
-        worked_out = _computed(new, case.completion) or _computed(old, case.demonstration)
-        at = put.context.index("")
-        return (
-            _value(old) != _value(new)
-            and "=" not in put.context[max(0, at - NEAR) : at + NEAR]
-            and not worked_out
-        )
+        made = put.sentence in reckoned(case.completion)
+        return _value(old) != _value(new) and not made and not _otherwise(old, new, put, case)
     if clash(old, new):
         return True
     persons = people(case.prompt, case.demonstration)
@@ -134,6 +128,26 @@ def _figure(word: str) -> bool:
 
 def _value(word: str) -> str:
     return word.lstrip("$€£")
+
+
+def _otherwise(old: str, new: str, put: Put, case: Case) -> bool:
+    """Whether the text may have another number there: one of the question where the source works one out, or one by its
+    own sums, which do not come to the source's. Not where all other words are the source's."""
+    if _computed(old, case.demonstration):
+        priced = old[0] in "$€£" and new[0] not in "$€£"  # one of two numbers of a sum with prices
+        return (
+            priced or not _computed(old, case.completion) or any(new in words for words in told(case.prompt))
+        )
+    return _computed(new, case.completion) and not _word_for_word(old, new, put)
+
+
+def _word_for_word(old: str, new: str, put: Put) -> bool:
+    """Whether the sentence stands in the source with one number in place of the other and no further change."""
+    size = len(put.sentence)
+    runs = (put.source[i : i + size] for i in range(len(put.source) - size + 1)) if size >= MIN_WORDS else ()
+    return any(
+        [(a, b) for a, b in zip(run, put.sentence, strict=True) if a != b] == [(old, new)] for run in runs
+    )
 
 
 def _computed(word: str, text: str) -> bool:
