@@ -46,6 +46,7 @@ _OPPOSITE = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 MAX_COPIED = 0.7  # of the retelling's 8-grams
 
 
+_CLAUSE = re.compile(r"[,;]|\b(?:so|that's|then|which|who|they|he|she|is|are|was|were|has|have|had)\b")
 _NO_REASON = re.compile(r",? (?:because|since) \$?\d[\d,.]*(?=\.?\Z)")
 
 
@@ -91,10 +92,14 @@ def _from_annotations(body: str) -> list[str]:
         if match is None or line.count("<<") > 1 or not _OPERATION.search(match.group("work")):
             lines.append(re.sub(r"<<[^<>]*>>", "", line).strip())
             continue
+        begin = _sum_start(match)
+        if _CLAUSE.search(line, begin, match.start("money")):
+            lines.append(re.sub(r"<<[^<>]*>>", "", line).strip())  # more than the sum would be left out
+            continue
         steps += 1
         work = " ".join(re.sub(r"([-+*/])", r" \1 ", match.group("work")).split())
         value = match.group("value").strip()
-        told = f"{line[: _sum_start(match)]}{match.group('money')}{value}{line[match.end() :]}"
+        told = f"{line[:begin]}{match.group('money')}{value}{line[match.end() :]}"
         lines.append(f"{work} = {value}. {told.strip()}")
     return [line for line in lines if line] if steps else []
 

@@ -55,6 +55,12 @@ GAMES: dict[str, Any] = {
     ],
     "demonstration": "We subtract what she wants to have left: 70 - 22 = 48. Kim gives 48 games away.",
 }
+QUIZ: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": "Lee scored 92 in her third quiz and 94 on average. And before?"}
+    ],
+    "demonstration": "The sum of the scores in the first 2 quizzes is 190. Each of her scores was half of it, or 95.",
+}
 KEPT: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Kim won 70 games and gave 22 away. How many has she still?"}],
     "demonstration": "70 - 22 = 48 games.",
@@ -108,6 +114,10 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
             "other_wording",
         ),  # 96, it says itself
         ("Together they have 2 * 44 = 88 books.", BOOKS, ""),  # its own sum: `steps` judges it
+        ("The average of the first 190 is her goal now.", QUIZ, ""),
+        ("The sum of the scores in the first 190.", QUIZ, "other_wording"),
+        ("The sum of the scores in the first 2 quizzes is 190.", QUIZ, ""),
+        ("Each of her scores was 95.", QUIZ, ""),  # `95, or half of it`: what is left is whole
     ],
 )
 def test_a_word_in_another_place_than_its_own(text, row, said):

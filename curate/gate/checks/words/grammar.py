@@ -133,7 +133,7 @@ def _run_together(text: str, row: Source) -> Broken | None:
         known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
         if known and f"{word}{figure}" not in f"{row.prompt}\n{row.demonstration}":
             return Broken(f"No sentence goes {word + figure!r}.")
-    for form in (_BECAUSE, _ITSELF, _PHRASE_TWICE, _SAID_TWICE):
+    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
@@ -165,6 +165,7 @@ def _without_equals(text: str) -> str:
 _OPERATIONS = frozenset("+-*/×÷")
 # `48 pieces because 48.`
 _BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
+_TWO_FIGURES = re.compile(r"= ?\$?\d(?:[\d,.]*\d)? \$?\d(?:[\d,.]*\d)?(?![\d/]| ?/)")
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]*) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
 _PHRASE_TWICE = re.compile(r"\b([a-z]+(?: [a-z]+)+) \1\b")

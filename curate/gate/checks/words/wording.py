@@ -48,11 +48,40 @@ class WordingCheck(CheckConfig):
                     f"It says {new!r} where question or demonstration say {old!r}: "
                     f"{shown(' '.join(put.sentence))!r}.",
                 )
+        if cut := _cut_short(case):
+            return self.failed(
+                "other_wording", f"It leaves {cut[1]!r} out of what is said: {shown(cut[0])!r}."
+            )
         if turned := turned_around(case.completion, case.prompt, case.demonstration):
             return self.failed(
                 "turned_around", f"Question or demonstration say it the other way round: {turned}."
             )
         return self.passed()
+
+
+def _cut_short(case: Case) -> tuple[str, str] | None:
+    """A sentence of the source that lacks words before a number, with what it lacks: `the scores in the first 190` for
+    `the scores in the first 2 quizzes are 190`."""
+    known = {*told(case.prompt), *told(case.demonstration)}
+    for sentence in told(case.completion):
+        if len(sentence) < MIN_WORDS or sentence in known:
+            continue
+        for whole in known:
+            lacks = len(whole) - len(sentence)
+            if lacks < MIN_LACKING or whole[:MIN_SIDE] != sentence[:MIN_SIDE]:
+                continue
+            at = next(i for i in range(len(sentence) + 1) if i == len(sentence) or sentence[i] != whole[i])
+            left_out, rest = whole[at : at + lacks], sentence[at:]
+            if not rest or not _figure(rest[0]) or whole[at + lacks :] != rest or _LINKS.isdisjoint(left_out):
+                continue
+            # `he has 2 and 3, so he has 5`, `is half of it, or 3`: what is left is whole
+            if left_out[-1] not in ("=", "or", whole[at - 1]):
+                return " ".join(sentence), " ".join(left_out)
+    return None
+
+
+_LINKS = frozenset("is are was were has have had so which that's = makes gives".split())
+MIN_LACKING, MIN_SIDE = 2, 3
 
 
 def _wrong(put: Put, case: Case) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
@@ -135,10 +164,12 @@ def _otherwise(old: str, new: str, put: Put, case: Case) -> bool:
     own sums, which do not come to the source's. Not where all other words are the source's."""
     if _computed(old, case.demonstration):
         priced = old[0] in "$€£" and new[0] not in "$€£"  # one of two numbers of a sum with prices
-        return (
+        own = (
             priced or not _computed(old, case.completion) or any(new in words for words in told(case.prompt))
         )
-    return _computed(new, case.completion) and not _word_for_word(old, new, put)
+    else:
+        own = _computed(new, case.completion)
+    return own and not _word_for_word(old, new, put)
 
 
 def _word_for_word(old: str, new: str, put: Put) -> bool:
