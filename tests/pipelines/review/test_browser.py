@@ -288,6 +288,41 @@ def test_a_row_from_the_first_look_to_the_edit(tmp_path: Path, serving: Any, ope
     assert tab.complaints == [text for text in tab.complaints if "409" in text or "net::ERR" in text]
 
 
+def test_an_edit_may_begin_with_another_candidate(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, _ = rewriting(tmp_path / "home", 2)
+    served = serving(store)
+    tab = opened(served.url)
+    page = tab.page
+    row_id = tab.at()
+    page.wait_for_selector("#history")
+    tab.press("c")
+    page.get_by_role("button", name="Edit from this").click()
+    page.wait_for_selector("#editor")
+    taken = page.locator("#editor").input_value()
+    assert taken.startswith("It is ") and taken == page.locator(".candidate .prose").inner_text()
+    page.wait_for_selector(".gate .verdict.rejected")
+    assert served.decided().standing((row_id, 0)).draft == taken, "on disk before anything is decided"
+    assert "Gate math, as edited" in page.locator("#side").inner_text()
+
+
+def test_an_active_queue_says_what_it_knows_and_ends(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, _ = rewriting(tmp_path / "home", 40)
+    tab = opened(serving(store, "--queue", "active", "--below", "0.4").url)
+    page = tab.page
+    for _ in range(40):
+        row_id = tab.at()
+        tab.press("f" if int(row_id[-6:]) % 7 == 3 else "a")
+        page.wait_for_function("was => document.getElementById('row').dataset.row !== was", arg=row_id)
+        if page.locator(".finished").count():
+            break
+        assert "refused, about" in page.locator("#rate").inner_text()
+    assert "95 % sure: " in page.locator(".finished h1").inner_text()
+    assert int(page.locator("#count").inner_text().split()[0]) < 40, "it ended before all were seen"
+    tab.press("j")
+    page.wait_for_selector("#row[data-place]")
+    assert tab.complaints == []
+
+
 def test_going_about_with_keys(kinds: Store, serving: Any, opened: Any) -> None:
     tab = opened(serving(kinds).url)
     page = tab.page
