@@ -80,9 +80,12 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         tallies = card.get(section, {})  # a card of before knows no groups
         if section == "groups" and len(tallies) < 2:
             continue  # it would say again what the gate as a whole does
+        idle = [key for key, tally in tallies.items() if _passes_all(tally)] if section == "checks" else []
+        tallies = {key: tally for key, tally in tallies.items() if key not in idle}
         lines += (
             [f"{title}:", *(_line(f"  {key}", tally) for key, tally in tallies.items())] if tallies else []
         )
+        lines += [f"checks that pass all of it: {', '.join(idle)}"] if idle else []
         for key, counts in card["open_kinds"].items() if section == "kinds" else ():
             said = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {key:18}  people differ: {said}")
@@ -131,6 +134,12 @@ def _people(found: dict[str, Any]) -> str:
             f"95 % sure, by the first {order['looked']} of the drawn order"
         )
     return said
+
+
+def _passes_all(tally: dict[str, Any]) -> bool:
+    let_through, refused, undecided = (tally[key] for key in ("false_accepts", "false_rejects", "undecided"))
+    all_passed = let_through["count"] == let_through["total"]
+    return all_passed and not refused["count"] and not undecided["count"]
 
 
 def _seen(by_check: dict[str, Any]) -> str:
