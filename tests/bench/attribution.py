@@ -4,7 +4,7 @@ A version of the demo's downstream family is rewritten from LaTeX into the backb
 of 20; in one of them, drawn by the seed, every sum takes away where it should add and the other way round. The held-out
 set has other questions of the family, told right. Prints the rank of the harmful group by seed, 1 being worst, and what
 is said of it and of the others; with --retrain also what trainings without each of the worst groups say, three seeds of
-two epochs each (`--trained` keeps them: killed and started again, it goes on). Bound: first in 9 of 10 seeds.
+an epoch each (`--trained` keeps them: killed and started again, it goes on). Bound: first in 9 of 10 seeds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recast.pipelines.demo.styles import latex, qa
-from recast.pipelines.demo.world import DOWNSTREAM, FAMILIES, Problem, calculate, problems
+from recast.pipelines.demo.world import DOWNSTREAM, Problem, calculate, problems
 from recast.pipelines.models.names import model_path
 from recast.train.attribution.groups import effects, gains
 from recast.train.attribution.influence import Change, influences
@@ -26,7 +26,7 @@ from recast.train.attribution.retrain import retrained
 from recast.train.sft.config import SftConfig
 
 GROUPS, ROWS, HELDOUT = 10, 20, 100
-CONFIG = SftConfig(epochs=2, checkpoints=0, telemetry_tokens=0)
+CONFIG = SftConfig(epochs=1, checkpoints=0, telemetry_tokens=0)
 BOUND = 0.9
 _OTHER = {"+": "-", "-": "+", "*": "+", "/": "*"}
 
@@ -53,10 +53,7 @@ def one(seed: int, model: str, retrain: int, trained: Path) -> dict[str, Any]:
         Change(row(p, latex(p)), row(p, qa(wrong(p) if i // ROWS == harmful else p)))
         for i, p in enumerate(drawn)
     ]
-    heldout = {
-        "craft": [row(p, qa(p)) for p in problems(DOWNSTREAM, "test", HELDOUT, seed)],
-        "general": [row(p, qa(p)) for f in FAMILIES for p in problems(f, "test", 10, seed, fewer=True)],
-    }
+    heldout = {"craft": [row(p, qa(p)) for p in problems(DOWNSTREAM, "test", HELDOUT, seed)]}
     begun = time.monotonic()
     measured = influences(changes, heldout, model_path(model), seed=seed)
     groups = {str(g): range(g * ROWS, (g + 1) * ROWS) for g in range(GROUPS)}
@@ -65,8 +62,7 @@ def one(seed: int, model: str, retrain: int, trained: Path) -> dict[str, Any]:
     worst = {effect.group: groups[effect.group] for effect in ranked[:retrain]}
     said = []
     if worst:
-        craft = {"craft": heldout["craft"]}
-        said = gains(retrained(changes, worst, craft, model_path(model), CONFIG, trained)["craft"])
+        said = gains(retrained(changes, worst, heldout, model_path(model), CONFIG, trained)["craft"])
     return {
         "trained": next((gain for gain in said if gain.group == str(harmful)), None),
         "others trained": [gain.says for gain in said if gain.group != str(harmful)],
@@ -82,13 +78,14 @@ def one(seed: int, model: str, retrain: int, trained: Path) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="of the seeds")
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--retrain", type=int, default=0, help="groups that are left out of a training each")
     parser.add_argument("--trained", type=Path, help="folder for what trainings said")
     args = parser.parse_args()
     first = hurts = 0
     trained = args.trained or Path(tempfile.mkdtemp())
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         found = one(seed, args.model, args.retrain, trained)
         first += found["rank"] == 1
         effect = found["harmful"]

@@ -314,7 +314,7 @@ def _pair(old: Line, new: Line, *, first: bool, whole: bool, known: Counter[str]
 
 def _results(line: Line) -> set[str]:
     """The numbers of a sentence to which a sum of it comes."""
-    return {line.words[at + 1] for at, word in enumerate(line.words[:-1]) if word in ("=", "equals", "is")}
+    return {line.words[at + 1] for at, word in enumerate(line.words[:-1]) if word in ("=", "equals")}
 
 
 def _numbers(old: Line, new: Line, known: Counter[str]) -> Iterator[Edit]:

@@ -33,6 +33,7 @@ MOST_PAIRS = 40_000
 Keys = Counter[str]
 _MARKS = re.compile(r"\A\s*(?:[*+•-]\s*(?=[^\W\d_])|#{1,4} )|\*\*|__")
 """Bullets, headings and emphasis, which are no signs of sums."""
+_SUMMING = ("total", "all", "sum")
 _LIST_NUMBER = re.compile(r"\W*\d{1,2}[.)]\W*")
 _QUOTED = re.compile(r"[.!?][\"”'’)]+\Z")
 """Ends a sentence inside another: `The answer to "How many?" is 34.`"""
@@ -232,6 +233,11 @@ def _pairable(a: Line, b: Line) -> float:
 def without_lead(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words without those that lead a sentence in (`so`, `therefore`)."""
     at = 0
-    while at < len(words) - 1 and words[at] in LEADING:
+    while at < len(words) - 1 and words[at] in LEADING and not _begins(words[at], words[at + 1]):
         at += 1
     return words[at:]
+
+
+def _begins(word: str, following: str) -> bool:
+    """Whether a leading word belongs to the sentence itself, as in `in 3 years` and `the first 16 minutes`."""
+    return following[-1].isdigit() or (word == "in" and following not in _SUMMING)

@@ -195,6 +195,19 @@ def test_what_looks_like_another_edit_is_named_rightly(after: str, has: str, lac
     assert has in found and lacks not in found, found
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("Bob ate 26 pieces.", "In the old problem Bob ate 26 pieces.", False),
+        ("First 16 minutes cost 4 dollars.", "The first 16 minutes cost 4 dollars.", False),
+        ("In total Bob ate 26 pieces.", "Bob ate 26 pieces.", True),
+        ("Bob ate 26 pieces.", "So Bob ate 26 pieces.", True),
+    ],
+)
+def test_words_of_order_are_not_those_of_the_sentence_itself(before: str, after: str, changes: bool) -> None:
+    assert ("changes_connective" in names(before, after)) is changes
+
+
 def test_a_fact_of_the_question_is_no_part_of_the_sentence_beside_it() -> None:
     before = (
         "To find how many apples Jean had at first, we add what she gave and ate.\n3 + 4 = 7 apples\n#### 7"
