@@ -98,6 +98,7 @@ class Session:
             self.log.close()
             raise
         self.below, self.active = below, None
+        self._told: tuple[int, dict[str, Any]] = (-1, {})
         if queue_name == "active":
             self.active = Active(self.queue.rows, self.queue.risks(), self.rows.keys)
             self.queue = replace(self.queue, rows=self.active.rows)
@@ -167,8 +168,12 @@ class Session:
         return None
 
     def _told_active(self) -> dict[str, Any]:
+        """Asked for twice with each decision, and as long as the rows that were looked at."""
         assert self.active is not None
-        return self.active.told(self.log.review, self.below)
+        review = self.log.review
+        if self._told[0] != len(review):
+            self._told = len(review), self.active.told(review, self.below)
+        return self._told[1]
 
     def row(self, place: int, view: render.View = "side") -> dict[str, Any]:
         """The row at a place of the queue, as the page shows it. Raises UsageError where there is no such place."""

@@ -143,10 +143,11 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small(tmp_path_factory.mktemp("kinds") / "home", 4)
 
 
+@pytest.mark.parametrize("queue", ["risk", "active"])
 def test_rows_of_every_kind_show_and_nothing_that_they_hold_runs(
-    kinds: Store, serving: Any, opened: Any
+    kinds: Store, serving: Any, opened: Any, queue: str
 ) -> None:
-    tab = opened(serving(kinds).url)
+    tab = opened(serving(kinds, "--queue", queue).url)
     texts = {}
     for row_id in ("latex", "table", "code", "tools", "evil", "bidi", "long"):
         for view in ("", "s", "s", "r", "r"):
@@ -356,7 +357,10 @@ def test_everybody_can_use_it(kinds: Store, serving: Any, opened: Any, scheme: s
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
     tab = opened(
-        serving(kinds).url, color_scheme=scheme, viewport={"width": width, "height": 700}, bypass_csp=True
+        serving(kinds, "--queue", "active").url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 700},
+        bypass_csp=True,
     )
     page = tab.page
     for row_id in ("sum-000003", "latex", "tools", "bidi"):
