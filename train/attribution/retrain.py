@@ -144,8 +144,8 @@ def _sides(
 ) -> list[Example]:
     """A row for each place: what is there, or another row where nothing is."""
     sides = [change.before if place in left_out else change.after for place, change in enumerate(changes)]
-    made = [side and example_of(side, tokenizer, config.max_length) for side in sides]
-    there = [example for example in made if example]
+    made = [example_of(side, tokenizer, config.max_length) if side is not None else None for side in sides]
+    there = [example for example in made if example is not None]
     if not there:
         raise DataError(f"no row of at most {config.max_length} tokens is left to train on.")
     return [
