@@ -4,10 +4,11 @@ once more without it.
     differences = retrained(changes, {"svamp": [3, 7, ...]}, {"test": [...]}, "path/to/model", config, folder)
     differences["test"]["svamp"]          float64[seeds, questions], nats of a reference answer that the group gains it
 
-Without a group its rows read what they read before: those that were added are gone, those that were removed are there
-again. All trainings of a seed see the same places in the same order, as many steps; at the place of a row that is not
-there stands another of the same training, drawn by the seed. So two trainings differ by the group alone, up to what a
-different batch does to all that follows, which is why there is more than one seed.
+Without a group its rows are gone, and those that were removed are there again; or, with `revert`, they read what they
+read before the change. These are two questions: rows may do harm and yet do more good than what stood there before. All
+trainings of a seed see the same places in the same order, as many steps; at the place of a row that is not there stands
+another of the same training, drawn by the seed. So two trainings differ by the group alone, up to what another batch
+does to all that follows, which is why there is more than one seed.
 
 What a training said is a file of `folder`, named by all that decides it; one that was killed goes on from its last
 checkpoint. No weights are kept.
@@ -48,7 +49,8 @@ def retrained(
     config: SftConfig,
     folder: Path,
     *,
-    seeds: int = 3,
+    seeds: int = 5,
+    revert: bool = False,
     memory: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -74,7 +76,7 @@ def retrained(
         left_out = frozenset(groups[without] if without is not None else ())
         settings = config.model_copy(update={"seed": config.seed + seed})
         said[seed, without] = _trained(
-            changes, left_out, heldout, model_path, identity, settings, folder, memory
+            changes, left_out, revert, heldout, model_path, identity, settings, folder, memory
         )
     return {
         name: {
@@ -88,6 +90,7 @@ def retrained(
 def _trained(
     changes: Sequence[Change],
     left_out: frozenset[int],
+    revert: bool,
     heldout: Mapping[str, Sequence[Mapping[str, Any]]],
     model_path: str | Path,
     identity: str,
@@ -98,8 +101,11 @@ def _trained(
     """Nats of each held-out answer after one training, by set."""
     device = default_device()
     model, tokenizer = load(model_path, device=device)
-    after = _sides(changes, frozenset(), tokenizer, config)
-    examples = after if not left_out else _sides(changes, left_out, tokenizer, config)
+    after = _examples([change.after for change in changes], tokenizer, config)
+    examples = after
+    if left_out:
+        sides = [_without(c, revert) if place in left_out else c.after for place, c in enumerate(changes)]
+        examples = _examples(sides, tokenizer, config)
     sets = {name: tokenize(rows, tokenizer, config.max_length)[0] for name, rows in heldout.items()}
     settings = config.model_dump(mode="json", exclude=set(NOT_IDENTITY))
     texts = {
@@ -139,11 +145,13 @@ def _trained(
     return measured
 
 
-def _sides(
-    changes: Sequence[Change], left_out: frozenset[int], tokenizer: Any, config: SftConfig
-) -> list[Example]:
+def _without(change: Change, revert: bool) -> Mapping[str, Any] | None:
+    """What stands at the place of a row whose group is left out."""
+    return change.before if revert or change.after is None else None
+
+
+def _examples(sides: Sequence[Mapping[str, Any] | None], tokenizer: Any, config: SftConfig) -> list[Example]:
     """A row for each place: what is there, or another row where nothing is."""
-    sides = [change.before if place in left_out else change.after for place, change in enumerate(changes)]
     made = [example_of(side, tokenizer, config.max_length) if side is not None else None for side in sides]
     there = [example for example in made if example is not None]
     if not there:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = ("op", "decision", "reason", "task", "target")
 EDIT = "edit"
 DEFAULT_ROWS = 200
-SEEDS = 3
+SEEDS = 5
 
 
 def job(
@@ -53,7 +53,7 @@ def job(
         int,
         option(
             "--retrain",
-            help="Train OTHER and, for so many groups that look worst, OTHER without what changed in the group.",
+            help="Train OTHER and, for so many groups that look worst, OTHER without the rows of the group.",
             metavar="GROUPS",
             min=0,
             show_default=False,
@@ -68,6 +68,10 @@ def job(
             show_default=False,
         ),
     ] = None,
+    revert: Annotated[
+        bool,
+        option("--revert", help="With --retrain: leave a group out as it was before, and not altogether."),
+    ] = False,
     memory: Memory = None,
     out: OutFile = None,
     seed: Annotated[int, option("--seed", help="Draws the LoRA's matrices and the resamples.", min=0)] = 0,
@@ -83,8 +87,8 @@ def job(
     intervals hold for all groups together, in 95 of 100 cases; "cannot tell" where 0 lies within. Nothing is trained.
 
     With --retrain the model is trained on OTHER as `recast sft` would (section `sft`), and for each of the worst groups
-    again with the rows of the group as they were: their gain is by how many nats a reference answer is less likely
-    then, with intervals over questions and seeds.
+    again without its rows, or with them as they were before (--revert): the gain of a group is by how many nats a
+    reference answer is less likely then, with intervals over questions and seeds.
     """
     from recast.curate.files import write_json
     from recast.curate.history.diff import diff
@@ -97,10 +101,9 @@ def job(
     chosen = by or ["decision"]
     if unknown := [name for name in chosen if name not in (*COLUMNS, EDIT)]:
         raise UsageError(f"--by {unknown[0]}: rows are grouped by {', '.join((*COLUMNS, EDIT))}.")
-    if seeds is not None and not retrain:
-        raise UsageError(
-            "--seeds says how often each group is left out; add --retrain GROUPS, or leave it out."
-        )
+    if (seeds is not None or revert) and not retrain:
+        given = "--revert says how" if revert else "--seeds says how often"
+        raise UsageError(f"{given} a group is left out; add --retrain GROUPS, or take it away.")
     settings = config.section("sft")
     heldout: dict[str, list[dict[str, Any]]] = {}
     for item in load_suites(suite):
@@ -163,7 +166,7 @@ def job(
             dict.fromkeys(group["group"] for of in result["suites"] for group in of["groups"][:retrain])
         )
         changes, places = _trained(store, found, chosen, worst)
-        _retrain(result, changes, places, heldout, settings, run, seeds or SEEDS, memory, progress)
+        _retrain(result, changes, places, heldout, settings, run, seeds or SEEDS, revert, memory, progress)
     if out:
         write_json(out, result)
         result["out"] = str(out)
@@ -172,8 +175,8 @@ def job(
 
 def _retrain(
     result: dict[str, Any], changes: Sequence[Change], places: dict[str, list[int]],
-    heldout: dict[str, list[dict[str, Any]]], settings: Any, run: Run, seeds: int, memory: str | None,
-    progress: Progress | None,
+    heldout: dict[str, list[dict[str, Any]]], settings: Any, run: Run, seeds: int, revert: bool,
+    memory: str | None, progress: Progress | None,
 ) -> None:  # fmt: skip
     """Say in `result`, suite by suite, what training without each group of `places` does."""
     from recast.pipelines.models.names import model_path
@@ -189,6 +192,7 @@ def _retrain(
         settings,
         run.folder / "trained",
         seeds=seeds,
+        revert=revert,
         memory=models.memory(memory),
         progress=progress,
     )

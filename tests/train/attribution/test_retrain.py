@@ -36,15 +36,16 @@ def test_rows_that_were_made_worse_hurt_and_rows_that_were_made_right_help(base,
         Change(garbled(row), row) for row in TRAINED[6:]
     ]
     groups = {"worse": range(6), "better": range(6, 12)}
-    found = retrained(changes, groups, {"held": HELDOUT}, base, CONFIG, tmp_path, seeds=2)["held"]
+    asked = (changes, groups, {"held": HELDOUT}, base, CONFIG, tmp_path)
+    found = retrained(*asked, seeds=2, revert=True)["held"]
     assert found["worse"].shape == (2, 8)
     assert (found["worse"].mean(1) < 0).all() and (found["better"].mean(1) > 0).all()
 
 
 def test_a_group_that_changed_nothing_gains_nothing(base, tmp_path):
     changes = [Change(row, row) for row in TRAINED]
-    found = retrained(changes, {"same": range(5)}, {"held": HELDOUT}, base, CONFIG, tmp_path, seeds=2)["held"]
-    assert (found["same"] == 0).all()
+    asked = (changes, {"same": range(5)}, {"held": HELDOUT}, base, CONFIG, tmp_path)
+    assert (retrained(*asked, seeds=2, revert=True)["held"]["same"] == 0).all()
 
 
 def test_what_was_trained_is_not_trained_again(base, tmp_path, monkeypatch):
@@ -63,15 +64,20 @@ def test_the_place_of_a_row_that_is_gone_goes_to_another(base):
     from recast.train.model.loading import load
 
     _, tokenizer = load(base)
-    changes = [Change(None, TRAINED[0]), Change(TRAINED[1], None), Change(TRAINED[2], TRAINED[2])]
-    with_all = retrain._sides(changes, frozenset(), tokenizer, CONFIG)
-    without = retrain._sides(changes, frozenset({0, 1}), tokenizer, CONFIG)
-    known = {row["completion"]: retrain.example_of(row, tokenizer, 512) for row in TRAINED[:3]}
-    first, removed, kept = known.values()
-    assert with_all[0] == first and with_all[1] in (first, kept) and with_all[2] == kept
-    assert without[0] in (removed, kept) and without[1] == removed
+    first, _, third = TRAINED[:3]
+    found = retrain._examples([first, None, third], tokenizer, CONFIG)
+    known = [retrain.example_of(row, tokenizer, 512) for row in (first, third)]
+    assert [found[0], found[2]] == known and found[1] in known
     with pytest.raises(DataError, match="no row of at most"):
-        retrain._sides([Change(None, TRAINED[0])], frozenset({0}), tokenizer, CONFIG)
+        retrain._examples([None, None], tokenizer, CONFIG)
+
+
+def test_what_stands_for_a_row_that_is_left_out():
+    """Changed, added, removed."""
+    was, now = TRAINED[:2]
+    changes = [Change(was, now), Change(None, now), Change(was, None)]
+    assert [retrain._without(change, False) for change in changes] == [None, None, was]
+    assert [retrain._without(change, True) for change in changes] == [was, None, was]
 
 
 def test_what_cannot_be_told_is_refused(base, tmp_path):
