@@ -215,6 +215,30 @@ def test_fifty_rows_by_keys_with_the_server_killed(tmp_path: Path, serving: Any,
     check_fifty(tmp_path, serving, opened, {7, 22, 41})
 
 
+def test_an_answer_that_was_cut_short_is_asked_for_again(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, row_ids = rewriting(tmp_path / "home", 2)
+    served = serving(store)
+    tab = opened(served.url)
+    cut: list[str] = []
+
+    def cutting(route: Any) -> None:
+        if len(cut) < 2:  # the decision is on disk, and its answer does not come whole
+            route.fetch()
+            cut.append(route.request.post_data)
+            route.fulfill(status=200, content_type="application/json", body='{"standing": {"act')
+        else:
+            route.continue_()
+
+    tab.page.route("**/api/decide", cutting)
+    first = tab.at()
+    tab.press("a")
+    tab.wait_for(next(row_id for row_id in row_ids if row_id != first))
+    assert cut[0] == cut[1], "the same event"
+    found = served.decided()
+    assert found.standing((first, 0)).action == "accept" and found.counts() == {"accept": 1}
+    assert tab.complaints == []
+
+
 @pytest.mark.torture
 def test_fifty_rows_by_keys_with_the_server_killed_ten_times(
     tmp_path: Path, serving: Any, opened: Any
@@ -393,7 +417,10 @@ def test_everybody_can_use_it(kinds: Store, serving: Any, opened: Any, scheme: s
     assert found == []
     tab.press("Escape")
     # every control has a name, and Tab reaches the decisions
-    names = page.evaluate("[...document.querySelectorAll('button')].map((b) => b.innerText || b.ariaLabel)")
+    # (innerText is empty of what is folded away)
+    names = page.evaluate(
+        "[...document.querySelectorAll('button')].map((b) => b.textContent.trim() || b.ariaLabel)"
+    )
     assert all(names)
     reached = set()
     for _ in range(60):
