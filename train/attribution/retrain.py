@@ -8,7 +8,8 @@ Without a group its rows are gone, and those that were removed are there again; 
 read before the change. These are two questions: rows may do harm and yet do more good than what stood there before. All
 trainings of a seed see the same places in the same order, as many steps; at the place of a row that is not there stands
 another of the same training, drawn by the seed. So two trainings differ by the group alone, up to what another batch
-does to all that follows, which is why there is more than one seed.
+does to all that follows, which is why there is more than one seed. A gain is so one against other
+rows of the version, and not against none.
 
 What a training said is a file of `folder`, named by all that decides it; one that was killed goes on from its last
 checkpoint. No weights are kept.
