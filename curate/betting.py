@@ -73,21 +73,20 @@ class Seen:
         return self._capital(self._least(share), 1.0) >= -math.log(ABOVE)
 
     def rows_left(self, share: float) -> int | None:
-        """About how many more rows bring the interval below `share`, if rows go on as they look; None where they do
-        not, or not before all are looked at."""
+        """About how many more rows bring the interval below `share`, if rows go on as they look, at most all that are
+        left; None where it looks as if that many were wrong."""
         left, wanted = len(self.groups) - len(self.wrong), self._least(share)
         if self.below(share):
             return 0
         ended = self._logs(wanted, 1.0)[:, -1] if len(self.wrong) else np.log(LAID)
-        gains = self._expected(wanted)
-        if not left or gains.max() <= 0:
+        gains, expected = self._expected(wanted)
+        if not left or expected >= wanted:
             return None
 
         def enough(more: int) -> bool:
             return float(np.logaddexp.reduce(ended + more * gains)) >= -math.log(ABOVE)
 
-        found = _first(1, left + 1, enough)
-        return found if found <= left else None
+        return _first(1, left, enough)
 
     def _least(self, share: float) -> int:
         """The least number of wrong rows that is not below `share` of all."""
@@ -145,8 +144,9 @@ class Seen:
         first = np.minimum(EXPECTED * risk * self._rows.sum() / (risk @ self._rows), 0.5)
         return (CONVICTION + found) / (CONVICTION / first + looked)
 
-    def _expected(self, wanted: int) -> NDArray[np.float64]:
-        """float64[parts]: what one more bet is expected to add to log M(`wanted`)."""
+    def _expected(self, wanted: int) -> tuple[NDArray[np.float64], float]:
+        """float64[parts]: what one more bet is expected to add to log M(`wanted`); and how many are wrong, as it
+        looks."""
         looked, found = (
             np.bincount(self.groups[: len(self.wrong)], weights=each, minlength=len(self.weights)).astype(
                 float
@@ -157,16 +157,17 @@ class Seen:
         q = self._predicted(looked, found)
         all_left, expected = float(left @ weights), float(left @ q)
         needed = wanted - found.sum()
+        in_all = float(found.sum()) + expected
         room = expected + all_left * np.where(left > 0, (1 - q) / weights, 0).max() - needed
         if room <= 0:
-            return np.full(len(PARTS), math.inf)
+            return np.full(len(PARTS), math.inf), in_all
         chance = left * weights / all_left if all_left else left
         gains = np.zeros((len(PARTS), len(weights)))
         for wrong, of in ((1, q), (0, 1 - q)):
             x = expected + (wrong - q) * all_left / weights
             edge = np.where(left > 0, (needed - x) / room, 0)
             gains += of * np.log1p(PARTS[:, None] * edge)
-        return gains @ chance
+        return gains @ chance, in_all
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:

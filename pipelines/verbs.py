@@ -298,7 +298,9 @@ VERBS: dict[str, Verb] = {
             "attribute",
             "Which groups of changed rows help a model on held-out text, and which hurt.",
             TRAINING,
-            "recast attribute craft@v1 craft@v2 -m pocket --suite test.jsonl --by task",
+            "recast attribute craft@v1 craft@v2 -m pocket --suite test.jsonl --by task --retrain 3",
+            has_run=True,
+            sections=("sft",),
         ),
         Verb(
             "pretrain",

@@ -8,7 +8,8 @@ The riskier a row, the sooner it tends to come: rows are put into groups by thei
 those of riskier groups with larger weights. What was said of the first rows of that order, up to the first that nobody
 decided about, gives an interval that holds at any time (`curate.betting`), so that one may stop when it is narrow
 enough; whichever rows else were decided about, in whatever queue, count when the order comes to them. A row that was
-deferred counts as wrong at the upper end and as right at the lower. Wrong means: not accepted.
+deferred, or whose expert is suspected, counts as wrong at the upper end and as right at the lower. Wrong means: not
+accepted.
 
 The order is drawn once and does not depend on decisions, which may so be undone and merged. What is found changes the
 predictions and so the width of the interval. It would change the best weights little: rows of no risk must be looked at
@@ -24,12 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recast.curate.betting import Seen, drawn
-from recast.pipelines.review.decisions import Key, Review, Standing
+from recast.pipelines.review.decisions import Action, Key, Review, Standing
 
 CUTS = (1 / 64, 1 / 16, 1 / 4)
 """Where groups end, as shares of the rows, the riskiest first."""
 WEIGHTS = (2.6, 1.8, 1.15, 0.88)
 """Of the groups. Larger ones lose more where nothing is wrong than they gain where something is."""
+OPEN: tuple[Action, ...] = ("defer", "suspect")
+"""What says nothing of the text that it is about."""
 
 
 def refused(_: Key, standing: Standing) -> bool:
@@ -70,7 +73,7 @@ class Active:
         self, review: Review, wrong: Callable[[Key, Standing], bool] = refused
     ) -> tuple[float, float]:
         """The share of wrong rows among all, 95 %, at any time."""
-        most, least = (self._seen(review, wrong, deferred=wrong_too) for wrong_too in (True, False))
+        most, least = (self._seen(review, wrong, open_ones=each) for each in (True, False))
         if (most.wrong == least.wrong).all():
             return most.interval()
         return least.interval()[0], most.interval()[1]
@@ -78,7 +81,7 @@ class Active:
     def told(self, review: Review, below: float) -> dict[str, Any]:
         """What is known, whether it is enough (`sure`), and else about how many rows it takes to be sure that fewer
         than `below` are wrong (`left`, None where it does not look so)."""
-        seen = self._seen(review, refused, deferred=True)
+        seen = self._seen(review, refused, open_ones=True)
         low, high = self.interval(review)
         sure = "below" if high < below else "above" if low > below else None
         return {
@@ -86,10 +89,10 @@ class Active:
             "left": None if sure else seen.rows_left(below),
         }  # fmt: skip
 
-    def _seen(self, review: Review, wrong: Callable[[Key, Standing], bool], *, deferred: bool) -> Seen:
+    def _seen(self, review: Review, wrong: Callable[[Key, Standing], bool], *, open_ones: bool) -> Seen:
         said = [review.rows[key] for key in self._keys[: self.looked(review)]]
         found = [
-            deferred if standing.action == "defer" else wrong((standing.row_id, standing.target), standing)
+            open_ones if standing.action in OPEN else wrong((standing.row_id, standing.target), standing)
             for standing in said
         ]
         return Seen(self.groups, self.weights, np.array(found, bool))

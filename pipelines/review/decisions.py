@@ -110,6 +110,9 @@ class Review:
     def __contains__(self, id_: str) -> bool:
         return id_ in self._events
 
+    def __len__(self) -> int:
+        return len(self._events)
+
     def standing(self, key: Key) -> Standing:
         return self.rows.get(key) or Standing(*key)
 

@@ -2,7 +2,7 @@
 
     seen = reviewed(store, "mine@v3")           a version that `recast review --commit` made, or a file of decisions
     seen.labels()                               completions of known worth, as `curate.gate.labels` reads them
-    seen.found(gate)                            {"rows": 100, "accepted": ..., "wrong": ..., "by_order": ...}
+    seen.found(gate)                            {"rows": 100, "accepted": ..., "wrong": ..., "reasons": ...}
 
 A text that was accepted is right; one that the expert's or a reviewer's own text was preferred to is wrong, and an
 edited text is right. Where the expert is suspected, the text has no label. Rows are up for review because a gate
@@ -51,6 +51,7 @@ class Reviewed:
     version: Version
     review: Review
     said: str  # what these labels are called
+    drawn: bool  # whether rows came up by the order of an active review
     rows: tuple[dict[str, Any], ...]  # that read as they did when they were decided about
 
     def labels(self) -> Iterator[Labelled]:
@@ -64,9 +65,9 @@ class Reviewed:
                 yield Labelled(row, standing.text, True, f"{KIND}/as edited")
 
     def found(self, gate: Gate) -> dict[str, Any]:
-        """Of the reviewed rows that `gate` accepts, how many people found wrong: 95 % Wilson interval. `queues`: how
-        rows came up; `by_order`: what the first rows of the drawn order say of all rows that were up for review, at any
-        time (`pipelines.review.active`)."""
+        """Of the reviewed rows that `gate` accepts, how many people found wrong, with a 95 % Wilson interval, and for
+        which `reasons`. `queues`: how rows came up; `by_order`: what the first rows of the drawn order say of all rows
+        that were up for review, at any time (`pipelines.review.active`), None where rows came up otherwise."""
         judged = [row for row in self.rows if self.review.standing(_key(row)).action in RIGHT]
         accepted = {
             _key(row)
@@ -75,13 +76,16 @@ class Reviewed:
             )
             if verdict.accepted
         }
-        wrong = sum(not RIGHT[self.review.standing(key).action or ""] for key in accepted)
-        came = Counter(self.review.standing(key).queue or "unknown" for key in accepted)
-        low, high = wilson(wrong, len(accepted))
+        standings = [self.review.standing(key) for key in accepted]
+        wrong = [standing for standing in standings if not RIGHT[standing.action or ""]]
+        came = Counter(standing.queue or "unknown" for standing in standings)
+        why = Counter(reason for standing in wrong for reason in standing.reasons or ("none",))
+        low, high = wilson(len(wrong), len(accepted))
         return {
-            "version": self.version.ref, "rows": len(judged), "accepted": len(accepted), "wrong": wrong,
-            "share": wrong / len(accepted) if accepted else 0.0, "interval": [low, high],
-            "queues": dict(came.most_common()), "by_order": self._by_order(accepted),
+            "version": self.version.ref, "rows": len(judged), "accepted": len(accepted), "wrong": len(wrong),
+            "share": len(wrong) / len(accepted) if accepted else 0.0, "interval": [low, high],
+            "reasons": dict(why.most_common()), "queues": dict(came.most_common()),
+            "by_order": self._by_order(accepted) if self.drawn else None,
         }  # fmt: skip
 
     def _by_order(self, accepted: set[Key]) -> dict[str, Any]:
@@ -92,7 +96,7 @@ class Reviewed:
         plan = Active(queue.rows, queue.risks(), rows.keys)
 
         def wrong(key: Key, standing: Standing) -> bool:
-            return standing.action != "accept" and (key in accepted or standing.action not in RIGHT)
+            return key in accepted and not RIGHT[standing.action or ""]
 
         low, high = plan.interval(self.review, wrong)
         looked = plan.looked(self.review)
@@ -113,16 +117,18 @@ def reviewed(store: Store, name: str) -> Reviewed:
                 f"{version.id}: another store."
             )
         said = f"{Path(name).name} of {review.header.reviewer}"
+        came = {standing.queue for standing in review.rows.values()}
     else:
         made = store.resolve(name)
         version, review = _of_version(store, made)
-        said = made.ref
+        said, came = made.ref, made.meta["review"].get("queues", {})
     rows = tuple(_found(store, version, review))
     if not any(review.standing(_key(row)).action in RIGHT for row in rows):
         raise UsageError(
             f"{name} holds no decision that says of a text whether it is right. Review some rows first."
         )
-    return Reviewed(store, version, review, f"what people decided ({said}) of {version.ref}", rows)
+    called = f"what people decided ({said}) of {version.ref}"
+    return Reviewed(store, version, review, called, "active" in came, rows)
 
 
 def _of_version(store: Store, made: Version) -> tuple[Version, Review]:
@@ -144,13 +150,17 @@ def _of_version(store: Store, made: Version) -> tuple[Version, Review]:
         for side in ("before", "after")
     )
     for was, now in zip(before, map(decode_row, after), strict=True):
-        decision = (now["meta"] or {}).get("review", {}).get("decision")
-        if decision in named:
-            action = named[decision]
+        said = (now["meta"] or {}).get("review", {})
+        if said.get("decision") in named:
+            action = named[said["decision"]]
             text = now["completion"] if action == "edit" else None
             seen = seen_of(was["completion"])
             id_ = "/".join(map(str, _key(now)))
-            review.apply(Event(id_, "decide", *_key(now), seen=seen, action=action, text=text, queue=queue))
+            reasons = tuple(said.get("reasons", ()))
+            event = Event(
+                id_, "decide", *_key(now), seen=seen, action=action, text=text, queue=queue, reasons=reasons
+            )
+            review.apply(event)
     return version, review
 
 

@@ -11,7 +11,8 @@ numbers. Every change goes through the log, which has it on disk before anything
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +31,7 @@ from recast.curate.records import DecisionKind, Verdict
 from recast.curate.store.store import Store
 from recast.curate.store.versions import Version
 from recast.pipelines.review import candidates, queues, render
-from recast.pipelines.review.active import Active
+from recast.pipelines.review.active import OPEN, Active
 from recast.pipelines.review.decisions import Event, Key, Standing, event_from, now, splice
 from recast.pipelines.review.log import file_name, log_of
 from recast.pipelines.review.rows import Rows
@@ -97,8 +98,9 @@ class Session:
             self.log.close()
             raise
         self.below, self.active = below, None
+        self._told: tuple[int, dict[str, Any]] = (-1, {})
         if queue_name == "active":
-            self.active = Active(self.queue.rows, self.queue.risks(), self.rows.keys, seed=seed)
+            self.active = Active(self.queue.rows, self.queue.risks(), self.rows.keys)
             self.queue = replace(self.queue, rows=self.active.rows)
         self.shown = self.queue.rows  # as filtered
         self._queued = np.zeros(len(self.rows), bool)
@@ -146,7 +148,7 @@ class Session:
     def _estimate(self) -> dict[str, float] | None:
         """Share of refused rows among those that came up at random, with its 95 % interval."""
         counts = self.log.review.counts("random")
-        drawn = sum(rows for action, rows in counts.items() if action not in ("defer", "conflict"))
+        drawn = sum(rows for action, rows in counts.items() if action not in (*OPEN, "conflict"))
         if not drawn:
             return None
         refused = drawn - counts.get("accept", 0)
@@ -166,8 +168,12 @@ class Session:
         return None
 
     def _told_active(self) -> dict[str, Any]:
+        """Asked for twice with each decision, and as long as the rows that were looked at."""
         assert self.active is not None
-        return self.active.told(self.log.review, self.below)
+        review = self.log.review
+        if self._told[0] != len(review):
+            self._told = len(review), self.active.told(review, self.below)
+        return self._told[1]
 
     def row(self, place: int, view: render.View = "side") -> dict[str, Any]:
         """The row at a place of the queue, as the page shows it. Raises UsageError where there is no such place."""
@@ -211,10 +217,11 @@ class Session:
             "candidates": [
                 {
                     "status": c.status, "reason": c.reason, "nll": c.nll, "attempt": c.attempt, "chosen": c.chosen,
-                    "text": c.text[: render.MAX_CHARS], "nodes": render.text(c.text[: render.MAX_CHARS]),
+                    "times": times, "nodes": render.text(c.text[: render.MAX_CHARS]),
+                    "text": c.text if len(c.text) <= render.MAX_CHARS else None,
                     "says": [k["message"] for k in c.checks if k.get("status") != "pass" and k.get("message")],
                 }
-                for c in sampled if not (c.chosen and c.text == row["completion"])
+                for c, times in _once(sampled) if c.text != row["completion"]
             ],
             "sampled": len(sampled),
             "history": [_told(event) for event in events],
@@ -396,6 +403,13 @@ class Session:
         if "judged" not in row:
             row["judged"] = self.judge(row, row["completion"])
         return row["judged"]
+
+
+def _once(sampled: Sequence[candidates.Sampled]) -> Iterator[tuple[candidates.Sampled, int]]:
+    """Each text once, with how often it was sampled."""
+    times = Counter(c.text for c in sampled)
+    first = {c.text: c for c in reversed(sampled)}
+    return ((first[text], count) for text, count in times.items())
 
 
 def _called(row: Mapping[str, Any]) -> str:

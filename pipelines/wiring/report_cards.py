@@ -78,17 +78,22 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
         ("each check alone", "checks"),
     ):
         tallies = card.get(section, {})  # a card of before knows no groups
+        if section == "groups" and len(tallies) < 2:
+            continue  # it would say again what the gate as a whole does
+        idle = [key for key, tally in tallies.items() if _passes_all(tally)] if section == "checks" else []
+        tallies = {key: tally for key, tally in tallies.items() if key not in idle}
         lines += (
             [f"{title}:", *(_line(f"  {key}", tally) for key, tally in tallies.items())] if tallies else []
         )
+        lines += [f"checks that pass all of it: {', '.join(idle)}"] if idle else []
         for key, counts in card["open_kinds"].items() if section == "kinds" else ():
             said = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {key:18}  people differ: {said}")
-    lines.append("wrong ones that a check alone does not pass, by kind:")
-    for kind, by_check in card["seen"].items():
-        said = [f"{check} {rate(seen)}" for check, seen in by_check.items() if seen["share"] >= MIN_SHARE]
-        lines.append(f"  {kind:18}  {'; '.join(said)}")
-    lines += _unvouched(card)
+    seen = [f"  {kind:18}  {said}" for kind, by_check in card["seen"].items() if (said := _seen(by_check))]
+    lines += ["wrong ones that a check alone does not pass, by kind:", *seen] if seen else []
+    lines += (
+        _unvouched(card) if not people else []
+    )  # it knows no kinds: these are rows, as somebody judged them
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
     for example in card["examples"][:SHOWN_EXAMPLES]:
@@ -105,6 +110,8 @@ def show_card(gate: str, card: dict[str, Any], console: Any) -> None:
 
 def _people(found: dict[str, Any]) -> str:
     """What people found of the rows that the gate accepts."""
+    from recast.curate.history.reviews import REASONS
+
     low, high = found["interval"]
     came = found["queues"]
     basis = (
@@ -116,14 +123,27 @@ def _people(found: dict[str, Any]) -> str:
         f"as people judged: {found['wrong']} of {found['accepted']} reviewed rows that it accepts are wrong = "
         f"{found['share']:.2%} [{low:.2%}, {high:.2%}], {basis}"
     )
+    if reasons := found.get("reasons"):  # a card of before has none
+        named = (f"{REASONS.get(reason, 'no reason given')} {rows}" for reason, rows in reasons.items())
+        said += f"\n  because: {', '.join(named)}"
     order = found["by_order"]
-    if order["looked"]:
+    if order and order["looked"]:
         low, high = order["interval"]
         said += (
             f"\nof all {order['rows']} rows that were up for review, {low:.2%} to {high:.2%} are wrong and accepted: "
             f"95 % sure, by the first {order['looked']} of the drawn order"
         )
     return said
+
+
+def _passes_all(tally: dict[str, Any]) -> bool:
+    let_through, refused, undecided = (tally[key] for key in ("false_accepts", "false_rejects", "undecided"))
+    all_passed = let_through["count"] == let_through["total"]
+    return all_passed and not refused["count"] and not undecided["count"]
+
+
+def _seen(by_check: dict[str, Any]) -> str:
+    return "; ".join(f"{check} {rate(of)}" for check, of in by_check.items() if of["share"] >= MIN_SHARE)
 
 
 def _unvouched(card: dict[str, Any]) -> Iterator[str]:

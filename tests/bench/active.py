@@ -7,8 +7,14 @@ Two benches of texts that a gate accepted and whose worth is known: demonstratio
 under the same gate without its reference answer, since with it no wrong one passes. They lie in a store with what the
 gate refused beside them, so that their risk is what an active queue of `recast review` sees. In each run a version is
 drawn from these texts in which a stated share is wrong; a reviewer who is always right decides in the order that the
-review asks for until it is sure, or all is decided. Random order is the same interval without strata. Exit code 1 where
-active review takes more than half of the labels, or the interval misses the truth in more than 7 % of the runs.
+review asks for until it is sure, or all is decided. Random order is the same interval without strata. `least` is the
+share of random order's labels that any method needs which knows no more than the groups: labels grow as one over
+
+    max over a, min over q of  sum_g a_g KL(p_g, q_g),      sum_g w_g q_g = the bound
+
+(w: share of the rows in each group, p of them wrong, a: labels given to it; the rate at which the nearest version that
+is too wrong can be told apart, Chernoff and Stein). Exit code 1 where active review takes more than half of the labels,
+or the interval misses the truth in more than 7 % of the runs.
 """
 
 from __future__ import annotations
@@ -157,6 +163,49 @@ def review(
     return labels, bool(low - 1e-12 <= wrong.mean() <= high + 1e-12), high < below
 
 
+def least(pool: Pool, share: float, rows: int, below: float) -> float:
+    """The least share of random order's labels, by rates, means over versions drawn."""
+    found, sizes = [], np.zeros(0)
+    for run in range(20):
+        places = drawn(pool, share, rows, np.random.default_rng(run))
+        keys: list[Key] = [(str(n), 0) for n in range(rows)]
+        plan = Active(np.arange(rows), pool.risk[places], keys, seed=run)
+        sizes = np.bincount(plan.groups, minlength=len(plan.weights))
+        found.append(np.bincount(plan.groups, weights=pool.wrong[places][plan.rows]) / sizes)
+    whole = _distance(np.array(share), np.array(below))
+    return float(whole / _rate(sizes / rows, np.mean(found, axis=0), below))
+
+
+def _rate(sizes: np.ndarray, wrong: np.ndarray, below: float) -> float:
+    """What a label tells, at most: by the best allocation of labels to groups, against the nearest shares that are not
+    `below`. Exponentiated gradient ascent, since the rate is concave in the allocation."""
+    given, best = sizes.copy(), 0.0
+    for step in range(1, 2001):
+        of_group = _distance(wrong, _nearest(sizes, wrong, given, below))
+        best = max(best, float(given @ of_group))
+        given = given * np.exp(of_group / max(of_group.max(), 1e-12) / np.sqrt(step))
+        given /= given.sum()
+    return best
+
+
+def _nearest(sizes: np.ndarray, wrong: np.ndarray, given: np.ndarray, below: float) -> np.ndarray:
+    """The shares that are hardest to tell from `wrong` and that are not `below` in all: given (q - p) / (q (1 - q)) is
+    the same multiple of each group's size."""
+    low, high = 0.0, 1e9
+    for _ in range(100):
+        push = sizes * (low + high) / 2
+        lacks = given - push
+        q = (np.sqrt(lacks**2 + 4 * push * given * wrong) - lacks) / (2 * push)
+        low, high = (low, (low + high) / 2) if sizes @ q >= below else ((low + high) / 2, high)
+    return q
+
+
+def _distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Kullback and Leibler's, of shares."""
+    p, q = (np.clip(each, 1e-12, 1 - 1e-12) for each in (p, q))
+    return p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -181,7 +230,7 @@ def main() -> int:
             f"{each.name}: {(~each.wrong).sum()} right and {each.wrong.sum()} wrong texts are accepted, {each.refused} "
             f"are refused; the riskier one of a wrong and a right text is the wrong one in {riskier:.0%}"
         )
-        print("  wrong  labels: random  active  ratio   inside: random  active   sure below")
+        print("  wrong  labels: random  active  ratio  least   inside: random  active   sure below")
         for share in SHARES:
             took: dict[str, list[int]] = {"random": [], "active": []}
             inside: dict[str, list[bool]] = {"random": [], "active": []}
@@ -202,6 +251,7 @@ def main() -> int:
             failed |= ratio > BOUND or min(covers.values()) < COVERS
             print(
                 f"  {share:5.2%}  {means['random']:14.0f} {means['active']:7.0f} {ratio:6.2f} "
+                f"{least(each, share, asked.rows, asked.below):6.2f} "
                 f"{covers['random']:15.1%} {covers['active']:7.1%} {statistics.fmean(sure):12.1%}",
                 flush=True,
             )

@@ -55,7 +55,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--queue", choices=("risk", "random"), default="risk")
+    parser.add_argument("--queue", choices=("risk", "active", "random"), default="risk")
     parser.add_argument("--store", type=Path, help="Folder of a store that holds `many` already.")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:

@@ -1,11 +1,17 @@
-"""Groups of changed rows by what they do to held-out text: helps, hurts, or cannot tell."""
+"""Groups of changed rows by what they do to held-out text: helps, hurts, or cannot tell.
+
+effects(influence, groups)        by what gradients say of each row, with intervals over rows
+gains(differences)                by what trainings without each group say, with intervals over questions and seeds
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 HELPS, HURTS, CANNOT_TELL = "helps", "hurts", "cannot tell"
 RESAMPLES = 4000
@@ -13,6 +19,8 @@ MIN_ROWS = 5
 """Rows below which nothing is said of a group."""
 CELLS = 1 << 22
 """Draws that are held at once."""
+ANGLES = 100_001
+"""At which Student's density is summed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +35,27 @@ class Effect:
 
     @property
     def says(self) -> str:
-        if self.rows < MIN_ROWS or self.low <= 0 <= self.high:
-            return CANNOT_TELL
-        return HELPS if self.value > 0 else HURTS
+        return CANNOT_TELL if self.rows < MIN_ROWS else _said(self.value, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a group gives a held-out set: nats by which its reference answers are less likely without the group."""
+
+    group: str
+    seeds: int
+    questions: int
+    value: float
+    low: float
+    high: float
+
+    @property
+    def says(self) -> str:
+        return _said(self.value, self.low, self.high)
+
+
+def _said(value: float, low: float, high: float) -> str:
+    return CANNOT_TELL if low <= 0 <= high else HELPS if value > 0 else HURTS
 
 
 def effects(
@@ -52,6 +78,41 @@ def effects(
             low, high = np.quantile(means, [chance / 2, 1 - chance / 2])
             found.append(Effect(group, len(of), float(of.mean()), float(low), float(high)))
     return sorted(found, key=lambda effect: effect.value)
+
+
+def gains(differences: Mapping[str, NDArray[np.float64]]) -> list[Gain]:
+    """The gain of each group from what each seed says of each question (seeds, questions), worst first.
+
+    Seeds and questions are both drawn, and crossed: the variance of the mean is at most
+
+        V = s_Q^2 / Q + s_S^2 / S        s_Q^2 between the questions' means over seeds, s_S^2 between the seeds' means
+
+    with Student's quantile at the degrees of freedom of Welch (1947) and Satterthwaite (1946), and together the
+    intervals hold in 95 of 100 cases (Bonferroni, as in `effects`).
+    """
+    chance = 0.05 / max(1, len(differences))
+    found = []
+    for group, of in differences.items():
+        seeds, questions = of.shape
+        parts = [
+            (of.mean(0).var(ddof=1) / questions, questions - 1),
+            (of.mean(1).var(ddof=1) / seeds, seeds - 1),
+        ]
+        variance = sum(part for part, _ in parts)
+        uncertain = sum(part**2 / freedom for part, freedom in parts)
+        half = student_t(variance**2 / uncertain, chance) * math.sqrt(variance) if uncertain else 0.0
+        value = float(of.mean())
+        found.append(Gain(group, seeds, questions, value, value - half, value + half))
+    return sorted(found, key=lambda gain: gain.value)
+
+
+def student_t(freedom: float, chance: float) -> float:
+    """What Student's t exceeds on either side with `chance` in all. t = sqrt(freedom) tan(angle), and the angle has the
+    density cos^(freedom - 1), which is summed up."""
+    angles = np.linspace(0, math.pi / 2, ANGLES)
+    density = np.cos(angles) ** (freedom - 1)
+    inside = np.concatenate([[0.0], np.cumsum(density[1:] + density[:-1])])
+    return math.sqrt(freedom) * math.tan(float(np.interp((1 - chance) * inside[-1], inside, angles)))
 
 
 def _means(of: np.ndarray, rng: np.random.Generator) -> np.ndarray:

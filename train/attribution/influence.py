@@ -81,7 +81,7 @@ def influences(
     torch.manual_seed(seed)
     model, tokenizer = load(model_path, device=device)
     sides = [side for change in changes for side in (change.before, change.after) if side is not None]
-    rows = [_example(side, tokenizer, max_length) for side in sides]
+    rows = [example_of(side, tokenizer, max_length) for side in sides]
     fit = [row for row in rows if row is not None]
     if not fit:
         raise DataError(
@@ -103,9 +103,9 @@ def influences(
             progress({"step": done, "steps": len(sets), "phase": name})
         step, fell[name] = _step(model, examples, measuring)
         with _moved(step, 1):
-            forward = _nll(model, fit, measuring)
+            forward = nats(model, fit, measuring)
         with _moved(step, -1):
-            backward = _nll(model, fit, measuring)
+            backward = nats(model, fit, measuring)
         gains = iter([(b - f) / fell[name] for f, b in zip(forward, backward, strict=True)])
         by_side = iter([next(gains) if row is not None else float("nan") for row in rows])
         influence[name] = [
@@ -116,14 +116,15 @@ def influences(
     return Measured(influence, fell)
 
 
-def _example(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Example | None:
+def example_of(row: Mapping[str, Any], tokenizer: Any, max_length: int) -> Example | None:
+    """The row as an example; None where it is longer than `max_length` tokens."""
     try:
         return tokenize([row], tokenizer, max_length)[0][0]
-    except DataError:  # longer than `max_length`
+    except DataError:
         return None
 
 
-def _nll(model: Any, examples: Sequence[Example], measuring: dict[str, Any]) -> list[float]:
+def nats(model: Any, examples: Sequence[Example], measuring: dict[str, Any]) -> list[float]:
     """Nats of the trained tokens of each example, all together."""
     found = [0.0] * len(examples)
     for chosen, of in scored(model, examples, frozenset(), **measuring):

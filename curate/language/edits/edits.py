@@ -19,11 +19,10 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import NamedTuple
 
-from recast.curate.language.edits.lines import Alignment, Line, align, held, lines, without_lead
+from recast.curate.language.edits.lines import Alignment, Line, align, held, lines, same, split, without_lead
 from recast.curate.language.edits.names import by_words
 from recast.curate.language.prose import holds_code
 from recast.curate.language.quantities import Quantity, quantities
-from recast.curate.language.sentences import sentences
 from recast.curate.language.tokens import number
 from recast.curate.maths.numbers import Value
 from recast.curate.maths.units import singular
@@ -34,6 +33,9 @@ RESTATED = 0.75
 """Share of a sentence's keys that the prompt has, from which the sentence repeats it."""
 FEW_WORDS = 4
 """Words on either side up to which an edit is named by its words."""
+STAYS = 0.5
+"""Share of both sentences' words that stay, from which what changed is named by its words: of another sentence nearly,
+those that happen to be the same part nothing."""
 MOST_WORD_PAIRS = 100_000
 """Pairs of words of two sentences up to which they are compared word by word."""
 MOST_CHARS = 200_000
@@ -42,7 +44,8 @@ MOST_CHARS = 200_000
 _ANSWER = re.compile(
     r"(?P<hash>####)\s*(?P<hashed>\S.*)"
     r"|(?P<boxed>\\boxed)"
-    r"|(?P<words>\b(?:final |correct )?(?:answer|solution|result)\b(?:\s+(?:to|of)\s[^.:=]{0,80}?)?"
+    r"|(?P<words>\b(?:final |correct )?(?:answer|solution|result)\b"
+    r"(?:\s+(?:to|of)\s(?:[^.:=\"“”]{0,80}[\"“][^\"”\n]{1,300}[\"”]|[^.:=]{0,80}?))?"
     r"(?:\s+(?:is|would be|equals)\b|\s*:)[:\s]*)(?P<open>[<*${(\[\"']*)(?P<said>[^\s:].*)",
     re.IGNORECASE,
 )
@@ -52,6 +55,8 @@ _BARE_MARK = re.compile(
 _MOST_SAID, _SOON, _SHORT = 12, 4, 3
 """Words of a marked answer: at most, before its number comes, and where it has none. `The solution is to add ...` marks
 nothing."""
+_JUDGED = frozenset({"correct", "right", "wrong", "incorrect", "good"})
+"""What is said of an answer and is none."""
 _PLAN = re.compile(
     r"(?:first(?:ly)?,? |so,? |now,? |then,? )?(?:in order )?"
     r"to (?:find|determine|calculate|solve|figure|get|know|compute|answer|see|work|do)\b"
@@ -126,7 +131,7 @@ def _marked(text: str) -> tuple[list[str], list[_Mark]]:
     """The sentences of a text that do not mark its answer, and those that do."""
     told: list[str] = []
     marks: list[_Mark] = []
-    every = list(sentences(text.replace("\\\\", "\n")))  # lines of a LaTeX display are sentences
+    every = split(text.replace("\\\\", "\n"))  # lines of a LaTeX display are sentences
     at = 0
     while at < len(every):
         sentence, at = every[at], at + 1
@@ -150,7 +155,8 @@ def _mark_of(sentence: str) -> str:
         return "boxed"
     said = found["said"].split()
     soon = any(sign.isdigit() for word in said[:_SOON] for sign in word)
-    if len(said) > (_MOST_SAID if soon else _SHORT):
+    judged = not soon and said[0].lower().strip(".,!") in _JUDGED
+    if judged or len(said) > (_MOST_SAID if soon else _SHORT):
         return ""
     mark = _SPACE.sub(" ", found["words"].lower()).strip().removeprefix("final ").removeprefix("correct ")
     return f"{mark} {found['open']}".strip()
@@ -215,6 +221,9 @@ def _sentences(texts: _Texts, found: Alignment) -> Iterator[Edit]:
     kept_old = [i for i, _ in found.pairs] or [len(old)]
     kept_new = [j for _, j in found.pairs] or [len(new)]
     for j in found.added:
+        if not new[j].asks and any(same(line, new[j]) for line in old):
+            yield Edit("moves_step", "", new[j].text)
+            continue
         name = _kind(texts, new, j, kept_new[0], kept_new[-1], "adds")
         if not (anew and name == "adds_sentence"):
             yield Edit(name, "", new[j].text)
@@ -225,7 +234,10 @@ def _sentences(texts: _Texts, found: Alignment) -> Iterator[Edit]:
     for i, j in found.merged:
         yield Edit("merges_steps", old[i].text, new[j].text)
     for i, j in found.split:
-        yield Edit("splits_step", old[i].text, new[j].text)
+        fact = held(new[j].keys, old[i].keys) < 1 and texts.restates(new[j]) == "facts"
+        yield (
+            Edit("restates_facts", "", new[j].text) if fact else Edit("splits_step", old[i].text, new[j].text)
+        )
     for i, j in found.moved:
         yield Edit("moves_step", old[i].text, new[j].text)
     joined, cut = {j for _, j in found.merged}, {i for i, _ in found.split}
@@ -281,8 +293,10 @@ def _pair(old: Line, new: Line, *, first: bool, whole: bool, known: Counter[str]
         if _SPACE.sub(" ", old.text) != _SPACE.sub(" ", new.text):
             yield Edit("changes_punctuation", *both)
         return
-    if whole and old.computes != new.computes:
-        yield Edit("drops_sum" if old.computes else "shows_sum", *both)
+    if whole and old.computes and not new.computes:
+        yield Edit("drops_sum", *both)
+    elif whole and new.computes and not old.computes:
+        yield Edit("shows_sum" if _results(new) & set(old.words) else "adds_step", *both)
     yield from _numbers(old, new, known)
     units = list(_units(old, new))
     for name, _ in units:
@@ -296,6 +310,11 @@ def _pair(old: Line, new: Line, *, first: bool, whole: bool, known: Counter[str]
     names = _names(old) | _names(new)
     nouns = {noun for _, group in units for noun in group}
     yield from _words(bare_old, bare_new, names, nouns, both, first=first and not lead[1])
+
+
+def _results(line: Line) -> set[str]:
+    """The numbers of a sentence to which a sum of it comes."""
+    return {line.words[at + 1] for at, word in enumerate(line.words[:-1]) if word in ("=", "equals")}
 
 
 def _numbers(old: Line, new: Line, known: Counter[str]) -> Iterator[Edit]:
@@ -384,13 +403,15 @@ def _words(
         kept = (word for word in words if singular(word) not in nouns)
         return tuple("@" if word in names else "#" if word[-1].isdigit() else word for word in kept)
 
-    for tag, i, k, j, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    found = SequenceMatcher(None, old, new, autojunk=False)
+    stays = found.ratio() >= STAYS
+    for tag, i, k, j, m in found.get_opcodes():
         was, now = shown(old[i:k]), shown(new[j:m])
         if tag == "equal" or was == now:
             continue
         if first and not was and j == 0 and len(now) > 1 and "#" not in now:
             yield Edit("adds_opening", "", both[1])
-        elif max(len(was), len(now)) <= FEW_WORDS:
+        elif stays and max(len(was), len(now)) <= FEW_WORDS:
             yield Edit(by_words(was, now), *both)
         else:
             yield Edit("rewords_sentence", *both)

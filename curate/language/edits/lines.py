@@ -18,18 +18,25 @@ from recast.curate.language.stems import stem
 from recast.curate.language.tokens import OPERATORS, number, read
 from recast.curate.language.word_classes import LEADING
 
-LEAST_ALIKE = 0.45
-"""Share of both sentences' keys that two of them have in common, from which they are a pair."""
+LEAST_ALIKE, LEAST_OTHERWISE = 0.45, 0.6
+"""Share of both sentences' keys that two of them have in common, from which they are a pair; the second where one of
+them has numbers and the other none."""
 SAME = 0.85
 """The share from which a sentence that stands elsewhere is the same one."""
 INSIDE = 0.6
 """Share of a sentence's keys that a neighbour's pair took over, from which the two were made one."""
+MOST_QUOTED = 6
+"""Sentences of a quotation."""
 MOST_PAIRS = 40_000
 """Pairs of sentences that are compared; of longer texts only equal sentences are found."""
 
 Keys = Counter[str]
 _MARKS = re.compile(r"\A\s*(?:[*+•-]\s*(?=[^\W\d_])|#{1,4} )|\*\*|__")
 """Bullets, headings and emphasis, which are no signs of sums."""
+_SUMMING = ("total", "all", "sum")
+_LIST_NUMBER = re.compile(r"\W*\d{1,2}[.)]\W*")
+_QUOTED = re.compile(r"[.!?][\"”'’)]+\Z")
+"""Ends a sentence inside another: `The answer to "How many?" is 34.`"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,10 @@ class Line:
     """It has less than two content words, so that `keys` are all its words (`There are 3.`)."""
 
     @property
+    def counts(self) -> bool:
+        return any(word[-1].isdigit() for word in self.words)
+
+    @property
     def asks(self) -> bool:
         return self.text.rstrip(" *_\"')").endswith(("?", "？"))
 
@@ -55,7 +66,27 @@ class Line:
 @lru_cache(maxsize=2048)
 def lines(text: str) -> tuple[Line, ...]:
     """The sentences of `text` in order; what holds no word, number or sign of a sum is left out."""
-    return tuple(line for told in sentences(text) if (line := _line(told)) is not None)
+    return tuple(line for told in split(text) if (line := _line(told)) is not None)
+
+
+def _is_open(told: str) -> bool:
+    """Whether a quotation that begins in it does not end there, or the other way round."""
+    return told.count('"') % 2 == 1
+
+
+def split(text: str) -> list[str]:
+    """The sentences of `text`, without the numbers of a list; one that ends in a quotation goes on behind it."""
+    out: list[str] = []
+    every = list(sentences(text))
+    for place, told in enumerate(every):
+        quoting = out and _is_open(out[-1]) and any(map(_is_open, every[place : place + MOST_QUOTED]))
+        if quoting or (out and told[0].islower() and _QUOTED.search(out[-1])):
+            out[-1] = f"{out[-1]} {told}"
+        elif _LIST_NUMBER.fullmatch(told) and place + 1 < len(every) and not (out and out[-1].endswith(":")):
+            continue
+        else:
+            out.append(told)
+    return out
 
 
 def _line(told: str) -> Line | None:
@@ -114,7 +145,7 @@ def align(before: tuple[Line, ...], after: tuple[Line, ...]) -> Alignment:
     left = [i for i in range(len(before)) if i not in partner]
     new = [j for j in range(len(after)) if j not in origin]
     for i in left:
-        if (j := next((j for j in new if _same(before[i], after[j])), None)) is not None:
+        if (j := next((j for j in new if same(before[i], after[j])), None)) is not None:
             found.moved.append((i, j))
             new.remove(j)
     gone = {i for i, _ in found.moved}
@@ -127,7 +158,8 @@ def align(before: tuple[Line, ...], after: tuple[Line, ...]) -> Alignment:
     return found
 
 
-def _same(a: Line, b: Line) -> bool:
+def same(a: Line, b: Line) -> bool:
+    """Whether both say the same, up to a word."""
     return len(a.words) > 2 and alike(a, b) >= SAME
 
 
@@ -171,18 +203,18 @@ def _pairs(before: tuple[Line, ...], after: tuple[Line, ...]) -> list[tuple[int,
 def _best(
     before: tuple[Line, ...], after: tuple[Line, ...], rows: range, columns: range
 ) -> list[tuple[int, int]]:
-    """Needleman and Wunsch's alignment without cost of gaps over likenesses of `LEAST_ALIKE` and more."""
-    likeness = [[alike(before[i], after[j]) for j in columns] for i in rows]
+    """Needleman and Wunsch's alignment without cost of gaps over likenesses of pairs."""
+    likeness = [[_pairable(before[i], after[j]) for j in columns] for i in rows]
     total = [[0.0] * (len(columns) + 1) for _ in range(len(rows) + 1)]
     for i in range(len(rows) - 1, -1, -1):
         for j in range(len(columns) - 1, -1, -1):
             here = likeness[i][j]
-            paired = total[i + 1][j + 1] + here if here >= LEAST_ALIKE else 0.0
+            paired = total[i + 1][j + 1] + here if here else 0.0
             total[i][j] = max(total[i + 1][j], total[i][j + 1], paired)
     found, i, j = [], 0, 0
     while i < len(rows) and j < len(columns):
         here = likeness[i][j]
-        if here >= LEAST_ALIKE and total[i][j] == total[i + 1][j + 1] + here:
+        if here and total[i][j] == total[i + 1][j + 1] + here:
             found.append((rows[i], columns[j]))
             i, j = i + 1, j + 1
         elif total[i][j] == total[i + 1][j]:
@@ -192,9 +224,20 @@ def _best(
     return found
 
 
+def _pairable(a: Line, b: Line) -> float:
+    """How alike two sentences are, 0 where they are no pair."""
+    here = alike(a, b)
+    return here if here >= (LEAST_ALIKE if a.counts == b.counts else LEAST_OTHERWISE) else 0.0
+
+
 def without_lead(words: tuple[str, ...]) -> tuple[str, ...]:
     """The words without those that lead a sentence in (`so`, `therefore`)."""
     at = 0
-    while at < len(words) - 1 and words[at] in LEADING:
+    while at < len(words) - 1 and words[at] in LEADING and not _begins(words[at], words[at + 1]):
         at += 1
     return words[at:]
+
+
+def _begins(word: str, following: str) -> bool:
+    """Whether a leading word belongs to the sentence itself, as in `in 3 years` and `the first 16 minutes`."""
+    return following[-1].isdigit() or (word == "in" and following not in _SUMMING)

@@ -128,6 +128,8 @@ def job(
         raise UsageError("--decisions, --as and --message say how decisions are committed; add --commit.")
     if below is not None and queue != "active":
         raise UsageError("--below says when --queue active knows enough; add that, or leave it out.")
+    if seed and queue != "random":
+        raise UsageError("--seed is of the order that --queue random draws; add that, or leave it out.")
     if commit and (where or against or port or merge or show_page or queue != "risk"):
         raise UsageError("--commit opens no page; leave the options of the page out, and merge before.")
     version = store.resolve(name)

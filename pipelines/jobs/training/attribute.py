@@ -11,13 +11,18 @@ from recast.pipelines.options import Memory, ModelPath, Names, OutFile, VersionR
 from recast.pipelines.terminal.text import counted, line
 
 if TYPE_CHECKING:
+    from recast.curate.history.diff import Diff
     from recast.curate.history.row_diff import RowDiff
     from recast.curate.store.store import Store
+    from recast.pipelines.config import Config
+    from recast.pipelines.run.runs import Run
     from recast.pipelines.terminal.progress import Progress
+    from recast.train.attribution.influence import Change
 
 COLUMNS = ("op", "decision", "reason", "task", "target")
 EDIT = "edit"
 DEFAULT_ROWS = 200
+SEEDS = 5
 
 
 def job(
@@ -44,10 +49,35 @@ def job(
     ] = DEFAULT_ROWS,
     rank: Annotated[int, option("--rank", help="Rank of the LoRA whose gradients are taken.", min=1)] = 16,
     max_length: Annotated[int, option("--max-length", help="Longest row, tokens.", min=8)] = 1024,
+    retrain: Annotated[
+        int,
+        option(
+            "--retrain",
+            help="Train OTHER and, for so many groups that look worst, OTHER without the rows of the group.",
+            metavar="GROUPS",
+            min=0,
+            show_default=False,
+        ),
+    ] = 0,
+    seeds: Annotated[
+        int | None,
+        option(
+            "--seeds",
+            help=f"With --retrain: seeds that each is trained with. Default: {SEEDS}.",
+            min=2,
+            show_default=False,
+        ),
+    ] = None,
+    revert: Annotated[
+        bool,
+        option("--revert", help="With --retrain: leave a group out as it was before, and not altogether."),
+    ] = False,
     memory: Memory = None,
     out: OutFile = None,
     seed: Annotated[int, option("--seed", help="Draws the LoRA's matrices and the resamples.", min=0)] = 0,
     store: Store,
+    config: Config,
+    run: Run,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Say of groups of rows that changed from VERSION to OTHER which help a model on held-out text, and which hurt.
@@ -55,6 +85,10 @@ def job(
     A group's figure is the mean of its rows' influence: nats that a row gains for each nat that the suite's reference
     answers gain, in a small step of the model; of a changed row that of what it is now less that of what it was. The
     intervals hold for all groups together, in 95 of 100 cases; "cannot tell" where 0 lies within. Nothing is trained.
+
+    With --retrain the model is trained on OTHER as `recast sft` would (section `sft`), and for each of the worst groups
+    again without its rows, or with them as they were before (--revert): the gain of a group is by how many nats a
+    reference answer is less likely then, with intervals over questions and seeds.
     """
     from recast.curate.files import write_json
     from recast.curate.history.diff import diff
@@ -67,6 +101,10 @@ def job(
     chosen = by or ["decision"]
     if unknown := [name for name in chosen if name not in (*COLUMNS, EDIT)]:
         raise UsageError(f"--by {unknown[0]}: rows are grouped by {', '.join((*COLUMNS, EDIT))}.")
+    if (seeds is not None or revert) and not retrain:
+        given = "--revert says how" if revert else "--seeds says how often"
+        raise UsageError(f"{given} a group is left out; add --retrain GROUPS, or take it away.")
+    settings = config.section("sft")
     heldout: dict[str, list[dict[str, Any]]] = {}
     for item in load_suites(suite):
         row = {"messages": item.messages, "completion": item.completion or item.answer}
@@ -123,10 +161,78 @@ def job(
             for name, influence in measured.influence.items()
         ],
     }  # fmt: skip
+    if retrain:
+        worst = list(
+            dict.fromkeys(group["group"] for of in result["suites"] for group in of["groups"][:retrain])
+        )
+        changes, places = _trained(store, found, chosen, worst)
+        _retrain(result, changes, places, heldout, settings, run, seeds or SEEDS, revert, memory, progress)
     if out:
         write_json(out, result)
         result["out"] = str(out)
     return result
+
+
+def _retrain(
+    result: dict[str, Any], changes: Sequence[Change], places: dict[str, list[int]],
+    heldout: dict[str, list[dict[str, Any]]], settings: Any, run: Run, seeds: int, revert: bool,
+    memory: str | None, progress: Progress | None,
+) -> None:  # fmt: skip
+    """Say in `result`, suite by suite, what training without each group of `places` does."""
+    from recast.pipelines.models.names import model_path
+    from recast.pipelines.wiring import models
+    from recast.train.attribution.groups import gains
+    from recast.train.attribution.retrain import retrained
+
+    differences = retrained(
+        changes,
+        places,
+        heldout,
+        model_path(result["model"]),
+        settings,
+        run.folder / "trained",
+        seeds=seeds,
+        revert=revert,
+        memory=models.memory(memory),
+        progress=progress,
+    )
+    for suite in result["suites"]:
+        suite["without"] = [
+            {
+                "group": gain.group, "rows": len(places[gain.group]), "seeds": gain.seeds, "value": gain.value,
+                "low": gain.low, "high": gain.high, "says": gain.says,
+            }
+            for gain in gains(differences[suite["suite"]])
+        ]  # fmt: skip
+
+
+def _trained(
+    store: Store, found: Diff, by: list[str], groups: list[str]
+) -> tuple[list[Change], dict[str, list[int]]]:
+    """All rows that are trained, in the order of the version and then those that were removed, and the places of each
+    group's rows."""
+    from recast.train.attribution.influence import Change
+
+    names = ("messages", "completion", "decision", "reason", "task")
+    changed = {(row.row_id, row.target): row for row in found.rows(names, ops=("add", "change", "remove"))}
+    changes: list[Change] = []
+    places: dict[str, list[int]] = {group: [] for group in groups}
+
+    def place(row: RowDiff) -> None:
+        for group in _groups(row, by):
+            if group in places:
+                places[group].append(len(changes))
+        changes.append(Change(row.before, row.after))
+
+    for row in store.open(found.b).rows(("row_id", "target", "messages", "completion")):
+        if (known := changed.get((row["row_id"], row["target"]))) is not None:
+            place(known)
+        else:
+            changes.append(Change(row, row))
+    for row in changed.values():
+        if row.after is None:
+            place(row)
+    return changes, places
 
 
 class _Drawn:
@@ -172,7 +278,6 @@ def _kinds(row: RowDiff) -> Sequence[str | None]:
 
 
 def show(result: dict[str, Any], console: Any) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     console.print(Text(f"{result['a']} -> {result['b']} under {line(result['model'], 60)}", "bold"))
@@ -180,21 +285,33 @@ def show(result: dict[str, Any], console: Any) -> None:
         console.print(
             Text(f"\n{line(suite['suite'], 60)}  {counted(suite['questions'], 'question')}", "bold")
         )
-        table = Table(box=None, pad_edge=False)
-        table.add_column("group")
-        for name in ("rows", "measured", "influence", "interval"):
-            table.add_column(name, justify="right")
-        table.add_column("")
-        colour = {"helps": "green", "hurts": "red"}
-        for group in suite["groups"]:
-            table.add_row(
-                Text(line(group["group"], 60)),
-                f"{group['rows']:,}",
-                f"{group['measured']:,}",
-                f"{group['value']:+.3g}",
-                f"{group['low']:+.3g} to {group['high']:+.3g}",
-                Text(group["says"], colour.get(group["says"], "dim")),
+        _table(console, suite["groups"], ("rows", "measured"), "influence")
+        if "without" in suite:
+            console.print(
+                "\ntrained with all of them, and without the group: nats an answer that it gains",
+                markup=False,
             )
-        console.print(table)
+            _table(console, suite["without"], ("rows", "seeds"), "gain")
     if "out" in result:
         console.print(f"\nwritten to {result['out']}", markup=False)
+
+
+def _table(console: Any, groups: list[dict[str, Any]], counts: tuple[str, str], figure: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("group")
+    for name in (*counts, figure, "interval"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    colour = {"helps": "green", "hurts": "red"}
+    for group in groups:
+        table.add_row(
+            Text(line(group["group"], 60)),
+            *(f"{group[name]:,}" for name in counts),
+            f"{group['value']:+.3g}",
+            f"{group['low']:+.3g} to {group['high']:+.3g}",
+            Text(group["says"], colour.get(group["says"], "dim")),
+        )
+    console.print(table)

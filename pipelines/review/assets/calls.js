@@ -12,9 +12,8 @@ export class Refused extends Error {
 
 const once = async (path, options) => {
   const answer = await fetch(`api/${path}`, { ...options, cache: "no-store", credentials: "omit", redirect: "error" });
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  throw new Refused(body, answer.status);
+  if (answer.ok) return answer.json(); // one that a kill cut short is none
+  throw new Refused(await answer.json().catch(() => ({})), answer.status);
 };
 
 const lasting = async (path, options) => {

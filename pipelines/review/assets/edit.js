@@ -4,13 +4,14 @@ import { el } from "./tree.js";
 
 export class Editor {
   // `on`: judged(checks), pane(found) and complain(error), as the page has them
-  constructor(row, texts, on) {
+  // `taken`: another text to begin with
+  constructor(row, texts, on, taken = null) {
     this.field = el("textarea", "");
     this.field.id = "editor";
     this.field.spellcheck = false;
     this.field.dir = "auto";
     this.field.setAttribute("aria-label", "The text, to edit");
-    this.field.value = row.standing.draft ?? row.standing.text ?? texts.completion;
+    this.field.value = taken ?? row.standing.draft ?? row.standing.text ?? texts.completion;
     this.saved = el("span", "saved", "");
     this.saved.setAttribute("role", "status");
     this.preview = el("div", "preview");
@@ -26,7 +27,7 @@ export class Editor {
       this.preview.replaceChildren(on.pane(answer.pane));
     });
     this.field.addEventListener("input", () => this.changed(on));
-    if (row.standing.draft !== null) this.changed(on);
+    if (taken !== null || row.standing.draft !== null) this.changed(on);
   }
 
   changed(on) {

@@ -40,11 +40,13 @@ const show = async (place) => {
   tellMore(row);
 };
 
+const gate = () => `Gate ${state.facts.gate}`;
+
 const draw = () => {
   const row = state.row;
   rowBox.replaceChildren(view.head(row, state.facts.total, state.mode), view.question(row), view.panes(row),
     el("div", "more"));
-  side.replaceChildren(...[view.standing(row), view.checks(row.checks, "Gate"), view.likelihood(row),
+  side.replaceChildren(...[view.standing(row), view.checks(row.checks, gate()), view.likelihood(row),
     view.reasons(row, state.facts.reasons), view.note(row)].filter(Boolean));
   rowBox.dataset.place = String(row.place);
   rowBox.dataset.row = row.row_id;
@@ -73,6 +75,7 @@ const tellMore = (row) => {
     try {
       const found = await get(`more?row=${encodeURIComponent(row.row_id)}&target=${row.target}`);
       if (state.row !== row) return;
+      state.more = found;
       rowBox.querySelector(".more")?.replaceChildren(view.more(found));
       for (const id of state.opened) open(id, true);
     } catch (error) {
@@ -182,17 +185,19 @@ side.addEventListener("input", (event) => {
 
 // editing
 
-const edit = async () => {
+// `taken`: the text of a candidate, to begin with
+const edit = async (taken = null) => {
   const row = state.row;
-  if (!row || state.editor) return;
+  if (!row || (state.editor && taken === null)) return;
+  await state.editor?.done();
   if (state.mode === "raw") state.mode = "side";
   const texts = await get(`texts?row=${encodeURIComponent(row.row_id)}&target=${row.target}`);
   if (state.row !== row) return;
   state.editor = new Editor(row, texts, {
-    judged: (checks) => side.querySelector(".gate")?.replaceWith(view.checks(checks, "Gate, as edited")),
+    judged: (checks) => side.querySelector(".gate")?.replaceWith(view.checks(checks, `${gate()}, as edited`)),
     pane: view.pane,
     complain,
-  });
+  }, taken);
   document.getElementById("panes").replaceWith(state.editor.box);
   state.editor.focus();
 };
@@ -285,6 +290,10 @@ const ACTS = {
   candidates: () => toggle("candidates"), history: () => toggle("history"),
   flip: () => look(state.mode === "side" ? "inline" : "side"), raw: () => look(state.mode === "raw" ? "side" : "raw"),
   view: (pressed) => look(pressed.dataset.view), reason: (pressed) => reason(pressed.dataset.reason),
+  take: async (pressed) => {
+    await edit(state.more.candidates[Number(pressed.dataset.number)].text);
+    scrollTo(0, 0);
+  },
 };
 const KEYS = {
   a: "accept", f: "expert", e: "edit", x: "suspect", d: "defer", u: "undo", j: "next", k: "previous", n: "note",

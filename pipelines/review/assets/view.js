@@ -10,6 +10,9 @@ const SIGNS = {
   candidates: ["few passed", "Few of the candidates that were sampled for this row passed the gate"],
   likelihood: ["less likely", "The backbone finds this text less likely than the expert\u2019s"],
   language: ["other language", "The text reads as another language than the expert\u2019s"],
+  answers: ["other answers", "Most candidates that were sampled for this row end in another number"],
+  numbers: ["new numbers", "It has numbers that neither the question nor the expert gives"],
+  lost: ["words lost", "Most of the expert\u2019s words do not occur in it"],
 };
 const ARM = { before: "arm-reference", after: "arm-target", both: "arm-target" };
 
@@ -152,11 +155,13 @@ export const more = (found) => {
   candidates.id = "candidates";
   const listed = el("div", "listed");
   candidates.append(listed);
-  for (const each of found.candidates) {
+  for (const [number, each] of found.candidates.entries()) {
+    const take = each.text === null ? null : button("take", "plain", "Edit from this");
+    if (take) take.dataset.number = String(number);
     listed.append(el("div", `candidate ${each.status}`,
       el("p", "candidate-head", el("b", "", each.status), each.chosen ? " chosen, before it was changed" : "",
         each.reason ? ` ${words(each.reason)}` : "", typeof each.nll === "number" ? ` \u00b7 ${each.nll.toFixed(2)} nats` : "",
-        each.attempt ? " \u00b7 repair" : ""),
+        each.attempt ? " \u00b7 repair" : "", each.times > 1 ? ` \u00b7 ${each.times} times` : "", take),
       each.says.length ? el("p", "says", each.says.join(" ")) : null, el("div", "prose small", ...each.nodes.map(build))));
   }
   const history = el("details", "others", el("summary", "", el("span", "", `History: ${found.history.length} `

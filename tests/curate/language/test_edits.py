@@ -163,3 +163,55 @@ def test_what_is_planted_into_real_demonstrations_is_found(shared_data):
                 count += 1
                 assert "drops_units" in names(before, without, question)
     assert count > 0
+
+
+SHORT = "She has 24 apples and buys 6 more.\n24 apples + 6 apples = 30 apples\nTherefore, she has 30 apples.\n#### 30"
+
+
+@pytest.mark.parametrize(
+    ("after", "has", "lacks"),
+    [
+        # the number of a list is no sentence
+        ("1. She has 24 apples and buys 6 more.\n2. She has 30 apples.\n#### 30", "adds_markdown", "adds_opening"),
+        # a sentence goes on behind the question that it quotes
+        ('The answer to the question "How many apples? She asks." is 30.', "changes_answer_form", "adds_conclusion"),
+        # what is said of an answer is none
+        (f"Your answer is correct.\n{SHORT}", "adds_opening", "answers_first"),
+        # a sum is shown where its result stood, and added where it did not
+        (SHORT.replace("buys 6 more.", "buys 6 more, so 24 + 6 = 30."), "adds_step", "shows_sum"),
+        (SHORT.replace("she has 30", "she has 24 + 6 = 30"), "shows_sum", "adds_step"),
+        # what is said again at the beginning was there before
+        (f"She has 30 apples.\n{SHORT.replace('she has 30', 'she has 31')}", "moves_step", "adds_opening"),
+        # a sentence of which little stays is another one, whatever words it shares
+        (
+            SHORT.replace("24 apples + 6 apples = 30 apples", "30 apples / 5 people = 6 apples, as Bob said so"),
+            "rewords_sentence",
+            "inserted: as @ said so",
+        ),
+    ],
+)  # fmt: skip
+def test_what_looks_like_another_edit_is_named_rightly(after: str, has: str, lacks: str) -> None:
+    found = names(SHORT, after, "How many apples?")
+    assert has in found and lacks not in found, found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("Bob ate 26 pieces.", "In the old problem Bob ate 26 pieces.", False),
+        ("First 16 minutes cost 4 dollars.", "The first 16 minutes cost 4 dollars.", False),
+        ("In total Bob ate 26 pieces.", "Bob ate 26 pieces.", True),
+        ("Bob ate 26 pieces.", "So Bob ate 26 pieces.", True),
+    ],
+)
+def test_words_of_order_are_not_those_of_the_sentence_itself(before: str, after: str, changes: bool) -> None:
+    assert ("changes_connective" in names(before, after)) is changes
+
+
+def test_a_fact_of_the_question_is_no_part_of_the_sentence_beside_it() -> None:
+    before = (
+        "To find how many apples Jean had at first, we add what she gave and ate.\n3 + 4 = 7 apples\n#### 7"
+    )
+    prompt = "Jean had a bag of apples . She gave 3 away and ate 4 . How many apples did Jean have at first ?"
+    found = names(before, f"Jean had a bag of apples.\n{before}", prompt)
+    assert found == ["restates_facts"]

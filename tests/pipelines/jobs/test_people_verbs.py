@@ -180,6 +180,44 @@ def test_groups_of_changed_rows_are_ranked_against_a_held_out_suite(
     assert by_edit.code == 0 and "adds_opening" in by_edit.out
 
 
+def test_the_worst_groups_are_left_out_of_a_training(
+    rewritten: Recast, tmp_path: Path, tiny_model: Path
+) -> None:
+    store = Store(tmp_path / ".recast")
+    rows = list(store.open("sums").rows())
+    rows[6]["completion"] = "Let's think. " + rows[6]["completion"]
+    edited = [row | {"completion": "No idea.", "decision": "edited"} for row in rows[:6]]
+    store.commit([*edited, *rows[6:-1]], "sums")
+    suite = tmp_path / "suite.jsonl"
+    write_lines(suite, [{"prompt": f"2 + {n}?", "answer": str(2 + n)} for n in range(4)])
+    asked = (
+        "attribute",
+        "sums@v1",
+        "sums@v2",
+        "-m",
+        tiny_model,
+        "--suite",
+        suite,
+        "--by",
+        "op",
+        "--by",
+        "decision",
+    )
+    training = ("--retrain", "2", "--seeds", "2", "--set", "sft.epochs=1", "--set", "sft.telemetry_tokens=0")
+    said = rewritten(*asked, *training, "--json")
+    assert said.code == 0, said.out + said.err
+    (of_suite,) = said.json["suites"]
+    worst = [group["group"] for group in of_suite["groups"][:2]]
+    assert sorted(group["group"] for group in of_suite["without"]) == sorted(worst)
+    counted = {"change, edited": 6, "change, expert": 1, "remove, expert": 1}
+    assert all(
+        group["rows"] == counted[group["group"]] and group["seeds"] == 2 for group in of_suite["without"]
+    )
+    assert "nats an answer that it gains" in rewritten(*asked, *training).out
+    aimless = rewritten(*asked, "--seeds", "2")
+    assert aimless.code == 2 and "add --retrain GROUPS" in aimless.err
+
+
 def test_rows_are_grouped_by_what_they_have(rewritten: Recast, tmp_path: Path, tiny_model: Path) -> None:
     suite = tmp_path / "suite.jsonl"
     write_lines(suite, [{"prompt": "2 + 2?", "answer": "4"}])

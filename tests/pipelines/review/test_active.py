@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from recast.curate.gate.gate import GateConfig, load_gate
 from recast.curate.gate.gate_files import cards, measured
 from recast.curate.history.reviews import seen_of
 from recast.curate.store.store import Store
+from recast.pipelines.review import queues
 from recast.pipelines.review.active import Active
 from recast.pipelines.review.commit import commit
 from recast.pipelines.review.decisions import Event, Header, Review
@@ -65,10 +68,11 @@ def test_what_is_known_is_what_was_said_of_the_first_rows_of_the_order() -> None
     assert active.looked(review) == 3 and active.interval(review)[0] > 0
 
 
-def test_a_deferred_row_counts_against_both_ends() -> None:
+@pytest.mark.parametrize("action", ["defer", "suspect"])
+def test_a_row_of_which_nothing_is_known_counts_against_both_ends(action: str) -> None:
     active, review, decided = plan(), nobody(), nobody()
     for number in active.rows[:300]:
-        say(review, number, "defer" if number == active.rows[9] else "accept")
+        say(review, number, action if number == active.rows[9] else "accept")
         say(decided, number)
     assert active.interval(review)[0] == 0.0 and active.interval(review)[1] > active.interval(decided)[1]
     say(review, active.rows[9])
@@ -118,7 +122,8 @@ def opened(store: Store, **more: Any) -> Session:
 def decide(session: Session, place: int, action: str) -> dict[str, Any]:
     row = session.row(place)
     event = {"id": f"{row['row_id']}-{action}", "kind": "decide", "seen": row["seen"], "action": action}
-    return session.decide({**event, "row_id": row["row_id"], "target": 0}, place)
+    why = {"reasons": ("wrong_step",)} if action == "expert" else {}
+    return session.decide({**event, **why, "row_id": row["row_id"], "target": 0}, place)
 
 
 def is_false(session: Session, place: int) -> bool:
@@ -137,6 +142,12 @@ def test_the_queue_ends_when_it_is_sure(store: Store) -> None:
         assert answer["active"]["sure"] == "below" and answer["active"]["looked"] == len(seen)
         assert 11 / 80 <= answer["active"]["high"] < 0.4, "eleven of the eighty are false"
         assert session.undo("undo-0001")["active"]["sure"] is None
+
+
+def test_the_page_has_words_for_every_sign() -> None:
+    view = (resources.files("recast.pipelines.review") / "assets" / "view.js").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"const SIGNS = \{(.*?)\n\};", view, re.DOTALL)
+    assert set(re.findall(r"^  (\w+): \[", listed, re.MULTILINE)) == set(queues.WEIGHTS) | set(queues.ACTIVE)
 
 
 def test_a_review_goes_on_where_it_was(store: Store) -> None:
@@ -168,8 +179,27 @@ def test_decisions_are_labels_of_the_gate(store: Store) -> None:
         assert found["accepted"] == 24 - len(wrong) and found["queues"] == {"active": found["accepted"]}
         low, high = found["by_order"]["interval"]
         assert found["by_order"]["looked"] == 24 and low == 0 < high < 1
-        lax = load_gate(GateConfig(name="form", checks=(FormatCheck(),)))
-        assert reviewed(store, str(log)).found(lax)["wrong"] == len(wrong), "this one looks at the form alone"
+        lax = seen.found(load_gate(GateConfig(name="form", checks=(FormatCheck(),))))
+        assert lax["wrong"] == len(wrong), "this one looks at the form alone"
+        assert lax["reasons"] == {"wrong_step": len(wrong)}
+
+
+def test_rows_that_came_at_random_stand_for_all_without_an_order(store: Store) -> None:
+    version = store.resolve("craft-rewrites")
+    with Session(store, version, reviewer="ann", gate=GATE, queue_name="random", seed=3) as session:
+        for place, action in enumerate(("accept", "expert", "suspect", "defer", "edit")):
+            said = {"text": "3 * 4 = 12. The answer is 9.", "note": "it is"} if action == "edit" else {}
+            row = session.row(place)
+            event = {"id": f"event-{place}", "kind": "decide", "seen": row["seen"], "action": action}
+            session.decide({**event, **said, "row_id": row["row_id"], "target": 0}, place)
+        estimate = session.progress()["estimate"]
+        log = session.log.path
+    # of five rows one is put off and of one nothing is known; two of the other three are refused
+    assert (estimate["rows"], estimate["refused"]) == (3, 2)
+    for seen in (reviewed(store, str(log)), reviewed(store, committed(store, log))):
+        found = seen.found(GATE)
+        assert found["queues"].keys() == {"random"} and found["by_order"] is None
+        assert found["rows"] == 3
 
 
 def committed(store: Store, log: Path) -> str:
@@ -188,6 +218,7 @@ def test_the_card_says_what_people_found(recast: Callable[..., Said], store: Sto
     card = ("gate", "report", "--gate", "math", "--store", store.root, "--reviewed")
     said = recast(*card, log)
     assert said.code == 0 and "as people judged: 0 of" in said.out and "by the first 10" in said.out
+    assert "by group of kinds" not in said.out, "there is one group, which is all of them"
     ref = committed(store, log)
     assert recast(*card, ref, "--json").json["cards"][0]["people"]["queues"].keys() == {"active"}
     assert "of the reviewed rows that it accepts" in measured(store.root, GATE.id)
@@ -196,6 +227,8 @@ def test_the_card_says_what_people_found(recast: Callable[..., Said], store: Sto
     assert refused.code == 2 and "no version that `recast review --commit` made" in refused.err
     aimless = recast("review", "craft-rewrites", "--below", "0.05", "--store", store.root)
     assert aimless.code == 2 and "--queue active knows enough" in aimless.err
+    seeded = recast("review", "craft-rewrites", "--queue", "active", "--seed", "3", "--store", store.root)
+    assert seeded.code == 2 and "--queue random draws" in seeded.err
     none = recast("gate", "calibrate", "--store", store.root)
     assert none.code == 2 and "--reviewed VERSION; give one of them" in none.err
 

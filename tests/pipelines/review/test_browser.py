@@ -143,10 +143,11 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small(tmp_path_factory.mktemp("kinds") / "home", 4)
 
 
+@pytest.mark.parametrize("queue", ["risk", "active"])
 def test_rows_of_every_kind_show_and_nothing_that_they_hold_runs(
-    kinds: Store, serving: Any, opened: Any
+    kinds: Store, serving: Any, opened: Any, queue: str
 ) -> None:
-    tab = opened(serving(kinds).url)
+    tab = opened(serving(kinds, "--queue", queue).url)
     texts = {}
     for row_id in ("latex", "table", "code", "tools", "evil", "bidi", "long"):
         for view in ("", "s", "s", "r", "r"):
@@ -212,6 +213,30 @@ def rewriting(path: Path, num: int) -> tuple[Store, list[str]]:
 
 def test_fifty_rows_by_keys_with_the_server_killed(tmp_path: Path, serving: Any, opened: Any) -> None:
     check_fifty(tmp_path, serving, opened, {7, 22, 41})
+
+
+def test_an_answer_that_was_cut_short_is_asked_for_again(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, row_ids = rewriting(tmp_path / "home", 2)
+    served = serving(store)
+    tab = opened(served.url)
+    cut: list[str] = []
+
+    def cutting(route: Any) -> None:
+        if len(cut) < 2:  # the decision is on disk, and its answer does not come whole
+            route.fetch()
+            cut.append(route.request.post_data)
+            route.fulfill(status=200, content_type="application/json", body='{"standing": {"act')
+        else:
+            route.continue_()
+
+    tab.page.route("**/api/decide", cutting)
+    first = tab.at()
+    tab.press("a")
+    tab.wait_for(next(row_id for row_id in row_ids if row_id != first))
+    assert cut[0] == cut[1], "the same event"
+    found = served.decided()
+    assert found.standing((first, 0)).action == "accept" and found.counts() == {"accept": 1}
+    assert tab.complaints == []
 
 
 @pytest.mark.torture
@@ -288,6 +313,41 @@ def test_a_row_from_the_first_look_to_the_edit(tmp_path: Path, serving: Any, ope
     assert tab.complaints == [text for text in tab.complaints if "409" in text or "net::ERR" in text]
 
 
+def test_an_edit_may_begin_with_another_candidate(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, _ = rewriting(tmp_path / "home", 2)
+    served = serving(store)
+    tab = opened(served.url)
+    page = tab.page
+    row_id = tab.at()
+    page.wait_for_selector("#history")
+    tab.press("c")
+    page.get_by_role("button", name="Edit from this").click()
+    page.wait_for_selector("#editor")
+    taken = page.locator("#editor").input_value()
+    assert taken.startswith("It is ") and taken == page.locator(".candidate .prose").inner_text()
+    page.wait_for_selector(".gate .verdict.rejected")
+    assert served.decided().standing((row_id, 0)).draft == taken, "on disk before anything is decided"
+    assert "Gate math, as edited" in page.locator("#side").inner_text()
+
+
+def test_an_active_queue_says_what_it_knows_and_ends(tmp_path: Path, serving: Any, opened: Any) -> None:
+    store, _ = rewriting(tmp_path / "home", 40)
+    tab = opened(serving(store, "--queue", "active", "--below", "0.4").url)
+    page = tab.page
+    for _ in range(40):
+        row_id = tab.at()
+        tab.press("f" if int(row_id[-6:]) % 7 == 3 else "a")
+        page.wait_for_function("was => document.getElementById('row').dataset.row !== was", arg=row_id)
+        if page.locator(".finished").count():
+            break
+        assert "refused, about" in page.locator("#rate").inner_text()
+    assert "95 % sure: " in page.locator(".finished h1").inner_text()
+    assert int(page.locator("#count").inner_text().split()[0]) < 40, "it ended before all were seen"
+    tab.press("j")
+    page.wait_for_selector("#row[data-place]")
+    assert tab.complaints == []
+
+
 def test_going_about_with_keys(kinds: Store, serving: Any, opened: Any) -> None:
     tab = opened(serving(kinds).url)
     page = tab.page
@@ -321,7 +381,10 @@ def test_everybody_can_use_it(kinds: Store, serving: Any, opened: Any, scheme: s
         "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
     )
     tab = opened(
-        serving(kinds).url, color_scheme=scheme, viewport={"width": width, "height": 700}, bypass_csp=True
+        serving(kinds, "--queue", "active").url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 700},
+        bypass_csp=True,
     )
     page = tab.page
     for row_id in ("sum-000003", "latex", "tools", "bidi"):
@@ -354,7 +417,10 @@ def test_everybody_can_use_it(kinds: Store, serving: Any, opened: Any, scheme: s
     assert found == []
     tab.press("Escape")
     # every control has a name, and Tab reaches the decisions
-    names = page.evaluate("[...document.querySelectorAll('button')].map((b) => b.innerText || b.ariaLabel)")
+    # (innerText is empty of what is folded away)
+    names = page.evaluate(
+        "[...document.querySelectorAll('button')].map((b) => b.textContent.trim() || b.ariaLabel)"
+    )
     assert all(names)
     reached = set()
     for _ in range(60):

@@ -344,6 +344,23 @@ def test_candidates_and_history_stand_beside_a_row(store: Store) -> None:
     ]
 
 
+def test_a_text_that_was_sampled_twice_is_shown_once(tmp_path: Path) -> None:
+    from recast.curate.records import Candidate
+    from recast.curate.schema import candidate_table
+
+    (row,) = sums(1)
+    other, same = "It is 91.", row["completion"]
+    sampled = [
+        Candidate("sum-000000", 0, k, 0, text, 20, "stop", k, GATE.verify(row, text), None, {})
+        for k, text in enumerate((other, same, "It is 92.", other, same))
+    ]
+    store = Store(tmp_path)
+    store.commit([row], "craft-rewrites", candidates=candidate_table(sampled, [("sum-000000", 0, 1, 0)]))
+    with opened(store) as session:
+        more = session.more("sum-000000", 0)
+    assert [(c["text"], c["times"]) for c in more["candidates"]] == [(other, 2), ("It is 92.", 1)]
+
+
 def test_what_a_page_may_not_write(store: Store) -> None:
     with opened(store) as session:
         row = session.row(0)

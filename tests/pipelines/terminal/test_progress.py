@@ -42,6 +42,10 @@ REPORTS = {
     "pipelines/jobs/versions/curate.py": ([{"done": 300, "total": 1000}], "300 of 1000"),
     "pipelines/run/sharing.py": ([{"done": 4, "total": 8}], "4 of 8"),
     "train/attribution/influence.py": ([{"step": 0, "steps": 2, "phase": "test"}], "0 of 2  test"),
+    "train/attribution/retrain.py": (
+        [{"step": 4, "steps": 12, "phase": "seed 2 of 3, with all"}],
+        "4 of 12  seed 2 of 3, with all",
+    ),
     "train/evaluation/evaluate.py": ([{"done": 3, "total": 24}], "3 of 24"),
     "train/graders/report.py": ([{"done": 3}], "3 done"),
     "train/pretraining/pretrain.py": (

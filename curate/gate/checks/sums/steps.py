@@ -106,10 +106,10 @@ class StepsCheck(CheckConfig):
         share = 1.0 - len(missing) / len(results)
         listed = not sound and len(missing) == len(results) and _all_mentioned(missing, case.completion)
         if share < self.min_share and not listed:
+            more = f", nor do {len(missing) - 1} more of its {len(results)} steps" if missing[1:] else ""
             return self.failed(
                 "missing_step",
-                f"{len(missing)} of the demonstration's {len(results)} steps do not occur, "
-                f"such as the one to {_said(missing[0])}.",
+                f"The demonstration's step to {_said(missing[0])} does not occur{more}.",
                 share,
             )
         if listed or not self._reasoned(results, sound, case):

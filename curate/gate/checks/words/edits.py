@@ -27,7 +27,7 @@ class EditsCheck(CheckConfig):
     """Names of edits that every rewrite must make."""
 
     name: ClassVar[str] = "edits"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     @field_validator("banned", "wanted")
     @classmethod
