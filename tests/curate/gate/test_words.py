@@ -333,6 +333,7 @@ def test_a_word_that_ends_no_sentence_is_a_cut_even_where_the_demonstration_has_
     [
         "Bo needs 12cm + 9cm 21cm of thread.",  # a sum without its sign
         "So they have 32-16 2 pens.",
+        "2 * 100 = 200. For 100 shirts 200 buttons are left.",
         "He eats 32 pieces because 32.",
         "Then5 buckets are full.",
         "It will be$342 in all.",
@@ -354,6 +355,7 @@ def test_what_runs_together_is_no_sentence(broken):
         "So they have 32-16 or 16 pens.",
         "He eats 32 pieces because 16 and 16 are 32.",
         "In 2 + 3 days, 5 in all, 4 come.",
+        "2 * 100 = 200. For 100 shirts she needs 200 buttons.",
     ],
 )
 def test_what_stands_apart_is_left_alone(whole):

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.gate.checks.case import shown
+from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.gate.checks.words.source import SHORT, Source
 from recast.curate.language.english import (
     FUNCTION_WORDS,
@@ -27,6 +28,9 @@ from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
 from recast.curate.language.story.people import people
 from recast.curate.language.tokens import OPERATORS, read
+from recast.curate.language.word_classes import GRAMMAR
+from recast.curate.maths.numbers import Value
+from recast.curate.maths.units import dimensions
 
 TERSE = 0.34
 """Share of function words below which they may have been dropped."""
@@ -126,13 +130,19 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
 
 def _run_together(text: str, row: Source) -> Broken | None:
     """What lacks what stands between: a sum and a number behind it, a word and a figure; and a phrase said twice."""
-    sums = any(map(text.__contains__, "+-*/×÷"))
-    if sums and (found := _without_equals(text)) and not _without_equals(row.demonstration):
+    reckons = any(map(text.__contains__, "+-*/×÷"))
+    if reckons and (found := _without_equals(text)) and not _without_equals(row.demonstration):
         return Broken(f"Nothing stands between a sum and a number: {shown(found)!r}.")
+    if (found := _result_beside(text)) and not _result_beside(row.demonstration):
+        return Broken(f"Nothing stands between a number and what it makes: {shown(found)!r}.")
     for word, figure in _GLUED.findall(text):
         known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
         if known and f"{word}{figure}" not in f"{row.prompt}\n{row.demonstration}":
             return Broken(f"No sentence goes {word + figure!r}.")
+    for one, two in _JOINED.findall(text):
+        words = row.words | FUNCTION_WORDS
+        if one in words and two.lower() in words and one + two not in f"{row.prompt}\n{row.demonstration}":
+            return Broken(f"No word goes {one + two!r}.")
     for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
@@ -162,13 +172,52 @@ def _without_equals(text: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=2048)
+def _result_beside(text: str) -> str:
+    """The first number behind another that goes into it, with nothing but things between: `100 shirts 200 buttons`."""
+    made: dict[Value, set[Value]] = {}
+    for step in sums(text):
+        made.setdefault(step.result, set()).update(step.operands)
+    for sentence in read(text) if made else ():
+        tokens, numbers = sentence.tokens, sentence.numbers
+        for one, two in pairwise(numbers):
+            between = [t for t in tokens[one + 1 : two] if t != "$"]
+            signs = [t for t in between if t in _OPERATIONS]
+            if (
+                signs in (["*"], ["+"])
+                and len(between) < 4
+                and numbers[one] in made.get(numbers[two], ())
+                and all(t.isalpha() or t in signs for t in between)
+                and not {"=", *_OPERATIONS} & {*tokens[two + 1 : two + 4], *tokens[max(0, one - 1) : one]}
+            ):
+                return " ".join(tokens[one : two + 2])  # `5 * 20 years` where 5 * 4 makes 20
+            if (
+                numbers[one] in made.get(numbers[two], ())
+                and 1 <= len(between) < 5
+                and between[0].isalpha()
+                and (between[-1].endswith("s") or dimensions(between[-1]))
+                and all(t == "/" or (t.isalpha() and t.lower() not in _TELLS) for t in between)
+                and not any(t.endswith(("ing", "ed")) for t in between)
+                and _OPERATIONS.isdisjoint(tokens[two + 1 : two + 2])
+                and tokens[one][-1].isdigit()
+                and tokens[two][-1].isdigit()
+            ):
+                return " ".join(tokens[one : two + 2])
+    return ""
+
+
+_TELLS = FUNCTION_WORDS | GRAMMAR
+_TELLS |= frozenset(
+    "weighs takes needs earns has holds eats drinks lasts covers contains becomes equals".split()
+)
 _OPERATIONS = frozenset("+-*/×÷")
 # `48 pieces because 48.`
 _BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
 _TWO_FIGURES = re.compile(r"= ?\$?\d(?:[\d,.]*\d)? \$?\d(?:[\d,.]*\d)?(?![\d/]| ?/)")
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]*) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
-_PHRASE_TWICE = re.compile(r"\b([a-z]+(?: [a-z]+)+) \1\b")
+_PHRASE_TWICE = re.compile(r"\b((?:[a-z]+|\d[\d,.]*)(?: [a-z]+)+) \1\b")
+_JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"\b(\d[\d,.]* [a-z]+(?: [a-z]+)*) (?:is|are) \1\b")
 
 
@@ -194,7 +243,10 @@ def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
             verb == "have" and i > 1 and before in persons and told[i - 2] != "the"
         )
         plain = verb in _OF_SEVERAL and one and _BEFORE_ONE.isdisjoint(told[max(0, i - 7) : i - 1])
-        if (plain or (verb in _OF_ONE and before in ("they", "we"))) and (before, verb) not in row.pairs:
+        if (plain or (verb in _OF_ONE and before in ("they", "we", "you", "i"))) and (
+            before,
+            verb,
+        ) not in row.pairs:
             return Broken(f"No sentence goes {f'{before} {verb}'!r}.")
     for one, two in pairwise(told):
         if one == "to" and two[-1] == "s" and (one, two) not in row.pairs and (one, two[:-1]) in row.pairs:

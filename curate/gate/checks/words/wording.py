@@ -37,7 +37,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -72,15 +72,18 @@ def _cut_short(case: Case) -> tuple[str, str] | None:
                 continue
             at = next(i for i in range(len(sentence) + 1) if i == len(sentence) or sentence[i] != whole[i])
             left_out, rest = whole[at : at + lacks], sentence[at:]
-            if not rest or not _figure(rest[0]) or whole[at + lacks :] != rest or _LINKS.isdisjoint(left_out):
+            if not rest or not _figure(rest[0]) or whole[at + lacks :] != rest:
                 continue
-            # `he has 2 and 3, so he has 5`, `is half of it, or 3`: what is left is whole
-            if left_out[-1] not in ("=", "or", whole[at - 1]):
+            linked = not _LINKS.isdisjoint(left_out)
+            if not linked and not any(_figure(word) and word != "=" for word in left_out):
+                continue
+            # `he has 2 and 3, so he has 5`, `is half of it, or 3`, `needs 4 + 5 = 9`: what is left is whole
+            if left_out[-1] not in ("or", whole[at - 1]) and (linked or left_out[-1] != "="):
                 return " ".join(sentence), " ".join(left_out)
     return None
 
 
-_LINKS = frozenset("is are was were has have had so which that's = makes gives".split())
+_LINKS = frozenset("is are was were has have had so which that's makes gives".split())
 MIN_LACKING, MIN_SIDE = 2, 3
 
 
