@@ -20,7 +20,6 @@ NOT_IDENTITY = {
 LATER = {
     "precision": "the same command finds a run of before, which had the dtype of the backbone",
     "redraws": "runs of before learnt from the prompts that came, whatever their candidates earned",
-    "graded": "runs of before paid for what passed the gate alone",
 }
 """Settings that came later: with their default they do not change which run a command finds."""
 
@@ -66,9 +65,6 @@ class LearnConfig(BaseModel):
     """Rounds in which prompts whose candidates all earned the same are replaced by other rows' ahead of a step
     (dynamic sampling, arXiv 2503.14476). A round draws as many prompts as teach nothing yet, so that a step costs at
     most so many times its candidates more. Figures of the step are of what was asked first."""
-    graded: float = Field(default=0.0, ge=0, le=1)
-    """Share of the steps over which refused candidates are paid for how far they came (`agent.reward.grade`): in full
-    at the first step, linearly less, and nothing from there on. 0: the gate alone, as published."""
     loss_type: Literal["grpo", "dapo", "dr_grpo"] = "dapo"
     """TRL's aggregation of the token losses; `dapo` weighs every token of the batch alike. None of them depends on
     `micro_batch`."""
@@ -141,8 +137,6 @@ class LearnConfig(BaseModel):
             )
         if self.vllm == "server" and not self.vllm_server:
             raise ValueError("vllm `server` needs its address, vllm_server")
-        if self.graded and self.soft_gate:
-            raise ValueError("graded and soft_gate both pay refused candidates; give one of them")
         idle = {
             "own_samples": self.mode != "anchored" and f"in mode {self.mode}, which is not anchored by them",
             "lambda_copy": self.mode == "paper" and "in mode paper, which has no copy term",
@@ -153,10 +147,6 @@ class LearnConfig(BaseModel):
             if where and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} has no effect {where}")
         return self
-
-    def paid_for_grades(self, step: int) -> float:
-        """What a refused candidate is paid of its grade at a step (from 0): 1 at first, 0 once grades have ended."""
-        return max(0.0, 1.0 - step / (self.graded * self.steps)) if self.graded else 0.0
 
     def measured_at(self, revision: int | None = None) -> float:
         """Temperature of the distribution that excess is measured by, at a revision of the reward (None: today)."""

@@ -67,11 +67,9 @@ class Rollouts:
         self._drawing: dict[str, Any] = {}
         self._reward = scorer.reward_func(group_size=config.candidates, on_scored=self._remember)
 
-    def reward(self, trainer_state: Any, **columns: Any) -> list[float | None]:
+    def reward(self, **columns: Any) -> list[float | None]:
         """TRL's reward function."""
-        if self.config.redraws:
-            return self.scorer.paid(self.scored)
-        return self._reward(graded=self.config.paid_for_grades(trainer_state.global_step), **columns)
+        return self.scorer.paid(self.scored) if self.config.redraws else self._reward(**columns)
 
     def draw(self, asked: Sequence[Any], step: int) -> dict[str, Any]:
         """Candidates of `asked`, which holds every prompt K times in a row; the same order comes back.
@@ -90,7 +88,7 @@ class Rollouts:
         found = self._drawn(groups, step)
         self._drawing = {"generate_seconds": round(time.perf_counter() - started, 4)}
         if self.config.redraws:
-            found = self._with_others(self._scored_groups(self._rows_of(groups, step), found, step), step)
+            found = self._with_others(self._scored_groups(self._rows_of(groups, step), found), step)
         ids = [chat.prompt_ids(self.tokenizer, group.asked) for group in found]
         drawn = [sample for group in found for sample in group.samples]
         return {
@@ -102,12 +100,12 @@ class Rollouts:
 
     def advantages(self, values: Sequence[float]) -> None:
         """Make the figures of the step, once TRL has made advantages of this process's rewards."""
-        k, soft = self.config.candidates, self.config.soft_gate
+        k = self.config.candidates
         leaked = max(
             (
                 abs(values[g * k + j])
                 for g, s in enumerate(self.scored)
-                if not any(s.accepted if soft else s.rewards)
+                if not any(s.accepted)
                 for j in range(k)
             ),
             default=0.0,
@@ -117,7 +115,6 @@ class Rollouts:
         if self.config.redraws:
             of_asked = self.scorer.figures(self.processes.gathered(self._asked))
             figures |= {name: of_asked[name] for name in OF_ASKED}
-        if self.config.redraws or self.config.graded:  # elsewhere they are those that pass in part
             figures["groups_taught"] = mean_or_none([differ(g.rewards) for g in learnt])
         self.figures = {
             **figures,
@@ -150,8 +147,7 @@ class Rollouts:
                 break
             drawn += len(others)
             asked = [self.scorer.prompts.rewrite(row) for row in others]
-            made = self._scored_groups(others, self._drawn(asked, step), step)
-            taught = [g for g in made if self._teaches(g)]
+            taught = [g for g in self._scored_groups(others, self._drawn(asked, step)) if self._teaches(g)]
             for n, group in zip(idle, taught, strict=False):
                 kept[n] = group
         self.scored = [group.scored for group in kept if group.scored]
@@ -164,14 +160,11 @@ class Rollouts:
     def _teaches(self, group: Group) -> bool:
         return group.scored is not None and differ(self.scorer.paid([group.scored]))
 
-    def _scored_groups(
-        self, rows: Sequence[dict[str, Any]], groups: Sequence[Group], step: int
-    ) -> list[Group]:
+    def _scored_groups(self, rows: Sequence[dict[str, Any]], groups: Sequence[Group]) -> list[Group]:
         scored = self.scorer.score(
             rows,
             [[s.text for s in group.samples] for group in groups],
             [[s.finish_reason for s in group.samples] for group in groups],
-            graded=self.config.paid_for_grades(step),
         )
         return [replace(group, scored=of) for group, of in zip(groups, scored, strict=True)]
 

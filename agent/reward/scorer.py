@@ -31,7 +31,6 @@ from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.reward.alignment import AnchorCache, Anchors
 from recast.agent.reward.drift import word_drift
 from recast.agent.reward.formula import GroupReward, MeasuredGroup, Weights, group_reward
-from recast.agent.reward.grade import grade
 from recast.agent.reward.ledger import (
     gate_share,
     group_fates,
@@ -68,16 +67,10 @@ class ScoredGroup:
         float  # mean NLL of the accepted less the demonstration's, nats a token; NaN where none is accepted
     )
     drift: np.ndarray  # see `agent.reward.drift`; NaN where not accepted
-    grades: tuple[float, ...]  # of the refused ones (`agent.reward.grade`); 0 for the others
 
     @property
     def accepted(self) -> list[bool]:
         return [v.accepted for v in self.verdicts]
-
-    @property
-    def gated(self) -> list[float | None]:
-        """What each has by the gate alone, whatever grades pay."""
-        return [None if r is None else float(t) for r, t in zip(self.rewards, self.terms.reward, strict=True)]
 
 
 class Scorer:
@@ -112,12 +105,11 @@ class Scorer:
         finish_reasons: Sequence[Sequence[str]],
         *,
         score_rejected: bool = False,
-        graded: float = 0.0,
     ) -> list[ScoredGroup]:
         """Score `groups[i]`, the candidates of `rows[i]` (keys messages, demonstration, answer, task).
 
         `score_rejected` scores candidates that the gate refused too: a held-out NLL that does not hang on
-        the gate. `graded` is what refused ones are paid of their grade (0 to 1).
+        the gate.
         """
         at = [(i, j) for i, group in enumerate(groups) for j in range(len(group))]
         texts = [groups[i][j] for i, j in at]
@@ -142,7 +134,7 @@ class Scorer:
         for row, group, levels in zip(rows, groups, anchors, strict=True):
             part = slice(start, start + len(group))
             scored.append(
-                self._group(row, group, verdicts[part], nll[part], excess[part], states[part], levels, graded)
+                self._group(row, group, verdicts[part], nll[part], excess[part], states[part], levels)
             )
             start += len(group)
         return scored
@@ -166,7 +158,6 @@ class Scorer:
         excess: np.ndarray,
         states: Sequence[np.ndarray | None],
         anchors: Anchors,
-        graded: float,
     ) -> ScoredGroup:
         w = self.weights
         usable = np.isfinite(nll) & anchors.suffice(w.mode)
@@ -197,9 +188,7 @@ class Scorer:
             v.status is VerdictStatus.UNVERIFIABLE or ((v.accepted or w.soft_gate) and not f)
             for v, f in zip(verdicts, feasible, strict=True)
         ]
-        grades = tuple(map(grade, verdicts))
-        earned = terms.reward + graded * np.array(grades)
-        rewards = tuple(None if u else float(r) for u, r in zip(unscored, earned, strict=True))
+        rewards = tuple(None if u else float(r) for u, r in zip(unscored, terms.reward, strict=True))
         kept = embeddings[feasible & passed]
         distance = float(mean_distances_K(kept).mean()) if len(kept) > 1 else math.nan
         gained = nll[passed & np.isfinite(nll)] - anchors.nll_demonstration
@@ -216,7 +205,6 @@ class Scorer:
             novelty=float(novelty[feasible & passed].mean()) if len(kept) > 1 else math.nan,
             nll_gain=float(gained.mean()) if len(gained) else math.nan,
             drift=np.array(drift),
-            grades=grades,
         )
 
     def figures(self, scored: Sequence[ScoredGroup]) -> dict[str, float | None]:
@@ -244,8 +232,7 @@ class Scorer:
             "unique_frac": mean_or_none([len(set(g.texts)) / len(g.texts) for g in scored]),
             "repetition": mean_or_none([_repetition(t) for t in texts]),
             "opening_entropy": opening_entropy(texts),
-            "grade": mean_or_none([x for g in scored for x in g.grades]),
-            "share_gate": gate_share([g.gated for g in scored], self.scale),
+            "share_gate": gate_share([g.rewards for g in scored], self.scale),
             **{f"share_{name}": share for name, share in shares.items()},
             **group_fates([g.accepted for g in scored]),
         }
@@ -271,7 +258,6 @@ class Scorer:
             demonstration: Sequence[str],
             completion_ids: Sequence[Sequence[int]] | None = None,
             finish_reason: Sequence[str] | None = None,
-            graded: float = 0.0,
             **columns: Any,
         ) -> list[float | None]:
             texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
@@ -293,7 +279,6 @@ class Scorer:
                 [rows[a] for a, _ in bounds],
                 [texts[a:b] for a, b in bounds],
                 [reasons[a:b] for a, b in bounds],
-                graded=graded,
             )
             if on_scored is not None:
                 on_scored(scored)
@@ -302,10 +287,9 @@ class Scorer:
         return gated_reward
 
     def paid(self, scored: Sequence[ScoredGroup]) -> list[float | None]:
-        """The reward of every candidate as a trainer is told it: none at all in a group in which none passed or earned
-        anything by a grade."""
+        """The reward of every candidate as a trainer is told it: none at all in a group in which none passed."""
         soft = self.weights.soft_gate
-        return [r if soft or any(g.accepted) or any(g.rewards) else None for g in scored for r in g.rewards]
+        return [r if soft or any(g.accepted) else None for g in scored for r in g.rewards]
 
     def _finish_reasons(self, ids: Sequence[Sequence[int]] | None, num: int) -> list[str]:
         if ids is None:

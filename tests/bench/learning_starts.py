@@ -39,7 +39,6 @@ OF_MODEL = {"smollm2": {"lr": 2e-4, "temperature": 0.45}, "pocket": {"lr": 3e-4,
 ARMS: dict[str, tuple[dict[str, Any], bool]] = {
     "plain": ({}, False),
     "warm": ({}, True),
-    "graded": ({"graded": 0.5}, False),
     "redraws": ({"redraws": 2}, False),
     "warm+redraws": ({"redraws": 2}, True),
 }
@@ -142,7 +141,6 @@ def main() -> None:
             pass_rates=[line["pass_rate"] for line in steps],
             redrawn=[line.get("redrawn", 0) for line in steps],
             taught=[line.get("groups_taught", 1 - line["groups_all_fail"]) for line in steps],
-            grades=[line["grade"] for line in steps],
         )
 
 

@@ -87,40 +87,6 @@ def test_a_soft_gate_pays_outside_the_gate() -> None:
     assert group.accepted == [True, False, False, False]
 
 
-class HalfWayGate(LetterVerdictGate):
-    """Of what it refuses, texts that begin with h have the answer and half of the steps: grade 0.2 + 0.3 / 2."""
-
-    def verify_many(self, *args: Any, **kwargs: Any) -> list[Verdict]:
-        half = (Check("answer", CheckStatus.PASS), Check("steps", CheckStatus.FAIL, "missing_step", "", 0.5))
-        return [
-            replace(v, checks=half) if text[0] == "h" else v
-            for text, v in zip(args[1], super().verify_many(*args, **kwargs), strict=True)
-        ]
-
-
-def test_a_grade_is_paid_by_its_share_and_outside_the_gate_nothing_else_is() -> None:
-    subject = scorer(lambda_div=0.0)
-    subject.gate = HalfWayGate()
-    group = subject.score(ROWS[:1], [["aaaa", "half", "no", "u"]], [["stop"] * 4], graded=0.4)[0]
-    assert group.grades == (0.0, pytest.approx(0.35), 0.0, 0.0)
-    assert group.rewards == (pytest.approx(1.35), pytest.approx(0.14), 0.0, None)
-    assert group.gated == [pytest.approx(1.35), 0.0, 0.0, None] and math.isnan(group.nll[1])
-    whole = [subject.score(ROWS[:1], [["aaaa", "half", "no", "u"]], [["stop"] * 4], graded=g) for g in (0, 1)]
-    shares = [subject.figures(groups)["share_gate"] for groups in whole]
-    assert shares[0] == shares[1], "what the ledger says of gate and shaping does not hang on grades"
-
-
-def test_a_group_in_which_none_passed_learns_while_grades_are_paid() -> None:
-    subject = scorer(lambda_div=0.0)
-    subject.gate = HalfWayGate()
-    function = subject.reward_func(group_size=2)
-    texts = ["half", "no", "no", "no"]
-    assert function(completions=texts, **columns(0, 0, 1, 1), graded=1.0) == [
-        pytest.approx(0.35), 0.0, None, None,
-    ]  # fmt: skip
-    assert function(completions=texts, **columns(0, 0, 1, 1)) == [None] * 4
-
-
 def test_scored_under_the_rewriting_prompt_the_demonstration_is_shown() -> None:
     subject = scorer(scored_under="rewriting")
     seen: list[Any] = []
