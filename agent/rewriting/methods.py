@@ -2,7 +2,7 @@
 
 Engine, gate, store and provenance are those of this project's own method, so that methods are compared on equal
 terms. Samples of a published method are judged as they were sampled: `rewrite.clean` is this project's own and concerns
-`agent` and `prompt` alone. Every candidate carries both the method's verdict (which decides) and the gate's
+`agent`, `prompt` and `hinted` alone. Every candidate carries both the method's verdict (which decides) and the gate's
 (`scores["gate"]`); `rewrite.accept=gate` lets the gate decide. All sample from the bare backbone. Prompts are written
 anew from the published descriptions; none is theirs word for word. Further deviations are named at each method.
 
