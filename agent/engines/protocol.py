@@ -6,11 +6,12 @@ model's own chat template (`agent.engines.tokens`), and its model sees token ids
 tokenisation. `agent.engines.factory` opens one by its name.
 
 What only some engines can do is a protocol of its own, of one member, that `isinstance` asks for: `Inspectable` (hf),
-`ContinuesTokens` (hf, vllm, http), `KeepsAnswers` (http).
+`ContinuesTokens` (hf, vllm, http), `MixesContexts` (hf), `KeepsAnswers` (http).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -29,6 +30,18 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Mixing:
+    """How two contexts of one model speak as one: tokens are drawn of p^(1 - l) q^l, normalised.
+
+    p is the first context's distribution, q the second's, l = clip(strength * H(p) / log V, 0, 1) with p's entropy H
+    and V tokens. Once `until` is found in the text so far, l is 1.
+    """
+
+    strength: float
+    until: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,24 @@ class ContinuesTokens(Protocol):
         adapter: bool,
     ) -> list[list[Sample]]:
         """`Engine.sample` for prompts that are token ids already."""
+        ...
+
+
+@runtime_checkable
+class MixesContexts(Protocol):
+    """An engine that can draw from two contexts at once."""
+
+    def sample_mixed(
+        self,
+        prompts: Sequence[tuple[Messages, Messages]],
+        k: int,
+        sampling: Sampling,
+        *,
+        mixing: Mixing,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """`Engine.sample` where each prompt is two. Log-probabilities are those of the mixture."""
         ...
 
 

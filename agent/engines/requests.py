@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from recast.agent.engines import tokens
@@ -25,6 +25,7 @@ class Request:
 
     prompt: list[int]
     seeds: Sequence[int]
+    beside: list[int] = field(default_factory=list)  # a second context, for an engine that mixes them
 
 
 class TokenEngine(ABC):

@@ -7,14 +7,15 @@ through the attempts is the business of `agent.rewriting.batch`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from recast.agent.batches.isolation import ERROR, described
-from recast.agent.engines.protocol import Engine, Sample, Sampling, Score
+from recast.agent.batches.isolation import ERROR, described, sample_each
+from recast.agent.engines.protocol import Engine, MixesContexts, Mixing, Sample, Sampling, Score
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting.choice import REVISION, failure_message
 from recast.curate.records import Candidate, Messages, Verdict
@@ -80,6 +81,26 @@ class Attempt:
     adapter: bool = False
     given: Callable[[Row], str] | None = None
     instruction: str = ""  # what the prompt says besides the row's own texts, for cleaning
+    mixing: Mixing | None = None  # with what the plain question says (hinted decoding)
+
+    def sampled(
+        self, engine: Engine, rows: Sequence[Row], seeds: Sequence[Sequence[int]]
+    ) -> list[list[Sample] | Exception]:
+        """A group of `k` samples for every row, or what the row raised."""
+        if self.mixing is None:
+            return sample_each(
+                engine, lambda i: self.prompt(rows[i]), self.k, self.sampling, seeds, adapter=self.adapter
+            )
+        assert isinstance(engine, MixesContexts)  # others were refused at the start
+        return sample_each(
+            engine,
+            lambda i: (self.prompt(rows[i]), rows[i].messages),
+            self.k,
+            self.sampling,
+            seeds,
+            adapter=self.adapter,
+            draw=partial(engine.sample_mixed, mixing=self.mixing),
+        )
 
 
 Accept = Callable[[Engine, list[tuple[Row, Sample, Verdict]]], list[Verdict]]

@@ -100,14 +100,7 @@ class Worker:
             groups: list[list[Sample] | Exception] = [[Sample(attempt.given(r), [], [], STOP)] for r in rows]
         else:
             with self.timed("generate"):
-                groups = sample_each(
-                    self.engine,
-                    lambda i: attempt.prompt(rows[i]),
-                    k,
-                    attempt.sampling,
-                    seeds,
-                    adapter=attempt.adapter,
-                )
+                groups = attempt.sampled(self.engine, rows, seeds)
         drawn: list[tuple[Row, int, Sample, int, Cut | None]] = []
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
             if isinstance(group, Exception):

@@ -2,7 +2,7 @@
 
 Engine, gate, store and provenance are those of this project's own method, so that methods are compared on equal
 terms. Samples of a published method are judged as they were sampled: `rewrite.clean` is this project's own and concerns
-`agent` and `prompt` alone. Every candidate carries both the method's verdict (which decides) and the gate's
+`agent`, `prompt` and `hinted` alone. Every candidate carries both the method's verdict (which decides) and the gate's
 (`scores["gate"]`); `rewrite.accept=gate` lets the gate decide. All sample from the bare backbone. Prompts are written
 anew from the published descriptions; none is theirs word for word. Further deviations are named at each method.
 
@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from recast.agent.engines.protocol import STOP, Engine, Sample, Sampling
+from recast.agent.engines.protocol import STOP, Engine, Mixing, Sample, Sampling
 from recast.agent.prompts import templates
 from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.agent.rewriting.attempts import Accept, Attempt, Method, Row, rewriting
@@ -30,6 +30,7 @@ CHOICE = ("alignment", "tie_nats", "embedding")
 """The settings of RewriteConfig that choose among accepted candidates: of no effect where the first one is kept."""
 FIXED: dict[str, tuple[str, ...]] = {
     "prompt": ("accept",),  # its own rule is the gate's
+    "hinted": ("accept",),
     "copy": ("candidates", "temperature", "top_p", "max_tokens", "repairs", "targets", "clean", *CHOICE),
     "sdft": ("candidates", "repairs", "targets", "clean", *CHOICE),
     "mind-the-gap": ("candidates", "temperature", "top_p", "repairs", "targets", "clean", *CHOICE),
@@ -38,10 +39,16 @@ FIXED: dict[str, tuple[str, ...]] = {
 """Methods, and the settings of RewriteConfig that have no effect on a method."""
 
 
+HINTED_STRENGTH = 1.0
+"""Of the plain question in hinted decoding: 0 is the rewriting prompt alone."""
+_ANSWER_BEGINS = re.compile(r"\\boxed\{|####|\banswer is\b|\banswer:", re.IGNORECASE)
+
+
 def method(name: str, config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
     """The method of that name; `prompts` are those of `prompt`. Raises UsageError for an unknown one."""
     makers: dict[str, Callable[[RewriteConfig], Method]] = {
         "prompt": lambda config: prompt_only(config, prompts),
+        "hinted": lambda config: hinted(config, prompts),
         "copy": lambda _: copy(),
         "sdft": sdft,
         "mind-the-gap": mind_the_gap,
@@ -64,6 +71,20 @@ def prompt_only(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
         prompts=prompts,
     )
     return replace(made, name="prompt")
+
+
+def hinted(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
+    """Hinted decoding (arXiv 2602.12222): the rewriting prompt speaks where it is sure, the plain question where not.
+
+    Every token is drawn of p^(1 - l) q^l, p under the rewriting prompt, q under the question alone,
+    l = clip(H(p) / log V, 0, 1); from the marker of an answer on, q alone. Published at temperature 0.3, top-p 0.95,
+    and sampled here as configured. Deviations: the prompt, cleaning and choice are those of `prompt`, so that the two
+    differ in this alone; any of the markers below counts, not the box alone; loops are left to the gate, where the
+    published code stops at a window of 30 tokens that comes five times.
+    """
+    made = prompt_only(config, prompts)
+    mixing = Mixing(HINTED_STRENGTH, _ANSWER_BEGINS)
+    return replace(made, name="hinted", attempts=tuple(replace(a, mixing=mixing) for a in made.attempts))
 
 
 def copy() -> Method:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from recast.agent.batches.isolation import sample_each
 from recast.agent.batches.parts import Parts, Plan, windows
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import Engine
@@ -75,15 +74,7 @@ def replay(rows: Sequence[Row], place: int, engine: Engine, method: Method, seed
         if attempt.given is not None:
             made = [attempt.given(wanted)] * attempt.k
         else:
-            groups = sample_each(
-                engine,
-                lambda i, attempt=attempt, tried=tried: attempt.prompt(tried[i]),
-                attempt.k,
-                attempt.sampling,
-                seeds,
-                adapter=attempt.adapter,
-            )
-            group = groups[own]
+            group = attempt.sampled(engine, tried, seeds)[own]
             made = None if isinstance(group, Exception) else [sample.text for sample in group]
         for kept in (c for c in wanted.candidates if c.attempt == number):
             text = kept.cut.before + kept.text + kept.cut.after if kept.cut else kept.text

@@ -210,6 +210,11 @@ def _method(
         )
     if engine.has_adapter:
         raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
+    if engine.name != "hf" and any(attempt.mixing for attempt in method.attempts):
+        raise UsageError(
+            f"method {method.name} mixes what two prompts say token by token, which the engine {engine.name!r} cannot; "
+            "use --engine hf."
+        )
     return method
 
 

@@ -64,7 +64,7 @@ class RewritingOptions:
         bool, option("--paper", help="As published: one greedy rewrite, no repair (arXiv 2602.11220).")
     ] = False
     method: Annotated[
-        Literal["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"] | None,
+        Literal["sdft", "mind-the-gap", "self-rehearsal", "hinted", "prompt", "copy"] | None,
         option(
             "--method",
             help="A baseline in place of this project's method; samples from the bare backbone.",

@@ -1,11 +1,13 @@
 """What learning starts from, on a model that was not made for it: bare, warm start, dynamic sampling.
 
-    python tests/bench/learning_starts.py --data DATA --out out/starts [--model smollm2] [--arms plain warm ...]
+    python -m tests.bench.learning_starts --data DATA --out out/starts [--model smollm2] [--arms plain warm ...]
+    python -m tests.bench.learning_starts --data DATA --out out/hard --model pocket --hard --arms plain redraws
 
-Rows are word problems in prose (`mwp/svamp_nl.jsonl`), the held-out ones those of `recast learn`. Every arm learns from
-the same rows with the same seed; what is measured afterwards are sampled candidates of the held-out rows, at the
-temperature and under the gate of learning: the share that passes, and rows with at least one that does. A line an arm
-and stage is appended to `result.jsonl`; killed, the same command goes on.
+Rows are word problems in prose (`mwp/svamp_nl.jsonl`), the held-out ones those of `recast learn`; with `--hard` those
+of GSM8K under a prompt that the pocket was not made for. Every arm learns from the same rows with the same seed; what
+is measured afterwards are sampled candidates of the held-out rows, at the temperature and under the gate of learning:
+the share that passes, and rows with at least one that does. A line an arm and stage is appended to `result.jsonl`;
+killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from recast.agent.engines.protocol import Sampling
 from recast.agent.learning.config import LearnConfig
 from recast.agent.learning.learn import learn, parted_rows
 from recast.agent.learning.warm_start import WarmStartConfig
-from recast.agent.prompts.prompts import DEFAULT
+from recast.agent.prompts.config import PromptsConfig
+from recast.agent.prompts.prompts import DEFAULT, Prompts
 from recast.curate.files import append_line, read_lines
 from recast.curate.fingerprint import seed_of
 from recast.curate.gate.gate import load_gate
@@ -29,6 +32,7 @@ from recast.curate.intervals import mean_of_shares
 from recast.pipelines.models.names import model_path
 from recast.pipelines.wiring.learning.warm_start import Begun, warm_start
 from recast.train.model.loading import load
+from tests.bench import diversity
 
 ROWS = 300
 LEARN = {
@@ -43,6 +47,9 @@ ARMS: dict[str, tuple[dict[str, Any], bool]] = {
     "warm+redraws": ({"redraws": 2}, True),
 }
 CANDIDATES = 4
+HARD = {"prompts_per_step": 8, "candidates": 8, "lr": 1e-3, "schedule": "linear", "temperature": 1.0}
+HARD_ROWS = 36
+HARD_PROMPT = "Question: {{ question }}\nExpert: {{ demonstration }}\nNow you:"
 
 
 def rows(data: Path) -> list[dict[str, Any]]:
@@ -60,10 +67,10 @@ def rows(data: Path) -> list[dict[str, Any]]:
 
 
 def measured(
-    engine: HFEngine, heldout: list[dict[str, Any]], gate: Any, config: LearnConfig
+    engine: HFEngine, heldout: list[dict[str, Any]], gate: Any, config: LearnConfig, prompts: Prompts
 ) -> dict[str, Any]:
     """Sampled candidates of the held-out rows: what passes, and a few of them to be read."""
-    asked = [DEFAULT.rewrite(row) for row in heldout]
+    asked = [prompts.rewrite(row) for row in heldout]
     seeds = [[seed_of(0, "held out", row["row_id"], j) for j in range(CANDIDATES)] for row in heldout]
     sampling = Sampling(temperature=config.temperature, max_tokens=config.max_tokens)
     groups = engine.sample(asked, CANDIDATES, sampling, seeds=seeds, adapter=engine.has_adapter)
@@ -94,8 +101,12 @@ def main() -> None:
     parser.add_argument("--warm-rows", type=int, default=64)
     parser.add_argument("--warm-candidates", type=int, default=4)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hard", action="store_true")
     args = parser.parse_args()
-    data, gate, result = rows(args.data), load_gate("strict"), args.out / "result.jsonl"
+    gate, result = load_gate("strict"), args.out / "result.jsonl"
+    data = diversity.halves(args.data)[0] if args.hard else rows(args.data)
+    prompts = Prompts(PromptsConfig(rewrite=HARD_PROMPT)) if args.hard else DEFAULT
     args.out.mkdir(parents=True, exist_ok=True)
     path = model_path(args.model)
 
@@ -106,18 +117,22 @@ def main() -> None:
         if any(line["arm"] == arm for line in read_lines(result)):
             return
         engine = HFEngine.load(path, adapter=adapter, batch_size=128)
-        heldout = parted_rows(data, engine.model, engine.tokenizer, config, DEFAULT).heldout
+        if args.hard:
+            heldout = diversity.halves(args.data)[1][:HARD_ROWS]
+        else:
+            heldout = parted_rows(data, engine.model, engine.tokenizer, config, prompts).heldout
         line = {
             "arm": arm,
             "model": args.model,
             "gate": gate.id,
-            **measured(engine, heldout, gate, config),
+            **measured(engine, heldout, gate, config, prompts),
             **more,
         }
         append_line(result, line)
         say({name: line[name] for name in ("arm", "accepted", "rows_rewritten", *more)})
 
-    base = LearnConfig.model_validate({**LEARN, **OF_MODEL[args.model], "steps": args.steps})
+    more = {**OF_MODEL[args.model], **(HARD if args.hard else {}), "steps": args.steps, "seed": args.seed}
+    base = LearnConfig.model_validate({**LEARN, **more})
     keep("bare", None, base)
     for arm in args.arms:
         settings, warmed = ARMS[arm]
@@ -125,12 +140,12 @@ def main() -> None:
         warm, before = None, time.process_time()
         if warmed:
             start = WarmStartConfig(rows=args.warm_rows, candidates=args.warm_candidates)
-            begun = Begun(path, gate, DEFAULT, base, None)
+            begun = Begun(path, gate, prompts, base, None)
             # one folder of all arms: the draw and what it teaches are the same
             warm = warm_start(data, begun, start, args.out / "start", say)
             keep("warm, 0 steps", warm.adapter, base, warm=warm.to_dict())
         model, tokenizer = load(path)
-        learnt = learn(data, model, tokenizer, gate, config, out, progress=say, warm=warm)
+        learnt = learn(data, model, tokenizer, gate, config, out, prompts=prompts, progress=say, warm=warm)
         steps = [line for line in read_lines(out / "metrics.jsonl") if "pass_rate" in line]
         keep(
             f"{arm}, {args.steps} steps",

@@ -8,12 +8,16 @@ A row's draws depend on its own seed alone: token t is the inverse of the row's 
 the t-th uniform of a counter-based generator (Philox) keyed by the seed. Another batch can change a sample
 only through the rounding of the logits themselves.
 
+With a second context of every prompt (`Beside`) both are rows of the batch, those of the second behind all of the
+first; a token drawn of their mixture is given to both.
+
 Legend: B prompts, N = B*K rows, P prompt tokens (padded), V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +46,15 @@ class Decoded:
     ended: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A second context of every prompt, and how it speaks along (`agent.engines.protocol.Mixing`)."""
+
+    prompts: Sequence[Sequence[int]]
+    strength: float
+    said: Callable[[Sequence[int]], bool]  # whether it speaks alone after these tokens
+
+
 def uniforms(seeds: Sequence[int], num_tokens: int) -> np.ndarray:
     """Return `len(seeds)` rows of `num_tokens` uniforms in [0, 1), each row from its own seed."""
     rows = [np.random.Generator(np.random.Philox(key=s)).random(num_tokens, dtype=np.float32) for s in seeds]
@@ -55,6 +68,22 @@ def draw(logits_NV: torch.Tensor, sampling: Sampling, u_N: torch.Tensor) -> tupl
     rows = max(1, CPU_BLOCK // logits_NV.shape[-1])
     pieces = [_drawn(x, sampling, u) for x, u in zip(logits_NV.split(rows), u_N.split(rows), strict=True)]
     return torch.cat([token for token, _ in pieces]), torch.cat([logp for _, logp in pieces])
+
+
+def mixed(
+    first_NV: torch.Tensor, second_NV: torch.Tensor, strength: float, alone_N: torch.Tensor
+) -> torch.Tensor:
+    """Logits (N, V) of p^(1 - l) q^l, l = clip(strength * H(p) / log V, 0, 1), and 1 where q speaks alone."""
+    rows = max(1, CPU_BLOCK // first_NV.shape[-1])
+    pieces = zip(first_NV.split(rows), second_NV.split(rows), alone_N.split(rows), strict=True)
+    return torch.cat([_mixed(p, q, strength, alone) for p, q, alone in pieces])
+
+
+def _mixed(p: torch.Tensor, q: torch.Tensor, strength: float, alone: torch.Tensor) -> torch.Tensor:
+    log_p, log_q = p.float().log_softmax(dim=-1), q.float().log_softmax(dim=-1)
+    entropy = -(log_p.exp() * log_p).sum(dim=-1, keepdim=True)
+    share = (strength * entropy / math.log(p.shape[-1])).clamp(0.0, 1.0).masked_fill(alone[:, None], 1.0)
+    return torch.lerp(log_p, log_q, share)
 
 
 def _drawn(
@@ -139,16 +168,20 @@ def decode(
     eos_ids: Sequence[int],
     pad_id: int,
     max_length: int | None = None,
+    beside: Beside | None = None,
 ) -> list[list[Decoded]]:
-    """Draw `len(seeds[i])` completions of every prompt, the same number for all.
+    """Draw `len(seeds[i])` completions of every prompt, the same number for all, of a mixture where there is a context
+    `beside` each.
 
     `max_length` is the most tokens of prompt and completion that the model takes; a row that reaches it
     stops there, not ended. Call under `torch.no_grad()` with the model in eval mode.
     """
     k = len(seeds[0])
     device = next(model.parameters()).device
-    ids, mask = left_pad(prompts, pad_id, device)
-    room = [sampling.max_tokens if max_length is None else max_length - len(p) for p in prompts]
+    contexts = [prompts, beside.prompts] if beside else [prompts]
+    ids, mask = left_pad([prompt for context in contexts for prompt in context], pad_id, device)
+    longest = [max(map(len, of_prompt)) for of_prompt in zip(*contexts, strict=True)]
+    room = [sampling.max_tokens if max_length is None else max_length - n for n in longest]
     limits = [min(sampling.max_tokens, max(r, 0)) for r in room for _ in range(k)]
     steps = max(limits)
     if steps == 0:
@@ -175,8 +208,11 @@ def decode(
     ended = torch.zeros(num_rows, dtype=torch.bool, device=device)
     rows = torch.arange(num_rows, device=device)  # which output row each cache row is
     alive = limit > 0
+    alone = torch.zeros_like(alive)  # the second context speaks
 
     for t in range(steps):
+        if beside:
+            logits = mixed(*logits.chunk(2), beside.strength, alone)
         token, logprob = draw(logits, sampling, noise[:, t])
         out_ids[rows, t] = token
         out_logprobs[rows, t] = logprob
@@ -189,12 +225,17 @@ def decode(
         if (t + 1) % CHECK_EVERY == 0:
             if not bool(alive.any()):
                 break
-            keep = past.shrink(alive)
+            keep = past.shrink(alive.repeat(len(contexts)))
             if keep is not None:
+                position = position[keep]
+                keep = keep[: len(keep) // len(contexts)]  # rows of a pair ended alike, so they leave alike
                 rows, alive, limit, token = rows[keep], alive[keep], limit[keep], token[keep]
-                position, noise = position[keep], noise[keep]
+                noise, alone = noise[keep], alone[keep]
+        if beside:
+            told = [beside.said(so_far) for so_far in out_ids[rows, : t + 1].tolist()]
+            alone |= torch.tensor(told, device=device)
         logits = model(
-            input_ids=token[:, None],
+            input_ids=token.repeat(len(contexts))[:, None],
             attention_mask=past.step_mask(t + 1),
             position_ids=position,
             past_key_values=cache,

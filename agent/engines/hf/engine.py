@@ -25,10 +25,10 @@ from recast.agent.engines import tokens
 from recast.agent.engines.hf.attention import cpu_attention
 from recast.agent.engines.hf.backbone import backbone_fingerprint, has_adapter
 from recast.agent.engines.hf.batching import PREFILL_POSITIONS, cut
-from recast.agent.engines.hf.decode import decode
+from recast.agent.engines.hf.decode import Beside, decode
 from recast.agent.engines.hf.scoring import Scoring
-from recast.agent.engines.protocol import LENGTH, STOP, Sample, Sampling, Score
-from recast.agent.engines.requests import Request, TokenEngine, no_adapter
+from recast.agent.engines.protocol import LENGTH, PROMPT_TOO_LONG, STOP, Mixing, Sample, Sampling, Score
+from recast.agent.engines.requests import Request, TokenEngine, check_seeds, no_adapter
 from recast.curate import chat
 from recast.curate.errors import ModelError, UsageError
 from recast.curate.records import Messages
@@ -37,6 +37,8 @@ from recast.train.model.memory import GIB, cached, written
 
 LIBRARIES = GIB
 """Memory of a process on a CPU beside weights and cache: torch, transformers, and the activations of a batch."""
+TAIL = 16
+"""Last tokens of a text in which `Mixing.until` is looked for, after each one."""
 
 
 class HFEngine(TokenEngine):
@@ -126,7 +128,33 @@ class HFEngine(TokenEngine):
             self._fingerprint = backbone_fingerprint(self.model)
         return self._fingerprint
 
-    def draw(self, requests: list[Request], sampling: Sampling, adapter: bool) -> list[list[Sample]]:
+    def sample_mixed(
+        self,
+        prompts: Sequence[tuple[Messages, Messages]],
+        k: int,
+        sampling: Sampling,
+        *,
+        mixing: Mixing,
+        seeds: Sequence[Sequence[int]],
+        adapter: bool,
+    ) -> list[list[Sample]]:
+        """Draw `k` completions of each pair of prompts (`agent.engines.protocol.MixesContexts`)."""
+        check_seeds(seeds, len(prompts), k)
+        ids = tokens.prompt_ids(self.tokenizer, [prompt for pair in prompts for prompt in pair])
+        pairs = list(zip(ids[::2], ids[1::2], strict=True))
+        longest = self.max_length or math.inf
+        fitting = [i for i, pair in enumerate(pairs) if max(map(len, pair)) < longest]
+        groups = [[Sample("", [], [], PROMPT_TOO_LONG)] * k for _ in prompts]
+        if fitting:
+            requests = [Request(pairs[i][0], seeds[i], pairs[i][1]) for i in fitting]
+            drawn = self.draw(requests, sampling, adapter, mixing)
+            for i, group in zip(fitting, drawn, strict=True):
+                groups[i] = group
+        return groups
+
+    def draw(
+        self, requests: list[Request], sampling: Sampling, adapter: bool, mixing: Mixing | None = None
+    ) -> list[list[Sample]]:
         k, eos = len(requests[0].seeds), self.eos_ids
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
@@ -134,8 +162,15 @@ class HFEngine(TokenEngine):
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         drawn: list[list[Sample]] = [[] for _ in requests]
         rows = self._rows(k, max(map(len, prompts)), sampling.max_tokens)
+        contexts = 2 if mixing else 1
+
+        def said(token_ids: Sequence[int]) -> bool:
+            assert mixing is not None
+            return mixing.until.search(self.tokenizer.decode(token_ids[-TAIL:])) is not None
+
         with self.mode(adapter):
-            for batch in cut(order, prompts, max(1, rows // k), PREFILL_POSITIONS):
+            for batch in cut(order, prompts, max(1, rows // (contexts * k)), PREFILL_POSITIONS):
+                beside = mixing and Beside([requests[i].beside for i in batch], mixing.strength, said)
                 groups = decode(
                     self.model,
                     [prompts[i] for i in batch],
@@ -144,6 +179,7 @@ class HFEngine(TokenEngine):
                     eos_ids=eos,
                     pad_id=pad,
                     max_length=self.max_length,
+                    beside=beside,
                 )
                 texts = iter(tokens.texts(self.tokenizer, [d.token_ids for g in groups for d in g], eos))
                 for i, group in zip(batch, groups, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from recast.agent.engines.hf.batching import cut
 from recast.agent.engines.hf.decode import decode, draw, uniforms
 from recast.agent.engines.hf.engine import HFEngine, row_bytes, standing
 from recast.agent.engines.hf.kv_cache import attends_to_all
-from recast.agent.engines.protocol import Engine, Sampling
+from recast.agent.engines.protocol import Engine, MixesContexts, Mixing, Sampling
 from recast.curate import chat
 from recast.curate.errors import ModelError, UsageError
 from recast.train.model.lora import lora_config
@@ -377,7 +378,7 @@ def test_uniforms_of_a_seed_do_not_depend_on_their_number() -> None:
 
 
 def test_it_is_an_engine(folders: dict[str, Path]) -> None:
-    assert isinstance(engine(folders["llama"]), Engine)
+    assert isinstance(hf := engine(folders["llama"]), Engine) and isinstance(hf, MixesContexts)
 
 
 def test_a_tokenizer_without_template_is_refused(folders: dict[str, Path]) -> None:
@@ -428,3 +429,75 @@ def test_a_row_keeps_its_share_of_the_prompt_and_its_own_tokens() -> None:
     config = make_config("llama", make_tokenizer())
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     assert row_bytes(model, 4, 8, 20) == 2 * 2 * 32 * 4 * (2 * 2 + 25) + 4 * 4 * 384
+
+
+def test_a_mixture_is_the_geometric_mean_that_the_first_contexts_entropy_weighs() -> None:
+    p, q = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]), torch.tensor([[0.1, 0.4, 0.5], [0.2, 0.3, 0.5]])
+    p, q = p.clamp_min(1e-12), q.clamp_min(1e-12)
+    share = math.log(2) / math.log(3)  # of two tokens alike, of three
+    found = decoding.mixed(p.log(), q.log(), 1.0, torch.tensor([False, False])).softmax(-1)
+    ratio = (0.4 / 0.1) ** share
+    assert found[0, :2] == pytest.approx([1 / (1 + ratio), ratio / (1 + ratio)], abs=1e-3)
+    assert found[1] == pytest.approx([1.0, 0.0, 0.0], abs=1e-3), "where the first is sure, it speaks"
+    alone = decoding.mixed(p.log(), q.log(), 0.0, torch.tensor([True, False])).softmax(-1)
+    assert alone[0] == pytest.approx([0.1, 0.4, 0.5], abs=1e-4) and alone[1, 0] == pytest.approx(
+        1.0, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_two_contexts_are_decoded_as_two_passes_a_token_would(folders: dict[str, Path], name: str) -> None:
+    hf = engine(folders[name], batch_size=4)  # one pair of prompts a batch
+    pairs = list(zip(PROMPTS, reversed(PROMPTS), strict=True))
+    mixing = Mixing(0.7, re.compile("never said"))
+    greedy = Sampling(temperature=0.0, max_tokens=6)
+    found = hf.sample_mixed(pairs, 2, greedy, mixing=mixing, seeds=[[0, 1]] * 4, adapter=False)
+    for pair, group in zip(pairs, found, strict=True):
+        heads, drawn = tokens.prompt_ids(hf.tokenizer, pair), list[int]()
+        for token in group[0].token_ids:
+            p, q = (plain(hf, head, [*drawn, 0])[-1] for head in heads)
+            share = min(1.0, 0.7 * float(-(p.exp() * p).sum()) / math.log(len(p)))
+            mixture = torch.log_softmax((1 - share) * p + share * q, dim=-1)
+            assert token == int(mixture.argmax()) or float(mixture.max() - mixture[token]) < 1e-4
+            assert group[0].logprobs[len(drawn)] == pytest.approx(float(mixture[token]), abs=1e-3)
+            drawn.append(token)
+        assert group[0] == group[1]
+
+
+def test_a_mixture_of_nothing_is_the_first_context_and_after_the_mark_the_second_speaks(
+    folders: dict[str, Path],
+) -> None:
+    hf = engine(folders["llama"])
+    pairs, seeds = list(zip(PROMPTS, reversed(PROMPTS), strict=True)), [[3, 4]] * 4
+    sampling = Sampling(temperature=0.8, max_tokens=24)
+
+    def drawn(strength: float, until: str) -> list[list[str]]:
+        mixing = Mixing(strength, re.compile(until))
+        found = hf.sample_mixed(pairs, 2, sampling, mixing=mixing, seeds=seeds, adapter=False)
+        return [[s.text for s in group] for group in found]
+
+    first = hf.sample(PROMPTS, 2, sampling, seeds=seeds, adapter=False)
+    assert drawn(0.0, "never said") == [[s.text for s in group] for group in first]
+    # the mark of no letter stands in every text: from the second token on the second context alone
+    told = hf.sample_mixed(
+        pairs, 1, GREEDY, mixing=Mixing(0.0, re.compile("")), seeds=[[0]] * 4, adapter=False
+    )
+    for (_, second), (sample,) in zip(pairs, told, strict=True):
+        (head,) = tokens.prompt_ids(hf.tokenizer, [second])
+        rest = plain(hf, head, sample.token_ids)[1:]
+        best = rest.max(dim=-1).values - rest[range(len(rest)), sample.token_ids[1:]]
+        assert float(best.max()) < 1e-4
+
+
+def test_a_pair_of_which_one_prompt_leaves_no_room_is_refused(folders: dict[str, Path]) -> None:
+    hf = engine(folders["llama"], max_length=60)
+    long = [{"role": "user", "content": "Compute 48 / 2. " * 30}]
+    found = hf.sample_mixed(
+        [(PROMPTS[0], long), (PROMPTS[0], PROMPTS[0])],
+        1,
+        GREEDY,
+        mixing=Mixing(1.0, re.compile("#")),
+        seeds=[[0]] * 2,
+        adapter=False,
+    )
+    assert [group[0].finish_reason == "prompt_too_long" for group in found] == [True, False]

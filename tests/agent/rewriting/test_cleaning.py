@@ -305,10 +305,10 @@ def test_published_methods_are_judged_as_they_were_sampled(tmp_path):
     settings = RewriteConfig()
     cleaned = {name: method(name, settings).clean for name in FIXED}
     assert cleaned == {
-        "prompt": True, "copy": False, "sdft": False, "mind-the-gap": False, "self-rehearsal": False,
+        "prompt": True, "hinted": True, "copy": False, "sdft": False, "mind-the-gap": False, "self-rehearsal": False,
     }  # fmt: skip
     assert [name for name, without in FIXED.items() if "clean" in without] == [
-        n for n in FIXED if n != "prompt"
+        n for n in FIXED if n not in ("prompt", "hinted")
     ]
     assert rewriting(4, settings.sampling, repairs=0, adapter=False, clean=True).clean
     assert not method("prompt", RewriteConfig(clean=False)).clean

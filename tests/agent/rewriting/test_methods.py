@@ -160,6 +160,26 @@ def test_copy_samples_nothing_and_keeps_every_demonstration_with_its_score(tmp_p
     assert result.num_tokens == 0
 
 
+def test_hinted_decoding_asks_an_engine_that_mixes_for_both_prompts_and_other_engines_are_refused(tmp_path):
+    asked = []
+
+    class Mixes(Scripted):
+        name = "hf"
+
+        def sample_mixed(self, prompts, k, sampling, *, mixing, seeds, adapter):
+            asked.extend(prompts)
+            assert (mixing.strength, k, sampling.temperature, adapter) == (1.0, 2, 0.3, False)
+            assert mixing.until.search("So the answer is") and not mixing.until.search("So Anna answers")
+            return [[Sample(RIGHT, [1, 2], [-1.0, -1.0], "stop")] * k for _ in prompts]
+
+    result, row = outcome(tmp_path / "a", Mixes(), "hinted", candidates=2, temperature=0.3)
+    assert (row["decision"], row["completion"], result.method) == ("rewrite", RIGHT, "hinted")
+    ((rewriting, plain),) = asked
+    assert "Rewrite the solution" in rewriting[-1]["content"] and plain == rows()[0]["messages"]
+    with pytest.raises(UsageError, match=r"method hinted mixes .* the engine 'fake' cannot; use --engine hf"):
+        outcome(tmp_path / "b", Scripted(), "hinted")
+
+
 def test_an_unknown_method_and_an_agent_for_a_baseline_are_refused(tmp_path):
     with pytest.raises(UsageError, match="there is no method 'magic'"):
         method("magic", CONFIG)

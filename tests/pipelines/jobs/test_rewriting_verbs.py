@@ -168,9 +168,15 @@ def test_every_cause_comes_with_a_command_that_parses():
     assert said["form"] == "recast rewrite craft@v1 --as rw --model m --unsafe-exec --set rewrite.repairs=3"
 
 
-@pytest.mark.parametrize("method", ["sdft", "mind-the-gap", "self-rehearsal", "prompt", "copy"])
+@pytest.mark.parametrize("method", ["sdft", "mind-the-gap", "self-rehearsal", "hinted", "prompt", "copy"])
 def test_every_baseline_ends_in_a_version_that_names_it(recast, imported, method):
-    sets = SETS if method == "prompt" else ("--set", "rewrite.max_tokens=8") if method != "copy" else ()
+    sets = (
+        SETS
+        if method in ("prompt", "hinted")
+        else ("--set", "rewrite.max_tokens=8")
+        if method != "copy"
+        else ()
+    )
     said = recast("rewrite", "sums", *imported, *sets, "--method", method, "--as", "again", "--json").json
     version = Store(".recast").resolve(said["version"])
     assert version.rows == 8 and version.meta["method"] == method
