@@ -67,21 +67,12 @@ def spells(said: str, value: str) -> bool:
     return value in said
 
 
-def num_words(said: str, value: int) -> bool:
-    return len(words(said)) == value
-
-
 def num_entries(said: str, value: int) -> bool:
     return len(entries(said)) == value
 
 
 def num_sentences(said: str, value: int) -> bool:
     return len(re.findall(r"[.!?]+(?=\s|$)", said)) == value
-
-
-def upper(said: str, value: bool) -> bool:
-    """No small letter (false: no capital)."""
-    return said.upper() == said if value else said.lower() == said
 
 
 def begins(said: str, value: str) -> bool:
@@ -124,7 +115,7 @@ def json_of(said: str, value: dict[str, Any]) -> bool:
 CONDITIONS: dict[str, Callable[[str, Any], bool]] = {
     one.__name__: one
     for one in (
-        only, exactly, has, lacks, spells, num_words, num_entries, num_sentences, upper, begins, ends, first, numbers,
+        only, exactly, has, lacks, spells, num_entries, num_sentences, begins, ends, first, numbers,
         ordered, json_of,
     )
 }  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -260,10 +260,12 @@ KEPT: tuple[str, ...] = tuple(POOL)
 
 
 def draw(
-    which: str, num: int, families: tuple[str, ...] = KEPT, *, without: frozenset[str] = frozenset()
+    which: str, num: int, families: Sequence[str] | None = None, *, without: frozenset[str] = frozenset()
 ) -> Iterator[tuple[str, Instruction]]:
-    """`num` different instructions of each family, or all it has if it has fewer, none whose prompt is in `without`."""
-    for family in families:
+    """`num` different instructions of each family (None: those that were kept), or all it has if it has fewer, none
+    whose prompt is in `without`.
+    """
+    for family in KEPT if families is None else families:
         rng, seen = random.Random(f"{which}/{family}"), set(without)
         drawn = (POOL[family](rng) for _ in range(100 * num))
         found = 0

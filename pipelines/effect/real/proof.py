@@ -88,7 +88,7 @@ def prove(
 
     if BASE not in found:
         work([None])
-    for some in _todo(grid, found, jobs):
+    for some in todo(grid, found, jobs):
         work(some)
         result = report(out, grid, found)
     result = result or report(out, grid, found)
@@ -103,7 +103,7 @@ def prove(
     return result
 
 
-def _todo(grid: RealGrid, found: Found, jobs: int) -> Iterator[list[Cell]]:
+def todo(grid: RealGrid, found: Found, jobs: int) -> Iterator[list[Cell]]:
     """What has no line yet, as many cells at a time as stages may run; the further seeds once rates are chosen."""
     for phase in (grid.first_seed, lambda: grid.further_seeds(rates(grid, found))):
         left = [cell for cell in phase() if cell.name not in found]
