@@ -13,7 +13,7 @@ from typing import Any
 
 from recast.curate.files import write_json
 from recast.pipelines.demo.files import row, write_rows
-from recast.pipelines.demo.styles import annotated, qa
+from recast.pipelines.demo.styles import qa
 from recast.pipelines.effect.real import checks, instructions, problems
 from recast.pipelines.effect.real.grid import RealGrid
 
@@ -48,10 +48,7 @@ def tried() -> list[tuple[str, instructions.Instruction]]:
 
 
 def write(folder: Path, grid: RealGrid) -> Subject:
-    """Write the files into `folder`; the same bytes each time.
-
-    Demonstrations are solved in the notation of an expert who writes for a calculator.
-    """
+    """Write the files into `folder`; the same bytes each time."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "grader.json", grader())
     known = frozenset(one.prompt for _, one in tried())
@@ -72,8 +69,8 @@ def write(folder: Path, grid: RealGrid) -> Subject:
 
 
 def _problems(split: str, num: int, seed: int) -> Iterator[Mapping[str, Any]]:
-    """Solved for a calculator in the train split, in plain words in the test split."""
-    style = annotated if split == "train" else qa
+    """Solved in the expert's notation in the train split, in plain words in the test split."""
+    style = problems.aligned if split == "train" else qa
     for number, problem in enumerate(problems.draw(split, num, seed)):
         yield row(replace(problem, family=problems.TASK), number, style(problem))
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from recast.curate.errors import DataError
+from recast.curate.gate.gate import load_gate
+from recast.pipelines.demo.styles import qa
 from recast.pipelines.effect import cells
 from recast.pipelines.effect.grid import Arm, Cell
 from recast.pipelines.effect.real import (
@@ -52,9 +54,21 @@ def test_every_reference_solution_of_the_problems_is_right_and_splits_are_apart(
         for step in problem.steps:
             assert eval(step.equation.replace("=", "==")) and step.result > 0, problem
         assert problem.answer == str(problem.steps[-1].result)
+        assert problems.aligned(problem).endswith(f"\\boxed{{{problem.answer}}}")
     assert not {p.question for p in train} & {p.question for p in test}
     other = {p.question for p in problems.draw("train", 140, 1)}
     assert len(other - {p.question for p in train}) > 130, "another seed asks other questions"
+
+
+def test_the_gate_takes_a_solution_in_words_and_no_copy_of_the_notation() -> None:
+    gate = load_gate(SETTINGS["gate"])
+    for problem in problems.draw("train", 28, 0):
+        solved = problems.aligned(problem)
+        row = {"messages": [{"role": "user", "content": problem.question}], "demonstration": solved}
+        row |= {"answer": problem.answer, "task": problems.TASK}
+        assert gate.verify(row, qa(problem)).accepted, problem
+        copied = f"{solved.replace(chr(10), ' ')} The answer is {problem.answer}."
+        assert gate.verify(row, copied).reason == "copy", problem
 
 
 def test_the_reference_reply_of_every_instruction_does_what_is_asked() -> None:
