@@ -15,12 +15,13 @@ import re
 
 from recast.curate.maths.notation import plain
 
+_BY = r"(?=\s[^.;:!?\n]{1,80}\sby\s)"  # in the past, stories divide too, among and into
 _VERB = re.compile(
     r"\b(?:(?P<add>add(?:ing)?)|(?P<subtract>subtract(?:ing)?|deduct(?:ing)?|tak(?:e|ing) away)"
-    r"|(?P<multiply>multiply(?:ing)?)|(?P<divide>divid(?:e|ing)))\b(?! up\b)",
+    rf"|(?P<multiply>multiply(?:ing)?|multiplied{_BY})|(?P<divide>divid(?:e|ing|ed{_BY})))\b(?! up\b)",
     re.IGNORECASE,
 )
-_VERBS = ("add", "subtract", "deduct", "tak", "multiply", "divid")
+_VERBS = ("add", "subtract", "deduct", "tak", "multipl", "divid")
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 # before the plain form: nobody, who calculates, or a word of order; before the form in -ing only some of these
 _TELLS = re.compile(
@@ -28,6 +29,7 @@ _TELLS = re.compile(
     r"|(?:we|you) (?:can|must|should)|(?:we|you) (?:need|have|want) to))\s*\Z",
     re.IGNORECASE,
 )
+_TELLS_ED = re.compile(r"\b(?:we|you|they|he|she|i)\s*\Z", re.IGNORECASE)
 _TELLS_ING = re.compile(r"(?:^|[:;(]|\b(?:by|then|next|so|now))\s*\Z", re.IGNORECASE)
 _TELLING_REACH = 16
 _AMOUNT = (
@@ -117,5 +119,6 @@ def _calculates(verb: re.Match[str]) -> bool:
     before = verb.string[max(0, verb.start() - _TELLING_REACH) : verb.start()]
     if verb.start() > _TELLING_REACH:
         before = f"_{before}"  # what is cut off is no beginning
-    tells = _TELLS_ING if "ing" in verb.group().lower() else _TELLS
+    form = verb.group().lower()
+    tells = _TELLS_ING if form.endswith("ing") else _TELLS_ED if form.endswith("ed") else _TELLS
     return tells.search(before) is not None

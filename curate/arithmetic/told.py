@@ -44,7 +44,7 @@ _SHARE = (
     rf"(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)|{_FIGURE} percent)"
 )
 _FILLER = r"(?: (?:a total of|us|you|exactly|only|just|a sum of|the total|the number|back))?"
-_IS = rf" (?:is|are|equals|(?:is|are) equal to|makes?|gives?|leaves?|comes to){_FILLER} "
+_IS = rf" (?:is|are|equals|(?:is|are) (?:equal|equivalent) to|makes?|gives?|leaves?|comes to){_FILLER} "
 _MAKE = (
     r" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?)"
     rf"{_FILLER} "
@@ -131,8 +131,12 @@ _FORMS: tuple[tuple[frozenset[str], re.Pattern[str], re.Pattern[str], Say], ...]
         ("more", rf"{_A} more than {_B}{_IS}{_C}", _binary("+")),
         ("leaves leave", rf"{_A} from {_B} leaves?{_FILLER} {_C}", _binary("-", "b", "a")),
         ("plus another", rf"{_A} (?:plus|and another) {_B}{_IS}{_C}", _binary("+")),
-        ("times multiplied", rf"{_A} (?:times|multiplied by) {_B}{_IS}{_C}", _binary("*")),
-        ("divided", rf"{_A} divided by {_B}{_IS}{_C}", _binary("/")),
+        (
+            "times multiplied",
+            rf"{_A} (?:times|(?:is |are )?multiplied by) {_B}(?:{_IS}|{_GET}){_C}",
+            _binary("*"),
+        ),
+        ("divided", rf"{_A} (?:is |are )?divided by {_B}(?:{_IS}|{_GET}){_C}", _binary("/")),
         (
             "make makes made making give gives total totals add adds sum sums come comes equal equals",
             rf"{_LIST}{_A},? and {_B}{_MAKE}{_C}",

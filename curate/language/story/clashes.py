@@ -35,7 +35,7 @@ deducting | multiply multiplying multiplied multiplies multiplication times prod
 divides division quotient split splitting
 
 buy buys bought buying purchase purchases purchased get gets got getting order ordered acquire acquired pay pays
-paid spend spends spent spending take takes took has have had need needs needed want wants | sell sells sold selling
+paid spend spends spent spending take takes took has have had need needs needed | sell sells sold selling
 | eat eats ate eaten eating consume consumes consumed finish finished use uses used have has had | give gives gave
 given giving donate donates donated share shared hand handed lend lent pass passed offer offered send sent take took
 leave left sell sold return returned spend spent | receive receives received receiving get gets got getting gain

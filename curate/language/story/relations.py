@@ -24,6 +24,9 @@ _SUBTRACT = frozenset("subtract subtracting subtracted deduct deducting".split()
 _DIVIDE = frozenset("divide dividing divided".split())
 _MORE = frozenset("more larger greater bigger older taller longer higher heavier faster".split())
 _LESS = frozenset(word for more in _MORE for word in opposites(more)) - _MORE
+_FROM = "subtract … from"
+_OUTSET = frozenset(map(stem, "initial initially original originally beginning starting".split()))
+"""What there was at first: others are subtracted from it, it is subtracted from nothing."""
 _CUES = _SUBTRACT | _DIVIDE | {"per", "than"}
 _PASSED = (FUNCTION_WORDS - frozenset("more less fewer most least all".split())) | frozenset(
     "number amount total times find get many much sum".split()
@@ -60,7 +63,7 @@ def _related(tokens: tuple[str, ...]) -> Iterator[Relation]:
             yield Relation("per", _content(low[at - 1 : at]), _content(low[at + 1 : at + 2]))
         elif word in _SUBTRACT and "from" in low[at : at + REACH]:
             mid = low.index("from", at)
-            yield Relation("subtract … from", _content(low[at + 1 : mid]), _content(_clause(low, mid + 1)))
+            yield Relation(_FROM, _content(low[at + 1 : mid]), _content(_clause(low, mid + 1)))
         elif word in _DIVIDE and "by" in low[at : at + REACH]:
             mid = low.index("by", at)
             yield Relation("divide … by", _content(low[at + 1 : mid]), _content(_clause(low, mid + 1)))
@@ -103,13 +106,14 @@ def turned(text: str, *sources: str) -> str:
     said = relations(text)
     theirs = [relation for source in sources for relation in relations(source)] if said else []
     for ours in said:
-        direct = crossed = 0
+        direct = crossed = outset = 0
         for other in theirs:
             if other.kind == ours.kind:
                 same = _shared(ours.left, ours.right, other.left, other.right)
                 across = _shared(ours.left, ours.right, other.right, other.left)
                 direct, crossed = max(direct, same), max(crossed, across)
-        if crossed > direct and crossed > 1:
+                outset += _OUTSET.isdisjoint(other.left) and not _OUTSET.isdisjoint(other.right)
+        if (crossed > direct and crossed > 1) or (outset and ours.kind == _FROM and _OUTSET & ours.left):
             return ours.kind
     return ""
 

@@ -34,7 +34,7 @@ _WORDS = {
     Part.CAME: "additional extra bought purchased received found built planted added new won adopted bred "
     "got borrowed gathers",
     Part.GONE: "lost used gave sold ate spent removed donated broke broken died stolen threw eaten gone burned "
-    "giving losing using eating selling spending spend drank melted popped",
+    "giving losing using eating selling spending spend drank melted popped give gives lose loses donate donates",
     Part.LEFT: "left remaining remain remains remained",
     Part.NOW: "now current currently",
 }
@@ -129,6 +129,8 @@ def _begun(tokens: tuple[str, ...], numbered: Set[int], at: int) -> int:
 
 def _near(tokens: tuple[str, ...], numbered: Set[int], at: int, step: int) -> set[Part]:
     told: set[Part] = set()
+    if step < 0 and at > 0 and tokens[at - 1 : at + 2 : 2] == ("(", ")"):
+        at -= 1  # the number of pens that he lost (4)
     i = at + step
     while 0 <= i < len(tokens) and abs(i - at) <= REACH:
         word = tokens[i].lower()

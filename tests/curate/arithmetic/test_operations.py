@@ -52,6 +52,7 @@ def test_what_happens_in_the_story_or_fits_the_sum_is_not_misnamed(sentence):
         "Half of 48 is 28.",
         "Subtracting 119 from 65899 gives 66018 people.",
         "Divide 16 by 3 to get 48.",
+        "40 is multiplied by 117, and it gives you 77.",
     ],
 )
 def test_a_false_sum_in_words_is_found(sentence):
@@ -89,6 +90,8 @@ def test_letters_are_unbound_where_none_is_ever_a_number():
     [
         ("We get it by dividing the time. So 8 * 3 = 24.", "8 * 3 = 24", True),
         ("We get it by multiplying them. So 8 * 3 = 24.", "8 * 3 = 24", False),
+        ("They divided the cost by the tickets. So 8 * 3 = 24.", "8 * 3 = 24", True),
+        ("They divided the cake among them. So 8 * 3 = 24.", "8 * 3 = 24", False),  # a story
         ("We divide by 4, that is 8 * 0.25 = 2.", "8 / 4 = 2", False),  # a part of a whole
         (
             "We get it by dividing them. So 8 * 3 = 24.",

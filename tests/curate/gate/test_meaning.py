@@ -81,17 +81,42 @@ ROW = {
 }
 
 
+CUPS = {
+    "messages": [
+        {"role": "user", "content": "There are 11 bags for 2 guests. In each are 3 cups. How many?"}
+    ],
+    "demonstration": "11 * 3 = 33. So every guest gets 33 / 2 = 16.5 cups, and 2 * 5 = 10 spoons.\n#### 33",
+}
+
+
+@pytest.mark.parametrize(
+    ("completion", "reason"),
+    [
+        ("11 * 3 = 33 balls.", "other_unit"),  # no ball in the row
+        ("11 * 3 = 33 cups.", ""),
+        ("2 * 5 = 10 guests.", "other_unit"),
+        ("2 * 5 = 10 spoons.", ""),
+    ],
+)
+def test_what_a_result_counts(completion, reason):
+    assert QuantitiesCheck().run(Case(completion, CUPS["demonstration"], CUPS)).reason == reason
+
+
 @pytest.mark.parametrize(
     ("completion", "reason"),
     [
         ("There are 55 metres.", "other_unit"),
         ("There are 55 clips.", ""),
+        ("So we know that Ann has 20 clips.", "other_owner"),
+        ("So we know that Bob has 20 clips.", ""),
         ("There are 55 items in all.", ""),
         ("Ann has 35 pens and 12 clips.", "other_unit"),
         ("Ann has $35.", "other_unit"),
         ("One hour has 60 minutes.", ""),
         ("In town there are 391 dogs.", "invented_quantity"),
         ("Together that are 47 things of Ann.", ""),
+        ("It goes into a formula, which is 100.", "invented_quantity"),
+        ("In step 2 we add.", ""),
     ],
 )
 def test_quantities(completion, reason):

@@ -148,8 +148,9 @@ def test_what_a_sum_stands_on():
 
 
 def test_the_same_work_in_another_writing():
-    assert len({core(v) for v in (Fraction(1, 5), Fraction(2, 10), 20, 5, 2, -200)}) == 1, "a fifth"
-    assert len({core(v) for v in (Fraction(1, 4), 25, 4, 40)}) == 1
+    assert len({core(v) for v in (Fraction(1, 5), Fraction(2, 10), 20, 5, -2000)}) == 1, "a fifth"
+    assert len({core(v) for v in (Fraction(1, 4), 25, 4, 400)}) == 1
+    assert Sum((20, 5), 4).work != Sum((2, 2), 4).work, "20 / 5 is not 2 * 2"
     assert core(3) != core(2) and core(15) != core(3)
     (percent,), (fraction,), (decimal,) = (
         sums("25% of 80 is 20"),

@@ -45,6 +45,30 @@ WAGES: dict[str, Any] = {
     "demonstration": "Tom earns 9 dollars every day. Ann earns twice as much as Tom, 2 * 9 = 18 dollars.",
 }
 
+KITTENS: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Dora has 9 kittens. 4 are sold. How many has she now?"}],
+    "demonstration": "9 - 4 = 5 kittens, so Dora has 5 kittens now.",
+}
+GAMES: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": "Kim has 70 games. How many must she give away to have 22 games left?"}
+    ],
+    "demonstration": "We subtract what she wants to have left: 70 - 22 = 48. Kim gives 48 games away.",
+}
+TREES: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "There are currently 30 trees. They will plant 12 trees today. How many will there be?",
+        }
+    ],
+    "demonstration": "30 + 12 = 42. There will be 42 trees.",
+}
+LUNCH: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "Each person orders a lunch for $8, and Abe pays. How much?"}],
+    "demonstration": "Abe is paying for all three people: $8 per person * 3 people = $24.",
+}
+
 
 def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
     return check.run(Case(text, row["demonstration"], row)).reason
@@ -72,6 +96,7 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
         ("Tom gets 9 dollars every day.", WAGES, ""),
         ("Each day Tom earns 9 dollars.", WAGES, ""),
         ("Together both have 44 + 52 = 96 books.", BOOKS, ""),
+        ("44 + 52 = 96. Together they want 96 books.", BOOKS, "other_wording"),
     ],
 )
 def test_a_word_in_another_place_than_its_own(text, row, said):
@@ -101,6 +126,20 @@ def test_a_word_in_another_place_than_its_own(text, row, said):
         ("Flo used 3 cups of flour.", BAKED, "other_part"),
         ("Flo used 3 more cups of flour.", BAKED, ""),
         ("5 cups - 2 cups = 3 cups. The answer is 3.", BAKED, ""),  # a sum compares
+        ("9 - 4 = 5 more kittens.", KITTENS, "other_part"),
+        ("9 - 4 = 5 kittens.", KITTENS, ""),
+        (
+            "From 70 games we subtract the games that she gives away (22). That is 70 - 22 = 48.",
+            GAMES,
+            "other_part",
+        ),
+        ("From 70 games we subtract the games that are left (22). That is 70 - 22 = 48.", GAMES, ""),
+        ("30 + 12 = 42 trees were planted.", TREES, "other_part"),
+        ("12 trees are planted, so there are 30 + 12 = 42 trees.", TREES, ""),
+        ("Each person pays for three people, 8 * 3 = 24.", LUNCH, "other_part"),
+        ("Each person pays $8, and there are three people: 8 * 3 = 24.", LUNCH, ""),
+        ("80 (crates) / 8 (crayons) = 10 (boxes).", CRAYONS, "other_unit"),
+        ("80 (crayons) / 8 (crayons per box) = 10 (boxes).", CRAYONS, ""),
     ],
 )
 def test_a_number_plays_its_own_part(text, row, said):
@@ -118,6 +157,39 @@ def test_an_aside_on_given_numbers_is_allowed_once():
     assert reason(StepsCheck(), "There are 12 + 6 = 18 grown ones, and 12 + 6 + 14 = 32 in all.", row) == ""
     twice = "There are 12 + 6 = 18 grown ones, 14 - 6 = 8 more cubs, and 12 + 6 + 14 = 32 in all."
     assert reason(StepsCheck(), twice, row) == "stray_sum"
+
+
+def test_no_aside_after_the_answer():
+    row = {
+        "messages": [
+            {"role": "user", "content": "A team has 5 members, 3 come. Each scores 6. How many points?"}
+        ],
+        "demonstration": "3 * 6 = 18 points",
+        "answer": "18",
+    }
+    assert reason(StepsCheck(), "All could score 5 * 6 = 30, they score 3 * 6 = 18.", row) == ""
+    assert reason(StepsCheck(), "They score 3 * 6 = 18. That is 5 * 6 = 30 points.", row) == "stray_sum"
+    assert reason(StepsCheck(), "They score 3 * 6 = 18. Then 18 / 1 = 18 points.", row) == "stray_sum"
+
+
+def test_a_sum_of_constants_is_no_step():
+    row = {
+        "messages": [{"role": "user", "content": "20 shirts go into 5 equal loads. How many are in each?"}],
+        "demonstration": "20 / 5 = 4 shirts",
+        "answer": "4",
+    }
+    assert reason(StepsCheck(), "In each are 2 * 2 = 4 shirts.", row) == "missing_step"
+    assert reason(StepsCheck(), "In each are 20 / 5 = 4 shirts.", row) == ""
+
+
+def test_what_there_was_at_first_is_subtracted_from_nothing():
+    row = {
+        "messages": [{"role": "user", "content": "Leo has 17 caps and loses 7. How many are left?"}],
+        "demonstration": "We subtract the lost caps from the initial number of caps: 17 - 7 = 10.",
+    }
+    turned = "We subtract the initial number of caps from all caps: 17 - 7 = 10."
+    assert reason(WordingCheck(), turned, row) == "turned_around"
+    assert reason(WordingCheck(), "We subtract 7 from the initial number of caps: 17 - 7 = 10.", row) == ""
 
 
 def test_a_check_afterwards_is_no_circle():

@@ -88,7 +88,10 @@ def sums(text: str) -> tuple[Sum, ...]:
 
 @lru_cache(maxsize=4096)
 def core(value: Value) -> Value:
-    """A number without its sign and powers of ten, and the same for what it divides by: 1/5, 0.2, 20 % and 5 are 2."""
+    """A number without its sign and hundreds, and the same for what it divides by: 1/5, 0.2, 20 % and 5 are 5.
+
+    Hundreds, not tens: 20 / 5 would be 2 * 2.
+    """
     number = abs(Fraction(value))
     if not number:
         return 0
@@ -96,11 +99,11 @@ def core(value: Value) -> Value:
 
 
 def _digits(number: Fraction) -> Fraction:
-    """0.45 and 450 as 45, and thirds by their own digits: 20/3 as 2/3."""
+    """0.45 and 4500 as 45, and thirds by their own digits: 200/3 as 2/3."""
     while number.denominator % 2 == 0 or number.denominator % 5 == 0:
-        number *= 10
-    while number.numerator % 10 == 0:
-        number /= 10
+        number *= 100
+    while number.numerator % 100 == 0:
+        number /= 100
     return number
 
 
@@ -157,7 +160,10 @@ def grounded(text: str, prompt: str, demonstration: str) -> Iterator[tuple[Sum, 
     for step in sums(text):
         strange = [v for v in step.operands if v not in known and v not in earlier and -v not in known]
         if strange:
-            strange = [v for v in strange if v not in implied(prompt) and not _rounded(v, earlier)]
+            strange = [
+                v for v in strange
+                if v not in implied(prompt) and not _rounded(v, earlier) and not _hundredth(v, known)
+            ]  # fmt: skip
         if strange:
             seen, steps = places(text), step_results(demonstration)
             strange = [
@@ -212,6 +218,11 @@ def storied(text: str, known: frozenset[Value]) -> frozenset[Value]:
 def converted(value: Value, known: Set[Value]) -> bool:
     """Whether `value` is a number of `known` in another unit."""
     return any(value * c in known or divide(value, c) in known for c in CONVERSIONS)
+
+
+def _hundredth(value: Value, known: Set[Value]) -> bool:
+    """Whether a decimal is a known number of cents or per cent."""
+    return isinstance(value, Fraction) and value * 100 in known
 
 
 def _rounded(value: Value, results: set[Value]) -> bool:

@@ -44,6 +44,7 @@ from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.arithmetic.segments import ANNOTATION
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import (
+    CONSTANTS,
     MENTION,
     OPERAND,
     Sum,
@@ -90,7 +91,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -138,7 +139,7 @@ class StepsCheck(CheckConfig):
     ) -> list[Value]:
         if self.sums:
             return _without_sum(results, sound, case)
-        reached = {step.result for step in sound}
+        reached = {step.result for step in sound if not _of_constants(step, case)}
         unsure = [r for r in results if not _nearly(r, reached)]
         if unsure:
             unfounded = {step.result for step, founded in stated if not founded} - reached
@@ -183,6 +184,16 @@ class StepsCheck(CheckConfig):
         )
 
 
+def _of_constants(step: Sum, case: Case) -> bool:
+    """Whether a sum has nothing of the row in it and is none of the demonstration's: `2 * 2 = 4` for `20 / 5 = 4`."""
+    if not step.operands or not all(v in CONSTANTS for v in step.operands):
+        return False
+    row = asked(case.prompt) | set(step_results(case.completion))
+    return all(v == 1 or not (v in row or v * 100 in row) for v in step.operands) and not any(
+        step.result == theirs.result and step.work == theirs.work for theirs in sums(case.demonstration)
+    )
+
+
 def _circular(results: tuple[Value, ...], stated: list[tuple[Sum, bool]], case: Case) -> Value | None:
     """A step's result that a sum uses to come to a given number, before a sum comes to it from that number."""
     known = asked(case.prompt)
@@ -208,7 +219,7 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
     nothing, or on numbers that nobody gave.
     """
     results = set(step_results(case.demonstration))
-    if all(step.result in results for step, _ in stated):
+    if all(step.result in results and not step.vacuous for step, _ in stated):
         return None
     known = (
         asked(case.prompt)
@@ -218,20 +229,23 @@ def _astray(stated: list[tuple[Sum, bool]], case: Case) -> Sum | None:
         | _answer(case)
     )
     theirs = {step.work for step in sums(case.demonstration)}
-    asides = 0
+    asides, made = 0, set[Value]()
     for step, founded in stated:
+        if step.vacuous and 1 in step.operands and 1 not in known and step.result in made & _answer(case):
+            return step  # 19 / 1 = 19, where 19 is worked out already
         if (
             step.result in known
             or step.vacuous
             or _nearly(step.result, known)
             or converted(step.result, known)
         ):
+            made.add(step.result)
             continue
         used = {v for other, _ in stated if other != step for v in other.operands}
         if step.result not in used and not _nearly(step.result, used):
             asides += 1
             instead = step.work in theirs and (_multiplied(step) or set(step.operands) <= asked(case.prompt))
-            if asides > MAX_ASIDES or not founded or instead:
+            if asides > MAX_ASIDES or not founded or instead or _answer(case) & made:
                 return step  # 10 * 5 where the step is 10 / 5
     return None
 

@@ -99,6 +99,9 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     small = _SMALL_BEGIN.findall(text) if _MAY_BEGIN.search(text) else []
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
+    for heading in _CAPITALS.findall(text):
+        if heading.lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+            return Broken(f"A line in capitals: {shown(heading)!r}.")
     lines = _SMALL_LINE.findall(text)
     if len(lines) >= MIN_SELDOM and not _SMALL_LINE.search(row.demonstration):
         return Broken(f"Lines begin small: {shown(lines[0])!r}, {shown(lines[1])!r}.")
@@ -166,6 +169,7 @@ _CAPITAL_WITHIN = re.compile(
     r"\b[a-z]+ (?:He|She|They|It|We|You|How|What|When|If|Then|There|So|For|And|But|Of|In|On|At|By|To|With|From|His|Her"
     r"|Their|This|That|These|Those|Is|Are|Was|Were|Has|Had|Have|Does|Do|Did)\b(?! [A-Z])"
 )
+_CAPITALS = re.compile(r"^[ \t]*([A-Z]{2,}(?: [A-Z]{2,})+)[ \t:.!]*$", re.MULTILINE)
 _SMALL_LINE = re.compile(r"^[ \t]*[a-z]+ [a-z]+ [a-z][^\n]*", re.MULTILINE)
 _SMALL_BEGIN = re.compile(r"\b[a-z]{4,}[.!?] [a-z]{2,}\b")
 # both begin with what is rare, and are soon found

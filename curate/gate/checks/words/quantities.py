@@ -22,10 +22,12 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
+from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.exclusive import changed_kind, excluding
 from recast.curate.language.prose import stands
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.stems import BEGINNING
+from recast.curate.language.story.people import people
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
@@ -41,6 +43,11 @@ KNOWN_EVERYWHERE = frozenset((0, 1, 2, 3, 10, 50)) | CONVERSIONS
 """Those and small counts."""
 NEAR = Fraction(1, 100)
 """Relative distance of a rounded number from what it rounds."""
+NAME_REACH, SOURCE_REACH = 4, 8
+"""Words before a number among which a text, and its source, name whose it is."""
+_NEW_CLAUSE = frozenset((*".;:!?", *"and but while than because since when".split()))
+MAX_ORDER = 3
+"""Up to here a number that counts nothing may say which: `step 2`."""
 MAX_KNOWN = 60
 """Numbers of a source from which one operation is tried; a longer source could explain anything."""
 
@@ -78,6 +85,17 @@ class _Source:
         """Whose the number is, empty for nobody's, wherever it is no operand, which may be anybody's."""
         found = (q for q in self.of(value) if q.computed or not q.computes)
         return [q.owner if self.names(q.owner) else "" for q in found]
+
+    def one_kind(self, value: Value) -> bool:
+        """Whether one step alone makes the number, and what it counts is not what is asked for, which may be the name
+        of all of it (`50 flowers`, where they are petunias)."""
+        steps = [step for step in sums(self.demonstration) if step.result == value]
+        asked = (
+            {stem for nouns in self.nouns(self.answer) for stem in _stems(nouns)}
+            if self.answer
+            else set[str]()
+        )
+        return len(steps) == 1 and not any(_stems(nouns) & asked for nouns in self.results(value))
 
     def bare(self, value: Value) -> bool:
         """Whether the question leaves the number without a noun (`he had 5 left`): it may count anything."""
@@ -174,7 +192,9 @@ class QuantitiesCheck(CheckConfig):
         for _, told in groupby(found, attrgetter("sentence")):
             if said := _other_owner(list(told), source):
                 return self.failed("other_owner", said)
-        if self.invented and (said := _invented(strange, results, case, source)):
+        if said := _named_before(found, case):
+            return self.failed("other_owner", said)
+        if self.invented and (said := _invented(found, results, case, source)):
             return self.failed("invented_quantity", said)
         return self.passed()
 
@@ -201,10 +221,13 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
     if value in results and not any(q.computed for q in source.of(value)):
         return ""  # a result of its own that a given number happens to equal
     given = (source.results if quantity.computed else source.nouns)(value)
+    if not given and value == source.answer and not source.nouns(value) and _foreign(quantity, source):
+        return f"{value} {quantity.head}: neither question nor demonstration speak of {quantity.head}."
     if not given or any(theirs & GENERIC or _same(nouns, theirs, source) for theirs in given):
         return ""
     if unit := next((noun for noun in nouns if _unit(noun)), ""):
-        if value in CONVERSIONS or not (all(map(_units, given)) or unit[:BEGINNING] not in source.words):
+        other = all(map(_units, given)) or unit[:BEGINNING] not in source.words
+        if (value in CONVERSIONS or not other) and not _swapped(quantity, source, results):
             return ""
     elif not _strange(quantity, source) and not _swapped(quantity, source, results):
         return ""
@@ -274,7 +297,7 @@ def _swapped(quantity: Quantity, source: _Source, results: Container[Value]) -> 
     if not all(theirs & source.plurals for theirs in source.nouns(value)):
         return False  # `5 died` counts no died
     if quantity.computed:
-        return value == source.answer and len(source.results(value)) == 1
+        return len(source.results(value)) == 1 and (value == source.answer or source.one_kind(value))
     return source.given(value) and not source.results(value) and value not in results
 
 
@@ -283,6 +306,12 @@ def _strange(quantity: Quantity, source: _Source) -> bool:
     head = quantity.head
     plural = len(head) > 3 and head.endswith("s") and not head.endswith("ss")
     return plural and all(noun[:BEGINNING] not in source.words for noun in quantity.nouns)
+
+
+def _foreign(quantity: Quantity, source: _Source) -> bool:
+    """Whether a number counts things of which the source has no word."""
+    known = GENERIC | PEOPLE
+    return _strange(quantity, source) and not quantity.nouns & known and not _units(quantity.nouns)
 
 
 def _other_owner(told: list[Quantity], source: _Source) -> str:
@@ -297,10 +326,46 @@ def _other_owner(told: list[Quantity], source: _Source) -> str:
     return ""
 
 
-def _invented(strange: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
+def _named_before(found: list[Quantity], case: Case) -> str:
+    """A number right behind a name where question and demonstration have it behind other names only."""
+    persons = people(case.prompt, case.demonstration)
+    if len(persons) < 2:
+        return ""
+    for quantity in found:
+        if (quantity.computes and not quantity.computed) or not (
+            name := _named(quantity, persons, NAME_REACH)
+        ):
+            continue
+        told = (
+            *quantities_of(case.prompt, quantity.value),
+            *quantities_of(case.demonstration, quantity.value),
+        )
+        names = [_named(q, persons, SOURCE_REACH) for q in told]
+        if names and all(other and other[:3] != name[:3] for other in names):
+            given = names[0].capitalize()
+            return (
+                f"{quantity.value} is {name.capitalize()}'s; question and demonstration give it to {given}."
+            )
+    return ""
+
+
+def _named(quantity: Quantity, persons: frozenset[str], reach: int) -> str:
+    """The person named last before a number in its clause; empty where another number stands between."""
+    tokens = quantity.sentence.tokens
+    for i in range(quantity.at - 1, max(-1, quantity.at - 1 - reach), -1):
+        word = tokens[i].lower()
+        if (name := word.removesuffix("'s").removesuffix("’s")) in persons:
+            return name
+        if word in _NEW_CLAUSE or i in quantity.sentence.numbers:
+            return ""
+    return ""
+
+
+def _invented(found: list[Quantity], results: set[Value], case: Case, source: _Source) -> str:
     unknown = [
-        q for q in strange
-        if not q.computes and q.value not in source.values and q.value not in KNOWN_EVERYWHERE
+        q for q in found
+        if not q.computes and q.value not in source.values
+        and (q.value not in KNOWN_EVERYWHERE if q.nouns else _bare(q))
     ]  # fmt: skip
     if not unknown:
         return ""
@@ -313,20 +378,27 @@ def _invented(strange: list[Quantity], results: set[Value], case: Case, source: 
     if len(known) > MAX_KNOWN:
         return ""
     for quantity in unknown:
-        if not _explained(quantity.value, known):
-            return f"{quantity.value} {quantity.head} is neither given nor worked out."
+        if quantity.value not in known if not quantity.nouns else not _explained(quantity.value, known):
+            return f"{quantity.value} {quantity.head}".rstrip() + " is neither given nor worked out."
     return ""
 
 
+def _bare(quantity: Quantity) -> bool:
+    """Whether a number counts nothing and ends its clause behind a word: no item of a list, a pair or a formula."""
+    tokens, at = quantity.sentence.tokens, quantity.at
+    alone = tokens[at + 1 : at + 2] in ((), (".",)) and at > 0 and len(tokens[at - 1]) > 1
+    return quantity.value > MAX_ORDER and alone and tokens[at - 1].isalpha()
+
+
 def _explained(value: Value, known: set[Value]) -> bool:
-    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away."""
+    """Whether `value` is known, rounded from a known one, its hundredfold or hundredth, or one operation away from two
+    different ones."""
     if value in known or value * 100 in known or divide(value, 100) in known:
         return True
     if any(abs(k - value) < (1 if k != int(k) else 0) or abs(k - value) <= NEAR * abs(value) for k in known):
         return True
     return any(
-        value - a in known or a - value in known or a * value in known or (a and divide(value, a) in known)
-        for a in known
+        {value - a, a - value, a * value, *((divide(value, a),) if a else ())} & (known - {a}) for a in known
     )
 
 

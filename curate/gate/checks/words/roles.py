@@ -10,7 +10,7 @@ Cannot catch: parts that no word near the number tells, rates without `per`. Eng
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -18,12 +18,15 @@ from recast.curate.answers.statements.marks import marks
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.polarity import Clause, clauses
+from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
+from recast.curate.language.stems import stem
 from recast.curate.language.story.people import people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.tokens import read
+from recast.curate.language.topic import stems
 from recast.curate.maths.numbers import Value, numbers
-from recast.curate.maths.units import singular
+from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
 
@@ -33,7 +36,7 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
@@ -44,7 +47,11 @@ class RolesCheck(CheckConfig):
             return self.failed("one_for_all", said)
         if said := _difference_alone(case):
             return self.failed("other_part", said)
-        if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case):
+        if said := _whole_for_part(case):
+            return self.failed("other_part", said)
+        if said := _rest_compared(case) or _total_for_each(case):
+            return self.failed("other_part", said)
+        if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case) or _labelled(case):
             return self.failed("other_unit", said)
         return self.passed()
 
@@ -230,6 +237,101 @@ def _difference_alone(case: Case) -> str:
                 return f"It tells {quantity.written} as an amount; it is a difference."
     return ""
 
+
+def _whole_for_part(case: Case) -> str:
+    """What was there at first and what came, added up and told as what came: `39 + 41 = 80 trees were planted`."""
+    told = parts(case.completion)
+    if not any(played <= _DEEDS for played in told.values()) or "first" in vocabulary(case.prompt):
+        return ""  # the first of several is not what there was at first
+    given, known = parts(case.prompt), parts(case.demonstration)
+    for step in sums(case.completion):
+        told_as = told.get(step.result, frozenset())
+        added = bool(told_as) and told_as <= _DEEDS and step.result == sum(step.operands)
+        if not added or known.get(step.result) or _told_so(step.result, told_as, case.demonstration):
+            continue
+        for value in step.operands:
+            if (part := given.get(value, frozenset())) and part <= _STANDS and not _twice(value, case):
+                said, was = (min(p.value for p in played) for played in (told_as, part))
+                return f"It tells {step.result} as {said}; {value} of it is {was}."
+    return ""
+
+
+def _told_so(value: Value, played: Set[Part], text: str) -> bool:
+    """Whether a sentence with the number has a word of these parts."""
+    words = frozenset[str]().union(*(WORDS_OF[part] for part in played))
+    return any(value in s.numbers.values() and not words.isdisjoint(s.tokens) for s in read(text))
+
+
+_DEEDS, _STANDS = frozenset((Part.CAME, Part.GONE)), frozenset((Part.FIRST, Part.LEFT, Part.NOW))
+
+
+def _rest_compared(case: Case) -> str:
+    """What a difference leaves, told as how many more: `8 - 4 = 4 more kittens`."""
+    if vocabulary(case.completion).isdisjoint(_COMPARED):
+        return ""
+    known = vocabulary(case.prompt) | vocabulary(case.demonstration)
+    if not _COMPARED.isdisjoint(known) or not _WANTS.isdisjoint(known | vocabulary(case.completion)):
+        return ""
+    for sentence in read(case.completion):
+        if not sentence.computes or "-" not in sentence.tokens:
+            continue
+        for quantity in quantities(sentence.text):
+            behind = quantity.sentence.tokens[quantity.at + 1 : quantity.at + 2]
+            if quantity.computed and not _COMPARED.isdisjoint(behind):
+                return f"{quantity.value} {behind[0]}: neither question nor demonstration compares anything."
+    return ""
+
+
+_COMPARED = frozenset("more fewer additional extra".split())
+_WANTS = frozenset("need needs needed want wants still yet longer goal reach target save saves than".split())
+
+
+def _total_for_each(case: Case) -> str:
+    """A number of persons or things that every one of them is said to have: `each person pays for three people`."""
+    sources = (case.prompt, case.demonstration)
+    for value, one in set(_for_each(case.completion)).difference(*map(_for_each, sources)):
+        told = [q for text in sources for q in quantities_of(text, value)]
+        if any(q.head and singular(q.head) == one for q in told) and not any(map(rate_of, told)):
+            return f"It says {value} of each {one}; there are {value} of them."
+    return ""
+
+
+_EACH = frozenset(("each", "every"))
+_NEXT_CLAUSE = frozenset("so and but then because when if while there".split())
+
+
+@lru_cache(maxsize=2048)
+def _for_each(text: str) -> frozenset[tuple[Value, str]]:
+    """The numbers that `text` tells of every one, with whose they are."""
+    if vocabulary(text).isdisjoint(_EACH):
+        return frozenset()
+    return frozenset(pair for sentence in read(text) for pair in _each(sentence.tokens, sentence.numbers))
+
+
+def _each(tokens: tuple[str, ...], numbered: Mapping[int, Value]) -> Iterator[tuple[Value, str]]:
+    """The next number of the clause behind `each friend`, and whose it is said to be."""
+    for at, token in enumerate(tokens[:-1]):
+        one = singular(tokens[at + 1].lower())
+        if token.lower() not in _EACH or not one[0].isalpha() or one == "of" or dimensions(one):
+            continue
+        for i in range(at + 2, len(tokens)):
+            if i in numbered:
+                if one in {singular(token.lower()) for token in tokens[i + 1 : i + 4]}:
+                    yield numbered[i], one
+                break
+            if not tokens[i][0].isalnum() or tokens[i] in _NEXT_CLAUSE:
+                break
+
+
+def _labelled(case: Case) -> str:
+    """A word in brackets behind a number that the row does not know: `$4.28 (border)`."""
+    for word in _LABEL.findall(case.completion):
+        if not any(stem(word.lower()) in stems(text) for text in (case.prompt, case.demonstration)):
+            return f"It calls a number {word!r}, which neither question nor demonstration does."
+    return ""
+
+
+_LABEL = re.compile(r"\d \(([A-Za-z]{3,})\)")
 
 _ASKS_DIFFERENCE = re.compile(
     r"\bhow (?:(?:many|much) )?(?:more|less|fewer|\w{2,}er)\b[^?.]* than\b", re.IGNORECASE

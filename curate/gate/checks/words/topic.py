@@ -44,7 +44,7 @@ class TopicCheck(CheckConfig):
     """No sentence is about something else."""
 
     type: Literal["topic"] = "topic"
-    min_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    min_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Smallest share of known words among the known and the new ones of a sentence, and of the whole text."""
     min_new: int = Field(default=2, ge=2)
     """Different new words from which a sentence counts: one less without a number, twice as many for a whole text."""
@@ -54,6 +54,7 @@ class TopicCheck(CheckConfig):
     """Smallest cosine of a sentence to the nearest sentence of question or demonstration (all-MiniLM-L6-v2)."""
 
     name: ClassVar[str] = "topic"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         text = _prose(case.completion)
