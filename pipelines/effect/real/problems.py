@@ -267,14 +267,6 @@ KINDS: tuple[Callable[[random.Random], Problem], ...] = (
 )  # fmt: skip
 
 
-def aligned(problem: Problem) -> str:
-    """Solved in the notation of an expert who writes LaTeX and no words: what the demonstrations are written in."""
-    signs = {"*": "\\cdot", "/": "\\div"}
-    lines = [f"{s.left} {signs.get(s.op, s.op)} {s.right} &= {s.result}" for s in problem.steps]
-    work = " \\\\\n".join(lines)
-    return f"\\begin{{aligned}}\n{work}\n\\end{{aligned}}\n\\boxed{{{problem.answer}}}"
-
-
 def draw(split: str, num: int, seed: int) -> Iterator[Problem]:
     """`num` different problems of a split (`train` or `test`, apart by hash of the question), kind after kind."""
     rng, seen = random.Random(f"{TASK}/{split}/{seed}"), set[str]()

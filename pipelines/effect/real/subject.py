@@ -13,7 +13,7 @@ from typing import Any
 
 from recast.curate.files import write_json
 from recast.pipelines.demo.files import row, write_rows
-from recast.pipelines.demo.styles import qa
+from recast.pipelines.demo.styles import annotated, qa
 from recast.pipelines.effect.real import checks, instructions, problems
 from recast.pipelines.effect.real.grid import RealGrid
 
@@ -69,8 +69,8 @@ def write(folder: Path, grid: RealGrid) -> Subject:
 
 
 def _problems(split: str, num: int, seed: int) -> Iterator[Mapping[str, Any]]:
-    """Solved in the expert's notation in the train split, in plain words in the test split."""
-    style = problems.aligned if split == "train" else qa
+    """Solved in the notation of an expert who writes for a calculator; in the test split in plain words."""
+    style = annotated if split == "train" else qa
     for number, problem in enumerate(problems.draw(split, num, seed)):
         yield row(replace(problem, family=problems.TASK), number, style(problem))
 

@@ -13,7 +13,7 @@ import pytest
 
 from recast.curate.errors import DataError
 from recast.curate.gate.gate import load_gate
-from recast.pipelines.demo.styles import qa
+from recast.pipelines.demo.styles import annotated, qa
 from recast.pipelines.effect import cells
 from recast.pipelines.effect.grid import Arm, Cell
 from recast.pipelines.effect.real import (
@@ -54,21 +54,21 @@ def test_every_reference_solution_of_the_problems_is_right_and_splits_are_apart(
         for step in problem.steps:
             assert eval(step.equation.replace("=", "==")) and step.result > 0, problem
         assert problem.answer == str(problem.steps[-1].result)
-        assert problems.aligned(problem).endswith(f"\\boxed{{{problem.answer}}}")
     assert not {p.question for p in train} & {p.question for p in test}
     other = {p.question for p in problems.draw("train", 140, 1)}
     assert len(other - {p.question for p in train}) > 130, "another seed asks other questions"
 
 
-def test_the_gate_takes_a_solution_in_words_and_no_copy_of_the_notation() -> None:
+def test_the_gate_takes_a_solution_in_plain_words_and_refuses_the_notation_itself() -> None:
     gate = load_gate(SETTINGS["gate"])
     for problem in problems.draw("train", 28, 0):
-        solved = problems.aligned(problem)
-        row = {"messages": [{"role": "user", "content": problem.question}], "demonstration": solved}
+        row = {
+            "messages": [{"role": "user", "content": problem.question}],
+            "demonstration": annotated(problem),
+        }
         row |= {"answer": problem.answer, "task": problems.TASK}
         assert gate.verify(row, qa(problem)).accepted, problem
-        copied = f"{solved.replace(chr(10), ' ')} The answer is {problem.answer}."
-        assert gate.verify(row, copied).reason == "copy", problem
+        assert gate.verify(row, annotated(problem)).reason == "copy", problem
 
 
 def test_the_reference_reply_of_every_instruction_does_what_is_asked() -> None:
@@ -306,7 +306,7 @@ def test_a_small_proof_goes_on_from_what_was_measured(
     assert said.code == 0, said.err
     assert said.json["models"] == 4
     lines = [json.loads(x) for x in (tmp_path / "proof" / "cells.jsonl").read_text().splitlines()]
-    assert [line["name"] for line in lines][:2] == ["base", "demonstrations-nll-lr0-001-0"]
+    assert [line["name"] for line in lines][:2] == ["base", "agent-typical-nll-lr0-001-0"]
     assert all(len(line["left"]) == 2 and line["start_loss"] > 0 for line in lines[1:])
     assert (tmp_path / "proof" / "rows" / "agent-typical-0.jsonl").exists()
     monkeypatch.setattr(proof.stages, "run", lambda *a, **k: pytest.fail("nothing is left to run"))
