@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recast.pipelines.effect import plan
-from recast.pipelines.effect.grid import Cell
+from recast.pipelines.effect.grid import BASELINES, Cell
 from recast.pipelines.effect.real.grid import (
     DRIFT_TOKENS,
     GENERAL_TOKENS,
@@ -30,7 +30,7 @@ def stages(cell: Cell | None, subject: Subject, model: str) -> list[dict[str, An
     tuned = f"sft-{cell.name}"
     made = [
         _stage(f"import-{seed}", "import", path=path, to=f"demonstrations-{seed}"),
-        *plan.data_set(cell.arm.data, seed, {}, model, SETTINGS["rewrite"]),
+        *_asked(plan.data_set(cell.arm.data, seed, {}, model, SETTINGS["rewrite"]), cell.arm.data),
         _stage(
             tuned,
             "sft",
@@ -75,6 +75,12 @@ def measuring(name: str, model: str, backbone: str, subject: Subject) -> list[di
         _stage(f"left-{name}", "eval", model=model, kl_to=backbone, **drift),
         _stage(f"missed-{name}", "eval", model=backbone, kl_to=model, **drift),
     ]
+
+
+def _asked(planned: Sequence[dict[str, Any]], data: str) -> list[dict[str, Any]]:
+    """With the prompts of the proof, where a method has none of its own."""
+    prompts = {} if data in BASELINES else {"prompts": SETTINGS["prompts"]}
+    return [stage | {"config": stage["config"] | prompts} for stage in planned]
 
 
 def _timed(planned: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

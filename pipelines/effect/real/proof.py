@@ -74,8 +74,8 @@ def prove(
     found = measurements.read(known, mark) if known else {}
     found |= measurements.read(out / cells.FILE, mark)
     result: dict[str, Any] = {}
-    # `rewrite` goes to the stages that take it, each with the settings that its method has
-    shared = Config.of({k: v for k, v in config.given.items() if k != "rewrite"})
+    # these go to the stages that take them, each with what its method leaves open
+    shared = Config.of({k: v for k, v in config.given.items() if k not in ("rewrite", "prompts")})
 
     def work(some: Sequence[Cell | None]) -> None:
         planned = {s["name"]: s for cell in some for s in plan.stages(cell, subject, model)}

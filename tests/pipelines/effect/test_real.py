@@ -148,6 +148,8 @@ def test_stages_of_a_cell_share_its_data_and_measure_both_ways(tmp_path: Path) -
     left, missed = (together[f"{way}-agent-typical-nll-lr0-001-0"]["args"] for way in ("left", "missed"))
     assert (left["model"], left["kl_to"]) == (missed["kl_to"], missed["model"])
     assert missed["model"] == "smollm2"
+    assert {"learn", "rewrite"} == {s["verb"] for s in one if "prompts" in s["config"]}
+    assert not any("prompts" in s["config"] for s in plan.stages(Cell(Arm(SDFT), 1e-3, 0), made, "smollm2"))
     asked = {s["name"] for s in plan.stages(None, made, "smollm2")}
     assert asked == {"task-base", "general-base"}, "a backbone is not measured against itself"
 
