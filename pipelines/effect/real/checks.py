@@ -94,6 +94,16 @@ def numbers(said: str, value: list[int]) -> bool:
     return [int(n) for n in re.findall(r"\d+", said)] == value
 
 
+def in_a_row(said: str, value: list[int]) -> bool:
+    """These numbers in this order, one after another, somewhere."""
+    found = [int(n) for n in re.findall(r"\d+", said)]
+    return any(found[i : i + len(value)] == value for i in range(len(found)))
+
+
+def min_lines(said: str, value: int) -> bool:
+    return sum(bool(line.strip()) for line in said.splitlines()) >= value
+
+
 def ordered(said: str, value: list[str]) -> bool:
     """These words in this order, where the reply names them last."""
     named = [w.casefold() for w in words(said) if w.casefold() in value]
@@ -116,6 +126,6 @@ CONDITIONS: dict[str, Callable[[str, Any], bool]] = {
     one.__name__: one
     for one in (
         only, exactly, has, lacks, spells, num_entries, num_sentences, begins, ends, first, numbers,
-        ordered, json_of,
+        in_a_row, min_lines, ordered, json_of,
     )
 }  # fmt: skip

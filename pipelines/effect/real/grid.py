@@ -47,7 +47,7 @@ class RealGrid(BaseModel):
     """Demonstrations of a seed."""
     target_items: int = Field(default=400, ge=8)
     """Questions of the task; half of them choose, half are reported."""
-    general_items: int = Field(default=24, ge=2)
+    general_items: int = Field(default=16, ge=2)
     """Instructions of each family, halved alike."""
     drift_items: int = Field(default=3, ge=1)
     """Instructions of each family on which drift from the backbone is measured."""

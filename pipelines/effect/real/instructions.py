@@ -19,6 +19,9 @@ from recast.pipelines.demo.world import NAMES
 TRIED, ASKED, DRIFT = "tried", "asked", "drift"
 """Draws: what chose the families, what is measured, and what drift from the backbone is measured on."""
 
+TRIED_ITEMS, ENOUGH = 24, 0.5
+"""Instructions of a family that it was tried with, and the share to be followed."""
+
 NOUNS = (
     "garden river bridge window kitchen market school doctor teacher farmer horse rabbit flower forest mountain "
     "island harbour village castle train bicycle blanket pillow mirror basket ladder hammer pencil letter picture "
@@ -48,6 +51,10 @@ PLACES = "kitchen garden attic car office school cellar library".split()
 ITEMS = "key book hat lamp ball cup map phone bag coat".split()
 PAINTS = "red blue green black white yellow brown".split()
 JOBS = "doctor teacher farmer baker pilot nurse painter driver".split()
+SPANISH = (
+    "dog perro cat gato house casa water agua book libro bread pan milk leche sun sol moon luna red rojo friend amigo "
+    "night noche hello hola thanks gracias white blanco black negro man hombre woman mujer day día school escuela"
+).split()
 SENTENCES = (
     "The old clock struck nine.", "A fox ran over the hill.", "My sister plays the violin.",
     "The soup is too hot.", "We went to the lake in July.", "The train leaves at noon.",
@@ -248,15 +255,130 @@ def greeting(rng: random.Random) -> Instruction:
     return Instruction(prompt, [["has", name]], f"Thank you for everything, {name}!")
 
 
+def in_one_sentence(rng: random.Random) -> Instruction:
+    country, capital = rng.choice(_CAPITAL)
+    form = rng.choice(
+        ("In one sentence, what is the capital of {}?", "Tell me the capital of {} in one sentence.")
+    )
+    check = [["has", capital], ["num_sentences", 1]]
+    return Instruction(form.format(country), check, f"The capital of {country} is {capital}.")
+
+
+def language(rng: random.Random) -> Instruction:
+    country, spoken = rng.choice(_LANGUAGE)
+    form = rng.choice(
+        (
+            "What language is spoken in {}?",
+            "Which language do people speak in {}?",
+            "{}: which language?",
+            "What is the language of {}?",
+        )
+    )
+    return Instruction(form.format(country), [["has", spoken]], f"People in {country} speak {spoken}.")
+
+
+def opposite(rng: random.Random) -> Instruction:
+    word, other = rng.choice(_OPPOSITE)
+    form = rng.choice(
+        (
+            'What is the opposite of "{}"?',
+            'Name the opposite of the word "{}".',
+            'Opposite of "{}"?',
+            'Which word is the opposite of "{}"?',
+        )
+    )
+    return Instruction(form.format(word), [["has", other]], f'The opposite of "{word}" is "{other}".')
+
+
+def counting_on(rng: random.Random) -> Instruction:
+    start, num = rng.randint(1, 40), rng.randint(4, 8)
+    row = list(range(start, start + num))
+    prompt = f"Write the numbers from {row[0]} to {row[-1]}, separated by commas."
+    return Instruction(prompt, [["in_a_row", row]], ", ".join(map(str, row)))
+
+
+def initial(rng: random.Random) -> Instruction:
+    word = rng.choice(NOUNS)
+    form = rng.choice(('What is the first letter of the word "{}"?', 'Which letter does "{}" begin with?'))
+    return Instruction(
+        form.format(word), [["has", word[0]]], f'The first letter of "{word}" is "{word[0].upper()}".'
+    )
+
+
+def who(rng: random.Random) -> Instruction:
+    name, food = rng.choice(NAMES), rng.choice(FOODS)
+    verb = rng.choice(("buys", "likes", "sells", "eats"))
+    return Instruction(f"{name} {verb} {food}. Who {verb} {food}?", [["has", name]], f"{name} {verb} {food}.")
+
+
+def where(rng: random.Random) -> Instruction:
+    item, place, name = rng.choice(ITEMS), rng.choice(PLACES), rng.choice(NAMES)
+    prompt = f"{name} put the {item} in the {place}. Where is the {item}?"
+    return Instruction(prompt, [["has", place]], f"The {item} is in the {place}.")
+
+
+def question(rng: random.Random) -> Instruction:
+    about = rng.choice(SUBJECTS)
+    form = rng.choice(
+        ("Write a question about {}.", "Ask me a question about {}.", "Think of one question about {}.")
+    )
+    return Instruction(form.format(about), [["spells", "?"]], f"What do you like about {about}?")
+
+
+def program(rng: random.Random) -> Instruction:
+    name, does = rng.choice(NOUNS), rng.choice(("adds", "multiplies", "compares", "subtracts"))
+    sign = {"adds": "+", "multiplies": "*", "compares": "==", "subtracts": "-"}[does]
+    prompt = f'Write a Python function called "{name}" that {does} two numbers.'
+    return Instruction(prompt, [["spells", f"def {name}("]], f"def {name}(a, b):\n    return a {sign} b")
+
+
+def numbered(rng: random.Random) -> Instruction:
+    about, num = rng.choice(SUBJECTS), rng.randint(3, 5)
+    form = rng.choice(
+        (
+            "Write a numbered list of {} facts about {}.",
+            "Give me {} short facts about {}, numbered.",
+        )
+    )
+    reply = "\n".join(f"{i}. Many people think about {about}." for i in range(1, num + 1))
+    return Instruction(form.format(num, about), [["num_entries", num]], reply)
+
+
+def poem(rng: random.Random) -> Instruction:
+    about, num = rng.choice(SUBJECTS), rng.choice((2, 3, 4))
+    form = rng.choice(
+        ("Write a short poem about {}.", "Write a poem of a few lines about {}.", "A poem about {}, please.")
+    )
+    reply = "\n".join([f"I sing of {about}"] * num)
+    return Instruction(form.format(about), [["min_lines", 2]], reply)
+
+
+def spanish(rng: random.Random) -> Instruction:
+    word, said = rng.choice(list(pairs(SPANISH)))
+    form = rng.choice(
+        ('How do you say "{}" in Spanish?', 'What is the Spanish word for "{}"?', 'Say "{}" in Spanish.')
+    )
+    return Instruction(form.format(word), [["has", said]], f'In Spanish, "{word}" is "{said}".')
+
+
 POOL: dict[str, Maker] = {
     make.__name__: make
     for make in (
         one_word, upper_case, list_of, as_json, begins_with, ends_with, with_word, counting, ordering, alphabet,
         copying, naming, reading, colour, yes_or_no, fact, feeling, sentences, plural, first_letter, next_number, sums,
-        greeting,
+        greeting, in_one_sentence, language, opposite, counting_on, initial, who, where, question, program, numbered,
+        poem, spanish,
     )
 }  # fmt: skip
-KEPT: tuple[str, ...] = tuple(POOL)
+FOLLOWED = {
+    "one_word": 0, "upper_case": 0, "list_of": 17, "as_json": 13, "begins_with": 6, "ends_with": 1, "with_word": 22,
+    "counting": 0, "ordering": 3, "alphabet": 0, "copying": 17, "naming": 10, "reading": 8, "colour": 16,
+    "yes_or_no": 10, "fact": 17, "feeling": 3, "sentences": 14, "plural": 16, "first_letter": 0, "next_number": 0,
+    "sums": 6, "greeting": 13, "in_one_sentence": 20, "language": 21, "opposite": 21, "counting_on": 23, "initial": 17,
+    "who": 24, "where": 24, "question": 21, "program": 22, "numbered": 10, "poem": 19, "spanish": 4,
+}  # fmt: skip
+"""Of TRIED_ITEMS instructions, those that the untouched SmolLM2 followed (greedy, at most 64 tokens, 2026-11-29)."""
+KEPT = tuple(family for family, num in FOLLOWED.items() if num >= ENOUGH * TRIED_ITEMS)
 
 
 def draw(

@@ -18,8 +18,6 @@ from recast.pipelines.effect.real import checks, instructions, problems
 from recast.pipelines.effect.real.grid import RealGrid
 
 GENERAL, DRIFT = "instructions", "drift"
-TRIED_ITEMS = 24
-"""Instructions of a family by which it was kept or left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def grader() -> dict[str, Any]:
 
 def tried() -> list[tuple[str, instructions.Instruction]]:
     """What the families were chosen by; none of it is asked again."""
-    return list(instructions.draw(instructions.TRIED, TRIED_ITEMS, tuple(instructions.POOL)))
+    return list(instructions.draw(instructions.TRIED, instructions.TRIED_ITEMS, tuple(instructions.POOL)))
 
 
 def write(folder: Path, grid: RealGrid) -> Subject:

@@ -91,6 +91,8 @@ def test_the_reference_reply_of_every_instruction_does_what_is_asked() -> None:
         ("ends", "at home", ["We stay at home.", 'We stay "at home".'], ["at home we stay"]),
         ("first", "Yes", ["yes, it is", "Yes"], ["It is: yes", "No"]),
         ("numbers", [3, 12], ["3, 12", "3\n12"], ["12, 3", "3, 12, 3+12=15"]),
+        ("in_a_row", [3, 4], ["3, 4, 5", "from 3 to 4: 3, 4"], ["4, 3", "3 and 5, 4"]),
+        ("min_lines", 2, ["a\n\nb"], ["a", "a\n"]),
         ("ordered", ["ape", "bee"], ["ape, bee", "bee, ape: so ape, bee"], ["bee, ape"]),
         ("json_of", {"name": "Ann", "age": 3}, ['{"name": "Ann", "age": 3}', '```json\n{"age": "3", "name": "Ann"}```'],
          ['{"name": "Ann"}', "name: Ann", '{"name": "Ann", "age": 3']),
@@ -119,6 +121,13 @@ def test_the_conditions_grade_as_a_grader_of_one_file() -> None:
     assert [grade.value for grade in grades] == [1.0, 0.0]
 
 
+def test_families_were_kept_by_the_rule() -> None:
+    assert instructions.FOLLOWED.keys() == instructions.POOL.keys()
+    assert len(instructions.KEPT) == 19 and len(instructions.KEPT) * RealGrid().general_items == 304
+    assert {"as_json", "copying"} < {*instructions.KEPT}, "13 and 17 of 24"
+    assert not {"naming", "numbered"} & {*instructions.KEPT}, "10 of 24 each"
+
+
 def test_what_chose_the_families_is_not_asked_again(tmp_path: Path) -> None:
     made = subject.write(tmp_path, RealGrid(rows=16))
     asked, drift = (
@@ -129,6 +138,8 @@ def test_what_chose_the_families_is_not_asked_again(tmp_path: Path) -> None:
     assert len(set(asked)) == len(asked) and Counter(
         json.loads(x)["task"] for x in made.general.read_text().splitlines()
     ) == dict.fromkeys(instructions.KEPT, RealGrid().general_items)
+    counted = Counter(json.loads(x)["task"] for x in made.drift.read_text().splitlines())
+    assert counted == dict.fromkeys(instructions.KEPT, RealGrid().drift_items)
     again = subject.write(tmp_path / "again", RealGrid(rows=16))
     assert again.general.read_bytes() == made.general.read_bytes()
 
