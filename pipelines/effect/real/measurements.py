@@ -33,6 +33,7 @@ class DataSet:
     edit: float  # median distance of rewritten rows from their demonstrations, word by word, in [0, 1]
     nll_demonstrations: float | None  # means over the rows, nats per token under the backbone
     nll_rows: float | None
+    gate: str  # id
     learning: Curve  # (step, share of the candidates that passed)
     seconds: float  # that making it took, learning included
 
@@ -92,7 +93,11 @@ def curve(lines: Sequence[Mapping[str, Any]], name: str, num_points: int = CURVE
 
 
 def data_set(
-    rewriting: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], learning: Curve, seconds: float
+    rewriting: Mapping[str, Any],
+    rows: Iterable[Mapping[str, Any]],
+    gate: str,
+    learning: Curve,
+    seconds: float,
 ) -> DataSet:
     """`rewriting` is the result of the verb `rewrite`, `rows` are those of its version."""
     edits = [distance(r["demonstration"], r["completion"]) for r in rows if r["decision"] in REWRITTEN]
@@ -104,6 +109,7 @@ def data_set(
         edit=round(median(edits), 4) if edits else 0.0,
         nll_demonstrations=rewriting["nll_demonstration"],
         nll_rows=rewriting["nll_completion"],
+        gate=gate,
         learning=learning,
         seconds=round(seconds, 1),
     )

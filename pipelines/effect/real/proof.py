@@ -122,8 +122,8 @@ def fixed(grid: RealGrid, subject: Subject, model: str, config: Config) -> dict[
         "questions": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         "families": list(instructions.KEPT),
         "model": identity.model(model),
-        "gate": load_gate(SETTINGS["gate"]).id,
-        "config": dict(config.given),
+        # not the gate's id, which each data set names: what came before a check learnt to read still counts
+        "config": {section: config.given[section] for section in SETTINGS},
     }
 
 
@@ -271,5 +271,9 @@ def _data_set(cell: Cell, outcomes: Mapping[str, StageOutcome], out: Path) -> Da
     steps = read_lines(Path(learned.result["out"]) / "metrics.jsonl") if learned else []
     learning = measurements.curve(steps, "pass_rate", num_points=len(steps) or 1)
     return measurements.data_set(
-        rewriting.result, rows, learning, rewriting.seconds + (learned.seconds if learned else 0.0)
+        rewriting.result,
+        rows,
+        load_gate(SETTINGS["gate"]).id,
+        learning,
+        rewriting.seconds + (learned.seconds if learned else 0.0),
     )

@@ -182,7 +182,7 @@ def record(name: str, task: int, general: int, num: int = 80, **more: Any) -> Me
 
 
 def rows(rewritten: int, accepted: int) -> DataSet:
-    return DataSet(100, rewritten, 400, accepted, 0.5, 1.5, 1.0, [(1, 0.1), (2, 0.2)], 60.0)
+    return DataSet(100, rewritten, 400, accepted, 0.5, 1.5, 1.0, "g", [(1, 0.1), (2, 0.2)], 60.0)
 
 
 def test_a_line_of_a_cell_says_all_that_its_figures_need(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_edits_are_those_of_rewritten_rows() -> None:
         "nll_demonstration": 1.0,
         "nll_completion": 0.5,
     }
-    made = measurements.data_set(rewriting, kept, [], 1.0)
+    made = measurements.data_set(rewriting, kept, "g", [], 1.0)
     assert (made.rewritten, made.edit) == (2, 0.75)  # half of the words, and all of them
 
 
