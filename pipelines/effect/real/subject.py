@@ -13,7 +13,7 @@ from typing import Any
 
 from recast.curate.files import write_json
 from recast.pipelines.demo.files import row, write_rows
-from recast.pipelines.demo.styles import annotated, qa
+from recast.pipelines.demo.styles import annotated
 from recast.pipelines.effect.real import checks, instructions, problems
 from recast.pipelines.effect.real.grid import RealGrid
 
@@ -54,23 +54,29 @@ def write(folder: Path, grid: RealGrid) -> Subject:
     known |= {one.prompt for _, one in asked}
     drift = instructions.draw(instructions.DRIFT, grid.drift_items, without=known)
     taught = [
-        write_rows(folder / f"demonstrations-{seed}.jsonl", _problems("train", grid.rows, seed))
+        write_rows(folder / f"demonstrations-{seed}.jsonl", _demonstrations(grid.rows, seed))
         for seed in range(grid.seeds)
     ]
     return Subject(
         tuple(taught),
-        write_rows(folder / f"{problems.TASK}.jsonl", _problems("test", grid.target_items, seed=0)),
+        write_rows(folder / f"{problems.TASK}.jsonl", _asked(grid.target_items)),
         write_rows(folder / f"{GENERAL}.jsonl", _numbered(asked)),
         write_rows(folder / f"{DRIFT}.jsonl", _numbered(drift)),
         folder / "grader.json",
     )
 
 
-def _problems(split: str, num: int, seed: int) -> Iterator[Mapping[str, Any]]:
-    """Solved in the notation of an expert who writes for a calculator; in the test split in plain words."""
-    style = annotated if split == "train" else qa
-    for number, problem in enumerate(problems.draw(split, num, seed)):
-        yield row(replace(problem, family=problems.TASK), number, style(problem))
+def _demonstrations(num: int, seed: int) -> Iterator[Mapping[str, Any]]:
+    """Solved in the notation of an expert who writes for a calculator."""
+    for number, problem in enumerate(problems.draw("train", num, seed)):
+        yield row(replace(problem, family=problems.TASK), number, annotated(problem))
+
+
+def _asked(num: int) -> Iterator[Mapping[str, Any]]:
+    """Without a solution, whose likelihood nobody asks for."""
+    for number, problem in enumerate(problems.draw("test", num, seed=0)):
+        asked = row(replace(problem, family=problems.TASK), number, "")
+        yield {key: value for key, value in asked.items() if key != "solution"}
 
 
 def _numbered(drawn: Iterable[tuple[str, instructions.Instruction]]) -> Iterator[Mapping[str, Any]]:
