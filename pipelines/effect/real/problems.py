@@ -1,7 +1,7 @@
 """Word problems in plain English, of two or three steps: what the proof on a real model teaches.
 
-Each kind tells a little story with its own numbers, names and things. Numbers are such that every result is a whole
-one above 0. A small instruct model goes wrong in most of them; demonstrations solve them step by step.
+Each kind tells a little story with its own numbers, names and things. Numbers are small and such that every result is
+a whole one above 0. A small instruct model goes wrong in most of them; demonstrations solve them step by step.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def told(kind: str, question: str, *steps: tuple[str, int, str, int]) -> Problem
 
 
 def changes(rng: random.Random) -> Problem:
-    (name,), noun, value = who(rng), rng.choice(THINGS), rng.randint(10, 60)
+    (name,), noun, value = who(rng), rng.choice(THINGS), rng.randint(6, 30)
     said, steps = [], []
     start = value
     for _ in range(rng.randint(2, 3)):
         op = rng.choice("+-")
-        number = rng.randint(2, 30) if op == "+" else rng.randint(1, min(value - 2, 25))
+        number = rng.randint(2, 15) if op == "+" else rng.randint(1, min(value - 2, 12))
         verb = rng.choice(GAINS if op == "+" else LOSSES)
         said.append(f"{he(name).title()} {verb} {number} {noun}")
         steps.append((said[-1], value, op, number))
@@ -56,7 +56,7 @@ def changes(rng: random.Random) -> Problem:
 
 def stored(rng: random.Random) -> Problem:
     holder, noun = rng.choice(HOLDERS), rng.choice(THINGS)
-    a, b, c = rng.randint(3, 12), rng.randint(3, 15), rng.randint(2, 30)
+    a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 20)
     question = (
         f"There are {a} {holder} with {b} {noun} in each, and {c} more {noun} lie on the floor. "
         f"How many {noun} are there in all?"
@@ -71,8 +71,8 @@ def stored(rng: random.Random) -> Problem:
 
 def change_back(rng: random.Random) -> Problem:
     (name,), noun = who(rng), rng.choice(THINGS)
-    a, price = rng.randint(2, 9), rng.randint(2, 9)
-    paid = a * price + rng.randint(1, 25)
+    a, price = rng.randint(2, 9), rng.randint(2, 6)
+    paid = a * price + rng.randint(1, 12)
     question = (
         f"At the {rng.choice(SHOPS)} {name} buys {a} {noun} for {price} dollars each and pays with {paid} dollars. "
         f"How many dollars does {he(name)} get back?"
@@ -87,7 +87,7 @@ def change_back(rng: random.Random) -> Problem:
 
 def two_prices(rng: random.Random) -> Problem:
     shop = rng.choice(SHOPS)
-    a, b, p, q = rng.randint(2, 12), rng.randint(2, 12), rng.randint(5, 15), rng.randint(2, 8)
+    a, b, p, q = rng.randint(2, 6), rng.randint(2, 6), rng.randint(4, 9), rng.randint(2, 5)
     question = (
         f"A {shop} sells {a} tickets for adults at {p} dollars each and {b} tickets for children at {q} dollars each. "
         "How many dollars does it take in?"
@@ -102,7 +102,7 @@ def two_prices(rng: random.Random) -> Problem:
 
 
 def times_as_many(rng: random.Random) -> Problem:
-    (one, two), noun, a, k = who(rng, 2), rng.choice(THINGS), rng.randint(3, 20), rng.randint(2, 5)
+    (one, two), noun, a, k = who(rng, 2), rng.choice(THINGS), rng.randint(2, 12), rng.randint(2, 4)
     question = f"{one} has {a} {noun}. {two} has {k} times as many. How many {noun} do they have together?"
     return told(
         "times_as_many",
@@ -114,7 +114,7 @@ def times_as_many(rng: random.Random) -> Problem:
 
 def more_than(rng: random.Random) -> Problem:
     (one, two), noun = who(rng, 2), rng.choice(THINGS)
-    a, d = rng.randint(5, 40), rng.randint(2, 20)
+    a, d = rng.randint(3, 25), rng.randint(2, 10)
     if rng.random() < 0.5:
         question = (
             f"{one} collects {a} {noun}, and {two} collects {d} more than {one}. "
@@ -137,8 +137,8 @@ def more_than(rng: random.Random) -> Problem:
 
 
 def pages(rng: random.Random) -> Problem:
-    (name,), a, d = who(rng), rng.randint(6, 30), rng.randint(3, 9)
-    total = a * d + rng.randint(5, 90)
+    (name,), a, d = who(rng), rng.randint(3, 10), rng.randint(2, 6)
+    total = a * d + rng.randint(3, 40)
     question = f"A book has {total} pages. {name} reads {a} pages a day for {d} days. How many pages are left to read?"
     return told(
         "pages",
@@ -152,9 +152,9 @@ def shared(rng: random.Random) -> Problem:
     (name,), noun, k, each, kept = (
         who(rng),
         rng.choice(THINGS),
+        rng.randint(2, 6),
         rng.randint(2, 9),
-        rng.randint(2, 12),
-        rng.randint(1, 15),
+        rng.randint(1, 9),
     )
     total = k * each + kept
     question = (
@@ -170,7 +170,7 @@ def shared(rng: random.Random) -> Problem:
 
 
 def savings(rng: random.Random) -> Problem:
-    (name,), a, weeks = who(rng), rng.randint(3, 25), rng.randint(3, 10)
+    (name,), a, weeks = who(rng), rng.randint(2, 10), rng.randint(2, 9)
     spent = rng.randint(2, a * weeks - 1)
     question = (
         f"{name} saves {a} dollars a week for {weeks} weeks and then spends {spent} dollars on a present. "
@@ -187,9 +187,9 @@ def savings(rng: random.Random) -> Problem:
 def distance(rng: random.Random) -> Problem:
     ride, speed, hours, more = (
         rng.choice(RIDES),
-        rng.randint(4, 20) * 5,
-        rng.randint(2, 6),
-        rng.randint(5, 60),
+        rng.randint(2, 9) * 10,
+        rng.randint(2, 5),
+        rng.randint(5, 30),
     )
     question = (
         f"{ride} covers {speed} kilometers an hour for {hours} hours and then {more} kilometers more. "
@@ -204,7 +204,7 @@ def distance(rng: random.Random) -> Problem:
 
 
 def garden(rng: random.Random) -> Problem:
-    tree, rows, each = rng.choice(TREES), rng.randint(3, 12), rng.randint(4, 15)
+    tree, rows, each = rng.choice(TREES), rng.randint(2, 9), rng.randint(3, 9)
     lost = rng.randint(2, rows * each // 2)
     question = (
         f"A garden has {rows} rows of {each} {tree}. A storm breaks {lost} of them. How many {tree} are left?"
@@ -218,7 +218,7 @@ def garden(rng: random.Random) -> Problem:
 
 
 def packed(rng: random.Random) -> Problem:
-    (name,), noun, k, packs = who(rng), rng.choice(THINGS), rng.randint(2, 9), rng.randint(3, 12)
+    (name,), noun, k, packs = who(rng), rng.choice(THINGS), rng.randint(2, 6), rng.randint(2, 9)
     first = rng.randint(2, k * packs - 2)
     one, two = rng.sample(WEEKDAYS, 2)
     question = (
@@ -234,8 +234,8 @@ def packed(rng: random.Random) -> Problem:
 
 
 def ages(rng: random.Random) -> Problem:
-    (one, two), a, years = who(rng, 2), rng.randint(14, 60), rng.randint(2, 15)
-    d = rng.randint(2, a - 5)
+    (one, two), a, years = who(rng, 2), rng.randint(14, 40), rng.randint(2, 10)
+    d = rng.randint(2, 9)
     question = f"{one} is {a} years old. {two} is {d} years younger than {one}. How old will {two} be in {years} years?"
     return told(
         "ages",
@@ -248,7 +248,7 @@ def ages(rng: random.Random) -> Problem:
 def visitors(rng: random.Random) -> Problem:
     shop = rng.choice(SHOPS)
     one, two, three = rng.sample(WEEKDAYS, 3)
-    a, b, c = (rng.randint(11, 90) for _ in range(3))
+    a, b, c = (rng.randint(5, 40) for _ in range(3))
     question = (
         f"A {shop} has {a} visitors on {one}, {b} on {two} and {c} on {three}. "
         "How many visitors come on these days?"
