@@ -38,7 +38,12 @@ def stages(
             _stage(f"import-{seed}", "import", 5, path=demonstrations, to=f"demonstrations-{seed}")
         )
     for data, seed in sources:
-        planned += _source(data, seed, subject, variants, model, rewriting or {})
+        if data == ORACLE:
+            planned.append(
+                _stage(f"{data}-{seed}", "import", 5, path=str(subject.oracle[seed]), to=f"{data}-{seed}")
+            )
+        else:
+            planned += data_set(data, seed, variants, model, rewriting or {})
     for arm, seed in dict.fromkeys((cell.arm, cell.seed) for cell in cells if cell.arm.rewritten_by):
         planned.append(_subset(arm, seed))
     if any(cell.arm.rehearsal for cell in cells):
@@ -67,20 +72,17 @@ def _subset(arm: Arm, seed: int) -> dict[str, Any]:
     return _stage(name, "curate", 2, name=rows, to=name, only=" AND ".join(rewritten))
 
 
-def _source(
+def data_set(
     data: str,
     seed: int,
-    subject: Subject,
     variants: Mapping[str, dict[str, Any]],
     model: str,
     rewriting: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The stages that make a data set of the demonstrations."""
+    """The stages that make a data set of the demonstrations of `import-SEED`; none where it is these themselves."""
     rows, name, to = version_of(DEMONSTRATIONS, seed), f"{data}-{seed}", f"{data}-{seed}"
     if data == DEMONSTRATIONS:
         return []
-    if data == ORACLE:
-        return [_stage(name, "import", 5, path=str(subject.oracle[seed]), to=to)]
     if data == PROMPT or data in BASELINES:
         free = {"rewrite": {k: v for k, v in rewriting.items() if k not in FIXED[data]}}
         return [

@@ -1,25 +1,18 @@
 """What is kept of a finished cell: one line of JSON, small enough to be committed, enough for every figure.
 
-    {"name": "sft-rl-rewrites-n0-0", "fixed": "81c2...", "outcomes": {"craft/craft": "RRWF...", ...}, ...}
-
-Outcomes of questions stand in the order of the suites, a letter each, so that arms are compared question by question
-and seed by seed without the models. A line counts for the proof whose fixed settings it names, and for no other.
+How it is written and read is the business of `pipelines.effect.cells`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recast.curate.errors import DataError
-from recast.curate.files import append_line, read_lines
+from recast.pipelines.effect import cells
 from recast.pipelines.effect.chains.subject import TARGET
-from recast.train.evaluation.results import EvalResult, ItemResult, Outcome
-
-LETTERS = {Outcome.RIGHT: "R", Outcome.WRONG: "W", Outcome.FORMAT: "F", Outcome.UNDECIDED: "U"}
-READ = {letter: outcome for outcome, letter in LETTERS.items()}
+from recast.train.evaluation.results import EvalResult, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +31,7 @@ class Measurement:
 
     def result(self) -> EvalResult:
         """For `train.evaluation.compare`, which asks for outcomes alone."""
-        items = []
-        for key, letters in self.outcomes.items():
-            suite, task = key.split("/", 1)
-            for i, letter in enumerate(letters):
-                items.append(ItemResult(suite, f"{task}-{i}", task, READ[letter], None, "", "", None))
-        return EvalResult(self.name, tuple(items))
+        return cells.evaluation(self.name, self.outcomes)
 
 
 def measured(
@@ -57,15 +45,12 @@ def measured(
     seconds: float,
 ) -> Measurement:
     """The record of a cell. `validation` are the lines of `metrics.jsonl` of its last reinforcement."""
-    outcomes: dict[str, str] = {}
-    for item in (item for result in evaluations for item in result.items):
-        key = f"{item.suite}/{item.task}"
-        outcomes[key] = outcomes.get(key, "") + LETTERS[item.outcome]
-    drawn = [i for result in evaluations for i in result.items if i.suite == TARGET]
+    items = [item for result in evaluations for item in result.items]
+    drawn = [item for item in items if item.suite == TARGET]
     return Measurement(
         name,
         fixed,
-        outcomes,
+        cells.lettered(items),
         sampled=[sum(o is Outcome.RIGHT for o in item.samples) for item in drawn],
         samples=min((len(item.samples) for item in drawn), default=0),
         reply_tokens=round(tokens, 2),
@@ -80,17 +65,8 @@ def read(path: Path, fixed: str) -> dict[str, Measurement]:
 
     Raises DataError for a line that is no measurement.
     """
-    found = {}
-    for number, line in enumerate(read_lines(path), 1):
-        try:
-            one = Measurement(**{**line, "validation": [tuple(v) for v in line["validation"]]})
-        except (TypeError, KeyError) as error:
-            raise DataError(f"{path}, line {number} is no measurement of a cell: {error}.") from error
-        if one.fixed == fixed:
-            found[one.name] = one
-    return found
-
-
-def append(path: Path, one: Measurement) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    append_line(path, asdict(one))
+    return cells.read(
+        path,
+        fixed,
+        lambda line: Measurement(**{**line, "validation": [tuple(v) for v in line["validation"]]}),
+    )

@@ -21,7 +21,7 @@ from typing import Any
 from recast.curate.files import read_lines, write_json, write_text
 from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
-from recast.pipelines.effect import picture
+from recast.pipelines.effect import cells, picture
 from recast.pipelines.effect.chains import measurements, plan, table
 from recast.pipelines.effect.chains.grid import AFTER_RL, OWN_ANSWERS, SETTINGS, Cell, Chain, ChainGrid
 from recast.pipelines.effect.chains.measurements import Measurement
@@ -33,8 +33,6 @@ from recast.pipelines.run import identity, stages
 from recast.pipelines.run.stages import StageOutcome
 from recast.pipelines.terminal.progress import Reporter
 from recast.train.evaluation.results import EvalResult
-
-CELLS = "cells.jsonl"
 
 
 def prove(
@@ -56,7 +54,7 @@ def prove(
     decided = fixed(grid, subject, model, config)
     mark = fingerprint(decided)[:16]
     found = measurements.read(known, mark) if known else {}
-    found |= measurements.read(out / CELLS, mark)
+    found |= measurements.read(out / cells.FILE, mark)
     length = _token_counter(model)
     result: dict[str, Any] = {}
 
@@ -69,7 +67,7 @@ def prove(
             one = _measured(made, mark, outcomes, length, planned)
             if one.name not in found:
                 found[one.name] = one
-                measurements.append(out / CELLS, one)
+                cells.append(out / cells.FILE, one)
 
     for cell in grid.cells():
         if cell.name not in found:

@@ -20,7 +20,7 @@ def job(
         option(
             "--model",
             "-m",
-            help="Backbone: model folder, hub id, or one that ships with recast: pocket, pocket-small, pocket-neox. "
+            help="Backbone: model folder, hub id, or a name of recast's: pocket, pocket-small, pocket-neox, smollm2. "
             "Repeat it: the first is given the whole grid, the others the headline arms. Default: the config's, "
             "else pocket.",
             metavar="MODEL",
@@ -66,11 +66,20 @@ def job(
             help="The other proof: what SFT, reject, RL and chains of them make of right and of noisy data.",
         ),
     ] = False,
+    real: Annotated[
+        bool,
+        option(
+            "--real",
+            help="The proof on a model that was not made for it, such as smollm2: word problems, instructions that a "
+            "program can check, LoRA.",
+        ),
+    ] = False,
     cells: Annotated[
         Path | None,
         option(
             "--cells",
-            help="With --stages: cells that have been measured before, under the same settings, are taken from here.",
+            help="With --stages or --real: cells that have been measured before, under the same settings, are taken "
+            "from here.",
             metavar="FILE",
             show_default=False,
         ),
@@ -118,20 +127,25 @@ def job(
 
     `--stages` asks instead what is done with the data: chains of fine-tuning stages on the agent's rewrites or on the
     demonstrations, with right labels or a fifth wrong ones, and whether rewrites are the better start for RL.
+
+    `--real` is the proof on a model that nobody here made: `recast effect --real -m smollm2 -o proof`.
     """
     from pydantic import ValidationError
 
     from recast.pipelines.demo import demo
 
     assert model, "a job is given the configured model where none is named"
-    if stages:
+    if stages or real:
         given = {
             "--study": study, "--lr": lr, "--data": data, "--headline-seeds": headline_seeds, "--suite": suite,
             "--target": target, "--demonstrations": demonstrations, "a second --model": model[1:],
+            "--real": stages and real,
         }  # fmt: skip
-        return _stages(given, model[0], quick, seeds, cells, out, jobs, config, reporter)
+        _refuse_without_effect(given, "--stages" if stages else "--real")
+        other = _stages if stages else _real
+        return other(model[0], quick, seeds, cells, out, jobs, config, reporter)
     if cells:
-        raise UsageError("--cells goes with --stages.")
+        raise UsageError("--cells goes with --stages or --real.")
     from recast.pipelines.effect import effect
     from recast.pipelines.effect.grid import QUICK, Grid
     from recast.pipelines.effect.subject import own_data, pocket_world
@@ -168,8 +182,13 @@ def job(
     )
 
 
-def _stages(
-    given: dict[str, Any],
+def _refuse_without_effect(given: dict[str, Any], proof: str) -> None:
+    """Raise UsageError for an option that another proof does not take; `given` are these by name."""
+    if refused := [name for name, value in given.items() if value]:
+        raise UsageError(f"{refused[0]} has no effect with {proof}, whose arms and questions are fixed.")
+
+
+def _real(
     model: str,
     quick: bool,
     seeds: int | None,
@@ -179,15 +198,42 @@ def _stages(
     config: Config,
     reporter: Reporter | None,
 ) -> dict[str, Any]:
-    """The proof of the stages; `given` are the options that it does not take, by name."""
+    """The proof on a real model."""
+    from recast.pipelines.effect.real import proof, subject
+    from recast.pipelines.effect.real.grid import QUICK, SETTINGS, RealGrid
+    from recast.pipelines.run.stages import default_jobs
+
+    proof.refuse_other_settings(config)
+    grid = (QUICK if quick else RealGrid()).model_copy(update={"seeds": seeds} if seeds else {})
+    return proof.prove(
+        out,
+        subject.write(out / "data", grid),
+        grid,
+        model=model,
+        config=type(config).of(SETTINGS).over(config.given),
+        jobs=jobs or default_jobs(),
+        known=cells,
+        reporter=reporter,
+    )
+
+
+def _stages(
+    model: str,
+    quick: bool,
+    seeds: int | None,
+    cells: Path | None,
+    out: Path,
+    jobs: int | None,
+    config: Config,
+    reporter: Reporter | None,
+) -> dict[str, Any]:
+    """The proof of the stages."""
     from recast.pipelines.demo import demo
     from recast.pipelines.effect.chains import proof
     from recast.pipelines.effect.chains.grid import QUICK, ChainGrid
     from recast.pipelines.effect.chains.subject import pocket_world
     from recast.pipelines.run.stages import default_jobs
 
-    if refused := [name for name, value in given.items() if value]:
-        raise UsageError(f"{refused[0]} has no effect with --stages, whose chains and questions are fixed.")
     if decided := [name for name in ("sft", "reject", "rl") if config.given.get(name)]:
         raise UsageError(
             f"section {decided[0]} is decided by the grid of --stages: leave it out of the configuration."

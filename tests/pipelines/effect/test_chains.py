@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recast.curate.errors import DataError
+from recast.pipelines.effect import cells
 from recast.pipelines.effect.chains import measurements, plan, proof, table
 from recast.pipelines.effect.chains.grid import (
     DEMONSTRATIONS,
@@ -120,7 +121,7 @@ def test_a_line_of_a_cell_says_all_that_its_figures_need(tmp_path: Path) -> None
     assert one.outcomes["craft/craft"] == "R" * 10 + "W" * 30
     assert one.sampled == [1] * 10 + [0] * 30 and one.samples == 2
     assert one.validation == [(0, 0.1), (10, 0.4)]
-    measurements.append(tmp_path / "cells.jsonl", one)
+    cells.append(tmp_path / "cells.jsonl", one)
     assert measurements.read(tmp_path / "cells.jsonl", "f" * 16) == {"a": one}
     assert measurements.read(tmp_path / "cells.jsonl", "0" * 16) == {}, "of other settings nothing counts"
     (tmp_path / "other.jsonl").write_text('{"name": "a"}\n')
