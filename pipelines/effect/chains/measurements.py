@@ -3,7 +3,7 @@
     {"name": "sft-rl-rewrites-n0-0", "fixed": "81c2...", "outcomes": {"craft/craft": "RRWF...", ...}, ...}
 
 Outcomes of questions stand in the order of the suites, a letter each, so that arms are compared question by question
-and seed by seed without the models. A line counts for the proof whose fixed settings it names, and for no other.
+and seed by seed without the models. A line counts as long as the settings that it names are those of its cell.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Measurement:
     """One model on all questions."""
 
     name: str  # of the cell, or `base`
-    fixed: str  # fingerprint of the settings that were fixed
+    fixed: str  # fingerprint of what decided it (`proof.marks`)
     outcomes: dict[str, str]  # "suite/task" -> a letter a question
     sampled: list[int]  # right answers of those drawn to each question of the task
     samples: int  # drawn to each
@@ -75,8 +75,8 @@ def measured(
     )
 
 
-def read(path: Path, fixed: str) -> dict[str, Measurement]:
-    """The lines of `path` that were measured under the fixed settings `fixed`, by cell; the last of a cell counts.
+def read(path: Path, marks: Mapping[str, str]) -> dict[str, Measurement]:
+    """The lines of `path` that were measured under the settings of `marks`, by cell; the last of a cell counts.
 
     Raises DataError for a line that is no measurement.
     """
@@ -86,7 +86,7 @@ def read(path: Path, fixed: str) -> dict[str, Measurement]:
             one = Measurement(**{**line, "validation": [tuple(v) for v in line["validation"]]})
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}, line {number} is no measurement of a cell: {error}.") from error
-        if one.fixed == fixed:
+        if one.fixed == marks.get(one.name):
             found[one.name] = one
     return found
 
