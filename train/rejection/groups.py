@@ -64,7 +64,9 @@ class Said:
 
     example: Example
     refused: Refused | None
-    wrong: tuple[int, ...]  # of a refused one, the tokens of the completion that no accepted one shares
+    wrong: tuple[
+        int, ...
+    ]  # of a refused one, tokens of the completion that no accepted one has, where they are pushed
     answer: tuple[
         int, int
     ]  # of an accepted one, the tokens of the completion that state the answer; (0, 0): none
@@ -175,7 +177,8 @@ def encoded(groups: Sequence[Group], tokenizer: Any, config: RejectConfig) -> tu
         accepted = [(text, ids) for text, ids in both if len(ids) <= room]
         if not accepted:
             continue
-        answers = config.method == "rejective" and config.ambiguity_weight > 0
+        ours = config.method == "rejective"
+        answers, pushed = ours and config.ambiguity_weight > 0, ours and config.unlikelihood_weight > 0
         said = [
             Said(
                 _example(group, prompt, ids), None, (), _answer_tokens(tokenizer, text) if answers else (0, 0)
@@ -185,7 +188,7 @@ def encoded(groups: Sequence[Group], tokenizer: Any, config: RejectConfig) -> tu
         for refused in group.refused:
             ids = completion_ids(tokenizer, refused.text)
             if len(ids) <= room:
-                wrong = _differing(ids, [other for _, other in accepted])
+                wrong = _differing(ids, [other for _, other in accepted]) if pushed else ()
                 said.append(Said(_example(group, prompt, ids), refused, wrong, (0, 0)))
         found.append(Encoded(group, tuple(said)))
     if not found:
