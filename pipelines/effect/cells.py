@@ -4,8 +4,8 @@ them although models and machines are gone.
     {"name": "sft-rl-rewrites-n0-0", "fixed": "81c2...", "outcomes": {"craft/craft": "RRWF...", ...}, ...}
 
 Outcomes of questions stand in the order of the suites, a letter each, so that arms are compared question by question
-and seed by seed. A line counts for the proof whose fixed settings it names, and for no other. What else a line holds
-is the business of each proof's record.
+and seed by seed. A line counts as long as the settings that it names are those of its proof, or of its cell: each proof
+says which, and what else a line holds.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def evaluation(
     return EvalResult(name, tuple(items))
 
 
-def read(path: Path, fixed: str, made: Callable[[dict[str, Any]], R]) -> dict[str, R]:
-    """The lines of `path` that were measured under the fixed settings `fixed`, by cell; the last of a cell counts.
+def read(path: Path, made: Callable[[dict[str, Any]], R], *, counts: Callable[[R], bool]) -> dict[str, R]:
+    """The lines of `path` that count, by cell; the last of a cell counts.
 
     Raises DataError for a line of which `made` (which may raise TypeError or KeyError) makes no record.
     """
@@ -73,7 +73,7 @@ def read(path: Path, fixed: str, made: Callable[[dict[str, Any]], R]) -> dict[st
             one = made(line)
         except (TypeError, KeyError) as error:
             raise DataError(f"{path}, line {number} is no measurement of a cell: {error}.") from error
-        if one.fixed == fixed:
+        if counts(one):
             found[one.name] = one
     return found
 

@@ -251,6 +251,17 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
         else:
             values = value if isinstance(value, list | tuple) else [value]
             inputs[name] = [identity.of(kind, v, lambda: open_store(store)) for v in values]
+    return {
+        "recast": recast_version(),
+        "verb": verb.name,
+        "args": plain,
+        "inputs": inputs,
+        **settings_of(verb, args, config, store),
+    }
+
+
+def settings_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path) -> dict[str, Any]:
+    """Of `identity_of`, what the configuration decides: the sections read, the gate, and revised rules."""
     # a section that came later, such as prompts, is empty as long as nobody uses it, and runs of before had none
     sections = [*verb.sections, *(section for option, section in verb.sections_with if args.get(option))]
     resolved: dict[str, Any] = {
@@ -263,14 +274,7 @@ def identity_of(verb: Verb, args: Mapping[str, Any], config: Config, store: Path
 
         resolved["gate"] = load_gate(config.gate_for(verb.name)).id
     rules = config.rules(verb.sections)
-    return {
-        "recast": recast_version(),
-        "verb": verb.name,
-        "args": plain,
-        "inputs": inputs,
-        "config": resolved,
-        **({"rules": rules} if rules else {}),
-    }
+    return {"config": resolved, **({"rules": rules} if rules else {})}
 
 
 def open_store(path: str | Path) -> Any:

@@ -63,7 +63,7 @@ class RlConfig(BaseModel):
     max_tokens: int = Field(default=256, ge=1)
     """Longest answer in tokens. One that is cut is graded like any other."""
     lr: float = Field(default=1e-5, gt=0)
-    """Peak learning rate. Models of a few million parameters need about 1e-3."""
+    """Peak learning rate. Models of a few million parameters need about 3e-4."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Learning rate after the warm-up."""
     warmup_steps: int = Field(default=0, ge=0)

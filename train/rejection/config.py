@@ -17,6 +17,9 @@ NOT_IDENTITY = {
 OWN = ("samples", "temperature", "max_tokens", "accept_from", "refuse_to")
 """Settings of answers that a model draws for itself, under a grader."""
 LATER = dict.fromkeys((*OWN, "none_passed"), "runs of before drew no answers of their own")
+RULES: dict[str, int] = {"unlikelihood_weight": 2}
+"""Settings that came to decide otherwise: only tokens that no accepted text has are pushed down, where it was all that
+followed the first of them; and rows with refused candidates no longer share their batches."""
 
 ONLY_FOR = {
     "objective": ("rejective",),
@@ -37,14 +40,6 @@ ONLY_FOR = {
 class CandidatesConfig(TuningConfig):
     """What is learned from candidates, accepted and refused: what `reject` and `reward-model` share."""
 
-    lr: float = Field(default=1e-4, gt=0)
-    """Peak learning rate. Lower than `sft`'s: what is pushed away does not come back by itself."""
-    epochs: int = Field(default=1, ge=1)
-    """Times that every row is seen."""
-    batch_size: int = Field(default=8, ge=1)
-    """Rows a step, each with its candidates; of a reward model, pairs."""
-    heldout: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the rows that is measured and not trained: on them it is seen whether right and wrong come apart."""
     accepted: int = Field(default=2, ge=1)
     """Most accepted candidates of a row, the chosen one first."""
     rejects_per_accepted: int = Field(default=2, ge=0)
@@ -81,8 +76,14 @@ class CandidatesConfig(TuningConfig):
 
 class RejectConfig(CandidatesConfig):
     """How one model learns from accepted and rejected candidates. Part of the run's identity but for
-    `NOT_IDENTITY`."""
+    `NOT_IDENTITY`.
 
+    Rates, epochs and batches are those of `sft`, and every row is trained: with the same rows and settings accepted
+    texts are learned as `sft` learns them.
+    """
+
+    heldout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the rows that is measured and not trained: on them it is seen whether right and wrong come apart."""
     method: Literal["rejective", "nft", "dpo", "kto"] = "rejective"
     """rejective: likelihood of the accepted, margin, unlikelihood and ambiguity (train/rejection/losses.py). nft:
     negative-aware fine-tuning. dpo: TRL's DPO with hinge and likelihood. kto: TRL's KTO, which needs no pairs."""
@@ -96,8 +97,8 @@ class RejectConfig(CandidatesConfig):
     """beta_m."""
     unlikelihood_weight: float = Field(default=0.05, ge=0)
     """beta_u."""
-    bounded: bool = False
-    """Unlikelihood as p in place of -log(1 - p): gentler where the model is sure of a wrong token."""
+    bounded: bool = True
+    """Unlikelihood as p. false: -log(1 - p), which outweighs likelihood where the model is sure of a token."""
     floor: float = Field(default=0.1, gt=0, lt=1)
     """Probability above which a token of a rejected candidate is pushed down."""
     ambiguity_weight: float = Field(default=0.01, ge=0)

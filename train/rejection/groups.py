@@ -1,6 +1,6 @@
 """What rejective fine-tuning sees of a row: its prompt, candidates that were accepted, candidates that were refused.
 
-    row + its candidates  ->  Group (texts)  ->  Encoded (token ids, and where each refused one begins to differ)
+    row + its candidates  ->  Group (texts)  ->  Encoded (token ids, and which of a refused one no accepted one has)
 
 A candidate is refused with a reason. Some reasons are about form and not about content (`SPARED`), and a text that was
 cut at its length may be the beginning of a right one: neither is pushed away, both are counted. A row that nobody
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from recast.curate.answers.extract import final_answer
@@ -63,7 +64,9 @@ class Said:
 
     example: Example
     refused: Refused | None
-    start: int  # of a refused one, the token of the completion at which it leaves the nearest accepted one
+    wrong: tuple[
+        int, ...
+    ]  # of a refused one, tokens of the completion that no accepted one has, where they are pushed
     answer: tuple[
         int, int
     ]  # of an accepted one, the tokens of the completion that state the answer; (0, 0): none
@@ -174,18 +177,19 @@ def encoded(groups: Sequence[Group], tokenizer: Any, config: RejectConfig) -> tu
         accepted = [(text, ids) for text, ids in both if len(ids) <= room]
         if not accepted:
             continue
-        answers = config.method == "rejective" and config.ambiguity_weight > 0
+        ours = config.method == "rejective"
+        answers, pushed = ours and config.ambiguity_weight > 0, ours and config.unlikelihood_weight > 0
         said = [
             Said(
-                _example(group, prompt, ids), None, 0, _answer_tokens(tokenizer, text) if answers else (0, 0)
+                _example(group, prompt, ids), None, (), _answer_tokens(tokenizer, text) if answers else (0, 0)
             )
             for text, ids in accepted
         ]
         for refused in group.refused:
             ids = completion_ids(tokenizer, refused.text)
             if len(ids) <= room:
-                start = max(_agreement(ids, other) for _, other in accepted)
-                said.append(Said(_example(group, prompt, ids), refused, start, (0, 0)))
+                wrong = _differing(ids, [other for _, other in accepted]) if pushed else ()
+                said.append(Said(_example(group, prompt, ids), refused, wrong, (0, 0)))
         found.append(Encoded(group, tuple(said)))
     if not found:
         raise DataError(
@@ -199,11 +203,17 @@ def _example(group: Group, prompt: list[int], ids: list[int]) -> Example:
     return Example([*prompt, *ids], len(prompt), group.row_id)
 
 
-def _agreement(ids: Sequence[int], other: Sequence[int]) -> int:
-    """Number of leading tokens that two texts share."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(ids, other, strict=False)) if a != b), min(len(ids), len(other))
-    )
+def _differing(ids: Sequence[int], others: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Places in `ids` that an alignment with each of `others` leaves over.
+
+    Where something is left out, that is the token which stands in its place.
+    """
+    found = set(range(len(ids)))
+    for other in others:
+        edits = SequenceMatcher(None, other, ids, autojunk=False).get_opcodes()
+        spans = [range(j1, max(j2, j1 + 1)) for tag, _, _, j1, j2 in edits if tag != "equal"]
+        found &= {j for span in spans for j in span}
+    return tuple(sorted(found))
 
 
 def _answer_tokens(tokenizer: Any, text: str) -> tuple[int, int]:
@@ -255,7 +265,7 @@ def identity(encoded: Sequence[Encoded]) -> list[Any]:
         [
             e.group.share,
             e.group.by_expert,
-            [[s.right, s.start, *s.answer, s.example.num_prompt, *s.example.ids] for s in e.said],
+            [[s.right, list(s.wrong), *s.answer, s.example.num_prompt, *s.example.ids] for s in e.said],
         ]
         for e in encoded
     ]

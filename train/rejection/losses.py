@@ -7,13 +7,17 @@ of y and s_0 the same under the model as training began:
 
     L_acc   mean over a of mean over t of f(p_t)                      f: `train.sft.objectives`
     L_mar   mean over (a, r) of max(0, m - [(s(a) - s_0(a)) - (s(r) - s_0(r))])
-    L_unl   mean over r of sum_t w_t (-log(1 - p_t)) / sum_t w_t      w_t: `penalised`
+    L_unl   mean over r of sum_t w_t p_t / sum_t w_t                  w_t: `penalised`
     L_amb   4 q (1 - q) mean over t in the answer of a of H_t / log V
 
 `margin` is SLiC-HF's hinge (arXiv 2305.10425) on token means relative to the start: with sequences of one length n it
-is m times the hinge of DPO at beta = 1 / (m n). `unlikelihood` is that of arXiv 1908.04319, asked only of tokens that
-the model finds plausible: pushing an implausible one down hands its mass to whatever leads, right or wrong. Its bounded
-form is p itself (RIFT, arXiv 2601.09253), whose gradient vanishes at both ends. No paper names this sum; its parts are
+is m times the hinge of DPO at beta = 1 / (m n). `unlikelihood` is asked only of tokens that stand in no accepted text:
+most of a refused one is right, and what follows its error often equals the accepted word for word. And only of those
+that the model finds plausible: pushing an implausible one down hands its mass to whatever leads, right or wrong.
+
+A token costs p (RIFT, arXiv 2601.09253), or -log(1 - p) (arXiv 1908.04319) where `bounded` is off. On the token's own
+logit the likelihood of an accepted text has the gradient 1 - p, p has p (1 - p), at most as much, and -log(1 - p) has
+p: p / (1 - p) times as much, a thousand times where the model is sure. No paper names this sum; its parts are
 published, their combination and the ambiguity term are this project's own.
 
 `nft` is Negative-aware Fine-Tuning (arXiv 2505.18116): with q the share of right candidates and r_t = p_t / p_0,t, a
@@ -26,6 +30,7 @@ script: the gradient of a wrong token is at most q r_t, without the pole at q r_
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -43,14 +48,15 @@ def margin(accepted: Tensor, rejected: Tensor, least: float) -> Tensor:
     return (least - (accepted[:, None] - rejected[None, :])).clamp(min=0).mean()
 
 
-def penalised(logp: Tensor, start: int, floor: float) -> Tensor:
-    """w_t of a rejected candidate's tokens `logp` (T,): 1 from token `start`, its first divergence from what was
-    accepted, on and where p_t > `floor`; else 0. No gradient."""
-    places = torch.arange(len(logp), device=logp.device)
-    return ((places >= start) & (logp.detach() > math.log(floor))).to(logp.dtype)
+def penalised(logp: Tensor, wrong: Sequence[int], floor: float) -> Tensor:
+    """w_t of a rejected candidate's tokens `logp` (T,): 1 at the places `wrong`, which no accepted text shares, where
+    p_t > `floor`; else 0. No gradient."""
+    weight = torch.zeros_like(logp, requires_grad=False)
+    weight[list(wrong)] = 1
+    return weight * (logp.detach() > math.log(floor))
 
 
-def unlikelihood(logp: Tensor, weight: Tensor, bounded: bool = False) -> Tensor:
+def unlikelihood(logp: Tensor, weight: Tensor, bounded: bool = True) -> Tensor:
     """L_unl of one rejected candidate: tokens `logp` (T,) that count `weight` (T,). 0 where none counts."""
     # -log(1 - p) from the log-probability alone: 1 - exp(logp) would lose all digits near p = 0
     cost = logp.exp() if bounded else -torch.log(-torch.expm1(logp.clamp(max=SURE)))

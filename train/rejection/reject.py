@@ -131,7 +131,8 @@ def reject(
     }
     start = _start(out / START, model, data, scoring)
     passes = stream([len(training)], [None], epochs=config.epochs, seed=config.seed)
-    lengths = [sum(len(s.example.ids) for s in data[i].said) for i in training]
+    # not the sum: rows with refused candidates would share batches, and these would be about little else
+    lengths = [max(len(s.example.ids) for s in data[i].said) for i in training]
     positions = order(lengths, passes.tolist(), batch_size=config.batch_size, seed=config.seed)
     positions = [training[i] for i in positions]
     files = {

@@ -118,7 +118,7 @@ def loss_of(
         pushed = [
             losses.unlikelihood(
                 said[i].logp,
-                losses.penalised(said[i].logp, encoded.said[i].start, config.floor),
+                losses.penalised(said[i].logp, encoded.said[i].wrong, config.floor),
                 config.bounded,
             )
             for i in wrong

@@ -124,6 +124,7 @@ def reward_model(
         }
     )[:16]
     if finished := begin(out, run):
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)  # a kill may have come before this
         return RewardModelResult(**finished)
     ids = [p.row_id for p in pairs]
     held = held_by_row(ids, config.heldout)

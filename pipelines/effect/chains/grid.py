@@ -26,8 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     REJECT: {"reject": {"lr": 3e-4, "epochs": 3, "batch_size": 16, "checkpoints": 0}},
     RL: {
         "rl": {
-            "steps": 30, "prompts_per_step": 8, "samples": 4, "lr": 1e-3, "max_tokens": 128, "eval_every": 10,
-            "heldout_rows": 48, "save_every": 30,
+            "steps": 30, "prompts_per_step": 8, "samples": 4, "lr": 3e-4, "beta": 0.01, "max_tokens": 128,
+            "eval_every": 10, "heldout_rows": 48, "save_every": 30,
         }
     },
     PPO: {

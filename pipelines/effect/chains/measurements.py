@@ -20,7 +20,7 @@ class Measurement:
     """One model on all questions."""
 
     name: str  # of the cell, or `base`
-    fixed: str  # fingerprint of the settings that were fixed
+    fixed: str  # fingerprint of what decided it (`proof.marks`)
     outcomes: dict[str, str]  # "suite/task" -> a letter a question
     sampled: list[int]  # right answers of those drawn to each question of the task
     samples: int  # drawn to each
@@ -60,13 +60,13 @@ def measured(
     )
 
 
-def read(path: Path, fixed: str) -> dict[str, Measurement]:
-    """The lines of `path` that were measured under the fixed settings `fixed`, by cell; the last of a cell counts.
+def read(path: Path, marks: Mapping[str, str]) -> dict[str, Measurement]:
+    """The lines of `path` that were measured under the settings of `marks`, by cell; the last of a cell counts.
 
     Raises DataError for a line that is no measurement.
     """
     return cells.read(
         path,
-        fixed,
         lambda line: Measurement(**{**line, "validation": [tuple(v) for v in line["validation"]]}),
+        counts=lambda one: one.fixed == marks.get(one.name),
     )

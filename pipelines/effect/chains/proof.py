@@ -5,7 +5,7 @@
 
 Killed at any moment, the same call goes on: a cell that has its line is not made again, and what an unfinished one had
 made is found by its fingerprint. `known` may be a file of such lines that somebody committed: cells that were measured
-under the same fixed settings are taken from there.
+under the settings that they would have now (`marks`) are taken from there.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from recast.curate.fingerprint import fingerprint
 from recast.pipelines.config import Config
 from recast.pipelines.effect import cells, picture
 from recast.pipelines.effect.chains import measurements, plan, table
-from recast.pipelines.effect.chains.grid import AFTER_RL, OWN_ANSWERS, SETTINGS, Cell, Chain, ChainGrid
+from recast.pipelines.effect.chains.grid import SETTINGS, Cell, Chain, ChainGrid
 from recast.pipelines.effect.chains.measurements import Measurement
 from recast.pipelines.effect.chains.plan import BASE
 from recast.pipelines.effect.chains.subject import TARGET, Subject
 from recast.pipelines.effect.table import bounds_markdown
 from recast.pipelines.models.names import model_path
-from recast.pipelines.run import identity, stages
+from recast.pipelines.run import identity, runs, stages
+from recast.pipelines.run.arguments import find
 from recast.pipelines.run.stages import StageOutcome
 from recast.pipelines.terminal.progress import Reporter
 from recast.train.evaluation.results import EvalResult
@@ -51,10 +52,10 @@ def prove(
     Raises DataError for a `known` that holds no measurements, and what stages raise.
     """
     began = time.monotonic()
-    decided = fixed(grid, subject, model, config)
-    mark = fingerprint(decided)[:16]
-    found = measurements.read(known, mark) if known else {}
-    found |= measurements.read(out / cells.FILE, mark)
+    asked = measured_on(grid, subject, model)
+    marked = marks(grid, subject, model, config, asked)
+    found = measurements.read(known, marked) if known else {}
+    found |= measurements.read(out / cells.FILE, marked)
     length = _token_counter(model)
     result: dict[str, Any] = {}
 
@@ -64,7 +65,7 @@ def prove(
             stages.Plan.of(planned, config), store=out / "store", jobs=jobs, reporter=reporter
         )
         for made in (None, cell):
-            one = _measured(made, mark, outcomes, length, planned)
+            one = _measured(made, marked, outcomes, length, planned)
             if one.name not in found:
                 found[one.name] = one
                 cells.append(out / cells.FILE, one)
@@ -78,8 +79,7 @@ def prove(
         result = report(out, grid, found)
     result |= {
         "model": model,
-        "fixed": decided,
-        "fixed_fingerprint": mark,
+        "fixed": {"measured_on": asked, "settings": SETTINGS, "bounds": table.BOUNDS, "marks": marked},
         "seconds": round(time.monotonic() - began, 1),
         "others": {},
     }
@@ -87,20 +87,38 @@ def prove(
     return result
 
 
-def fixed(grid: ChainGrid, subject: Subject, model: str, config: Config) -> dict[str, Any]:
-    """What is decided before anything is run; its fingerprint stands in every measurement."""
+def measured_on(grid: ChainGrid, subject: Subject, model: str) -> dict[str, Any]:
+    """What all models are made of and measured on."""
     files = (subject.target, subject.general, subject.disturbed, subject.grader)
     return {
         # a further seed changes none of those before it
         "grid": grid.model_dump(mode="json", exclude={"seeds"}),
-        "settings": SETTINGS,
-        "own_answers": {**OWN_ANSWERS, "after_rl": AFTER_RL},
-        "chains": [chain.name for chain in grid.chains()],
-        "bounds": table.BOUNDS,
         "questions": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         "model": identity.model(model),
-        "config": dict(config.given),
     }
+
+
+def marks(
+    grid: ChainGrid, subject: Subject, model: str, config: Config, asked: Mapping[str, Any]
+) -> dict[str, str]:
+    """By cell, and of the backbone: a fingerprint of all that decides its measurement, defaults and gate included.
+
+    It stands in the measurement, so that a changed setting of a stage asks for the cells anew which have that stage,
+    and for no other.
+    """
+    found = {BASE: fingerprint(asked)[:16]}
+    for cell in grid.cells():
+        planned = plan.stages([cell], subject, grid, model)
+        needed = _needed(plan.last_stage(cell), planned)
+        decided = {
+            stage["name"]: runs.settings_of(
+                find(stage["verb"]), stage["args"], config.over(stage["config"]), Path()
+            )
+            for stage in planned
+            if stage["name"] in needed
+        }
+        found[cell.name] = fingerprint([asked, asdict(cell), decided])[:16]
+    return found
 
 
 def report(out: Path, grid: ChainGrid, found: Mapping[str, Measurement]) -> dict[str, Any]:
@@ -146,7 +164,7 @@ def _plane(results: list[table.ChainResult]) -> str:
 
 def _measured(
     cell: Cell | None,
-    mark: str,
+    marked: Mapping[str, str],
     outcomes: Mapping[str, StageOutcome],
     length: Callable[[str], int],
     planned: list[dict[str, Any]],
@@ -162,7 +180,7 @@ def _measured(
     own = _needed(plan.last_stage(cell), planned) if cell else set()
     return measurements.measured(
         name,
-        mark,
+        marked[name],
         evaluations,
         tokens=fmean(length(item.text) for item in replies),
         reply_seconds=task.seconds / drawn,

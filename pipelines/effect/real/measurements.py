@@ -120,7 +120,7 @@ def read(path: Path, fixed: str) -> dict[str, Measurement]:
 
     Raises DataError for a line that is no measurement.
     """
-    return cells.read(path, fixed, _made)
+    return cells.read(path, _made, counts=lambda one: one.fixed == fixed)
 
 
 def _made(line: dict[str, Any]) -> Measurement:

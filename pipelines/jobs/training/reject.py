@@ -130,6 +130,10 @@ def show(result: dict[str, Any], console: Any) -> None:
                 f"  {words}: {b['value']:.1%} -> {a['value']:.1%} [{a['low']:.1%}, {a['high']:.1%}] "
                 f"on {after['rows']} held-out rows"
             )
+    elif not result["config"]["heldout"]:
+        console.print(
+            "  every row was trained: with reject.heldout=0.1 it is seen whether right and wrong come apart"
+        )
     if result["stopped"] == "fell":
         console.print(
             f"  stopped: accepted candidates stayed less likely than at the start after {result['eased']} easings. "

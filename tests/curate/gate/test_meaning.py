@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_what_a_result_counts(completion, reason):
 
 
 def test_a_sign_of_money_before_things_that_are_counted():
-    row = {"messages": [{"role": "user", "content": "Bags cost $10. How many for $110?"}]}
+    row: dict[str, Any] = {"messages": [{"role": "user", "content": "Bags cost $10. How many for $110?"}]}
     row["demonstration"] = "110 / 10 = 11. He can buy 11 bags."
     case = Case("He can buy $11 bags.", row["demonstration"], row)
     assert QuantitiesCheck().run(case).reason == "other_unit"
@@ -112,7 +113,9 @@ def test_a_sign_of_money_before_things_that_are_counted():
 
 
 def test_quarters_are_coins_where_they_are_counted():
-    row = {"messages": [{"role": "user", "content": "Jo has 6 quarters. How many cents has she?"}]}
+    row: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "Jo has 6 quarters. How many cents has she?"}]
+    }
     row["demonstration"] = "6 quarters * 25 cents per quarter = 150 cents"
     case = Case("Jo has 6 cents, so she has 6 * 25 = 150 cents.", row["demonstration"], row)
     assert QuantitiesCheck().run(case).reason == "other_unit"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recast.curate.errors import DataError
+from recast.pipelines.config import Config
 from recast.pipelines.effect import cells
 from recast.pipelines.effect.chains import measurements, plan, proof, table
 from recast.pipelines.effect.chains.grid import (
@@ -122,11 +123,31 @@ def test_a_line_of_a_cell_says_all_that_its_figures_need(tmp_path: Path) -> None
     assert one.sampled == [1] * 10 + [0] * 30 and one.samples == 2
     assert one.validation == [(0, 0.1), (10, 0.4)]
     cells.append(tmp_path / "cells.jsonl", one)
-    assert measurements.read(tmp_path / "cells.jsonl", "f" * 16) == {"a": one}
-    assert measurements.read(tmp_path / "cells.jsonl", "0" * 16) == {}, "of other settings nothing counts"
+    assert measurements.read(tmp_path / "cells.jsonl", {"a": "f" * 16}) == {"a": one}
+    assert measurements.read(tmp_path / "cells.jsonl", {"a": "0" * 16}) == {}, (
+        "of other settings nothing counts"
+    )
+    assert measurements.read(tmp_path / "cells.jsonl", {"b": "f" * 16}) == {}, "nor does another cell"
     (tmp_path / "other.jsonl").write_text('{"name": "a"}\n')
     with pytest.raises(DataError, match="line 1 is no measurement"):
-        measurements.read(tmp_path / "other.jsonl", "f" * 16)
+        measurements.read(tmp_path / "other.jsonl", {"a": "f" * 16})
+
+
+def test_a_changed_setting_asks_anew_for_the_cells_that_have_it(tmp_path: Path, monkeypatch) -> None:
+    subject, config = pocket_world(tmp_path, SMALL), Config()
+    asked = proof.measured_on(SMALL, subject, "pocket")
+    before = proof.marks(SMALL, subject, "pocket", config, asked)
+    assert before.keys() == {"base", *(cell.name for cell in SMALL.cells())}
+    assert len(set(before.values())) == len(before)
+    monkeypatch.setitem(SETTINGS, REJECT, {"reject": {**SETTINGS[REJECT]["reject"], "batch_size": 8}})
+    after = proof.marks(SMALL, subject, "pocket", config, asked)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {cell.name for cell in SMALL.cells() if REJECT in cell.chain.steps}
+    # another gate decides what is rewritten: what is learned from the rewrites is asked anew, RL on bare prompts is not
+    gated = proof.marks(SMALL, subject, "pocket", Config.of({"gate": "math"}), asked)
+    kept = {name for name in before if after[name] == gated[name]}
+    assert {"base", Cell(Chain((RL,)), 0).name} <= kept and Cell(Chain((SFT,)), 0).name not in kept
+    assert Cell(Chain((SFT,), DEMONSTRATIONS), 0).name in kept
 
 
 def test_figures_of_a_chain_by_hand() -> None:

@@ -173,7 +173,7 @@ def record(name: str, task: int, general: int, num: int = 80, **more: Any) -> Me
     """The first `task` and `general` questions are right; drift and likelihood are the same for every question."""
     asked = [item("instructions", "copying", i < general, -1.0) for i in range(num)]
     items = [*(item("problems", "problems", i < task) for i in range(num)), *asked]
-    drift = [0.5] * 4
+    drift: list[float | None] = [0.5] * 4
     one = Measurement(
         name, "f" * 16, cells.lettered(items), measurements.golds(asked), drift, drift, 1.0, 60, 9000,
         [(30, 1.0), (60, 0.5)],

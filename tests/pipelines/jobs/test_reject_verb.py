@@ -39,7 +39,8 @@ def test_imported_preferences_are_learned_from(
     assert json.loads((tmp_path / "tuned" / "dataset.lock").read_text())["version"] == "prefs@v1"
     again = recast("reject", "prefs", "-m", tiny_model, "-o", "tuned", *SETS)
     assert "found finished" in again.err
-    assert "tuned: 3 steps of rejective on 12 rows of prefs@v1: 12 accepted texts, 12 refused" in again.out
+    # nine rows are trained, three times, four a step
+    assert "tuned: 7 steps of rejective on 12 rows of prefs@v1: 12 accepted texts, 12 refused" in again.out
     assert "right above wrong" in again.out
 
 

@@ -56,10 +56,11 @@ def test_the_margin_pulls_both_ends_alike():
     assert down.tolist() == [0.5, 0.5]
 
 
-def test_only_plausible_tokens_after_the_first_divergence_are_penalised():
+def test_only_plausible_tokens_that_no_accepted_text_has_are_penalised():
     logp = torch.log(torch.tensor([0.9, 0.9, 0.05, 0.11, 0.1]))
-    # the second on: 0.9 counts, 0.05 is implausible, 0.11 counts, 0.1 is not above the floor
-    assert penalised(logp, 1, 0.1).tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
+    # of the second on: 0.9 counts, 0.05 is implausible, 0.11 counts, 0.1 is not above the floor
+    assert penalised(logp, (1, 2, 3, 4), 0.1).tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
+    assert penalised(logp, (3,), 0.1).tolist() == [0.0, 0.0, 0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("p", ["1e-30", "1e-8", "0.1", "0.5", "0.999", "0.9998"])
@@ -68,26 +69,41 @@ def test_unlikelihood_has_the_closed_form(p):
     exact = mpmath.mpf(p)
     logp = torch.tensor([float(mpmath.log(exact))], dtype=torch.float64, requires_grad=True)
     one = torch.ones(1, dtype=torch.float64)
-    found = unlikelihood(logp, one)
+    found = unlikelihood(logp, one, bounded=False)
     assert found.item() == pytest.approx(float(-mpmath.log(1 - exact)), rel=TIGHT)
     # d/dlogp of -log(1 - e^logp) = p / (1 - p)
-    assert gradient(lambda x: unlikelihood(x, one), logp)[0].item() == pytest.approx(
+    assert gradient(lambda x: unlikelihood(x, one, bounded=False), logp)[0].item() == pytest.approx(
         float(exact / (1 - exact)), rel=TIGHT
     )
 
 
 def test_a_token_of_which_the_model_is_certain_costs_a_number():
     logp = torch.tensor([0.0], requires_grad=True)
-    found = unlikelihood(logp, torch.ones(1))
+    found = unlikelihood(logp, torch.ones(1), bounded=False)
     # at the highest log-probability that is seen: -log(1 - e^-0.0001) = 9.21
     assert found.item() == pytest.approx(-math.log(-math.expm1(SURE)), rel=1e-4)
-    assert torch.isfinite(gradient(lambda x: unlikelihood(x, torch.ones(1)), logp)[0]).all()
+    assert torch.isfinite(gradient(lambda x: unlikelihood(x, torch.ones(1), bounded=False), logp)[0]).all()
 
 
 def test_bounded_unlikelihood_is_the_probability_of_what_counts():
     logp = torch.log(torch.tensor([0.2, 0.6, 0.4], dtype=torch.float64))
     weight = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
-    assert unlikelihood(logp, weight, bounded=True).item() == pytest.approx(0.5)
+    assert unlikelihood(logp, weight).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.5, 0.999, 0.9999])
+def test_bounded_unlikelihood_never_pulls_harder_than_likelihood_does(p):
+    # logits of a token and of all the rest; on the token's own, -log p has the gradient p - 1 and p has p (1 - p)
+    logits = torch.log(torch.tensor([p, 1 - p], dtype=torch.float64)).requires_grad_()
+
+    def own(loss) -> float:
+        return gradient(lambda z: loss(torch.log_softmax(z, 0)[:1]), logits)[0][0].item()
+
+    one = torch.ones(1, dtype=torch.float64)
+    assert own(lambda logp: -logp.sum()) == pytest.approx(p - 1, rel=TIGHT)
+    assert own(lambda logp: unlikelihood(logp, one)) == pytest.approx(p * (1 - p), rel=TIGHT)
+    # the other form has p, whatever likelihood still asks for
+    assert own(lambda logp: unlikelihood(logp, one, bounded=False)) == pytest.approx(p, rel=1e-3)
 
 
 def test_a_candidate_of_which_nothing_counts_costs_nothing():
@@ -158,7 +174,7 @@ def test_a_row_where_all_or_none_are_right_keeps_a_finite_weight():
 @pytest.mark.parametrize("bounded", [False, True])
 def test_gradients_agree_with_differences(bounded):
     logp = torch.log(torch.tensor([0.3, 0.6, 0.9, 0.05], dtype=torch.float64)).requires_grad_()
-    weight = penalised(logp, 0, 0.1)
+    weight = penalised(logp, range(4), 0.1)
     found = gradient(lambda x: unlikelihood(x, weight, bounded), logp)[0]
     exact = by_differences(lambda x: unlikelihood(x, weight, bounded), logp.detach())
     assert torch.allclose(found, exact, rtol=1e-5, atol=1e-9)

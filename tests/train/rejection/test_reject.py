@@ -17,7 +17,7 @@ from recast.curate.files import read_lines
 from recast.train.model.loading import load
 from recast.train.rejection.audit import discrimination
 from recast.train.rejection.config import RejectConfig
-from recast.train.rejection.groups import encoded, groups
+from recast.train.rejection.groups import _differing, encoded, groups
 from recast.train.rejection.losses import margin
 from recast.train.rejection.preference import preference_trainer
 from recast.train.rejection.reject import RejectResult, reject
@@ -127,7 +127,7 @@ def test_without_a_refused_candidate_there_is_nothing_to_learn_from():
         groups([], [], RejectConfig())
 
 
-def test_tokens_of_the_answer_and_the_first_divergence(base):
+def test_tokens_of_the_answer_and_those_that_are_wrong(base):
     _, tokenizer = load(base)
     found, _ = groups(ROWS[:1], CANDIDATES[:1], RejectConfig())
     (one,), _ = encoded(found, tokenizer, RejectConfig())
@@ -135,9 +135,19 @@ def test_tokens_of_the_answer_and_the_first_divergence(base):
     ids = right.example.ids[right.example.num_prompt :]
     assert tokenizer.decode(ids[right.answer[0] : right.answer[1]]).strip() == "3"
     assert right.answer[1] == len(ids) - 2  # before the full stop and the end of turn
-    shared = wrong.example.ids[wrong.example.num_prompt :][: wrong.start]
-    assert tokenizer.decode(shared) == "Tom starts with 2 apples. 2"
-    assert ids[: wrong.start] == shared
+    said = wrong.example.ids[wrong.example.num_prompt :]
+    # "2 - 1 = 1. The answer is 1." beside "2 + 1 = 3. The answer is 3.": the rest stands in both
+    assert [tokenizer.decode(said[i]).strip() for i in wrong.wrong] == ["-", "1", "1"]
+
+
+def test_what_stands_in_any_accepted_text_is_not_wrong():
+    one, other = [1, 2, 3, 4, 5], [1, 9, 3, 6, 5]
+    assert _differing([1, 9, 3, 4, 5], [one]) == (1,)
+    assert _differing([1, 9, 3, 7, 5], [one, other]) == (3,)
+    # 3 was left out: the token in its place came too early
+    assert _differing([1, 2, 4, 5], [one]) == (2,)
+    assert _differing([1, 2, 3, 4, 5, 8], [one]) == (5,)
+    assert _differing([1, 2, 3], [one]) == ()
 
 
 # the loss of a step
@@ -147,10 +157,9 @@ def test_the_loss_of_a_group_by_hand(base):
     _, tokenizer = load(base)
     found, _ = groups(ROWS[:1], CANDIDATES[:1], RejectConfig())
     (one,), _ = encoded(found, tokenizer, RejectConfig())
-    start = one.said[1].start
     num = [s.example.num_trained for s in one.said]
     half, certain = np.log(0.5), np.log(0.01)
-    # the right one at 1/2 everywhere, the wrong one at 1/2 but for its last token, which is implausible
+    # the right one at 1/2 everywhere, the wrong one at 1/2 but for its end of turn, which is implausible
     right = torch.full((num[0],), half, dtype=torch.float64)
     wrong = torch.full((num[1],), half, dtype=torch.float64)
     wrong[-1] = certain
@@ -161,8 +170,7 @@ def test_the_loss_of_a_group_by_hand(base):
     loss, figures = loss_of(one, said, begun, config, vocabulary=16, scale=0.5)
     fell = (certain - half) / num[1]  # mean change of the refused one
     margin = max(0.0, 0.2 + fell)  # 0.2 - (0 - fell)
-    assert start < num[1] - 1  # so some plausible tokens count: each costs -log(1 - 1/2)
-    unlikelihood = np.log(2)
+    unlikelihood = 0.5  # of the wrong tokens, all plausible
     ambiguity = 4 * 0.5 * 0.5 * np.log(4) / np.log(16)  # one right, one wrong
     expected = np.log(2) + 0.5 * (0.5 * margin + 0.25 * unlikelihood + 0.1 * ambiguity)
     assert loss.item() == pytest.approx(expected, rel=1e-9)

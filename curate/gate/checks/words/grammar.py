@@ -206,10 +206,10 @@ def _result_beside(text: str) -> str:
     return ""
 
 
-_TELLS = FUNCTION_WORDS | GRAMMAR
-_TELLS |= frozenset(
+_OF_RESULTS = frozenset(
     "weighs takes needs earns has holds eats drinks lasts covers contains becomes equals".split()
 )
+_TELLS = FUNCTION_WORDS | GRAMMAR | _OF_RESULTS
 _OPERATIONS = frozenset("+-*/×÷")
 # `48 pieces because 48.`
 _BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
