@@ -138,6 +138,7 @@ def test_quarters_are_coins_where_they_are_counted():
         ("Together that are 47 things of Ann.", ""),
         ("It goes into a formula, which is 100.", "invented_quantity"),
         ("In step 2 we add.", ""),
+        ("Or else: the answer is 56.", ""),  # `answer` judges answers
     ],
 )
 def test_quantities(completion, reason):

@@ -20,6 +20,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import ClassVar, Literal
 
+from recast.curate.answers.statements.marks import marks
 from recast.curate.arithmetic.equalities import equalities
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.grounds import sums
@@ -184,7 +185,7 @@ class QuantitiesCheck(CheckConfig):
     """Whether a quantity that nothing explains fails."""
 
     name: ClassVar[str] = "quantities"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
@@ -417,7 +418,8 @@ def _bare(quantity: Quantity) -> bool:
     """Whether a number counts nothing and ends its clause behind a word: no item of a list, a pair or a formula."""
     tokens, at = quantity.sentence.tokens, quantity.at
     alone = tokens[at + 1 : at + 2] in ((), (".",)) and at > 0 and len(tokens[at - 1]) > 1
-    return quantity.value > MAX_ORDER and alone and tokens[at - 1].isalpha()
+    stands = quantity.value > MAX_ORDER and alone and tokens[at - 1].isalpha()
+    return stands and not marks(quantity.sentence.text)  # `answer` judges answers
 
 
 def _explained(value: Value, known: set[Value]) -> bool:
