@@ -181,19 +181,19 @@ def _result_beside(text: str) -> str:
     for sentence in read(text) if made else ():
         tokens, numbers = sentence.tokens, sentence.numbers
         for one, two in pairwise(numbers):
+            if numbers[one] not in made.get(numbers[two], ()):
+                continue
             between = [t for t in tokens[one + 1 : two] if t != "$"]
             signs = [t for t in between if t in _OPERATIONS]
             if (
                 signs in (["*"], ["+"])
                 and len(between) < 4
-                and numbers[one] in made.get(numbers[two], ())
                 and all(t.isalpha() or t in signs for t in between)
                 and not {"=", *_OPERATIONS} & {*tokens[two + 1 : two + 4], *tokens[max(0, one - 1) : one]}
             ):
                 return " ".join(tokens[one : two + 2])  # `5 * 20 years` where 5 * 4 makes 20
             if (
-                numbers[one] in made.get(numbers[two], ())
-                and 1 <= len(between) < 5
+                1 <= len(between) < 5
                 and between[0].isalpha()
                 and (between[-1].endswith("s") or dimensions(between[-1]))
                 and all(t == "/" or (t.isalpha() and t.lower() not in _TELLS) for t in between)
@@ -233,9 +233,7 @@ def _turned(told: list[str], row: Source) -> Broken | None:
 
 def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
     """One that is spoken of as several, several as one, and the wrong one of `a` and `an`."""
-    verbs = (
-        [i for i, word in enumerate(told) if i and word in _EITHER] if not _EITHER.isdisjoint(told) else []
-    )
+    verbs = [i for i, word in enumerate(told) if i and word in _EITHER]
     persons = people(row.prompt, row.demonstration) if "have" in told else frozenset[str]()
     for i in verbs:
         before, verb = told[i - 1], told[i]
