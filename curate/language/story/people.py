@@ -32,3 +32,12 @@ def people(prompt: str, demonstration: str) -> frozenset[str]:
         return frozenset(named)
     small = set(_SMALL.findall(text))
     return frozenset(named - (small - asked if prompt.islower() else small))
+
+
+def bare(word: str) -> str:
+    """A word in lower case and without a genitive's ending.
+
+    >>> bare("Ann's")
+    'ann'
+    """
+    return word.lower().removesuffix("'s").removesuffix("’s")

@@ -28,7 +28,7 @@ from recast.curate.language.exclusive import changed_kind, excluding
 from recast.curate.language.prose import stands
 from recast.curate.language.quantities import Quantity, quantities, quantities_of
 from recast.curate.language.stems import BEGINNING
-from recast.curate.language.story.people import people
+from recast.curate.language.story.people import bare, people
 from recast.curate.language.tokens import EQUAL, number, read
 from recast.curate.language.word_classes import GENERIC, GRAMMAR, PEOPLE
 from recast.curate.maths.numbers import Value, divide, numbers, spoken
@@ -385,7 +385,7 @@ def _named(quantity: Quantity, persons: frozenset[str], reach: int) -> str:
     tokens = quantity.sentence.tokens
     for i in range(quantity.at - 1, max(-1, quantity.at - 1 - reach), -1):
         word = tokens[i].lower()
-        if (name := word.removesuffix("'s").removesuffix("’s")) in persons:
+        if (name := bare(word)) in persons:
             return name
         if word in _NEW_CLAUSE or i in quantity.sentence.numbers:
             return ""

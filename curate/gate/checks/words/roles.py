@@ -21,7 +21,7 @@ from recast.curate.language.polarity import Clause, clauses
 from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.stems import stem
-from recast.curate.language.story.people import people
+from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.tokens import read
 from recast.curate.language.topic import stems
@@ -155,7 +155,7 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
     if len(persons) < 2:
         return {}
     asked = next((s for s in reversed(read(prompt)) if "how" in {t.lower() for t in s.tokens}), None)
-    if asked is None or {_bare(token) for token in asked.tokens} & persons:
+    if asked is None or {bare(token) for token in asked.tokens} & persons:
         return {}
     told = [(c.numbers, _named(c, persons)) for text in (prompt, demonstration) for c in clauses(text)]
     found: dict[Value, frozenset[str]] = {}
@@ -170,11 +170,7 @@ def _shared_totals(prompt: str, demonstration: str) -> dict[Value, frozenset[str
 
 
 def _named(clause: Clause, persons: frozenset[str]) -> frozenset[str]:
-    return frozenset(_bare(word) for word in clause.text.split()) & persons
-
-
-def _bare(word: str) -> str:
-    return word.lower().removesuffix("'s").removesuffix("’s")
+    return frozenset(bare(word) for word in clause.text.split()) & persons
 
 
 def _rate_for_number(case: Case) -> str:

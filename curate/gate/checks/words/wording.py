@@ -18,7 +18,7 @@ from recast.curate.arithmetic.equalities import step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.quantities import quantities
 from recast.curate.language.story.clashes import clash
-from recast.curate.language.story.people import people
+from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.relations import turned as turned_around
 from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
 from recast.curate.language.topic import words_of
@@ -109,7 +109,7 @@ def _excludes(old: str, new: str, put: Put, case: Case) -> bool:
     if clash(old, new):
         return True
     persons = people(case.prompt, case.demonstration)
-    one, two = _name(old), _name(new)
+    one, two = bare(old), bare(new)
     if two in persons:
         return (one in persons and one != two) or (old in _ALL_OF_THEM and len(persons) > 1)
     counted = _counted(case.prompt, case.demonstration)
@@ -126,12 +126,12 @@ def _said(put: Put, wrong: tuple[tuple[str, ...], tuple[str, ...]], case: Case) 
     (old,), (new,) = wrong
     if any(stands_in(case.completion, put.context, words) for words in (put.old, (old,))):
         return True
-    if _name(new) in people(case.prompt, case.demonstration):
+    if bare(new) in people(case.prompt, case.demonstration):
         about = [word for word in put.context if _figure(word)]
         if not about:
             return old not in put.sentence or new not in put.source
         return any(
-            all(word in words for word in about) and any(_name(word) == _name(new) for word in words)
+            all(word in words for word in about) and any(bare(word) == bare(new) for word in words)
             for source in (case.prompt, case.demonstration)
             for words in told(source)
         )
@@ -187,10 +187,6 @@ def _word_for_word(old: str, new: str, put: Put) -> bool:
 def _computed(word: str, text: str) -> bool:
     """Whether a sum of the text makes the number."""
     return any(str(result) == _value(word) for result in step_results(text))
-
-
-def _name(word: str) -> str:
-    return word.removesuffix("'s").removesuffix("’s")
 
 
 @lru_cache(maxsize=1024)
