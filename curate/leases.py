@@ -11,8 +11,6 @@ whoever stores the outcome of a unit lets the first whole one stand (`curate.fil
 
 from __future__ import annotations
 
-import contextlib
-import uuid
 from pathlib import Path
 
 from recast.curate import presence
@@ -39,15 +37,8 @@ class Leases:
         """Whether this process may do `unit` now. False where another one holds it, which may be over soon."""
         if unit in self.held:
             return True
-        path = self._path(unit)
-        if not self._made(path):
-            holder = presence.read(path)
-            if holder is not None and holder.alive(self.me.now()):
-                return False
-            if holder is not None and not self._taken(path, holder.id):
-                return False
-            if not self._made(path):
-                return False
+        if not self._claimed(self._path(unit)):
+            return False
         self.held.add(unit)
         return True
 
@@ -65,6 +56,27 @@ class Leases:
         # beside the files of processes: some file systems link only within a folder
         return self.me.folder / f"{unit:06d}{SUFFIX}"
 
+    def _claimed(self, path: Path) -> bool:
+        """Whether `path` could be made, after the holder that had it and is dead."""
+        if self._made(path):
+            return True
+        holder = presence.read(path)
+        if holder is None:  # released since
+            return self._made(path)
+        if holder.alive(self.me.now()):
+            return False
+        # many may have read that it is dead, and one that acts late would remove the lease of one that was faster:
+        # so whoever removes it holds the turn to do so, a lease in its own right, and reads again
+        turn = path.with_name(f"{path.name}.{holder.id[-6:]}")
+        if not self._claimed(turn):
+            return False
+        found = presence.read(path)
+        if found is not None and found.id == holder.id:
+            path.unlink(missing_ok=True)
+        made = self._made(path)
+        turn.unlink(missing_ok=True)
+        return made
+
     def _made(self, path: Path) -> bool:
         try:
             path.hardlink_to(self.me.path)
@@ -79,22 +91,6 @@ class Leases:
                 f"{path.parent} cannot be shared between processes: its file system makes no hard links ({error}). "
                 "Choose a store on another one with --store, or leave --workers out."
             ) from error
-        return True
-
-    def _taken(self, path: Path, holder: str) -> bool:
-        """Remove the lease of a dead holder. False where somebody was faster."""
-        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return False
-        found = presence.read(aside)
-        if found is not None and found.id != holder:  # it was taken over since it was read: give it back
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(aside)
-            aside.unlink()
-            return False
-        aside.unlink()
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -100,14 +101,22 @@ def test_a_machine_whose_clock_is_wrong_takes_nothing_from_the_living(tmp_path, 
             assert not second.claim(7)
 
 
-def test_of_many_that_want_an_expired_lease_one_gets_it(tmp_path):
-    with Presence(tmp_path) as one, Leases(one) as first:
-        assert first.claim(7)
+@pytest.fixture
+def expired(tmp_path):
+    """The lease of unit 7 of a process of another machine that counts as dead."""
+    with Presence(tmp_path) as one:
+        assert Leases(one).claim(7)
         elsewhere(one.path)
-        many = [Presence(tmp_path) for _ in range(8)]
-        for me in many:
-            me.__enter__()
         os.utime(one.path, (0, 0))  # the lease is the same file
+        yield one
+
+
+def test_of_many_that_want_an_expired_lease_one_gets_it(tmp_path, expired):
+    many = [Presence(tmp_path) for _ in range(8)]
+    with contextlib.ExitStack() as stack:
+        for me in many:
+            stack.enter_context(me)
+        os.utime(expired.path, (0, 0))
         got, barrier = [], threading.Barrier(len(many))
 
         def want(me):
@@ -120,10 +129,42 @@ def test_of_many_that_want_an_expired_lease_one_gets_it(tmp_path):
             thread.start()
         for thread in threads:
             thread.join()
-        assert leases.holders(tmp_path)[7] in got
         assert got == [leases.holders(tmp_path)[7]]
-        for me in many:
-            me.__exit__()
+        assert not list(tmp_path.glob("*.lease.*")), "no turn is left"
+
+
+@pytest.mark.parametrize("faster", ["nobody", "one that has it", "one that has done it"])
+def test_who_acts_late_on_a_dead_holder_takes_nothing_from_who_was_faster(
+    tmp_path, expired, monkeypatch, faster
+):
+    """Between reading that the holder is dead and acting on it another process takes the lease over."""
+    with Presence(tmp_path) as fast, Presence(tmp_path) as slow:
+        os.utime(expired.path, (0, 0))
+        real, quick = presence.read, Leases(fast)
+
+        def read(path):
+            monkeypatch.setattr(presence, "read", real)
+            seen = real(path)
+            if faster != "nobody":
+                assert quick.claim(7)
+            if faster == "one that has done it":
+                quick.release(7)
+            return seen
+
+        monkeypatch.setattr(presence, "read", read)
+        assert Leases(slow).claim(7) == (faster != "one that has it")
+        assert leases.holders(tmp_path) == {7: (fast if faster == "one that has it" else slow).id}
+
+
+def test_a_turn_of_one_that_died_in_it_is_taken_over_too(tmp_path, expired):
+    with Presence(tmp_path) as died, Presence(tmp_path) as me:
+        (tmp_path / f"000007.lease.{expired.id[-6:]}").hardlink_to(died.path)
+        assert not Leases(me).claim(7), "it may be about to take the lease"
+        elsewhere(died.path)
+        for dead in (expired, died):
+            os.utime(dead.path, (0, 0))
+        assert Leases(me).claim(7)
+        assert leases.holders(tmp_path) == {7: me.id}
 
 
 def test_the_files_of_processes_that_are_gone_are_removed_by_the_next_one(tmp_path, holder):
