@@ -25,7 +25,7 @@ from recast.curate.language.prose import holds_code
 from recast.curate.language.quantities import Quantity, quantities
 from recast.curate.language.tokens import number
 from recast.curate.maths.numbers import Value
-from recast.curate.maths.units import singular
+from recast.curate.maths.units import dimensions, singular
 
 ANEW = 0.25
 """Share of the sentences before of which something is left, below which a text was written anew."""
@@ -80,6 +80,12 @@ _MARKDOWN = re.compile(
 )
 _LATEX = re.compile(r"\\(?:frac|times|cdot|div|sqrt|text|begin|left|\(|\[|\\)|\$[^$\n]*\\[a-zA-Z][^$\n]*\$")
 _SPACE = re.compile(r"\s+")
+_OR_VERBS = frozenset({"leaves", "times"})
+"""Plurals that otherwise are a verb or a sign of operation (`12 - 4 leaves 8`, `3 times 8`), ..."""
+_BEHIND_NOUNS = frozenset(
+    {*".,;!?)", "a", "an", "per", "each", "every", "in", "on", "from", "of", "and", "fell", "fall"}
+)
+"""... unless one of these follows."""
 
 
 class Edit(NamedTuple):
@@ -340,14 +346,10 @@ def _units(old: Line, new: Line) -> Iterator[tuple[str, set[str]]]:
     before, after = _counted(old), _counted(new)
     said = [Counter(map(singular, line.words)) for line in (old, new)]
     for value in before.keys() & after.keys():
-        lost = {
-            noun for noun in before[value] - after[value] if said[1][noun] < said[0][noun] or not after[value]
-        }
-        gained = {
-            noun
-            for noun in after[value] - before[value]
-            if said[0][noun] < said[1][noun] or not before[value]
-        }
+        lost, gained = (
+            {noun for noun in one[value] - other[value] if there[noun] < here[noun] or not other[value]}
+            for one, other, here, there in ((before, after, *said), (after, before, *reversed(said)))
+        )
         if lost or gained:
             yield (
                 "changes_units" if lost and gained else "drops_units" if lost else "adds_units",
@@ -355,28 +357,39 @@ def _units(old: Line, new: Line) -> Iterator[tuple[str, set[str]]]:
             )
 
 
-def _counted(line: Line) -> dict[Value, set[str]]:
-    """The unit of each number of a sentence, in the singular."""
-    found: dict[Value, set[str]] = {}
+def _counted(line: Line) -> dict[Value, Counter[str]]:
+    """The units of each number of a sentence, in the singular, as often as it has them."""
+    found: dict[Value, Counter[str]] = {}
     for quantity in quantities(line.text):
-        units = found.setdefault(quantity.value, set())
-        if quantity.head:
-            units.add(_unit(quantity))
+        units = found.setdefault(quantity.value, Counter())
+        if unit := _unit(quantity):
+            units[unit] += 1
     return found
 
 
 def _unit(quantity: Quantity) -> str:
-    """Of the words after a number the one before `of`, else the last plural (`36 students got`), else the head."""
+    """Of the words after a number, in the singular: a measure right behind it; the one before `of`; the plural before
+    what it does (`5 students carrying chairs`); the last plural (`36 students got`); the head."""
     words: list[str] = []
-    for token in quantity.sentence.tokens[quantity.at + 1 :]:
+    after = quantity.sentence.tokens[quantity.at + 1 :]
+    first = after[0].lower() if after else ""
+    if dimensions(first) and singular(first) in quantity.nouns - {first}:
+        return singular(first)
+    if first in _OR_VERBS and (len(after) == 1 or after[1].lower() in _BEHIND_NOUNS):
+        return singular(first)
+    plural = quantity.head
+    for token in after:
         word = token.lower()
         if word == "of" and words and singular(words[-1]) in quantity.nouns:
             return singular(words[-1])
+        if words and words[-1] == plural and word.endswith("ing"):
+            break
+        if word.endswith("s") and singular(word) in quantity.nouns:
+            plural = word
         words.append(word)
         if word == quantity.head:
             break
-    plural = (word for word in reversed(words) if word.endswith("s") and singular(word) in quantity.nouns)
-    return singular(next(plural, quantity.head))
+    return singular(plural)
 
 
 def _names(line: Line) -> set[str]:

@@ -165,6 +165,23 @@ def test_what_is_planted_into_real_demonstrations_is_found(shared_data):
     assert count > 0
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("The fence is 80 feet long.", "The fence is 80 long."),
+        ("There are 4 + 1 = 5 students carrying chairs.", "There are 4 + 1 = 5 carrying chairs."),
+        ("The tree shed 400 leaves.", "The tree shed 400."),
+        ("He uses it 3 * 2 = 6 times a year.", "He uses it 3 * 2 = 6 a year."),
+        ("In 4 years it is 12 months * 4 years = 48 months.", "In 4 years it is 12 months * 4 = 48 months."),
+    ],
+)
+def test_a_unit_is_dropped_from_one_place_of_its_number_or_before_another_word(
+    before: str, after: str
+) -> None:
+    assert names(before, after) == ["drops_units"]
+    assert names(after, before) == ["adds_units"]
+
+
 SHORT = "She has 24 apples and buys 6 more.\n24 apples + 6 apples = 30 apples\nTherefore, she has 30 apples.\n#### 30"
 
 
