@@ -48,6 +48,8 @@ def reason(check: CheckConfig, text: str, question: str = QUESTION, demonstratio
         ("She bakеd 48 and 48.", "mixed_script"),  # Cyrillic e
         ("а roll", "mixed_script"),  # Cyrillic a alone
         ("Mοna baked 48.", "mixed_script"),  # Greek omicron
+        ("Sο Mona baked 48.", "mixed_script"),  # two letters, one of them an omicron
+        ("Ιt is 48 that Mona baked.", "mixed_script"),
         ("Mona bαkεd 48.", "mixed_script"),
         ("Mona 𝐛𝐚𝐤𝐞𝐝 48.", "mixed_script"),
         ("Mona ｂａｋｅｄ 48.", "mixed_script"),
@@ -74,7 +76,7 @@ def test_characters_that_nobody_types(text, why):
     "text",
     [
         TOLD,
-        "With Δx = 3 and an α-decay of 5 μm at 20 °C, sinθ = ½ and 2πrh ≈ λmax × β₁.",
+        "With Δx = 3 and an α-decay of 5 μm at 20 °C, sinθ = ½ and 2πrh ≈ λmax × β₁ and v = αt.",
         "Zoë’s café – “naïve” résumé… costs 5 € or £4 (≈ 50 %), José.",
         "x̄ = 5 and p̂ = 0.5",
         "She is happy 👩‍👩‍👧 ❤️!",  # joiners and a selector within emoji

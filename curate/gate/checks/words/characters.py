@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.records import Check
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -31,6 +32,7 @@ _LOOKALIKE = str.maketrans(
     "aopvuikxyeABEZHIKMNOPTYXaeopcyxijsdhlABESIJKMHOPCTYX",
 )
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff]")
+_NO_SYMBOL = re.compile(r"[οιΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]")  # nobody names a quantity by these
 _SANDWICH = re.compile(r"[a-zA-Z][αορνυικχγεΑΒΕΖΗΙΚΜΝΟΡΤΥΧ]+[a-zA-Z]")
 # scripts whose letters never stand in a formula beside Latin ones
 _SCRIPTS = {
@@ -75,7 +77,7 @@ class CharactersCheck(CheckConfig):
     """How many characters a piece of at most forty may fill by standing four times and more in a row."""
 
     name: ClassVar[str] = "characters"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -218,11 +220,13 @@ def _heap(text: str) -> str:
 
 
 def _disguised(word: str, words: frozenset[str]) -> bool:
-    """Whether Greek letters stand for the Latin ones that they look like: `sοld`, and not `Δx`, `2πrh`, `sinθ`."""
+    """Whether Greek letters stand for the Latin ones that they look like: `sοld`, `tο`, and not `Δx`, `αt`, `sinθ`."""
     if not _GREEK.search(word) or not re.search("[A-Za-z]", word):
         return False
     return _SANDWICH.search(word) is not None or (
-        len(word) >= 3 and word.translate(_LOOKALIKE).lower() in words
+        (len(word) >= 3 or _NO_SYMBOL.search(word) is not None)
+        and (told := word.translate(_LOOKALIKE).lower()) in words | GRAMMAR
+        and told.isascii()
     )
 
 
