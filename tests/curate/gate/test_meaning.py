@@ -155,3 +155,19 @@ def test_a_clause_that_says_it_as_another_of_the_source_turns_nothing():
     source = "The price rose by 12 dollars. Before that the price fell by 12 dollars."
     assert PolarityCheck().run(Case("The price fell by 12 dollars.", source, {})).reason == ""
     assert PolarityCheck().run(Case("The price fell by 13 dollars.", source, {})).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "turned"),
+    [
+        ("Both beds are not the same size so she needs 64 bags.", True),
+        ("Both beds are not the same size.", True),
+        ("Both beds are the same size.", False),
+        ("The bags that are not open are 10 of the bags.", False),  # it is said so
+        ("The beds are not full.", False),  # other words than the source's
+        ("Beds are not so.", False),  # too short to be known as another's
+    ],
+)
+def test_a_sentence_of_the_source_with_a_denial_put_in(told, turned):
+    source = "Both beds are the same size so she needs 2 * 32 = 64 bags. The bags that are not open are 10 of the bags."
+    assert (PolarityCheck().run(Case(told, source, {})).reason == "opposite_statement") == turned

@@ -202,6 +202,13 @@ def test_a_line_within_a_text_that_breaks_off_in_a_word(line, why):
     assert reason(EndingCheck(), f"{line}\nThe answer is 48.") == why
 
 
+def test_a_line_that_is_the_beginning_of_the_demonstrations_line_breaks_off_too():
+    expert = "36 / 3 = 12 rolls.\nMona and Sherry bake 12 + 36 = 48 rolls."
+    text = "36 / 3 = 12 rolls.\n{}\nThe answer is 48."
+    assert reason(EndingCheck(), text.format("Mona and Sh"), demonstration=expert) == "cut_mid_sentence"
+    assert reason(EndingCheck(), text.format("Mona and Sherry"), demonstration=expert) == ""
+
+
 def test_a_rare_word_beside_a_word_of_the_row_is_a_slip():
     told = outcome(VocabularyCheck(), "Mona naked 48 roils.")
     assert told.reason == "unknown_word" and "'roils'" in told.message and "'rolls'" in told.message

@@ -58,7 +58,7 @@ class EndingCheck(CheckConfig):
     """How often the answer may be marked, if the demonstration does not mark more."""
 
     name: ClassVar[str] = "ending"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -136,9 +136,9 @@ def _cut_within(case: Case) -> str:
     """A line that breaks off, or all of a text that no mark divides; empty where there is none."""
     text, shown_lines = case.completion, case.demonstration
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    english = is_english(shown_lines)
+    english = is_english(shown_lines) or is_english(case.prompt)
     for line in lines[:-1]:
-        if len(line) > 3 and line[-1].isalpha() and english and line not in shown_lines:
+        if len(line) > 3 and line[-1].isalpha() and english and not _holds(shown_lines, line):
             final = line.rsplit(None, 1)[-1].lower()
             if final in NEVER_THE_END - _BEFORE_SUM and len(line.split()) > 3:
                 return line
@@ -151,13 +151,21 @@ def _cut_within(case: Case) -> str:
             len(open_) == 1
             and len(closed) >= MIN_SENTENCES
             and "=" not in open_[0]
-            and open_[0] not in shown_lines
+            and not _holds(shown_lines, open_[0])
         ):
             return open_[0]
     body = lines[0] if lines else ""
     if len(body.split()) >= MIN_UNMARKED and len(lines) < 3 and not _MARKS.search(body) and "," not in body:
         return body if len(_MARKS.findall(shown_lines)) > 2 else ""
     return ""
+
+
+def _holds(text: str, line: str) -> bool:
+    """Whether `line` stands in `text`, and not as the beginning of a longer word: `They weigh 4 po` of `4 pounds`."""
+    at = text.find(line)
+    while at >= 0 and text[at + len(line) : at + len(line) + 1].isalpha():
+        at = text.find(line, at + 1)
+    return at >= 0
 
 
 def _breaks_off(line: str, case: Case) -> bool:

@@ -2,8 +2,9 @@
 
 Catches: `decreased` for `increased`, `does not get` for `gets`, `12 fewer` for `12 more`, brothers for sisters. A
 clause is compared with those of the source that hold its numbers and at least half of its words; it fails only
-where each of these that says anything on the matter says the opposite. Cannot catch: opposites that are in no list,
-and what is said without a number or in other words.
+where each of these that says anything on the matter says the opposite; and a sentence of the source with a `not` put
+in, whatever it is about. Cannot catch: opposites that are in no list, and what is said without a number or in other
+words.
 """
 
 from __future__ import annotations
@@ -39,12 +40,18 @@ class PolarityCheck(CheckConfig):
     """Share of a clause's words that a clause of the source must have to be about the same."""
 
     name: ClassVar[str] = "polarity"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
         if not may_turn(case.completion, case.prompt, case.demonstration):
             return self.passed()
         source = _source(case.prompt, case.demonstration)
         for sentence in read(case.completion):
+            if told := _put_in(sentence, case.prompt, case.demonstration):
+                return self.failed(
+                    "opposite_statement",
+                    f"{shown(sentence.text)!r} denies what the source says: {shown(told)!r}.",
+                )
             if sentence.numbers and source.may_turn(sentence):
                 for clause in cut(sentence):
                     if clause not in source.known and (
@@ -71,6 +78,37 @@ class PolarityCheck(CheckConfig):
             return False
         words = set(ours.words)
         return len(words.intersection(theirs.words)) >= self.min_shared * len(words)
+
+
+MIN_WORDS = 5
+"""Words of a sentence from which it is known as another's; ..."""
+MIN_KEPT = 0.6
+"""... share of the other's words that it must keep."""
+
+
+def _put_in(sentence: Sentence, *sources: str) -> str:
+    """The sentence of a source that a sentence is but for a denial and for what it leaves out, and that denies nothing.
+
+    Empty where there is none, or another one denies the same.
+    """
+    if not any(map(_denies, sentence.tokens)):
+        return ""
+    words = [word for word in map(str.lower, sentence.tokens) if word[0].isalpha() and not _denies(word)]
+    if len(words) < MIN_WORDS:
+        return ""
+    found = ""
+    for theirs in (told for source in sources for told in read(source)):
+        those = [word for word in map(str.lower, theirs.tokens) if word[0].isalpha()]
+        left = iter(those)
+        if len(words) >= MIN_KEPT * len(those) and all(word in left for word in words):
+            if any(map(_denies, those)):
+                return ""
+            found = theirs.text
+    return found
+
+
+def _denies(word: str) -> bool:
+    return word in DENIALS or word.endswith(("n't", "n’t"))
 
 
 @dataclass(frozen=True, slots=True)
