@@ -1,8 +1,8 @@
 """Is the completion the demonstration again?
 
-Catches: verbatim and nearly verbatim copies, with or without calculator annotations. Cannot catch: a copy with
-every eighth word changed, and it says nothing about short texts that merely share their formulas: below
-`min_words` only equality counts. A demonstration that already speaks in the model's style is refused as a copy
+Catches: verbatim and nearly verbatim copies, with or without calculator annotations, and all of the demonstration
+with something put before, between or behind. Cannot catch: a copy with every eighth word changed, and it says nothing
+about short texts that merely share their formulas: below `min_words` only equality counts. A demonstration that already speaks in the model's style is refused as a copy
 of itself; its row then keeps the expert's text, which is the same text.
 """
 
@@ -24,15 +24,17 @@ class CopyCheck(CheckConfig):
 
     type: Literal["copy"] = "copy"
     max_containment: float = Field(default=0.8, gt=0.0, le=1.0)
-    """Largest share of the completion's word 8-grams that may occur in the demonstration."""
+    """Largest share of the completion's word 8-grams that may occur in the demonstration, and of the demonstration's in
+    the completion."""
     min_words: int = Field(default=24, ge=N)
-    """Shorter completions fail only where they equal the demonstration."""
+    """Shorter completions fail only where they equal the demonstration; of shorter demonstrations all may be told."""
 
     name: ClassVar[str] = "copy"
+    revision: ClassVar[int] = 2
 
     def run(self, case: Case) -> Check:
-        ours = words(case.completion)
-        if ours and ours == words(case.demonstration):
+        ours, theirs = words(case.completion), words(case.demonstration)
+        if ours and ours == theirs:
             return self.failed("copy", "The completion is the demonstration, word for word.", 1.0)
         if len(ours) < self.min_words:
             return self.passed()
@@ -41,4 +43,7 @@ class CopyCheck(CheckConfig):
             return self.failed(
                 "copy", f"{share:.0%} of the completion's 8-grams are the demonstration's.", share
             )
+        told = containment(case.demonstration, case.completion, N) if len(theirs) >= self.min_words else 0.0
+        if told > self.max_containment:
+            return self.failed("copy", f"{told:.0%} of the demonstration's 8-grams stand in the completion.", told)
         return self.passed(share)
