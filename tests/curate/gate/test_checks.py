@@ -155,6 +155,12 @@ def test_steps(completion, expected):
     )
 
 
+def test_steps_that_one_sum_holds_are_told_where_its_other_side_says_what_they_come_to():
+    demonstration = "2*9 = 18\n6*4 = 24\n18+24 = 42\n#### 42"
+    assert reason(StepsCheck(), case("The tickets cost 2*9 + 6*4 = 18 + 24 = 42.", demonstration)) == ""
+    assert reason(StepsCheck(), case("The tickets cost 18 + 24 = 42.", demonstration)) == "missing_step"
+
+
 def test_steps_are_vacuous_without_computed_results():
     assert reason(StepsCheck(), case("anything", "The sky is blue.")) == ""
 

@@ -91,7 +91,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 10
+    revision: ClassVar[int] = 11
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
@@ -361,7 +361,9 @@ def _unfounded(results: tuple[Value, ...], case: Case) -> list[Value]:
     A number that means something else before, in the question or in the demonstration's own sums, may be used at
     once: it is missing only where it is nothing but used.
     """
-    operands, stated = _operands(case.completion), set(step_results(case.completion))
+    operands = _operands(case.completion)
+    # 18 and 24 are said where `2 * 9 + 6 * 4 = 18 + 24` says them term by term
+    stated = {*step_results(case.completion), *(step.result for step in sums(case.completion))}
     suspects = [r for r in results if r in operands and not {r, in_percent(r)} & stated]
     if not suspects:
         return []
