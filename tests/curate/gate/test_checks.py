@@ -222,7 +222,9 @@ def test_copy():
     padded = f"{' '.join(f'new{i}' for i in range(40))}. {text}"
     assert reason(CopyCheck(), case(padded, text)) == "copy", "all of it is told, with something before it"
     short = " ".join(text.split()[:12])
-    assert reason(CopyCheck(), case(f"{padded.removesuffix(text)} {short}", short)) == "", "a short one may be"
+    assert reason(CopyCheck(), case(f"{padded.removesuffix(text)} {short}", short)) == "", (
+        "a short one may be"
+    )
 
 
 def test_repetition():

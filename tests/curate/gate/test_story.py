@@ -225,3 +225,65 @@ def test_a_check_afterwards_is_no_circle():
         "answer": "12",
     }
     assert reason(StepsCheck(), "It takes 120 / 10 = 12 days. Indeed 12 * 10 = 120 pages.", row) == ""
+
+
+def asked(question: str, demonstration: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": question}], "demonstration": demonstration}
+
+
+FEWER = asked(
+    "Wim collects 20 pens. Olga collects 8 fewer than Wim. How many together?", "20 - 8 = 12. 12 + 20 = 32."
+)
+TIMES = asked("Rosa has 9 pins. Noah has 3 times as many. How many together?", "9 * 3 = 27. 27 + 9 = 36.")
+KNOWN = asked("Olga collects 12 pens, which is 8 fewer than Wim does.", "Wim collects 12 + 8 = 20 pens.")
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("Wim collects 20 - 8 = 12 pens.", FEWER, "other_part"),
+        ("Olga collects 20 - 8 = 12 pens.", FEWER, ""),
+        ("They collect 20 - 8 = 12 pens.", FEWER, "other_part"),
+        ("They collect 12 + 20 = 32 pens.", FEWER, ""),
+        ("Wim collects 20 pens, 8 more than Olga.", FEWER, ""),  # the same, seen from the other side
+        ("Wim collects 8 fewer than Olga: 20 - 8 = 12.", FEWER, "other_part"),
+        ("Olga collects 8 fewer than Olga: 20 - 8 = 12.", FEWER, "other_part"),
+        ("Rosa has 9 * 3 = 27 pins.", TIMES, "other_part"),
+        ("Rosa has 3 times as many as Noah: 9 * 3 = 27.", TIMES, "other_part"),
+        ("Noah has 3 times as many as Rosa: 9 * 3 = 27.", TIMES, ""),
+        ("Rosa and Noah have 27 + 9 = 36 pins.", TIMES, ""),
+        ("Wim collects 12 + 8 = 20 pens.", KNOWN, ""),  # whom it compares with is what is sought
+    ],
+)
+def test_what_a_comparison_makes_is_the_amount_of_who_is_compared(text, row, said):
+    assert reason(RolesCheck(), text, row) == said
+
+
+CHANGE = asked(
+    "Zoe buys 4 nuts for 2 dollars each and pays with 15 dollars. How much does she get back?",
+    "4 * 2 = 8. 15 - 8 = 7.",
+)
+SAVED = asked(
+    "Mia saves 7 dollars a week for 8 weeks and then spends 6 dollars. How much is left?",
+    "7 * 8 = 56. 56 - 6 = 50.",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("She pays with 15 - 8 = 7 dollars.", CHANGE, "other_part"),
+        ("She pays with 15 dollars: 15 - 8 = 7.", CHANGE, ""),
+        ("She pays with 15 dollars, which is 15 - 8 = 7 dollars.", CHANGE, "other_part"),
+        ("4 nuts at 2 dollars each, which is 4 * 2 = 8 dollars.", CHANGE, ""),
+        ("She buys 4 * 2 = 8 nuts.", CHANGE, "other_unit"),
+        ("She buys nuts for 4 * 2 = 8 dollars.", CHANGE, ""),
+        ("Mia saves 7 dollars a week, which is 7 * 8 = 56 dollars.", SAVED, ""),
+        ("Mia saves 7 * 8 = 56 dollars a week.", SAVED, "other_unit"),
+        ("Mia spends 6 dollars a week: 56 - 6 = 50.", SAVED, "other_unit"),
+        ("Mia spends 56 - 6 = 50 dollars.", SAVED, "other_part"),
+        ("Mia spends 6 dollars, and has 56 - 6 = 50 dollars left.", SAVED, ""),
+    ],
+)
+def test_what_is_done_keeps_its_number_and_how_often_it_is_done(text, row, said):
+    assert reason(RolesCheck(), text, row) == said

@@ -2,8 +2,9 @@
 
 Catches: verbatim and nearly verbatim copies, with or without calculator annotations, and all of the demonstration
 with something put before, between or behind. Cannot catch: a copy with every eighth word changed, and it says nothing
-about short texts that merely share their formulas: below `min_words` only equality counts. A demonstration that already speaks in the model's style is refused as a copy
-of itself; its row then keeps the expert's text, which is the same text.
+about short texts that merely share their formulas: below `min_words` only equality counts. A demonstration that
+already speaks in the model's style is refused as a copy of itself; its row then keeps the expert's text, which is the
+same text.
 """
 
 from __future__ import annotations
@@ -45,5 +46,7 @@ class CopyCheck(CheckConfig):
             )
         told = containment(case.demonstration, case.completion, N) if len(theirs) >= self.min_words else 0.0
         if told > self.max_containment:
-            return self.failed("copy", f"{told:.0%} of the demonstration's 8-grams stand in the completion.", told)
+            return self.failed(
+                "copy", f"{told:.0%} of the demonstration's 8-grams stand in the completion.", told
+            )
         return self.passed(share)

@@ -1,10 +1,12 @@
 """Does every number play the part in the story that it plays in question and demonstration?
 
 Catches, in plain sentences beside right sums: what was lost told as what is left, what came as what there is now, the
-first number as the last; the total of several persons given to one of them; a number of things told as a rate (`10
-crayons per box` for 10 boxes), and a quotient or product under the unit that it loses (`80 crayons / 8 crayons per
-box = 10 crayons`). It fails only where the source gives the number another part and this part to another number.
-Cannot catch: parts that no word near the number tells, rates without `per`. English only.
+first number as the last; the total of several persons given to one of them; what a comparison makes given to whom it
+compares with, a comparison turned around; a number said to be what it is left with, a deed less than the question says;
+a number of things told as a rate (`10 crayons per box` for 10 boxes), what is done once as done every week, what things
+cost as how many they are, and a quotient or product under the unit that it loses (`80 crayons / 8 crayons per box = 10
+crayons`). It fails only where the source gives the number another part and this part to another number. Cannot catch:
+parts that no word near the number tells. English only.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from recast.curate.language.polarity import Clause, clauses
 from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.stems import stem
+from recast.curate.language.story.comparisons import THEY, Comparison, Told, clauses_of, comparisons, made_of
+from recast.curate.language.story.deeds import by_time, deeds, differences, priced
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
-from recast.curate.language.tokens import read
+from recast.curate.language.tokens import EQUAL, Sentence, read
 from recast.curate.language.topic import stems
 from recast.curate.maths.numbers import Value, numbers
 from recast.curate.maths.units import dimensions, singular
@@ -36,7 +40,7 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
@@ -51,9 +55,13 @@ class RolesCheck(CheckConfig):
             return self.failed("other_part", said)
         if said := _whole_for_part(case):
             return self.failed("other_part", said)
-        if said := _rest_compared(case) or _total_for_each(case):
+        if said := _rest_compared(case) or _total_for_each(case) or _other_compared(case):
+            return self.failed("other_part", said)
+        if said := _is_another(case) or _less_than_said(case):
             return self.failed("other_part", said)
         if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case) or _labelled(case):
+            return self.failed("other_unit", said)
+        if said := _costs_as_things(case) or _rate_of_once(case):
             return self.failed("other_unit", said)
         return self.passed()
 
@@ -299,6 +307,134 @@ def _rest_compared(case: Case) -> str:
     return ""
 
 
+def _other_compared(case: Case) -> str:
+    """What a comparison makes, told as the amount of whom it compares with: `Ann has 20 - 8 = 12` where Olga has 8
+    fewer than she; the comparison turned around, or of a person with himself."""
+    persons = people(case.prompt, case.demonstration)
+    theirs = [c for text in (case.prompt, case.demonstration) for c in comparisons(text, persons)]
+    for ours in comparisons(case.completion, persons):
+        if ours.who == ours.whom:
+            return f"It compares {ours.who.title()} with {ours.whom.title()}."
+        turned = Comparison(ours.whom, ours.who, ours.number, ours.word)
+        if turned in theirs and ours not in theirs:
+            return f"{turned.who.title()}, not {ours.who.title()}, has {ours.number} {ours.word}."
+    if not theirs:
+        return ""
+    made = _compared_results(case.prompt, case.demonstration, persons)
+    for sentence in read(case.completion) if made else ():
+        for clause in clauses_of(sentence, persons):
+            inside = {bare(token) for token in sentence.tokens[clause.begin : clause.end]}
+            if not clause.who or inside & _RELATES:
+                continue
+            said = _stated(sentence, clause)
+            for who, whom, number, result in made:
+                if clause.who in (whom, THEY) and who not in inside and result in said:
+                    return f"It tells {result} as {clause.who.title()}'s; it is {who.title()}'s, by {number}."
+    return ""
+
+
+def _stated(sentence: Sentence, clause: Told) -> set[Value]:
+    """The numbers that a clause states: what its sums come to, or all where it shows none."""
+    inside = {at: value for at, value in sentence.numbers.items() if clause.begin <= at < clause.end}
+    results = {value for at, value in inside.items() if sentence.tokens[at - 1] in EQUAL}
+    return results or set(inside.values())
+
+
+@lru_cache(maxsize=1024)
+def _compared_results(
+    prompt: str, demonstration: str, persons: frozenset[str]
+) -> tuple[tuple[str, str, Value, Value], ...]:
+    """Who, whom, by how much and what it makes, for every comparison with a number that the question gives for whom.
+
+    Left out is what the demonstration states of whom, or the question of anybody.
+    """
+    found: dict[tuple[str, str, Value, Value], None] = {}
+    asked = numbers(prompt)
+    steps = {
+        (frozenset(step.operands), step.result) for step in sums(demonstration) if len(step.operands) == 2
+    }
+    for c in dict.fromkeys(c for text in (prompt, demonstration) for c in comparisons(text, persons)):
+        for base in _amounts(prompt, c.whom, persons):
+            result = made_of(c, base)
+            told = result in asked or result in _amounts(demonstration, c.whom, persons)
+            if result is not None and (frozenset((c.number, base)), result) in steps and not told:
+                found[c.who, c.whom, c.number, result] = None
+    return tuple(found)
+
+
+def _amounts(text: str, who: str, persons: frozenset[str]) -> set[Value]:
+    """The numbers that clauses of `text` state of a person without comparing."""
+    return {
+        value
+        for sentence in read(text) for clause in clauses_of(sentence, persons) if clause.who == who
+        if not {bare(token) for token in sentence.tokens[clause.begin : clause.end]} & _RELATES
+        for value in _stated(sentence, clause)
+    }  # fmt: skip
+
+
+_RELATES = frozenset("than as times and together total altogether both combined all".split())
+
+
+def _is_another(case: Case) -> str:
+    """A number that is said to be what another one is left with: `Jack has 21 pens, which is 21 - 9 = 12 pens`."""
+    found = _IS_ANOTHER.search(case.completion) if "which is" in case.completion else None
+    if found is None or _IS_ANOTHER.search(f"{case.prompt}\n{case.demonstration}"):
+        return ""
+    return f"No number is another one: {found.group()!r}."
+
+
+def _less_than_said(case: Case) -> str:
+    """A deed whose number the question gives, told as what that number leaves: `she pays with 15 - 8 = 7`."""
+    told = differences(case.completion)
+    alone = bool(told) and len(people(case.prompt, case.demonstration)) < 2
+    for deed in told:
+        given = frozenset[Value]().union(
+            *(values for (who, verb), values in deeds(case.prompt).items()
+              if verb == deed.verb and (who == deed.who or alone))
+        )  # fmt: skip
+        known = any((deed.verb, deed.left) == (d.verb, d.left) for d in differences(case.demonstration))
+        if given.intersection(deed.numbers) and deed.left not in given and not known:
+            return f"It says {deed.verb!r} of {deed.left}; the question says it of {min(given)}."
+    return ""
+
+
+def _costs_as_things(case: Case) -> str:
+    """What things cost together, told as how many they are: `4 nuts for 2 dollars each` as `4 * 2 = 8 nuts`."""
+    for count, noun, price in priced(case.prompt):
+        for quantity in quantities_of(case.completion, count * price):
+            if (
+                quantity.computed
+                and singular(quantity.head or " ") == noun
+                and not _says(case, quantity.value, noun)
+            ):
+                return f"{quantity.written}: it is what {count} of them cost at {price} each."
+    return ""
+
+
+def _rate_of_once(case: Case) -> str:
+    """What is done once, or in all, told as done again and again: `she spends 6 dollars a week`, and `5 * 7 = 35 pages
+    a day` for what 5 days come to."""
+    theirs = by_time(case.prompt) | by_time(case.demonstration)
+    made = {step.result for step in sums(case.demonstration)}
+    for value, noun, unit in sorted(by_time(case.completion) - theirs, key=str):
+        paces = {v for v, n, u in theirs if (n, u) == (noun, unit)}
+        counts = {q.value for q in quantities(case.prompt) if q.head and singular(q.head) == unit}
+        once = (
+            paces
+            and value not in made
+            and any(q.head and singular(q.head) == noun for q in quantities_of(case.prompt, value))
+        )
+        if once or any(pace * count == value for pace in paces for count in counts - {1}):
+            return f"{value} {noun} a {unit}: question and demonstration say it of no {unit}."
+    return ""
+
+
+# one number, what it counts, and a sum that begins with it and comes to less or more of the same
+_IS_ANOTHER = re.compile(
+    r"(?<![\d.,+*/×÷-] )(?<![\d.,])\$?(?P<one>\d+(?:\.\d+)?)(?: (?P<noun>[a-z]+))?(?: [a-z]+){0,5}, which is "
+    r"\$?(?P=one)(?: [a-z]+)? ?(?:[-+−]|[/÷](?=[^=\n]*= ?\$?\d[\d.]*(?: (?P=noun)\b|[.\n]|$))) ?"
+    r"\$?\d+(?:\.\d+)?(?: [a-z]+)? ?="
+)
 _COMPARED = frozenset("more fewer additional extra".split())
 _WANTS = frozenset("need needs needed want wants still yet longer goal reach target save saves than".split())
 

@@ -1,0 +1,110 @@
+"""Who is compared with whom, and by how much: `Olga collects 8 fewer than Will`.
+
+A comparison says how the amount of one person comes about from another's, so what it makes (`20 - 8 = 12`) is the
+amount of who is compared, never of whom. Where the text leaves out with whom (`Noah has 3 times as many`) it is the
+only other person of the row; nothing is guessed where there are more. English only.
+
+>>> comparisons("Olga collects 8 fewer than Will.", frozenset(("olga", "will")))
+(Comparison(who='olga', whom='will', number=8, word='fewer'),)
+>>> comparisons("Noah has 3 times as many.", frozenset(("noah", "rosa")))
+(Comparison(who='noah', whom='rosa', number=3, word='times'),)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from recast.curate.language.prose import vocabulary
+from recast.curate.language.story.people import bare
+from recast.curate.language.tokens import Sentence, read
+from recast.curate.maths.numbers import Value, divide
+
+_WORDS: dict[str, Value] = {"twice": 2, "double": 2, "half": 2, "thrice": 3, "triple": 3}
+_MORE = frozenset("more older taller longer heavier".split())
+_LESS = frozenset("fewer less younger shorter lighter".split())
+_CUES = _MORE | _LESS | _WORDS.keys() | {"times"}
+_CUTS = frozenset(",;:.?!") | {"and", "so", "but", "then", "while", "because", "since", "if", "which"}
+THEY = "they"
+REACH = 3
+"""Tokens between a number and the word that compares by it: `3 more`, `5 years younger`."""
+
+
+class Comparison(NamedTuple):
+    """`who` has `number` `word` than, or as many as, `whom`; names in lower case."""
+
+    who: str
+    whom: str
+    number: Value
+    word: str
+
+
+def made_of(comparison: Comparison, base: Value) -> Value | None:
+    """What a comparison makes of the number of whom it compares with."""
+    number, word = comparison.number, comparison.word
+    if word == "half":
+        return divide(base, 2)
+    if word in ("times", "twice", "double", "thrice", "triple"):
+        return base * number
+    return base - number if word in _LESS else base + number
+
+
+class Told(NamedTuple):
+    """A stretch of a sentence between two cuts."""
+
+    who: str
+    """The person that it begins with, in lower case, or `they`; empty for anybody else."""
+    begin: int
+    end: int
+    """Its places in the sentence."""
+
+
+@lru_cache(maxsize=2048)
+def comparisons(text: str, persons: frozenset[str]) -> tuple[Comparison, ...]:
+    """The comparisons of two persons in `text`, in order; `persons` are the row's (`people`)."""
+    if not persons or vocabulary(text).isdisjoint(_CUES):
+        return ()
+    return tuple(
+        found
+        for sentence in read(text) if not _CUES.isdisjoint(map(str.lower, sentence.tokens))
+        for clause in clauses_of(sentence, persons) if clause.who in persons
+        for found in _compared(sentence, clause, persons)
+    )  # fmt: skip
+
+
+def clauses_of(sentence: Sentence, persons: frozenset[str]) -> Iterator[Told]:
+    """The clauses of a sentence, each with the person that begins it."""
+    tokens = sentence.tokens
+    begin = 0
+    for end in (*(i for i, token in enumerate(tokens) if token.lower() in _CUTS), len(tokens)):
+        if end > begin:
+            first = bare(tokens[begin])
+            next_ = tokens[
+                begin + 1 : begin + 2
+            ]  # `Box B is`: a name of several words, of which one tells nothing
+            whole = tokens[begin].lower() == first and not any(token[0].isupper() for token in next_)
+            names = whole and (first in persons or first == THEY)
+            yield Told(first if names else "", begin, end)
+        begin = end + 1
+
+
+def _compared(sentence: Sentence, clause: Told, persons: frozenset[str]) -> Iterator[Comparison]:
+    low = [bare(token) for token in sentence.tokens[: clause.end]]
+    for at in range(clause.begin + 1, clause.end):
+        number = sentence.numbers.get(at, _WORDS.get(low[at]))
+        if number is None:
+            continue
+        near = low[at : at + 1] if low[at] in _WORDS else low[at + 1 : at + 1 + REACH]
+        word = next((word for word in near if word in _CUES), "")
+        if not word:
+            continue
+        link = next((i for i in range(clause.end - 1, at, -1) if low[i] in ("than", "as")), None)
+        behind = sentence.tokens[link + 1 : clause.end] if link is not None else ()
+        if any(len(token) == 1 and token.isupper() for token in behind):
+            continue
+        named = [name for name in map(bare, behind) if name in persons]
+        others = persons - {clause.who}
+        whom = named[0] if named else next(iter(others)) if len(others) == 1 else ""
+        if whom:
+            yield Comparison(clause.who, whom, number, word)
