@@ -33,7 +33,7 @@ _TELLS_ED = re.compile(r"\b(?:we|you|they|he|she|i)\s*\Z", re.IGNORECASE)
 _TELLS_ING = re.compile(r"(?:^|[:;(]|\b(?:by|then|next|so|now))\s*\Z", re.IGNORECASE)
 _TELLING_REACH = 16
 _AMOUNT = (
-    r"[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?(?:\s(?!we\b|gives?\b|gets?\b|is\b|which\b|so\b)[a-z]+){0,3}\)?"
+    r"[$€£(]*(?:\d[\d,]*(?:\.\d+)?|\.\d+)%?(?:\s(?!we\b|gives?\b|gets?\b|is\b|which\b|so\b)[a-z]+){0,5}\)?"
 )
 _SHOWN = re.compile(rf"(?<![\w.*/^]){_AMOUNT}(?:\s*[-+*/]\s*{_AMOUNT})+(?=\s*=)")
 _SIGN = re.compile(r"[-+*/]")
@@ -42,10 +42,12 @@ _TIMES = re.compile(r"(?<=[a-z\d)]) x (?=[$€£(]?\d)", re.IGNORECASE)
 _SIGN_OF_SUM = re.compile(r"[-+*/](?=\s*(?:[$€£(]*[.\d]|[a-z]\b))", re.IGNORECASE)
 _NAMED_TWICE = re.compile(
     r"(?P<what>\b\w[\w'’]*(?: \w[\w'’]*){2,}),? "
-    r"(?:and (?:then )?(?:add|subtract|deduct|multiply|divide) (?:it|this|that|them) )?(?:by|from|to|and|with) "
+    r"(?:and (?:then )?(?:add|subtract|deduct|multiply|divide) (?:it|this|that|them) |(?:divided|multiplied) )?"
+    r"(?:by|from|to|and|with) "
     r"(?:the |a |an |its )?(?P=what)(?=\s*(?:[.,;:!?\n]|\Z|(?:to|we|you) [a-z]))",
     re.IGNORECASE,
 )
+_ED_BY = re.compile(r" (?:divided|multiplied) by ", re.IGNORECASE)
 # a factor below one, with which multiplying is dividing
 _PART = re.compile(
     r"%|\d/\d|(?<!\d)0?\.\d|\b(?:half|halves|thirds?|quarters?|fourths?|fifths?|tenths?|percent|fraction|rate)\b"
@@ -110,7 +112,7 @@ def with_itself(text: str) -> str:
         return ""
     for match in _NAMED_TWICE.finditer(text):
         begin = max(text.rfind(end, 0, match.start()) for end in ".!?\n") + 1
-        if _VERB.search(text, begin, match.end()):
+        if _ED_BY.search(match.group()) or _VERB.search(text, begin, match.end()):
             return match.group()
     return ""
 

@@ -151,7 +151,8 @@ _VERBS = frozenset(
 )
 _OPENS = re.compile(
     r"(?:\A|[,;:(.!?\"'-]|\b(?:so|since|because|then|as|that|and|but|thus|hence|therefore|here|know|now|first|next|finally"
-    r"|means?|if|when|by|the|we|you|to|can|i|which|indeed|clearly|of course)) *\Z",
+    r"|means?|if|when|by|the|we|you|to|can|i|which|indeed|clearly|of course|would|could|should|must|will|simply"
+    r"|just)) *\Z",
     re.IGNORECASE,
 )
 

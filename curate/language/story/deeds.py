@@ -6,8 +6,10 @@
 (Deed(who='zoe', verb='pays', numbers=(15, 8), left=7),)
 >>> sorted(by_time("She saves 6 dollars a week."))
 [(6, 'dollar', 'week')]
->>> priced("He buys 4 nuts for 2 dollars each.")
-((4, 'nut', 2),)
+>>> groups("He buys 4 nuts for 2 dollars each. There are 9 halls each having 30 seats.")
+((4, 'nut', 2), (9, 'hall', 30))
+>>> gifts("Ann gave Bob 3 pens.")
+(Gift(who='ann', whom='bob', number=3),)
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from typing import NamedTuple
 from recast.curate.maths.numbers import Value, literal
 from recast.curate.maths.units import singular
 
-_NUMBER = r"\$?(?<![\d.,])\d[\d,]*(?:\.\d+)?"
+_NUMBER = r"\$?(?<![\d.,])\d++(?:,\d{3})*+(?:\.\d+)?+"
 _DOES = r"\b(?:he|she|they|and|then|(?P<who>[A-Z][a-z]+)) (?:then |also )?(?P<verb>[a-z]+(?:s|d|nt|ght)) (?:with )?"
-_DEED = re.compile(rf"{_DOES}(?P<one>{_NUMBER})(?! ?(?:%|percent|times|more|fewer|less))")
+_DEED = re.compile(rf"{_DOES}(?P<one>{_NUMBER})(?! ?(?:%|percent|times|(?:[a-z]+ )?(?:more|fewer|less)))")
 _DIFFERENCE = re.compile(
     rf"{_DOES}(?P<one>{_NUMBER})(?: [a-z]+)? ?[-−] ?(?P<two>{_NUMBER})(?: [a-z]+)? ?= ?(?P<left>{_NUMBER})"
 )
@@ -39,6 +41,28 @@ _PRICE = re.compile(
 )
 
 
+_HOLDS = re.compile(
+    r"\b(?P<count>\d+) (?P<noun>[a-z]+)(?: [a-z]+)?,? each (?:having|containing|holding|with|of) "
+    rf"(?P<price>{_NUMBER} [a-z]+)\b"
+)
+_COMPARED = re.compile(rf"(?P<number>{_NUMBER}) (?:[a-z]+ )?(?:more|fewer|less|\w+er)\b")
+_GIFT = re.compile(
+    r"\b(?:he|she|(?P<who>[A-Z][a-z]+)) (?:also |then )?(?:gave|gives|lent|lends|sold|sells|paid|pays|sent|sends) "
+    rf"(?P<whom>[A-Z][a-z]+) (?:[^.,;=\n]{{0,20}}= ?)?(?P<number>{_NUMBER})(?! ?[-+*/×])"
+)
+
+
+_ANNOTATION = re.compile(r"<<[^<>]*>>")
+
+
+class Gift(NamedTuple):
+    """Names in lower case; `who` is empty for a pronoun."""
+
+    who: str
+    whom: str
+    number: Value
+
+
 class Deed(NamedTuple):
     """A deed that is told as a difference."""
 
@@ -53,7 +77,7 @@ class Deed(NamedTuple):
 def deeds(text: str) -> dict[tuple[str, str], frozenset[Value]]:
     """The numbers that `text` gives for what somebody does, by who and the verb."""
     found: dict[tuple[str, str], set[Value]] = {}
-    for match in _DEED.finditer(text):
+    for match in _DEED.finditer(_plain(text)):
         for value in _values(match["one"]):
             if match["verb"] not in _STATES:
                 found.setdefault((_who(match), match["verb"]), set()).add(value)
@@ -67,9 +91,15 @@ def differences(text: str) -> tuple[Deed, ...]:
         return ()
     return tuple(
         Deed(_who(match), match["verb"], (values[0], values[1]), values[2])
-        for match in _DIFFERENCE.finditer(text)
+        for match in _DIFFERENCE.finditer(_plain(text))
         if len(values := [*_values(match["one"], match["two"], match["left"])]) == 3
     )
+
+
+@lru_cache(maxsize=2048)
+def compared(text: str) -> frozenset[Value]:
+    """The numbers by which `text` says that something is more or less."""
+    return frozenset(value for match in _COMPARED.finditer(text) for value in _values(match["number"]))
 
 
 @lru_cache(maxsize=2048)
@@ -83,13 +113,29 @@ def by_time(text: str) -> frozenset[tuple[Value, str, str]]:
 
 
 @lru_cache(maxsize=2048)
-def priced(text: str) -> tuple[tuple[Value, str, Value], ...]:
-    """How many of what, and what each of them costs."""
+def groups(text: str) -> tuple[tuple[Value, str, Value], ...]:
+    """How many of what, and what each of them costs, or holds."""
     return tuple(
         (values[0], singular(match["noun"]), values[1])
-        for match in _PRICE.finditer(text)
+        for form in (_PRICE, _HOLDS)
+        for match in form.finditer(text)
         if len(values := [*_values(match["count"], match["price"].split()[0])]) == 2
+        and not re.search(rf"{match['price']} {match['noun']}", match.group())
     )
+
+
+@lru_cache(maxsize=2048)
+def gifts(text: str) -> tuple[Gift, ...]:
+    """Who gave whom how many, as `text` tells it with a name for whom."""
+    return tuple(
+        Gift(_who(match), match["whom"].lower(), value)
+        for match in _GIFT.finditer(_plain(text))
+        for value in _values(match["number"])
+    )
+
+
+def _plain(text: str) -> str:
+    return _ANNOTATION.sub("", text) if "<<" in text else text
 
 
 def _who(match: re.Match[str]) -> str:

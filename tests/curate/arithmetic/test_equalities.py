@@ -135,6 +135,7 @@ FALSE = [
     "since seven plus seven makes nineteen",
     "12 less 5 leaves 8",
     "subtract 5 from 12 to get 8",
+    "we would subtract 19 from 19, which gives us 40",
     "dividing 12 by 4 gives 4",
     "Adding 5 to 12, we get 18.",
     "twice 8 is 18",

@@ -110,6 +110,7 @@ def test_an_operation_that_no_sum_has_is_seen(text, source, found):
 @pytest.mark.parametrize(
     "text",
     [
+        "It is the weight of each book divided by the weight of each book.",
         "We divide the total number of pens by the total number of pens.",
         "Find the number of pens that she has and divide it by the number of pens that she has.",
         "Subtract what he spent on it from what he spent on it to get the rest.",

@@ -287,3 +287,31 @@ SAVED = asked(
 )
 def test_what_is_done_keeps_its_number_and_how_often_it_is_done(text, row, said):
     assert reason(RolesCheck(), text, row) == said
+
+
+HALLS = asked("A school is made of 9 halls each having 30 seats. How many seats?", "num_seats = 9 * 30")
+GIFT = asked(
+    "Bob took half of his 42 pens and gave them to Ann, who had 8.", "Bob gave Ann 42 / 2 = 21. 21 + 8 = 29."
+)
+COINS = asked("Ann had 21 coins and got 49 more. How many coins?", "21 + 49 = 70 coins")
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("There are 9 * 30 = 270 halls.", HALLS, "other_unit"),
+        ("There are 9 * 30 = 270 seats.", HALLS, ""),
+        ("She gave Bob 42 / 2 = <<42/2=21>>21 pens.", GIFT, "other_part"),
+        ("He gave Ann 42 / 2 = <<42/2=21>>21 pens.", GIFT, ""),
+        ("The total number of coins is 21, and 21 + 49 = 70.", COINS, "other_part"),
+        ("The total number of coins is 21 + 49 = 70.", COINS, ""),
+        ("The total number of coins is 70.", COINS, ""),
+    ],
+)
+def test_what_a_group_holds_who_gave_and_what_is_the_total(text, row, said):
+    assert reason(RolesCheck(), text, row) == said
+
+
+def test_a_comparison_within_a_deed_is_no_number_of_it():
+    row = asked("Bo works 10 hours on Monday. On Tuesday he works 2 hours less.", "10 - 2 = 8 hours")
+    assert reason(RolesCheck(), "On Tuesday he works 10 - 2 = 8 hours.", row) == ""

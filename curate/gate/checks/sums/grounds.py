@@ -193,9 +193,9 @@ def by_sentence(text: str) -> tuple[frozenset[Value], ...]:
 @lru_cache(maxsize=2048)
 def has_words(text: str, least: int) -> bool:
     """Whether `text` has `least` words of two letters and more that read no sign aloud, apart from sentences that mark
-    an answer."""
+    an answer and from a question that is told again."""
     counted = 0
-    for told in sentences(text):
+    for told in sentences(_QUOTED.sub("", text)):
         found = sum(word.lower() not in _READ_ALOUD for word in _LETTERS.findall(told))
         if found and not marks(told):
             counted += found

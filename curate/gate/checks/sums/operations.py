@@ -22,7 +22,7 @@ class OperationsCheck(CheckConfig):
     type: Literal["operations"] = "operations"
 
     name: ClassVar[str] = "operations"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         for sentence in read(case.completion) if may_misname(case.completion) else ():

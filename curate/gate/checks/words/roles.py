@@ -24,7 +24,7 @@ from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.stems import stem
 from recast.curate.language.story.comparisons import THEY, Comparison, Told, clauses_of, comparisons, made_of
-from recast.curate.language.story.deeds import by_time, deeds, differences, priced
+from recast.curate.language.story.deeds import by_time, compared, deeds, differences, gifts, groups
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.tokens import EQUAL, Sentence, read
@@ -57,11 +57,11 @@ class RolesCheck(CheckConfig):
             return self.failed("other_part", said)
         if said := _rest_compared(case) or _total_for_each(case) or _other_compared(case):
             return self.failed("other_part", said)
-        if said := _is_another(case) or _less_than_said(case):
+        if said := _is_another(case) or _less_than_said(case) or _given_back(case) or _part_for_total(case):
             return self.failed("other_part", said)
         if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case) or _labelled(case):
             return self.failed("other_unit", said)
-        if said := _costs_as_things(case) or _rate_of_once(case):
+        if said := _of_the_groups(case) or _rate_of_once(case):
             return self.failed("other_unit", said)
         return self.passed()
 
@@ -385,7 +385,7 @@ def _is_another(case: Case) -> str:
 
 def _less_than_said(case: Case) -> str:
     """A deed whose number the question gives, told as what that number leaves: `she pays with 15 - 8 = 7`."""
-    told = differences(case.completion)
+    told = [d for d in differences(case.completion) if compared(case.prompt).isdisjoint(d.numbers)]
     alone = bool(told) and len(people(case.prompt, case.demonstration)) < 2
     for deed in told:
         given = frozenset[Value]().union(
@@ -398,16 +398,48 @@ def _less_than_said(case: Case) -> str:
     return ""
 
 
-def _costs_as_things(case: Case) -> str:
-    """What things cost together, told as how many they are: `4 nuts for 2 dollars each` as `4 * 2 = 8 nuts`."""
-    for count, noun, price in priced(case.prompt):
-        for quantity in quantities_of(case.completion, count * price):
-            if (
-                quantity.computed
-                and singular(quantity.head or " ") == noun
-                and not _says(case, quantity.value, noun)
-            ):
-                return f"{quantity.written}: it is what {count} of them cost at {price} each."
+def _given_back(case: Case) -> str:
+    """A gift told the other way round: `she gave Bob 21` of what Bob gave."""
+    for gift in gifts(case.completion):
+        theirs = [
+            g for text in (case.prompt, case.demonstration) for g in gifts(text) if g.number == gift.number
+        ]
+        if any(g.who == gift.whom for g in theirs) and not any(g.whom == gift.whom for g in theirs):
+            return f"It says that {gift.whom.title()} got {gift.number}; {gift.whom.title()} gave them."
+    return ""
+
+
+def _part_for_total(case: Case) -> str:
+    """A number that goes into a total, called the total: `the total number of pens is 21` for 21 + 49."""
+    if "total" not in case.completion:
+        return ""
+    parts_ = {
+        value
+        for step in sums(case.demonstration) if step.result == sum(step.operands)
+        for value in step.operands if value != step.result
+    }  # fmt: skip
+    for match in _TOTAL_IS.finditer(case.completion):
+        made = {step.result for text in (case.demonstration, case.completion) for step in sums(text)}
+        for value in numbers(match["number"]) & parts_ & numbers(case.prompt) - made:
+            if match.group() not in case.prompt and match.group() not in case.demonstration:
+                return f"It calls {value} the total, which goes into it."
+    return ""
+
+
+_TOTAL_IS = re.compile(
+    r"\btotal (?:number |amount |cost |weight |length )?(?:of (?:[a-z]+ ){1,3})?(?:is|was|are|were) "
+    r"\$?(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?)(?: [a-z]+){0,2}(?=[.,;]|\Z)",
+    re.MULTILINE,
+)
+
+
+def _of_the_groups(case: Case) -> str:
+    """What things cost or hold together, told as how many they are: `4 nuts for 2 dollars each` as `4 * 2 = 8 nuts`."""
+    for count, noun, each in groups(case.prompt):
+        for quantity in quantities_of(case.completion, count * each):
+            own = quantity.computed and singular(quantity.head or " ") == noun
+            if own and not _says(case, quantity.value, noun):
+                return f"{quantity.written}: there are {count}, of {each} each."
     return ""
 
 
