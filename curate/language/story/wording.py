@@ -59,14 +59,15 @@ def reckoned(text: str) -> frozenset[Words]:
 
 
 def _words(tokens: tuple[str, ...]) -> Words:
-    words = [word for token in _worked_out(tokens) if (word := _word(token))]
+    words = [word for token in worked_out(tokens) if (word := _word(token))]
     begin = 0
     while begin < len(words) and words[begin] in LEADING:
         begin += 1
     return tuple(words[begin:] if begin else words)
 
 
-def _worked_out(tokens: tuple[str, ...]) -> tuple[str, ...] | list[str]:
+@lru_cache(maxsize=8192)
+def worked_out(tokens: tuple[str, ...]) -> tuple[str, ...]:
     """`tokens` without the sums that come to the number after their sign: `sold 6 boxes * 8 pens = 48 pens`."""
     if "=" not in tokens:
         return tokens
@@ -76,7 +77,7 @@ def _worked_out(tokens: tuple[str, ...]) -> tuple[str, ...] | list[str]:
             del kept[begin:]
         else:
             kept.append(token)
-    return kept
+    return tuple(kept)
 
 
 def _sum_begins(tokens: list[str]) -> int | None:

@@ -8,7 +8,9 @@ import pytest
 
 from recast.curate.gate.checks.case import Case, CheckConfig
 from recast.curate.gate.checks.sums.steps import StepsCheck
+from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.roles import RolesCheck
+from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.gate.checks.words.wording import WordingCheck
 
 CRAYONS: dict[str, Any] = {
@@ -80,6 +82,62 @@ LUNCH: dict[str, Any] = {
     "demonstration": "Abe is paying for all three people: $8 per person * 3 people = $24.",
 }
 
+MILLS: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "There are two mills. The first mill makes twice as many sacks as the second mill. If the first "
+            "mill makes 80 sacks, how many do both make?",
+        }
+    ],
+    "demonstration": "The second mill makes 80 / 2 = 40 sacks. Together they make 80 + 40 = 120 sacks.",
+}
+LAMP: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "Ms. Reed pays $30 for a lamp. She sells it to her neighbor for $12 more. "
+            "How much should her neighbor pay for two?",
+        }
+    ],
+    "demonstration": "She wants to get 30 + 12 = $42 for a lamp. Hence, her neighbor should pay 42 * 2 = $84.",
+}
+EGGS: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "A baker makes 12 cakes with 2 eggs each, and a cook makes 5 omelettes with 3 eggs each. "
+            "How many eggs do they need?",
+        }
+    ],
+    "demonstration": "The baker needs 12 * 2 = 24 eggs. The cook needs 5 * 3 = 15 eggs. They need 24 + 15 = 39 eggs.",
+}
+MAIL: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "Joe had 6 letters. He answered 4 of them, and then another 14 letters came. How many now?",
+        }
+    ],
+    "demonstration": "Joe still had 6 - 4 = 2 letters. Another 14 letters came, so the number of letters he has now is "
+    "2 + 14 = 16.",
+}
+HENS: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": "Lou owns 2 hens. Each day, 1 hen eats 3 ounces of corn. And both?"}
+    ],
+    "demonstration": "They eat 2 * 3 = 6 ounces.",
+}
+BUNS: dict[str, Any] = {
+    "messages": [
+        {
+            "role": "user",
+            "content": "Eva puts 60 buns into bags of 12 and has some. How many bags does Eva need?",
+        }
+    ],
+    "demonstration": "Eva puts 60 buns into bags of 12. Eva needs 60 / 12 = 5 bags.",
+}
+
 
 def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
     return check.run(Case(text, row["demonstration"], row)).reason
@@ -117,11 +175,86 @@ def reason(check: CheckConfig, text: str, row: dict[str, Any]) -> str:
         ("The average of the first 190 is her goal now.", QUIZ, ""),
         ("The sum of the scores in the first 190.", QUIZ, "other_wording"),
         ("The sum of the scores in the first 2 quizzes is 190.", QUIZ, ""),
+        ("Across all 190.", {**QUIZ, "demonstration": "Across all 2 = 190"}, ""),  # too short
+        (
+            "Her score across all 190.",
+            {**QUIZ, "demonstration": "Her score across all 2 tests = 190"},
+            "other_wording",
+        ),
         ("Each of her scores was 95.", QUIZ, ""),  # `95, or half of it`: what is left is whole
     ],
 )
 def test_a_word_in_another_place_than_its_own(text, row, said):
     assert reason(WordingCheck(), text, row) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("The first mill makes 40 sacks, and the second mill makes 80 sacks.", MILLS, "other_wording"),
+        ("The second mill makes 40 sacks, and the first mill makes 80 sacks.", MILLS, ""),
+        ("She wants to get $42 for a lamp. So, she will pay $84.", LAMP, "other_wording"),
+        ("She wants to get $42 for a lamp. So, her neighbor will pay $84.", LAMP, ""),
+        ("The baker needs 24 eggs. The baker needs 15 eggs. They need 39 eggs.", EGGS, "other_wording"),
+        ("The baker needs 24 eggs. The cook needs 12 eggs. They need 39 eggs.", EGGS, "other_wording"),
+        (
+            "The baker needs 24 eggs. The cook needs 20 pots 15 eggs. They need 39 eggs.",
+            EGGS,
+            "other_wording",
+        ),
+        ("The baker needs 24 eggs. The cook needs 15 eggs. So they need 39 eggs.", EGGS, ""),
+        (
+            "First, the baker needs 24 eggs. The chef needs 15 eggs. They need 39 eggs.",
+            EGGS,
+            "",
+        ),  # a new word
+        ("Joe still had 2 letters. The next letter came, so he has 16.", MAIL, "other_wording"),
+        ("Joe still had 2 letters. Then letters came, so he has 16.", MAIL, ""),  # left out
+        ("Eva puts 60 buns into bags of 12. Eva puts 60 buns into 12 bags of 12.", BUNS, "other_wording"),
+        ("Eva puts 60 buns into bags of 12. Eva divides 60 buns in bags of 12 by 12.", BUNS, ""),
+        ("They both need 24 eggs.", EGGS, ""),  # no copy
+        ("Lou owns 2 hens. Each day, she eats 3 ounces of corn.", HENS, "other_wording"),
+        ("Lou owns 2 hens. Each day, the hen eats 3 ounces of corn.", HENS, ""),
+    ],
+)
+def test_a_copy_exchanges_nothing(text, row, said):
+    assert reason(WordingCheck(), text, row) == said
+
+
+def test_a_copy_may_have_a_number_by_its_own_sum():
+    text = "The baker needs 24 eggs. The cook needs 5 + 13 = 18 eggs. They need 39 eggs."
+    assert reason(WordingCheck(), text, EGGS) == ""
+    text = "The baker needs 24 eggs. The cook needs 18 eggs. They need 39 eggs."
+    assert reason(WordingCheck(), text, EGGS) == "other_wording"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The mill makes 8 loads * 5 sacks per load 40 sacks.", "noise"),
+        ("The mill makes 8 loads * 5 sacks per load = 40 sacks.", ""),
+        ("The mill makes 8 loads of 5 sacks, 40 sacks.", ""),
+        ("It is 50% * 8 = 4. It is 50% 4%.", "noise"),
+        ("The mill makes 8 4 40 sacks.", "noise"),
+        ("There are 5 8 pound sacks.", ""),
+        ("The sacks were 4 loads were 4 loads in all.", "noise"),
+    ],
+)
+def test_a_sum_keeps_its_sign(text, said):
+    row = {
+        "messages": [{"role": "user", "content": "The mill fills 8 loads with 5 sacks per load."}],
+        "demonstration": "That is 8 * 5 = 40 sacks, and 50% of 8 loads were 4 loads, 4% of it all.",
+    }
+    assert reason(VocabularyCheck(), text, row) == said
+
+
+def test_a_price_of_the_row_makes_nothing_else_a_price():
+    row = {
+        "messages": [{"role": "user", "content": "30 kg are cooked, 1.5 for a meal, which sells for $20."}],
+        "demonstration": "So he can make 30 / 1.5 = 20 meals.",
+    }
+    assert reason(QuantitiesCheck(), "So he can make $20 meals.", row) == "other_unit"
+    assert reason(QuantitiesCheck(), "So he can make 20 meals.", row) == ""
 
 
 @pytest.mark.parametrize(

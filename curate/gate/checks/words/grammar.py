@@ -29,7 +29,7 @@ from recast.curate.language.sentences import sentences
 from recast.curate.language.story.people import people
 from recast.curate.language.tokens import OPERATORS, read
 from recast.curate.language.word_classes import GRAMMAR
-from recast.curate.maths.numbers import Value
+from recast.curate.maths.numbers import Value, divide
 from recast.curate.maths.units import dimensions
 
 TERSE = 0.34
@@ -45,6 +45,8 @@ MIN_SELDOM = 2
 MIN_TURNED = 4
 """Different pairs of words in the opposite order of the row's, from which a text is turned around."""
 MIN_WORDS = 6
+MAX_BETWEEN = 7
+"""Words between two numbers of a sum below which they are its units."""
 SALAD_PAIRS = 6
 """Pairs of content words in a terse text from which it is shuffled, if hardly one of them is known; else two more."""
 
@@ -169,7 +171,25 @@ def _without_equals(text: str) -> str:
                 and sentence.numbers[three] != sentence.numbers[two]
             ):
                 return " ".join(tokens[one : three + 1])
+            if (
+                len(signs := [t for t in sum_ if t in _OPERATIONS]) == 1
+                and len(sum_) < MAX_BETWEEN
+                and 0 < len(after) < MAX_BETWEEN
+                and all(t.isalpha() or t in "/$" for t in after)
+                and after[-1:] != ("/",)
+                and _LINKED.issuperset(t.lower() for t in after if t.lower() in _TELLS)
+                and _come_to(sentence.numbers[one], signs[0], sentence.numbers[two])
+                == sentence.numbers[three]
+            ):
+                return " ".join(tokens[one : three + 1])
     return ""
+
+
+def _come_to(one: Value, sign: str, two: Value) -> Value | None:
+    """What two numbers make; None for a quotient by 0."""
+    if sign in "/÷":
+        return divide(one, two) if two else None
+    return one + two if sign == "+" else one - two if sign == "-" else one * two
 
 
 @lru_cache(maxsize=2048)
@@ -211,12 +231,19 @@ _OF_RESULTS = frozenset(
 )
 _TELLS = FUNCTION_WORDS | GRAMMAR | _OF_RESULTS
 _OPERATIONS = frozenset("+-*/×÷")
+_LINKED = frozenset("per a an each every in of the".split())
+"""Words of grammar within a unit: `pages a day`, `days in a week`."""
 # `48 pieces because 48.`
 _BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
-_TWO_FIGURES = re.compile(r"= ?\$?\d(?:[\d,.]*\d)? \$?\d(?:[\d,.]*\d)?(?![\d/]| ?/)")
+_NUMERAL = r"\$?\d(?:[\d,.]*\d)?%?"
+# behind a sign, at the end of a clause, or three of them; `5 8 point bucks` and `1 1/2 cups` go
+_TWO_FIGURES = re.compile(
+    rf"= ?{_NUMERAL} {{1,2}}{_NUMERAL}(?![\d/]| ?/)"
+    rf"|(?<![\w.,/]){_NUMERAL} (?:{_NUMERAL} {_NUMERAL}(?![\d/]| ?/)|(?!\$?\d{{3}}\b){_NUMERAL}(?=[.;](?:\s|\Z)|\n|\Z))"
+)
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]*) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
-_PHRASE_TWICE = re.compile(r"\b((?:[a-z]+|\d[\d,.]*)(?: [a-z]+)+) \1\b")
+_PHRASE_TWICE = re.compile(r"\b((?:[a-z]+|\d[\d,.]*)(?: (?:[a-z]+|\d[\d,.]*))+) \1\b")
 _JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"\b(\d[\d,.]* [a-z]+(?: [a-z]+)*) (?:is|are) \1\b")
 

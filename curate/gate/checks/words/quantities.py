@@ -185,7 +185,7 @@ class QuantitiesCheck(CheckConfig):
     """Whether a quantity that nothing explains fails."""
 
     name: ClassVar[str] = "quantities"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
@@ -258,8 +258,8 @@ def _priced(found: list[Quantity], source: _Source) -> str:
         if tokens[at][0] not in "$€£" or at + 1 == len(tokens) or not tokens[at + 1].isalpha():
             continue
         noun = tokens[at + 1].lower()
-        counted = any(noun == q.head for q in source.of(quantity.value) if q.head)
-        if counted and not any(q.sentence.tokens[q.at][0] in "$€£" for q in source.of(quantity.value)):
+        counted = [q for q in source.of(quantity.value) if singular(noun) in q.nouns]
+        if counted and not any(q.sentence.tokens[q.at][0] in "$€£" for q in counted):
             return f"{tokens[at]} {noun}: question and demonstration say {quantity.value} {noun}."
     return ""
 

@@ -4,7 +4,9 @@ Catches, where the words around it are theirs: another number, person, thing, un
 in the place of theirs (`per week` for `per day`, `pens left` for `pens at first`, `ate` for `sold`, `Ann` for
 `they`); words that change places. A word that takes another's place is wrong where both exclude each other
 (`curate.language.story.clashes`), or both are persons or counted things of the row, and no sentence of the source
-says it so. Cannot catch: words in no list that mean something else, sentences that were put differently. English
+says it so. In a text that is largely a copy, clauses are held against clauses (`curate.language.story.copies`), too:
+the number of another clause, another's amount, `the next one` for `another 18`, one number twice. Cannot catch: words
+in no list that mean something else, sentences that were put differently, two exchanges in one clause. English
 words only.
 """
 
@@ -18,11 +20,13 @@ from recast.curate.arithmetic.equalities import step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.language.quantities import quantities
 from recast.curate.language.story.clashes import clash
+from recast.curate.language.story.copies import slips
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.relations import turned as turned_around
 from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
 from recast.curate.language.topic import words_of
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
+from recast.curate.maths.numbers import numbers
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
@@ -37,7 +41,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -52,6 +56,13 @@ class WordingCheck(CheckConfig):
             return self.failed(
                 "other_wording", f"It leaves {cut[1]!r} out of what is said: {shown(cut[0])!r}."
             )
+        for slip in slips(case.completion, case.prompt, case.demonstration):
+            if not slip.number or not _own(slip.number, case):
+                return self.failed(
+                    "other_wording",
+                    f"It says {slip.new!r} where question or demonstration say {slip.old!r}: "
+                    f"{shown(slip.clause)!r}.",
+                )
         if turned := turned_around(case.completion, case.prompt, case.demonstration):
             return self.failed(
                 "turned_around", f"Question or demonstration say it the other way round: {turned}."
@@ -59,12 +70,18 @@ class WordingCheck(CheckConfig):
         return self.passed()
 
 
+def _own(figure: str, case: Case) -> bool:
+    """Whether the text has a number by its own sums that the source knows nothing of."""
+    known = (*numbers(case.prompt), *numbers(case.demonstration))
+    return _computed(figure, case.completion) and figure not in map(str, known)
+
+
 def _cut_short(case: Case) -> tuple[str, str] | None:
     """A sentence of the source that lacks words before a number, with what it lacks: `the scores in the first 190` for
     `the scores in the first 2 quizzes are 190`."""
     known = {*told(case.prompt), *told(case.demonstration)}
     for sentence in told(case.completion):
-        if len(sentence) < MIN_WORDS or sentence in known:
+        if len(sentence) < MIN_LEFT or sentence in known:
             continue
         for whole in known:
             lacks = len(whole) - len(sentence)
@@ -78,13 +95,17 @@ def _cut_short(case: Case) -> tuple[str, str] | None:
             if not linked and not any(_figure(word) and word != "=" for word in left_out):
                 continue
             # `he has 2 and 3, so he has 5`, `is half of it, or 3`, `needs 4 + 5 = 9`: what is left is whole
-            if left_out[-1] not in ("or", whole[at - 1]) and (linked or left_out[-1] != "="):
+            summed = left_out[-1] == "=" and (
+                sum(map(_figure, left_out)) > 1 or not _SIGNS.isdisjoint(left_out[:-1])
+            )
+            if left_out[-1] not in ("or", "because", whole[at - 1]) and (linked or not summed):
                 return " ".join(sentence), " ".join(left_out)
     return None
 
 
 _LINKS = frozenset("is are was were has have had so which that's makes gives".split())
-MIN_LACKING, MIN_SIDE = 2, 3
+MIN_LACKING, MIN_SIDE, MIN_LEFT = 2, 3, 5
+_SIGNS = frozenset("+-/=")
 
 
 def _wrong(put: Put, case: Case) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
