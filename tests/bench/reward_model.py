@@ -1,6 +1,6 @@
 """What a reward model of the pocket is worth on its own answers, by how many prompts it learned from.
 
-    python tests/bench/reward_model.py --prompts 2848 --seeds 3 --out out/reward
+    python tests/bench/reward_model.py --prompts 2848 --seeds 3 --start models/warm --out out/reward
     python tests/bench/reward_model.py --prompts 300 --prompts 1000 --seeds 3 --out out/reward --show 30
 
 Answers are drawn once, to questions of the training split. Validation pairs are those of rows held out of them
@@ -86,8 +86,9 @@ def main() -> None:
     )
     parser.add_argument("--tests", type=int, default=400, help="Questions of the test split.")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--start", help="Model that becomes the reward model. Default: the pocket, which answers.")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument(
         "--show", type=int, default=0, help="Test pairs of the last model told apart wrongly."
     )
@@ -113,7 +114,7 @@ def main() -> None:
             made = reward_model(
                 told.rows[:size],
                 [c for c in told.candidates if c["row_id"] in known],
-                path,
+                given.start or path,
                 config,
                 given.out / f"{size}-{seed}",
             )
