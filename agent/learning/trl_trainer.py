@@ -23,6 +23,7 @@ from recast.curate.errors import UsageError
 from recast.train.model.loading import runs_in_bf16
 from recast.train.model.lora import lora_config
 from recast.train.model.token_statistics import Head, head_of
+from recast.train.model.trl_trainers import trl_trainers
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental in TRL 1.16
 
@@ -167,8 +168,7 @@ def grpo_trainer(
     `data` is a data set in the order of its prompts, `draw` TRL's `rollout_func` (None: TRL draws by vLLM);
     `on_advantages` gets the advantages of this process's candidates, in their order, once a generation.
     """
-    from trl import GRPOConfig
-
+    trl = trl_trainers(vllm=config.vllm != "off")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     bf16 = in_bf16(config, device)
     if "tensorboard" in config.trackers:  # beside the checkpoints, which are removed in the end
@@ -179,7 +179,7 @@ def grpo_trainer(
     trainer = trainer_class()(
         model=model,
         reward_funcs=reward,
-        args=GRPOConfig(**given),
+        args=trl.GRPOConfig(**given),
         train_dataset=data,
         processing_class=tokenizer,
         # no dropout: it would make the policy that is trained another one than the policy that sampled
@@ -237,9 +237,7 @@ def trainer_class(base: type | None = None) -> Any:
 
     `base` is `GRPOTrainer` (None) or `RLOOTrainer`; both ask for log-probabilities alike.
     """
-    from trl import GRPOTrainer
-
-    chosen: Any = base or GRPOTrainer
+    chosen: Any = base or trl_trainers().GRPOTrainer
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(not_about_unrewarded)
 
     class SharedPrefixTrainer(chosen):

@@ -16,6 +16,7 @@ import torch
 
 from recast.train.model.loading import has_fast_bf16
 from recast.train.model.lora import lora_config
+from recast.train.model.trl_trainers import trl_trainers
 from recast.train.reinforcement.config import GRPO, RlConfig
 from recast.train.reinforcement.course import Course
 from recast.train.reinforcement.machinery import Machinery
@@ -95,10 +96,10 @@ def trainer(
 
     `steps` are the places in `train` of the prompts of each step.
     """
-    import trl
     from datasets import Dataset
     from transformers import TrainerCallback
 
+    trl = trl_trainers()
     device = model.device.type
     args = arguments(config, checkpoints, device=device, bf16=in_bf16(config, model), micro=micro)
     grpo = config.algorithm == GRPO

@@ -92,7 +92,8 @@ class RejectConfig(CandidatesConfig):
     objective: str = "nll"
     """What a token of an accepted candidate costs, as `sft.objective`."""
     margin: float = Field(default=0.2, gt=0)
-    """m: nats a token by which an accepted candidate must have gained on a rejected one since training began."""
+    """m: nats a token by which an accepted candidate must have gained on a rejected one since training began; over a
+    text of n tokens m * n nats. `apart` in loss.jsonl says how many pairs came so far (train/rejection/losses.py)."""
     margin_weight: float = Field(default=0.2, ge=0)
     """beta_m."""
     unlikelihood_weight: float = Field(default=0.05, ge=0)

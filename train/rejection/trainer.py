@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from recast.train.rejection.config import RejectConfig
 
 GAIN = "gain_accepted"
-MEANS = ("accepted", "margin", "unlikelihood", "ambiguity", "nft", GAIN, "gain_refused", "ordered", "eased")
-"""Of a logged step: the terms, mean s - s_0 of accepted and of refused candidates, the share of pairs in which the
-accepted one is the likelier, and what `eased` has left of the weights."""
+MEANS = (
+    "accepted", "margin", "apart", "unlikelihood", "ambiguity", "nft", GAIN, "gain_refused", "ordered", "eased",
+)  # fmt: skip
+"""Of a logged step: the terms, the share of pairs that are as far apart as the margin asks, mean s - s_0 of accepted
+and of refused candidates, the share of pairs in which the accepted one is the likelier, and what `eased` has left of
+the weights."""
 EASINGS = 3  # after so many, training stops
 
 
@@ -113,6 +116,7 @@ def loss_of(
     if wrong and config.margin_weight:
         gained, kept = (torch.stack([gain[i] for i in chosen]) for chosen in (right, wrong))
         terms["margin"] = losses.margin(gained, kept, config.margin)
+        figures["apart"] = losses.apart(gained, kept, config.margin)
         total = total + away * config.margin_weight * terms["margin"]
     if wrong and config.unlikelihood_weight:
         pushed = [

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from recast.curate.errors import UsageError
 from recast.pipelines.options import (
     CandidatesRef,
     GraderOptions,
@@ -45,6 +46,17 @@ def job(
         Names.FILE,
     ] = None,
     samples: OwnSamples = None,
+    start: Annotated[
+        str | None,
+        option(
+            "--start",
+            help="With --samples: the model that becomes the reward model, such as --model after `recast sft` on the "
+            "same rows. Default: --model, which answers.",
+            metavar="MODEL",
+            show_default=False,
+        ),
+        Names.MODEL,
+    ] = None,
     options: GraderOptions,
     out: OutFolder = None,
     seed: Seed = None,
@@ -58,8 +70,8 @@ def job(
 
     A grader file takes it as `{"type": "reward_model", "model": OUT, ...}`, `recast rl ROWS --grader OUT` as it is; TRL
     takes the folder as a reward function. With `--samples` the candidates are answers of the model's own, accepted and
-    refused by the grader. How it does on pairs that it has not seen, whether it is calibrated and whether it likes
-    length is in the result.
+    refused by the grader, and `start` becomes the reward model: who judges may know more of the task than who answers.
+    How it does on pairs that it has not seen, whether it is calibrated and whether it likes length is in the result.
     """
     from recast.curate.history.lineage import pin
     from recast.pipelines.models.names import model_path
@@ -68,6 +80,11 @@ def job(
     from recast.train.reward_model.reward_model import reward_model
 
     reinforcement.refuse_samples_without_grader(samples, grader)
+    if start is not None and samples is None:
+        raise UsageError(
+            "--start is for a reward model of another model's own answers, which --samples draws. Without them, name "
+            "the model that becomes the reward model with --model."
+        )
     settings = config.section("reward_model", seed=seed, lora_rank=lora, samples=samples)
     opened = asked_grader(grader, options, config, store=store)
     if samples is None:
@@ -87,7 +104,7 @@ def job(
     result = reward_model(
         found.rows,
         found.candidates,
-        path,
+        path if start is None else model_path(start),
         settings,
         folder,
         progress,

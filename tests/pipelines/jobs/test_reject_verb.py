@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from recast.train.model.loading import load
 
 SETS = ("--set", "reject.batch_size=4", "--set", "reject.heldout=0.25", "--set", "reject.checkpoints=0")
 
@@ -126,6 +129,33 @@ def test_a_reward_model_of_own_answers_is_a_grader_by_its_folder(
     graded = recast("grader", "run", "reward", "--item", item, "--sample", "2", "--json")
     assert graded.code == 0, graded.err
     assert graded.json["metadata"]["type"] == "reward_model" and graded.json["reward"] != 0
+
+
+def test_who_answers_and_what_becomes_the_reward_model_may_be_two_models(
+    recast: Any, own: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    call = ("reward-model", "sums", "--grader", own, "-m", tiny_model)
+    refused = recast(*call, "--start", tiny_model)
+    assert refused.code == 2 and "--samples draws" in refused.err
+    grown = tmp_path / "grown"
+    model, tokenizer = load(tiny_model)
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(1.5)
+    model.save_pretrained(grown)
+    tokenizer.save_pretrained(grown)
+    sets = [
+        f"reward_model.{s}" for s in ("max_tokens=200", "none_passed=drop", "checkpoints=0", "heldout=0.25")
+    ]
+    options = ("--samples", "6", *(part for s in sets for part in ("--set", s)), "--json")
+    alone, of_another = (
+        recast(*call, "-o", name, *extra, *options)
+        for name, extra in (("alone", ()), ("other", ("--start", grown)))
+    )
+    assert of_another.code == 0, of_another.err
+    assert of_another.json["model"] == str(grown)
+    answers = [(tmp_path / name / "answers.jsonl").read_bytes() for name in ("alone", "other")]
+    assert answers[0] == answers[1]
+    assert alone.json["model_fingerprint"] != of_another.json["model_fingerprint"]
 
 
 def test_answers_need_a_grader_and_settings_of_them_too(

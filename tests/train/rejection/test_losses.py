@@ -11,6 +11,7 @@ import torch
 from recast.train.rejection.losses import (
     SURE,
     ambiguity,
+    apart,
     margin,
     nft,
     penalised,
@@ -46,6 +47,19 @@ def test_the_margin_is_a_mean_over_all_pairs():
     # shortfalls of 0.2: (0, 0.1) -> 0.2-0=0.2 and 0.2-(-0.1)=0.3; (0.3, .) -> 0 and 0
     found = margin(torch.tensor([0.0, 0.3]), torch.tensor([0.0, 0.1]), 0.2)
     assert found.item() == pytest.approx((0.2 + 0.3 + 0.0 + 0.0) / 4)
+
+
+def test_pairs_are_apart_where_the_margin_costs_nothing():
+    # the pairs of the test above: two of four cost nothing
+    assert apart(torch.tensor([0.0, 0.3]), torch.tensor([0.0, 0.1]), 0.2).item() == 0.5
+
+
+def test_tokens_that_both_texts_have_count_for_nothing_so_the_others_must_move_by_as_much_more():
+    # 72 tokens, 4 of which differ: at the margin of 0.2 those of the accepted one have gained 3.6 nats each
+    short, there = (torch.zeros(72).index_fill(0, torch.arange(4), gained) for gained in (3.5, 3.7))
+    same = torch.zeros(1)
+    assert apart(short.mean()[None], same, 0.2).item() == 0.0
+    assert apart(there.mean()[None], same, 0.2).item() == 1.0
 
 
 def test_the_margin_pulls_both_ends_alike():

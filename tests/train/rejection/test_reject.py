@@ -176,6 +176,7 @@ def test_the_loss_of_a_group_by_hand(base):
     assert loss.item() == pytest.approx(expected, rel=1e-9)
     assert figures["gain_refused"].item() == pytest.approx(fell)
     assert figures["ordered"].item() == 1.0
+    assert figures["apart"].item() == float(-fell >= 0.2)
 
 
 def test_margin_and_likelihood_are_trls_dpo_where_lengths_are_equal(base, tmp_path):
@@ -261,7 +262,9 @@ def test_the_audit_has_every_candidate_with_its_reason(tuned):
 def test_the_curve_has_the_terms_of_every_step(tuned):
     curve = read_lines(Path(tuned.out) / "loss.jsonl")
     assert [point["step"] for point in curve] == list(range(1, tuned.steps + 1))
-    assert {"accepted", "margin", "unlikelihood", "ambiguity", "gain_accepted", "ordered"} <= curve[0].keys()
+    assert {"accepted", "margin", "apart", "unlikelihood", "ambiguity", "gain_accepted", "ordered"} <= curve[
+        0
+    ].keys()
     # the first step is taken from the start: nothing has moved yet
     assert curve[0]["gain_accepted"] == pytest.approx(0.0, abs=1e-5)
     heldout = read_lines(Path(tuned.out) / "heldout.jsonl")
