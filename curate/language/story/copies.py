@@ -105,6 +105,11 @@ class _Source:
         return frozenset(map(stem, people(self.prompt, self.demonstration)))
 
     @cached_property
+    def things(self) -> frozenset[str]:
+        """Persons, and what numbers count or stand for."""
+        return self.names | self.counted
+
+    @cached_property
     def counted(self) -> frozenset[str]:
         """What numbers count."""
         told = (*quantities(self.prompt), *quantities(self.demonstration))
@@ -208,6 +213,7 @@ def _other_word(place: _Place, source: _Source) -> bool:
     return (
         subject and (len(new) == 1 or new[0].endswith("'"))
         and _PRONOUNS.isdisjoint(new) and source.words.issuperset(new)
+        and any(key.rstrip("'") in source.things for key in (*new, *old))
         and not any(a.startswith(b) or b.startswith(a) for a in new for b in old)
         and not any({*new, *numbers}.issubset(known) for known in source.known)
     )  # fmt: skip

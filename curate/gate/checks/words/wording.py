@@ -18,9 +18,10 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.equalities import step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.sums.grounds import sums
 from recast.curate.language.quantities import quantities
 from recast.curate.language.story.clashes import clash
-from recast.curate.language.story.copies import slips
+from recast.curate.language.story.copies import Slip, slips
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.relations import turned as turned_around
 from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
@@ -57,7 +58,7 @@ class WordingCheck(CheckConfig):
                 "other_wording", f"It leaves {cut[1]!r} out of what is said: {shown(cut[0])!r}."
             )
         for slip in slips(case.completion, case.prompt, case.demonstration):
-            if not slip.number or not _own(slip.number, case):
+            if not slip.number or not _own(slip, case):
                 return self.failed(
                     "other_wording",
                     f"It says {slip.new!r} where question or demonstration say {slip.old!r}: "
@@ -70,10 +71,16 @@ class WordingCheck(CheckConfig):
         return self.passed()
 
 
-def _own(figure: str, case: Case) -> bool:
-    """Whether the text has a number by its own sums that the source knows nothing of."""
+def _own(slip: Slip, case: Case) -> bool:
+    """Whether the text has a number by its own sums that the source knows nothing of, or by a sum with the number in
+    whose place it stands: `Jack has 12 + 5 = 17 apples`."""
     known = (*numbers(case.prompt), *numbers(case.demonstration))
-    return _computed(figure, case.completion) and figure not in map(str, known)
+    if _computed(slip.number, case.completion) and slip.number not in map(str, known):
+        return True
+    old = slip.old.lstrip("$")
+    return any(
+        str(step.result) == slip.number and old in map(str, step.operands) for step in sums(case.completion)
+    )
 
 
 def _cut_short(case: Case) -> tuple[str, str] | None:
