@@ -86,7 +86,9 @@ def main() -> None:
     )
     parser.add_argument("--tests", type=int, default=400, help="Questions of the test split.")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--start", help="Model that becomes the reward model. Default: the pocket, which answers.")
+    parser.add_argument(
+        "--start", help="Model that becomes the reward model. Default: the pocket, which answers."
+    )
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument(
