@@ -209,6 +209,18 @@ def test_a_line_that_is_the_beginning_of_the_demonstrations_line_breaks_off_too(
     assert reason(EndingCheck(), text.format("Mona and Sherry"), demonstration=expert) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Mona will baked 48 rolls.", "noise"),
+        ("Mona will feed 48 and would need 12 rolls, which should proceed.", ""),
+        ("36 + 12 = 48. 48 rolls/lii_190 rolls.", "noise"),
+    ],
+)
+def test_a_modal_verb_before_the_past_and_a_placeholder(text, why):
+    assert reason(VocabularyCheck(), text) == why
+
+
 def test_a_rare_word_beside_a_word_of_the_row_is_a_slip():
     told = outcome(VocabularyCheck(), "Mona naked 48 roils.")
     assert told.reason == "unknown_word" and "'roils'" in told.message and "'rolls'" in told.message

@@ -145,7 +145,7 @@ def _run_together(text: str, row: Source) -> Broken | None:
         words = row.words | FUNCTION_WORDS
         if one in words and two.lower() in words and one + two not in f"{row.prompt}\n{row.demonstration}":
             return Broken(f"No word goes {one + two!r}.")
-    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE):
+    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
@@ -246,6 +246,11 @@ _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])"
 _PHRASE_TWICE = re.compile(r"\b((?:[a-z]+|\d[\d,.]*)(?: (?:[a-z]+|\d[\d,.]*))+) \1\b")
 _JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"\b(\d[\d,.]* [a-z]+(?: [a-z]+)*) (?:is|are) \1\b")
+_MODAL_ED = re.compile(
+    r"\b(?:will|would|can|could|should|must) "
+    r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
+)
+_PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]+_\d+\b")
 
 
 def _turned(told: list[str], row: Source) -> Broken | None:

@@ -42,7 +42,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -71,14 +71,17 @@ class WordingCheck(CheckConfig):
         return self.passed()
 
 
+_HAS = frozenset("has have had".split())
+
+
 def _own(slip: Slip, case: Case) -> bool:
-    """Whether the text has a number by its own sums that the source knows nothing of, or by a sum with the number in
-    whose place it stands: `Jack has 12 + 5 = 17 apples`."""
+    """Whether the text has a number by its own sums that the source knows nothing of, or says what somebody has after a
+    sum with what he had: `Jack has 12 + 5 = 17 apples`."""
     known = (*numbers(case.prompt), *numbers(case.demonstration))
     if _computed(slip.number, case.completion) and slip.number not in map(str, known):
         return True
     old = slip.old.lstrip("$")
-    return any(
+    return not _HAS.isdisjoint(slip.clause.split()) and any(
         str(step.result) == slip.number and old in map(str, step.operands) for step in sums(case.completion)
     )
 
