@@ -463,7 +463,8 @@ def _rate_of_once(case: Case) -> str:
 
 # one number, what it counts, and a sum that begins with it and comes to less or more of the same
 _IS_ANOTHER = re.compile(
-    r"(?<![\d.,+*/×÷-] )(?<![\d.,])\$?(?P<one>\d+(?:\.\d+)?)(?: (?P<noun>[a-z]+))?(?: [a-z]+){0,5}, which is "
+    r"(?<![\d.,+*/×÷-] )(?<!\bof )(?<!\bthan )(?<![\d.,])\$?(?P<one>\d+(?:\.\d+)?)"
+    r"(?: (?P<noun>[a-z]+))?(?: [a-z]+){0,5}, which is "
     r"\$?(?P=one)(?: [a-z]+)? ?(?:[-+−]|[/÷](?=[^=\n]*= ?\$?\d[\d.]*(?: (?P=noun)\b|[.\n]|$))) ?"
     r"\$?\d+(?:\.\d+)?(?: [a-z]+)? ?="
 )
