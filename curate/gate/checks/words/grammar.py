@@ -235,22 +235,23 @@ _LINKED = frozenset("per a an each every in of the".split())
 """Words of grammar within a unit: `pages a day`, `days in a week`."""
 # `48 pieces because 48.`
 _BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
-_NUMERAL = r"\$?\d(?:[\d,.]*\d)?%?"
+_NUMERAL = r"\$?\d(?:[\d,.]{0,20}\d)?%?"
 # behind a sign, at the end of a clause, or three of them; `5 8 point bucks` and `1 1/2 cups` go
 _TWO_FIGURES = re.compile(
     rf"= ?{_NUMERAL} {{1,2}}{_NUMERAL}(?![\d/]| ?/)"
     rf"|(?<![\w.,/]){_NUMERAL} (?:{_NUMERAL} {_NUMERAL}(?![\d/]| ?/)|(?!\$?\d{{3}}\b){_NUMERAL}(?=[.;](?:\s|\Z)|\n|\Z))"
 )
-_ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]*) = \$?\1(?=[.\n]|\Z)")
+_ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]{0,20}) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
-_PHRASE_TWICE = re.compile(r"\b((?:[a-z]+|\d[\d,.]*)(?: (?:[a-z]+|\d[\d,.]*))+) \1\b")
+# of at most a dozen words, and never from within a number: a text of figures would be read again from each of them
+_PHRASE_TWICE = re.compile(r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b")
 _JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
-_SAID_TWICE = re.compile(r"\b(\d[\d,.]* [a-z]+(?: [a-z]+)*) (?:is|are) \1\b")
+_SAID_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+(?: [a-z]+){0,12}) (?:is|are) \1\b")
 _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
     r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
 )
-_PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]+_\d+\b")
+_PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 
 def _turned(told: list[str], row: Source) -> Broken | None:
