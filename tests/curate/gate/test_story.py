@@ -440,6 +440,7 @@ COINS = asked("Ann had 21 coins and got 49 more. How many coins?", "21 + 49 = 70
         ("He gave Ann 42 / 2 = <<42/2=21>>21 pens.", GIFT, ""),
         ("The total number of coins is 21, and 21 + 49 = 70.", COINS, "other_part"),
         ("The total number of coins is 21 + 49 = 70.", COINS, ""),
+        ("The total number of coins is 21.0 + 49.0 = 70.0.", COINS, ""),
         ("The total number of coins is 70.", COINS, ""),
     ],
 )

@@ -428,7 +428,7 @@ def _part_for_total(case: Case) -> str:
 
 _TOTAL_IS = re.compile(
     r"\btotal (?:number |amount |cost |weight |length )?(?:of (?:[a-z]+ ){1,3})?(?:is|was|are|were) "
-    r"\$?(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?)(?: [a-z]+){0,2}(?=[.,;]|\Z)",
+    r"\$?(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?+)(?: [a-z]+){0,2}(?=[.,;]|\Z)",
     re.MULTILINE,
 )
 
