@@ -383,6 +383,15 @@ def _is_another(case: Case) -> str:
     return f"No number is another one: {found.group()!r}."
 
 
+# one number, what it counts, and a sum that begins with it and comes to less or more of the same
+_IS_ANOTHER = re.compile(
+    r"(?<![\d.,+*/×÷-] )(?<!\bof )(?<!\bthan )(?<![\d.,])\$?(?P<one>\d+(?:\.\d+)?)"
+    r"(?: (?P<noun>[a-z]+))?(?: [a-z]+){0,5}, which is "
+    r"\$?(?P=one)(?: [a-z]+)? ?(?:[-+−]|[/÷](?=[^=\n]*= ?\$?\d[\d.]*(?: (?P=noun)\b|[.\n]|$))) ?"
+    r"\$?\d+(?:\.\d+)?(?: [a-z]+)? ?="
+)
+
+
 def _less_than_said(case: Case) -> str:
     """A deed whose number the question gives, told as what that number leaves: `she pays with 15 - 8 = 7`."""
     told = [d for d in differences(case.completion) if compared(case.prompt).isdisjoint(d.numbers)]
@@ -413,14 +422,14 @@ def _part_for_total(case: Case) -> str:
     """A number that goes into a total, called the total: `the total number of pens is 21` for 21 + 49."""
     if "total" not in case.completion:
         return ""
-    parts_ = {
+    addends = {
         value
         for step in sums(case.demonstration) if step.result == sum(step.operands)
         for value in step.operands if value != step.result
     }  # fmt: skip
     for match in _TOTAL_IS.finditer(case.completion):
         made = {step.result for text in (case.demonstration, case.completion) for step in sums(text)}
-        for value in numbers(match["number"]) & parts_ & numbers(case.prompt) - made:
+        for value in numbers(match["number"]) & addends & numbers(case.prompt) - made:
             if match.group() not in case.prompt and match.group() not in case.demonstration:
                 return f"It calls {value} the total, which goes into it."
     return ""
@@ -428,8 +437,7 @@ def _part_for_total(case: Case) -> str:
 
 _TOTAL_IS = re.compile(
     r"\btotal (?:number |amount |cost |weight |length )?(?:of (?:[a-z]+ ){1,3})?(?:is|was|are|were) "
-    r"\$?(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?+)(?: [a-z]+){0,2}(?=[.,;]|\Z)",
-    re.MULTILINE,
+    r"\$?(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?+)(?: [a-z]+){0,2}(?=[.,;\n]|\Z)"
 )
 
 
@@ -461,13 +469,6 @@ def _rate_of_once(case: Case) -> str:
     return ""
 
 
-# one number, what it counts, and a sum that begins with it and comes to less or more of the same
-_IS_ANOTHER = re.compile(
-    r"(?<![\d.,+*/×÷-] )(?<!\bof )(?<!\bthan )(?<![\d.,])\$?(?P<one>\d+(?:\.\d+)?)"
-    r"(?: (?P<noun>[a-z]+))?(?: [a-z]+){0,5}, which is "
-    r"\$?(?P=one)(?: [a-z]+)? ?(?:[-+−]|[/÷](?=[^=\n]*= ?\$?\d[\d.]*(?: (?P=noun)\b|[.\n]|$))) ?"
-    r"\$?\d+(?:\.\d+)?(?: [a-z]+)? ?="
-)
 _COMPARED = frozenset("more fewer additional extra".split())
 _WANTS = frozenset("need needs needed want wants still yet longer goal reach target save saves than".split())
 
