@@ -23,11 +23,11 @@ from recast.curate.language.polarity import Clause, clauses
 from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.stems import stem
-from recast.curate.language.story.comparisons import THEY, Comparison, Told, clauses_of, comparisons, made_of
+from recast.curate.language.story.comparisons import misgiven
 from recast.curate.language.story.deeds import by_time, compared, deeds, differences, gifts, groups
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
-from recast.curate.language.tokens import EQUAL, Sentence, read
+from recast.curate.language.tokens import read
 from recast.curate.language.topic import stems
 from recast.curate.maths.numbers import Value, numbers
 from recast.curate.maths.units import dimensions, singular
@@ -310,69 +310,8 @@ def _rest_compared(case: Case) -> str:
 def _other_compared(case: Case) -> str:
     """What a comparison makes, told as the amount of whom it compares with: `Ann has 20 - 8 = 12` where Olga has 8
     fewer than she; the comparison turned around, or of a person with himself."""
-    persons = people(case.prompt, case.demonstration)
-    theirs = [c for text in (case.prompt, case.demonstration) for c in comparisons(text, persons)]
-    for ours in comparisons(case.completion, persons):
-        if ours.who == ours.whom:
-            return f"It compares {ours.who.title()} with {ours.whom.title()}."
-        turned = Comparison(ours.whom, ours.who, ours.number, ours.word)
-        if turned in theirs and ours not in theirs:
-            return f"{turned.who.title()}, not {ours.who.title()}, has {ours.number} {ours.word}."
-    if not theirs:
-        return ""
-    made = _compared_results(case.prompt, case.demonstration, persons)
-    for sentence in read(case.completion) if made else ():
-        for clause in clauses_of(sentence, persons):
-            inside = {bare(token) for token in sentence.tokens[clause.begin : clause.end]}
-            if not clause.who or inside & _RELATES:
-                continue
-            said = _stated(sentence, clause)
-            for who, whom, number, result in made:
-                if clause.who in (whom, THEY) and who not in inside and result in said:
-                    return f"It tells {result} as {clause.who.title()}'s; it is {who.title()}'s, by {number}."
-    return ""
-
-
-def _stated(sentence: Sentence, clause: Told) -> set[Value]:
-    """The numbers that a clause states: what its sums come to, or all where it shows none."""
-    inside = {at: value for at, value in sentence.numbers.items() if clause.begin <= at < clause.end}
-    results = {value for at, value in inside.items() if sentence.tokens[at - 1] in EQUAL}
-    return results or set(inside.values())
-
-
-@lru_cache(maxsize=1024)
-def _compared_results(
-    prompt: str, demonstration: str, persons: frozenset[str]
-) -> tuple[tuple[str, str, Value, Value], ...]:
-    """Who, whom, by how much and what it makes, for every comparison with a number that the question gives for whom.
-
-    Left out is what the demonstration states of whom, or the question of anybody.
-    """
-    found: dict[tuple[str, str, Value, Value], None] = {}
-    asked = numbers(prompt)
-    steps = {
-        (frozenset(step.operands), step.result) for step in sums(demonstration) if len(step.operands) == 2
-    }
-    for c in dict.fromkeys(c for text in (prompt, demonstration) for c in comparisons(text, persons)):
-        for base in _amounts(prompt, c.whom, persons):
-            result = made_of(c, base)
-            told = result in asked or result in _amounts(demonstration, c.whom, persons)
-            if result is not None and (frozenset((c.number, base)), result) in steps and not told:
-                found[c.who, c.whom, c.number, result] = None
-    return tuple(found)
-
-
-def _amounts(text: str, who: str, persons: frozenset[str]) -> set[Value]:
-    """The numbers that clauses of `text` state of a person without comparing."""
-    return {
-        value
-        for sentence in read(text) for clause in clauses_of(sentence, persons) if clause.who == who
-        if not {bare(token) for token in sentence.tokens[clause.begin : clause.end]} & _RELATES
-        for value in _stated(sentence, clause)
-    }  # fmt: skip
-
-
-_RELATES = frozenset("than as times and together total altogether both combined all".split())
+    steps = frozenset((frozenset(step.operands), step.result) for step in sums(case.demonstration))
+    return misgiven(case.completion, case.prompt, case.demonstration, steps)
 
 
 def _is_another(case: Case) -> str:
