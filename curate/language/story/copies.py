@@ -5,7 +5,7 @@ a clause is the source's, too, the one thing in which it differs is no other way
 function words, endings, words left out, and sums, of which only what they come to counts on either side. In any text
 `first` and `second` are kept apart, and so are `she` and what is counted.
 
->>> [(slip.old, slip.new) for slip in slips("Tom has 5 pens. Tom has 9 cups.", "Tom has 5 pens. Ann has 9 cups.")]
+>>> [(s.old, s.new) for s in slips("Tom sold 5 pens. Tom ate 9 buns.", "Tom sold 5 pens. Ann ate 9 buns.")]
 [('Ann', 'Tom')]
 """
 
