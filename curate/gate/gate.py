@@ -85,7 +85,7 @@ AnyCheck = Annotated[
 Checks = tuple[AnyCheck, ...]
 
 _TOLD: Checks = (
-    CopyCheck(),
+    CopyCheck(max_told=0.8),
     RepetitionCheck(),
     CharactersCheck(),
     ConsistencyCheck(),
