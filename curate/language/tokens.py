@@ -54,13 +54,17 @@ class Sentence(NamedTuple):
 @lru_cache(maxsize=2048)
 def read(text: str) -> tuple[Sentence, ...]:
     """The sentences of `text`, in order."""
-    if "<<" in text:
-        text = _ANNOTATION.sub("", text)
+    text = unannotated(text)
     if "$" in text and ("\\" in text or _FORMULA.search(text)):
         text = text.replace("$", "")
     if "\\" in text or not text.isascii():
         text = plain(text)
     return tuple(_sentence(told) for told in sentences(text))
+
+
+def unannotated(text: str) -> str:
+    """`text` without a calculator's annotations (`<<3*2=6>>`)."""
+    return _ANNOTATION.sub("", text) if "<<" in text else text
 
 
 def _sentence(told: str) -> Sentence:

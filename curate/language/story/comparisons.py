@@ -150,10 +150,9 @@ def _clauses(sentence: Sentence, persons: frozenset[str]) -> Iterator[_Clause]:
     for end in (*(i for i, token in enumerate(tokens) if token.lower() in _CUTS), len(tokens)):
         if end > begin:
             first = bare(tokens[begin])
-            next_ = tokens[
-                begin + 1 : begin + 2
-            ]  # `Box B is`: a name of several words, of which one tells nothing
-            whole = tokens[begin].lower() == first and not any(token[0].isupper() for token in next_)
+            # `Box B is`: of a name of several words one tells nothing
+            more = any(token[0].isupper() for token in tokens[begin + 1 : begin + 2])
+            whole = tokens[begin].lower() == first and not more
             names = whole and (first in persons or first == THEY)
             yield _Clause(first if names else "", begin, end)
         begin = end + 1

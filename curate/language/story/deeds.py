@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from recast.curate.language.tokens import unannotated
 from recast.curate.maths.numbers import Value, literal
 from recast.curate.maths.units import singular
 
@@ -39,8 +40,6 @@ _PRICE = re.compile(
     r"\b(?P<count>\d+) (?P<noun>[a-z]+)(?: [a-z]+){0,2} (?:for|at|cost|costs|costing) "
     rf"(?P<price>\$\d+(?:\.\d+)?|{_NUMBER} (?:dollars?|cents?|euros?|pounds?)) (?:each|apiece|per piece)\b"
 )
-
-
 _HOLDS = re.compile(
     r"\b(?P<count>\d+) (?P<noun>[a-z]+)(?: [a-z]+)?,? each (?:having|containing|holding|with|of) "
     rf"(?P<price>{_NUMBER} [a-z]+)\b"
@@ -50,9 +49,6 @@ _GIFT = re.compile(
     r"\b(?:he|she|(?P<who>[A-Z][a-z]+)) (?:also |then )?(?:gave|gives|lent|lends|sold|sells|paid|pays|sent|sends) "
     rf"(?P<whom>[A-Z][a-z]+) (?:[^.,;=\n]{{0,20}}= ?)?(?P<number>{_NUMBER})(?! ?[-+*/×])"
 )
-
-
-_ANNOTATION = re.compile(r"<<[^<>]*>>")
 
 
 class Gift(NamedTuple):
@@ -77,7 +73,7 @@ class Deed(NamedTuple):
 def deeds(text: str) -> dict[tuple[str, str], frozenset[Value]]:
     """The numbers that `text` gives for what somebody does, by who and the verb."""
     found: dict[tuple[str, str], set[Value]] = {}
-    for match in _DEED.finditer(_plain(text)):
+    for match in _DEED.finditer(unannotated(text)):
         for value in _values(match["one"]):
             if match["verb"] not in _STATES:
                 found.setdefault((_who(match), match["verb"]), set()).add(value)
@@ -91,7 +87,7 @@ def differences(text: str) -> tuple[Deed, ...]:
         return ()
     return tuple(
         Deed(_who(match), match["verb"], (values[0], values[1]), values[2])
-        for match in _DIFFERENCE.finditer(_plain(text))
+        for match in _DIFFERENCE.finditer(unannotated(text))
         if len(values := [*_values(match["one"], match["two"], match["left"])]) == 3
     )
 
@@ -129,13 +125,9 @@ def gifts(text: str) -> tuple[Gift, ...]:
     """Who gave whom how many, as `text` tells it with a name for whom."""
     return tuple(
         Gift(_who(match), match["whom"].lower(), value)
-        for match in _GIFT.finditer(_plain(text))
+        for match in _GIFT.finditer(unannotated(text))
         for value in _values(match["number"])
     )
-
-
-def _plain(text: str) -> str:
-    return _ANNOTATION.sub("", text) if "<<" in text else text
 
 
 def _who(match: re.Match[str]) -> str:

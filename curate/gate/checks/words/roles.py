@@ -310,8 +310,13 @@ def _rest_compared(case: Case) -> str:
 def _other_compared(case: Case) -> str:
     """What a comparison makes, told as the amount of whom it compares with: `Ann has 20 - 8 = 12` where Olga has 8
     fewer than she; the comparison turned around, or of a person with himself."""
-    steps = frozenset((frozenset(step.operands), step.result) for step in sums(case.demonstration))
-    return misgiven(case.completion, case.prompt, case.demonstration, steps)
+    return misgiven(case.completion, case.prompt, case.demonstration, _steps(case.demonstration))
+
+
+@lru_cache(maxsize=1024)
+def _steps(demonstration: str) -> frozenset[tuple[frozenset[Value], Value]]:
+    """The operands and the result of each step."""
+    return frozenset((frozenset(step.operands), step.result) for step in sums(demonstration))
 
 
 def _is_another(case: Case) -> str:
@@ -359,18 +364,17 @@ def _given_back(case: Case) -> str:
 
 def _part_for_total(case: Case) -> str:
     """A number that goes into a total, called the total: `the total number of pens is 21` for 21 + 49."""
-    if "total" not in case.completion:
-        return ""
-    addends = {
-        value
-        for step in sums(case.demonstration) if step.result == sum(step.operands)
-        for value in step.operands if value != step.result
-    }  # fmt: skip
-    for match in _TOTAL_IS.finditer(case.completion):
+    for match in _TOTAL_IS.finditer(case.completion) if "total" in case.completion else ():
+        if match.group() in case.prompt or match.group() in case.demonstration:
+            continue
+        addends = {
+            value
+            for step in sums(case.demonstration) if step.result == sum(step.operands)
+            for value in step.operands if value != step.result
+        }  # fmt: skip
         made = {step.result for text in (case.demonstration, case.completion) for step in sums(text)}
         for value in numbers(match["number"]) & addends & numbers(case.prompt) - made:
-            if match.group() not in case.prompt and match.group() not in case.demonstration:
-                return f"It calls {value} the total, which goes into it."
+            return f"It calls {value} the total, which goes into it."
     return ""
 
 
@@ -394,8 +398,8 @@ def _rate_of_once(case: Case) -> str:
     """What is done once, or in all, told as done again and again: `she spends 6 dollars a week`, and `5 * 7 = 35 pages
     a day` for what 5 days come to."""
     theirs = by_time(case.prompt) | by_time(case.demonstration)
-    made = {step.result for step in sums(case.demonstration)}
     for value, noun, unit in sorted(by_time(case.completion) - theirs, key=str):
+        made = {step.result for step in sums(case.demonstration)}
         paces = {v for v, n, u in theirs if (n, u) == (noun, unit)}
         counts = {q.value for q in quantities(case.prompt) if q.head and singular(q.head) == unit}
         once = (
