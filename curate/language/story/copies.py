@@ -226,11 +226,16 @@ def _anywhere(place: _Place, source: _Source) -> bool:
     return _PLACES.issuperset((*place.new, *place.old))
 
 
+_COSTS = frozenset(map(stem, "worth cost costs weigh weighs hold holds contain contains".split()))
+
+
 def _another(pronoun: str, old: Keys, source: _Source) -> bool:
     """Whether `he` or `she` is somebody else than `old`, who has no name: where there are names, and the pronoun is
     another's or `old` is counted."""
     if not source.names or not source.names.isdisjoint(old) or any(key.endswith("'") for key in old):
         return False
+    if not _COSTS.isdisjoint(old):
+        return False  # `the dimes are worth 20 cents` and `she has 20 cents`
     return "1" in old or (
         not any(map(_figure, old)) and (pronoun in source.words or old[-1] in source.counted)
     )

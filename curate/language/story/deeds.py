@@ -1,9 +1,5 @@
-"""Numbers of what somebody does, of what is done again and again, and of what things cost, as sentences give them.
+"""Numbers of what is done again and again, of what things cost, and of what somebody gives, as sentences give them.
 
->>> deeds("Zoe pays with 15 dollars and spends 6.")
-{('zoe', 'pays'): frozenset({15}), ('', 'spends'): frozenset({6})}
->>> differences("Zoe pays with 15 - 8 = 7.")
-(Deed(who='zoe', verb='pays', numbers=(15, 8), left=7),)
 >>> sorted(by_time("She saves 6 dollars a week."))
 [(6, 'dollar', 'week')]
 >>> groups("He buys 4 nuts for 2 dollars each. There are 9 halls each having 30 seats.")
@@ -24,15 +20,6 @@ from recast.curate.maths.numbers import Value, literal
 from recast.curate.maths.units import singular
 
 _NUMBER = r"\$?(?<![\d.,])\d++(?:,\d{3})*+(?:\.\d+)?+"
-_DOES = r"\b(?:he|she|they|and|then|(?P<who>[A-Z][a-z]+)) (?:then |also )?(?P<verb>[a-z]+(?:s|d|nt|ght)) (?:with )?"
-_DEED = re.compile(rf"{_DOES}(?P<one>{_NUMBER})(?! ?(?:%|percent|times|(?:[a-z]+ )?(?:more|fewer|less)))")
-_DIFFERENCE = re.compile(
-    rf"{_DOES}(?P<one>{_NUMBER})(?: [a-z]+)? ?[-−] ?(?P<two>{_NUMBER})(?: [a-z]+)? ?= ?(?P<left>{_NUMBER})"
-)
-_STATES = frozenset(
-    "has had is was needs needed wants wanted gets makes made leaves takes weighs costs lost loses adds".split()
-)
-"""Verbs that tell how things are, or that have several senses: what they say may change."""
 _BY_TIME = re.compile(
     rf"(?P<number>{_NUMBER})(?: (?P<noun>[a-z]+))? (?:an?|per|each|every) (?P<unit>minute|hour|day|week|month|year)\b"
 )
@@ -57,39 +44,6 @@ class Gift(NamedTuple):
     who: str
     whom: str
     number: Value
-
-
-class Deed(NamedTuple):
-    """A deed that is told as a difference."""
-
-    who: str
-    """A name in lower case, empty for a pronoun or for who is named before."""
-    verb: str
-    numbers: tuple[Value, Value]
-    left: Value
-
-
-@lru_cache(maxsize=2048)
-def deeds(text: str) -> dict[tuple[str, str], frozenset[Value]]:
-    """The numbers that `text` gives for what somebody does, by who and the verb."""
-    found: dict[tuple[str, str], set[Value]] = {}
-    for match in _DEED.finditer(unannotated(text)):
-        for value in _values(match["one"]):
-            if match["verb"] not in _STATES:
-                found.setdefault((_who(match), match["verb"]), set()).add(value)
-    return {deed: frozenset(values) for deed, values in found.items()}
-
-
-@lru_cache(maxsize=2048)
-def differences(text: str) -> tuple[Deed, ...]:
-    """Every deed that `text` tells as a difference."""
-    if "-" not in text and "−" not in text:
-        return ()
-    return tuple(
-        Deed(_who(match), match["verb"], (values[0], values[1]), values[2])
-        for match in _DIFFERENCE.finditer(unannotated(text))
-        if len(values := [*_values(match["one"], match["two"], match["left"])]) == 3
-    )
 
 
 @lru_cache(maxsize=2048)

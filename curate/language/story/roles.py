@@ -30,7 +30,7 @@ class Part(Enum):
 
 
 _WORDS = {
-    Part.FIRST: "initial initially original originally first beginning begin began start started",
+    Part.FIRST: "initial initially original originally first beginning begin begins began start starts started before",
     Part.CAME: "additional extra bought purchased received found built planted added new won adopted bred "
     "got borrowed gathers",
     Part.GONE: "lost used gave sold ate spent removed donated broke broken died stolen threw eaten gone burned "
@@ -55,6 +55,8 @@ _ENDS = frozenset(".,;:!?()") | OPERATORS | {"-"}
 _SIGNS = OPERATORS | {"-"}
 _CUTS = frozenset("and but so while because since then if when after before than who which from".split())
 _BEGINS = (("start",), ("begin",))
+_TELLS = (("is",), ("was",), ("are",), ("were",))
+"""After `which`: what follows tells of the number before it."""
 REACH = 6
 SOUGHT_WORDS = 14
 """Words after `find` among which it is said what."""
@@ -136,8 +138,8 @@ def _near(tokens: tuple[str, ...], numbered: Set[int], at: int, step: int) -> se
         word = tokens[i].lower()
         if (
             i in numbered
-            or word in _ENDS
-            or word in _CUTS
+            or (word in _ENDS and not (step > 0 and word == "," and tokens[i + 1 : i + 2] == ("which",)))
+            or (word in _CUTS and not (step > 0 and word == "which" and tokens[i + 1 : i + 2] in _TELLS))
             or (word == "to" and tokens[i + 1 : i + 2] not in _BEGINS)
         ):
             break

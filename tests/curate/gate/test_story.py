@@ -12,6 +12,7 @@ from recast.curate.gate.checks.words.quantities import QuantitiesCheck
 from recast.curate.gate.checks.words.roles import RolesCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.gate.checks.words.wording import WordingCheck
+from recast.curate.language.story.people import people
 
 CRAYONS: dict[str, Any] = {
     "messages": [{"role": "user", "content": "Lea has 80 crayons. A box holds 8 crayons. How many boxes?"}],
@@ -451,3 +452,80 @@ def test_what_a_group_holds_who_gave_and_what_is_the_total(text, row, said):
 def test_a_comparison_within_a_deed_is_no_number_of_it():
     row = asked("Bo works 10 hours on Monday. On Tuesday he works 2 hours less.", "10 - 2 = 8 hours")
     assert reason(RolesCheck(), "On Tuesday he works 10 - 2 = 8 hours.", row) == ""
+
+
+CAKES = asked(
+    "A baker made 90 cakes. He sold 83 of them. How many are left?",
+    "The baker made 90 cakes and sold 83: 90 - 83 = 7 cakes. 7 cakes are left.",
+)
+BOTH = asked(
+    "Sally grew 6 carrots. Fred grew 4 carrots. How many did they grow in all?",
+    "Sally grew 6 carrots and Fred grew 4: 6 + 4 = 10 carrots. Sally and Fred grew 10 carrots together.",
+)
+DAYS = asked(
+    "Dan collects 12 stones on Saturday and 4 on Monday. How many stones are that?", "12 + 4 = 16 stones."
+)
+FRUIT = asked(
+    "Ellen used 0.2 cups of berries and 0.1 cups of milk. How many cups did she use?",
+    "0.2 + 0.1 = 0.3 cups.",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("So he made 90 - 83 = 7 cakes.", CAKES, "other_part"),
+        ("The baker sold 7 cakes.", CAKES, "other_part"),
+        ("He sold 83 of the 90 cakes, so 90 - 83 = 7 cakes are left.", CAKES, ""),
+        ("He can sell 7 cakes more.", CAKES, ""),
+        ("So, Sally grew 6 + 4 = 10 carrots.", BOTH, "one_for_all"),
+        ("Sally and Fred grew 6 carrots.", BOTH, "other_part"),
+        ("Sally and Fred grew 6 + 4 = 10 carrots.", BOTH, ""),
+        ("They grew 6 + 4 = 10 carrots.", BOTH, ""),
+        ("Dan collects 12 + 4 = 16 stones on Saturday.", DAYS, "other_part"),
+        ("Dan collects 12 + 4 = 16 stones on Saturday and Monday.", DAYS, ""),
+        ("Dan collects 12 stones on Saturday and 4 on Monday, 12 + 4 = 16 stones.", DAYS, ""),
+        ("She used 0.3 cups of berries.", FRUIT, "other_part"),
+        ("She used 0.2 cups of berries, 0.3 cups of berries and milk.", FRUIT, ""),
+    ],
+)
+def test_a_deed_a_doer_and_a_place_keep_their_number(text, row, said):
+    assert reason(RolesCheck(), text, row) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("If 7 cakes are left, there are 90 - 83 = 7 cakes.", CAKES, "other_part"),
+        ("If he sold 83 cakes, then 90 - 83 = 7 cakes are left.", CAKES, ""),
+        ("90 - 83 = 7. If 7 cakes are left, 83 + 7 = 90 were made.", CAKES, ""),
+        ("He has 90 cakes, each holding 83 cakes.", CAKES, "other_part"),
+        ("He has 90 boxes, each holding 83 cakes.", CAKES, ""),
+    ],
+)
+def test_nothing_is_supposed_that_is_worked_out_then_and_nothing_holds_itself(text, row, said):
+    assert reason(RolesCheck(), text, row) == said
+
+
+PRICES = asked("Hugo buys 6 pins for 6 dollars each. What does he pay?", "The 6 pins cost 6 * 6 = 36.")
+TIME = asked("Ann runs 2 hours a day for 5 days. How long does she run?", "2 * 60 = 120. 120 * 5 = 600.")
+LEFT = asked("Ann has 21 books and loses 9. How many are left?", "21 - 9 = 12.")
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("The pins cost 6 * 6 = 36 cents.", PRICES, "other_unit"),
+        ("The pins cost 6 * 6 = 36 dollars.", PRICES, ""),
+        ("She runs 2 * 60 = 120 minutes a day.", TIME, ""),  # worked out by the 60 minutes of an hour
+        ("She has 21 - 9 = 12 feet of books.", LEFT, "other_unit"),
+        ("She has 21 - 9 = 12 books.", LEFT, ""),
+    ],
+)
+def test_a_unit_that_the_row_has_no_word_of_needs_a_conversion(text, row, said):
+    assert reason(QuantitiesCheck(), text, row) == said
+
+
+def test_a_name_that_ends_like_an_adverb_is_a_person_where_it_stands_within_a_sentence():
+    assert people("Sally has 3 pens. How many are Sally's in all?", "Now Sally has 3 pens.") == {"sally"}
+    assert people("Finally he buys 3 pens. How many?", "Finally he buys 3.") == frozenset()

@@ -1,11 +1,11 @@
 """Does every number count what it counts in the question and the demonstration, and belong to whom it belongs there?
 
 Catches: a colour, month or the like changed for another; a unit or noun changed for another (`72 metres` for 72
-clips, `$120` for 120 minutes), a quantity given to another person, and quantities that are neither given, nor a
-sum's result, nor one operation away from such numbers (`37 witnesses`). Fails only where question or demonstration
-give the same number another noun and never this one; a noun that could be a word for the same things (`items`; a
-word that the source knows without counting it) is no other noun. Cannot catch: a noun changed for one that the
-source uses for the same number, a number whose noun stands before it, owners in lower case or pronouns. English
+clips, `$120` for 120 minutes, `36 cents` for 36 dollars), a quantity given to another person, and quantities that are
+neither given, nor a sum's result, nor one operation away from such numbers (`37 witnesses`). Fails only where question
+or demonstration give the same number another noun and never this one; a noun that could be a word for the same things
+(`items`; a word that the source knows without counting it) is no other noun. Cannot catch: a noun changed for one that
+the source uses for the same number, a number whose noun stands before it, owners in lower case or pronouns. English
 nouns only; other languages pass.
 """
 
@@ -185,7 +185,7 @@ class QuantitiesCheck(CheckConfig):
     """Whether a quantity that nothing explains fails."""
 
     name: ClassVar[str] = "quantities"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         if not case.demonstration and not case.prompt:
@@ -203,7 +203,7 @@ class QuantitiesCheck(CheckConfig):
                 return self.failed("other_unit", said)
         if said := _priced(found, source):
             return self.failed("other_unit", said)
-        if said := _exchanged(strange, source):
+        if said := _exchanged(strange, source) or _measured_otherwise(strange, source, case):
             return self.failed("other_unit", said)
         for _, told in groupby(found, attrgetter("sentence")):
             if said := _other_owner(list(told), source):
@@ -282,6 +282,38 @@ def _exchanged(strange: list[Quantity], source: _Source) -> str:
                     f"{one.value} {one.head} and {two.value} {two.head}: question and demonstration say "
                     f"{one.value} {two.head} and {two.value} {one.head}."
                 )
+    return ""
+
+
+def _measured_otherwise(strange: list[Quantity], source: _Source, case: Case) -> str:
+    """A known number under a unit that the source has no word of: `36 cents` where all is told in dollars and nothing
+    is converted, `12 feet of books` where books are counted."""
+    for quantity in strange:
+        unit = next(iter(quantity.sentence.tokens[quantity.at + 1 : quantity.at + 2]), "").lower()
+        size = _size(singular(unit)) if len(unit) > 2 and quantity.value in source.values else {}
+        if not size or singular(unit)[:BEGINNING] in source.words:
+            continue
+        words = {word.lower() for word in source.written if len(word) > 2}
+        words |= {"dollar"} if "$" in case.prompt or "$" in case.demonstration else set()
+        theirs = {word: found for word in words if (found := _size(word)).keys() & size.keys()}
+        if not theirs:
+            behind = quantity.sentence.tokens[quantity.at + 2 : quantity.at + 4]
+            if len(behind) == 2 and behind[0] == "of" and singular(behind[1])[:BEGINNING] in source.counted:
+                return (
+                    f"{quantity.value} {unit} of {behind[1]}: question and demonstration count {behind[1]}."
+                )
+            continue
+        ratios = {
+            ratio
+            for found in theirs.values() for kind in size.keys() & found.keys()
+            for ratio in (size[kind] / found[kind], found[kind] / size[kind])
+        }  # fmt: skip
+        made = [
+            step for text in (case.demonstration, case.completion) for step in sums(text)
+            if step.result == quantity.value
+        ]  # fmt: skip
+        if not any(ratios.intersection(step.operands) for step in made):
+            return f"{quantity.value} {unit}: question and demonstration tell it in {min(theirs)}."
     return ""
 
 

@@ -24,9 +24,11 @@ from recast.curate.language.prose import vocabulary
 from recast.curate.language.quantities import Quantity, quantities, quantities_of, rate_of, rates
 from recast.curate.language.stems import stem
 from recast.curate.language.story.comparisons import misgiven
-from recast.curate.language.story.deeds import by_time, compared, deeds, differences, gifts, groups
+from recast.curate.language.story.deeds import by_time, gifts, groups
+from recast.curate.language.story.frames import misframed
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
+from recast.curate.language.story.suppositions import suppositions
 from recast.curate.language.tokens import read
 from recast.curate.language.topic import stems
 from recast.curate.maths.numbers import Value, numbers
@@ -40,7 +42,7 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
@@ -57,12 +59,14 @@ class RolesCheck(CheckConfig):
             return self.failed("other_part", said)
         if said := _rest_compared(case) or _total_for_each(case) or _other_compared(case):
             return self.failed("other_part", said)
-        if said := _is_another(case) or _less_than_said(case) or _given_back(case) or _part_for_total(case):
+        if said := _is_another(case) or _misframed(case) or _given_back(case) or _part_for_total(case):
             return self.failed("other_part", said)
         if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case) or _labelled(case):
             return self.failed("other_unit", said)
         if said := _of_the_groups(case) or _rate_of_once(case):
             return self.failed("other_unit", said)
+        if said := _supposed(case) or _holds_itself(case):
+            return self.failed("other_part", said)
         return self.passed()
 
 
@@ -336,19 +340,14 @@ _IS_ANOTHER = re.compile(
 )
 
 
-def _less_than_said(case: Case) -> str:
-    """A deed whose number the question gives, told as what that number leaves: `she pays with 15 - 8 = 7`."""
-    told = [d for d in differences(case.completion) if compared(case.prompt).isdisjoint(d.numbers)]
-    alone = bool(told) and len(people(case.prompt, case.demonstration)) < 2
-    for deed in told:
-        given = frozenset[Value]().union(
-            *(values for (who, verb), values in deeds(case.prompt).items()
-              if verb == deed.verb and (who == deed.who or alone))
-        )  # fmt: skip
-        known = any((deed.verb, deed.left) == (d.verb, d.left) for d in differences(case.demonstration))
-        if given.intersection(deed.numbers) and deed.left not in given and not known:
-            return f"It says {deed.verb!r} of {deed.left}; the question says it of {min(given)}."
-    return ""
+def _misframed(case: Case) -> str:
+    """A deed told of what it leaves, of two where one does it, a total in one of the places that it adds up."""
+    steps = frozenset(
+        (tuple(step.operands), step.result)
+        for text in (case.demonstration, case.completion)
+        for step in sums(text)
+    )
+    return misframed(case.completion, case.prompt, case.demonstration, steps)
 
 
 def _given_back(case: Case) -> str:
@@ -411,6 +410,30 @@ def _rate_of_once(case: Case) -> str:
             return f"{value} {noun} a {unit}: question and demonstration say it of no {unit}."
     return ""
 
+
+def _supposed(case: Case) -> str:
+    """What a text supposes and works out only then: `if 3 are left, 7 - 4 = 3 are left`."""
+    ours = suppositions(case.completion)
+    if not ours:
+        return ""
+    known = numbers(case.prompt) | {value for value, _ in suppositions(case.demonstration)}
+    for value, said in ours:
+        if value not in known:
+            return f"It supposes {value}, which it works out only then: {said[:80]!r}."
+    return ""
+
+
+def _holds_itself(case: Case) -> str:
+    """Things that hold things of their own kind: `63 pens, each containing 9 pens`."""
+    for match in _HOLDS_ITSELF.finditer(case.completion):
+        if not any(match.group() in text for text in (case.prompt, case.demonstration)):
+            return f"No {match['noun']} are in {match['noun']}: {match.group()!r}."
+    return ""
+
+
+_HOLDS_ITSELF = re.compile(
+    r"\d (?P<noun>[a-z]{3,}),? (?:each|which|that) (?:contain|hold|have|has)[a-z]* \d++(?:\.\d+)?+ (?P=noun)\b"
+)
 
 _COMPARED = frozenset("more fewer additional extra".split())
 _WANTS = frozenset("need needs needed want wants still yet longer goal reach target save saves than".split())
