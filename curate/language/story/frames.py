@@ -118,9 +118,15 @@ def misframed(text: str, prompt: str, demonstration: str, steps: Steps) -> str:
     `steps` are those of demonstration and text.
     """
     persons = people(prompt, demonstration)
+    made = {result for _, result in steps}
+    joint = len(persons) > 1 and " and " in text
     ours = [
-        frame for frame in frames(text, persons)
+        frame
+        for quantity in quantities(text)
+        if quantity.value in made or joint  # of others nothing is left over, added up or shared
+        for frame in (_frame(quantity, persons),)
         if not frame.operand and ((frame.deed and frame.sure) or frame.place)
+        and (quantity.value in made or len(frame.who) > 1)
     ]  # fmt: skip
     if not ours:
         return ""
