@@ -99,8 +99,8 @@ def arguments(
             "vllm_server_base_url": config.vllm_server,
             "vllm_gpu_memory_utilization": config.vllm_memory,
             "generation_kwargs": {"stop_token_ids": list(eos_ids)},
-            # weights and cache leave the GPU while it trains
-            "vllm_enable_sleep_mode": config.vllm == "colocate",
+            # weights and cache leave the GPU while it trains; vLLM refuses to sleep on a CPU
+            "vllm_enable_sleep_mode": config.vllm == "colocate" and cuda,
         }
     return found
 

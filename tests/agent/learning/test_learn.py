@@ -402,6 +402,8 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
         0.3,
         vllm == "colocate",
     )
+    on_cpu = arguments(config, Path("out"), device="cpu", bf16=False, eos_ids=[2])
+    assert on_cpu["use_vllm"] and not on_cpu["vllm_enable_sleep_mode"]  # vLLM refuses to sleep there
     assert given["generation_kwargs"] == {"stop_token_ids": [2, 7]}
     assert given["vllm_server_base_url"] == address
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
