@@ -44,7 +44,7 @@ _SHARE = (
     rf"(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)|{_FIGURE} percent)"
 )
 _FILLER = r"(?: (?:a total of|us|you|exactly|only|just|a sum of|the total|the number|back))?"
-_IS = rf" (?:is|are|equals|(?:is|are) (?:equal|equivalent) to|makes?|gives?|leaves?|comes to){_FILLER} "
+_IS = rf"(?:,? which)? (?:is|are|equals|(?:is|are) (?:equal|equivalent) to|makes?|gives?|leaves?|comes to){_FILLER} "
 _MAKE = (
     r" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?)"
     rf"{_FILLER} "
