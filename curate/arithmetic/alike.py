@@ -33,7 +33,7 @@ _FIGURE = r"[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.,/%]*\d)(?! ?%| 
 _NOUN = (
     r" (?!(?:and|or|times|more|less|fewer|from|to|by|of|than|is|are|was|were|which|that|in|on|at|for|with|so|then|per"
     r"|each|every|a|an|the|we|he|she|they|it|left|because|since|but|as|out|would|will|had|has|have|you|i|into|combined"
-    r"|together|altogether|total)\b)[A-Za-z][a-z'-]*+"
+    r"|together|altogether|total)\b)[A-Za-z][A-Za-z'-]*+"
 )
 _OPEN = r"(?<![\w.,/$€£-])"
 
@@ -160,7 +160,7 @@ def _whiches(text: str, known: frozenset[Value]) -> Iterator[str]:
             listed = _value(a, "a") in (work.count("+") + 1, 1)  # the 3 tests, which is 65 + 94 + 81
             related = goes_in & _forms(told) or _RELATES.search(before) is not None
             if len(goes_in) > 1 and _WORK.search(work) and not (listed or related):
-                yield f"{a.group()}{which.group()}{work}".strip()
+                yield f"{a.group()}{which.group()}{work}".strip("= ")
         elif _ends(b) and not _may_be(a, b, before, told, known):
             yield f"{a.group()}{which.group()}{b.group()}".lstrip("= ")
 

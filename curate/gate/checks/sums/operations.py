@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.operations import may_misname, misnamed, unshown, with_itself
-from recast.curate.arithmetic.plans import Step, plans, unfit
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.checks.sums.grounds import OPERAND, places, sums
+from recast.curate.language.story.plans import Step, may_plan, unfit
 from recast.curate.language.tokens import read
 from recast.curate.records import Check
 
@@ -46,7 +46,7 @@ class OperationsCheck(CheckConfig):
 
 def _unfit_plan(case: Case) -> str:
     """A plan of the completion that does otherwise than its steps and the demonstration's; empty where none does."""
-    if not plans(case.completion) or not sums(case.demonstration):
+    if not may_plan(case.completion) or not sums(case.demonstration):
         return ""
     texts = (case.demonstration, case.completion)
     steps = tuple(Step(step.operands, step.result) for text in texts for step in sums(text))

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice, permutations, product
+from itertools import chain, islice, permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ MAX_SIGNED = 6
 """Operands of a sum up to which it is found out which of them are subtracted."""
 MAX_PLANS, MAX_NAMED = 24, 8
 """Plans of a text that are read, and numbers of a plan that are compared; more are no plan of anybody's."""
+MAX_CLAUSE = 400
+"""Characters of the terms of a plan."""
 _REACH = 48
 """Characters before a verb among which stands who calculates."""
 
@@ -59,7 +61,8 @@ _BEFORE = {  # who calculates, before the plain form, that in -ing and that of t
 _END = re.compile(
     r"[:;=?!\n(]|\.(?=\s|\Z)|, (?!(?:and )?(?:(?:the|his|her|their)\b|[$€£]?\d))"
     r"| to (?:find|get|determine|calculate|obtain|see|figure|know|reach|work|give|compute|make|solve|arrive|learn)\b"
-    r"| (?:which|gives?|giving|equals?|is|are|results?|using|because|since|so|then|but|while|if|when|as|in order)\b"
+    r"| (?:which|gives?|giving|equals?|is|are|results?|using|because|since|so|then|but|while|if|when|as|in order|should"
+    r"|would|will|makes?|brings?|becomes?)\b"
     r"| and (?:then |we |you )*(?:add|subtract|deduct|multiply|divide|combine|get|find|see|have|calculate)\b"
     r"| (?:we|you) (?:get|have|find|can|obtain|see)\b"
 )
@@ -77,6 +80,13 @@ _TO = re.compile(
     r" to (?=(?:the|this|that|these|those|what|each|both|how) |(?:her|his|their|its|our) (?!by |and |from |in |at "
     r"|for )|[$€£]?\d|[A-Z][a-z]+'s )"
 )
+_BETWEEN = {
+    "add": _TO,
+    "subtract": re.compile(" from "),
+    "multiply": re.compile(" by "),
+    "divide": re.compile(" by "),
+}
+_LISTED = re.compile(r"\band [^,]*\Z")
 _AND = re.compile(r",? and |, ")
 _NUMBER = re.compile(
     r"(?:(?:the|his|her|their|its|these|those) (?=\S+ (?!(?:together|to|and|up|we|from|by|with|into|in)\b)[a-z])"
@@ -91,6 +101,19 @@ _HEAD = re.compile(
 )
 _NUMBER_OF = re.compile(
     r"(?:the|their|his|her) (?:total |initial |original )?number of (?P<things>[a-z]+(?: [a-z]+){0,4})"
+)
+_PHRASE = r"[^.,:;=?!\n\d(]{3,100}?"
+_IS_WORK = re.compile(
+    rf"(?:\A|[.:,\n] ?)(?:so |therefore |thus |then )?(?P<said>(?P<goal>the {_PHRASE}) (?:is|equals|was|will be) "
+    rf"(?:equal to )?(?P<first>(?:the|his|her|their) {_PHRASE}) (?P<work>plus|minus|times|multiplied by|divided by) "
+    r"(?P<last>(?:the|his|her|their) [^.,:;=?!\n\d(]{3,100}))",
+    re.IGNORECASE,
+)
+_WORK_WORDS = {
+    "plus": "add", "minus": "subtract", "times": "multiply", "multiplied by": "multiply", "divided by": "divide",
+}  # fmt: skip
+_IS_CALLED = re.compile(
+    r"\b(?:is|equals|are) the (product|quotient|difference) (?:of|between) (?:the|his|her|their) "
 )
 _START = re.compile(r"the (?:initial|original|starting) number of ")
 _GONE = re.compile(
@@ -156,9 +179,10 @@ class _Sizes(NamedTuple):
 
 
 def may_plan(text: str) -> bool:
-    """Whether a plan can stand in `text`; a fast test that is never wrong when it says no."""
-    lower = text.lower()
-    return any(map(lower.__contains__, _ROOTS))
+    """Whether anything that `unfit` finds can stand in `text`."""
+    return (
+        "product of " in text or "quotient of " in text or "difference between " in text or bool(plans(text))
+    )
 
 
 def unfit(
@@ -170,6 +194,8 @@ def unfit(
     """
     if not steps:
         return ""
+    if said := _misnamed(text, _sizes(tuple(steps))):
+        return said if said not in source else ""
     known = operands.union(*(step.operands for step in steps))
     sizes = _sizes(tuple(steps))
     for plan in plans(text):
@@ -187,7 +213,10 @@ def unfit(
 @lru_cache(maxsize=1024)
 def plans(text: str) -> tuple[Plan, ...]:
     """The plans of `text`, in order."""
-    return tuple(islice(_plans(_TITLE.sub(r"\1", text)), MAX_PLANS)) if may_plan(text) else ()
+    text = _TITLE.sub(r"\1", text)
+    planned = _plans(text) if any(map(text.lower().__contains__, _ROOTS)) else ()
+    stated = _stated(text) if any(map(text.__contains__, _WORK_WORDS)) else ()
+    return tuple(islice(chain(planned, stated), MAX_PLANS))
 
 
 def _plans(text: str) -> Iterator[Plan]:
@@ -200,20 +229,32 @@ def _plans(text: str) -> Iterator[Plan]:
             before = f"_{before}"  # what is cut off is no beginning
         if kind is None or not _BEFORE[ending].search(before):
             continue
-        end = _END.search(text, verb.end())
+        end = _END.search(text, verb.end(), verb.end() + MAX_CLAUSE)
         stop = end.start() if end else len(text)
+        if stop - verb.end() > MAX_CLAUSE:
+            continue
         clause = text[verb.end() : stop].strip()
         if not clause or _NOT_PLANNED.search(clause):
             continue
         goal = _goal(text, verb.start(), stop)
-        solved = _OUTCOME.match(text, stop) is not None
+        solved = _OUTCOME.match(text, stop) is not None or text.startswith("(", stop)
         yield Plan(kind, text[verb.start() : stop].strip(), *_terms(kind, clause), goal, solved)
+
+
+def _stated(text: str) -> Iterator[Plan]:
+    """Plans that are told as what something is: `the cost of all is the cost of the pens plus the tax`."""
+    for match in _IS_WORK.finditer(text):
+        kind = _WORK_WORDS[match["work"].lower()]
+        first, last = match["first"], match["last"]
+        terms, base = ((last,), first) if kind == "subtract" else ((first,), last)
+        yield Plan(kind, match["said"].strip(), terms, base, match["goal"], solved=False)
 
 
 def _terms(kind: str, clause: str) -> tuple[tuple[str, ...], str]:
     """The terms that a verb has, and what stands behind its preposition."""
-    between = _TO if kind == "add" else re.compile(" from ") if kind == "subtract" else re.compile(" by ")
-    found = list(between.finditer(clause))
+    if "," in clause and not _LISTED.search(clause):
+        clause = clause.partition(",")[0]
+    found = list(_BETWEEN[kind].finditer(clause))
     if len(found) > 1 and not _NUMBER.match(clause):
         return (), ""
     first, base = (clause[: found[0].start()], clause[found[0].end() :]) if found else (clause, "")
@@ -267,7 +308,8 @@ def _meet(values: Sequence[Value], steps: Sequence[Step]) -> bool:
     """Whether numbers go into one sum or into what leads to it, none of them by way of another."""
     into = _into(tuple(steps))
     return any(set(values) <= below for below in into.values()) and not any(
-        one in into.get(other, ()) and other not in into.get(one, ())
+        one in into.get(other, ())
+        and all(step.result in (other, *into[other]) for step in steps if one in step.operands)
         for one, other in permutations(values, 2)
     )
 
@@ -362,6 +404,8 @@ def _things_fit(plan: Plan, known: frozenset[Value], steps: Sequence[Step], text
 
     `The number of boxes` are no boxes that no sum reckons with.
     """
+    if plan.solved:
+        return True  # `by the number of subjects, which is 2`
     meant: list[frozenset[Value]] = []
     for term in (*plan.terms, plan.base):
         counted = _counted(term, texts)
@@ -394,6 +438,17 @@ def _counted(term: str, texts: tuple[str, ...]) -> frozenset[Value]:
     if not nouns or nouns[-1] in GENERIC:
         return frozenset()
     return frozenset(q.value for text in texts for q in quantities(text) if not q.nouns.isdisjoint(nouns))
+
+
+def _misnamed(text: str, sizes: _Sizes) -> str:
+    """Where the text calls something a product and no step multiplies, or a difference and none subtracts."""
+    for match in _IS_CALLED.finditer(text):
+        added = sizes.added or sizes.subtracted
+        if (match[1] == "difference" and not added) or (
+            match[1] != "difference" and added and not sizes.other
+        ):
+            return match.group()
+    return ""
 
 
 def _circular(plan: Plan, chained: bool) -> bool:
