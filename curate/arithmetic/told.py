@@ -1,7 +1,7 @@
 """Sums told in words, written in signs: `half of 48 is 24` becomes `1/2 * 48 = 24`, which the one parser then reads.
 
 Read are an operation by its name or its word, its operands and a verb that states the result: `6 and 7 make 13`,
-`12 less 5 leaves 7`, `subtract 5 from 12 to get 7`, `the sum of 4 and 5 is 9`, `twice 8 is 16`. Numbers may be
+`12 less 5 leaves 7`, `subtract 5 from 12 to get 7`, `the sum of 4 and 5 is 9`, `twice 8, which is 16`. Numbers may be
 figures or words, with nouns between them. A false sum is one in words too, but words say other things as well (`6 men
 and 7 women make 20 chairs`): where what follows the result is another thing than the operands are, or where what
 stands before is part of it (`more than half of 48`), the words count only as far as they are true.
@@ -44,7 +44,7 @@ _SHARE = (
     rf"(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?)|{_FIGURE} percent)"
 )
 _FILLER = r"(?: (?:a total of|us|you|exactly|only|just|a sum of|the total|the number|back))?"
-_IS = rf" (?:is|are|equals|(?:is|are) (?:equal|equivalent) to|makes?|gives?|leaves?|comes to){_FILLER} "
+_IS = rf"(?:,? which)? (?:is|are|equals|(?:is|are) (?:equal|equivalent) to|makes?|gives?|leaves?|comes to){_FILLER} "
 _MAKE = (
     r" (?:together )?(?:make|makes|made|making|gives?|totals?|add up to|adds up to|sums? to|comes? to|equals?)"
     rf"{_FILLER} "

@@ -1,1 +1,1 @@
-"""What a text tells of whom and of how many: persons, parts, relations, and the words that stand where."""
+"""What a text tells of whom and of how many: persons, parts, relations, plans, and the words that stand where."""

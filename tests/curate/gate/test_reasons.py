@@ -179,6 +179,12 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {},
         {},
     ),
+    "unfit_plan": (
+        OperationsCheck(),
+        "We add 5 to the total. 48 + 24 = 72.",
+        {"demonstration": "48 + 24 = 72."},
+        {},
+    ),
     "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
     "unbound_symbol": (SymbolsCheck(), "Let r = 2s + 5 and s = 3t.", {"demonstration": "2 + 3 = 5"}, {}),
     "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),

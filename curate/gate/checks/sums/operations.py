@@ -1,9 +1,12 @@
 """Do the words name the operations that the sums show?
 
-Catches: `we multiply to get it: 48/2 = 24`, an operation that no sum of the text has, and one between twice the same
-(`divide the total by the total`). Cannot catch: an operation that is right for the sum and wrong for the problem
-(`steps` sees some of those), and words for operations that tell what happens rather than what is computed (`shares`,
-`gives away`). Whether the sums are true, in signs or in words, is asked by `arithmetic`.
+Catches: `we multiply to get it: 48/2 = 24`, an operation that no sum of the text has, one between twice the same
+(`divide the total by the total`), and a plan that does otherwise than the steps: with a number or a count of things
+that goes into none (`add 55 to the total`), with more terms than any has, the wrong way around, or with the very thing
+that it sets out to find (`to find the total, add the tax to the total`). Cannot catch: an operation that is right for
+the sum and wrong for the problem (`steps` sees some of those), and words for operations that tell what happens rather
+than what is computed (`shares`, `gives away`). Whether the sums are true, in signs or in words, is asked by
+`arithmetic`.
 """
 
 from __future__ import annotations
@@ -12,17 +15,19 @@ from typing import ClassVar, Literal
 
 from recast.curate.arithmetic.operations import may_misname, misnamed, unshown, with_itself
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
+from recast.curate.gate.checks.sums.grounds import OPERAND, places, sums
+from recast.curate.language.story.plans import Step, may_plan, unfit
 from recast.curate.language.tokens import read
 from recast.curate.records import Check
 
 
 class OperationsCheck(CheckConfig):
-    """No sum is called by the name of another operation."""
+    """No sum is called by the name of another operation, and no plan does otherwise than the sums."""
 
     type: Literal["operations"] = "operations"
 
     name: ClassVar[str] = "operations"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         for sentence in read(case.completion) if may_misname(case.completion) else ():
@@ -34,4 +39,16 @@ class OperationsCheck(CheckConfig):
             return self.failed(
                 "operation_with_itself", f"It works out a quantity with itself: {shown(said)!r}."
             )
+        if said := _unfit_plan(case):
+            return self.failed("unfit_plan", f"The steps do otherwise than it plans: {shown(said)!r}.")
         return self.passed()
+
+
+def _unfit_plan(case: Case) -> str:
+    """A plan of the completion that does otherwise than its steps and the demonstration's; empty where none does."""
+    if not may_plan(case.completion) or not sums(case.demonstration):
+        return ""
+    texts = (case.demonstration, case.completion)
+    steps = tuple(Step(step.operands, step.result) for text in texts for step in sums(text))
+    beside = frozenset(value for text in texts for value, kinds in places(text).items() if OPERAND in kinds)
+    return unfit(case.completion, case.prompt, case.demonstration, steps, beside)

@@ -91,7 +91,7 @@ class StepsCheck(CheckConfig):
     """Whether each step must be stated as a sum with the demonstration's operands. Stricter than `stated`."""
 
     name: ClassVar[str] = "steps"
-    revision: ClassVar[int] = 11
+    revision: ClassVar[int] = 12
 
     def run(self, case: Case) -> Check:
         results = step_results(case.demonstration)
