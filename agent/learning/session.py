@@ -82,8 +82,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # the LoRA layers were put into the caller's model; where TRL failed halfway nothing is left that could take them
-        # out, and its own error is to be heard
+        # the LoRA layers were put into the caller's model; where TRL failed halfway nothing is left that could take
+        # them out, and its own error is to be heard
         if self.engine.has_adapter and (error is None or hasattr(self.engine.model, "unload")):
             self.engine.model.unload()
         # TRL hangs its fused forward on the instance; the class's own is back once that is gone

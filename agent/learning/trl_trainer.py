@@ -46,6 +46,11 @@ def arguments(
             f"learn.prompts_per_step {config.prompts_per_step} cannot be shared among {processes} processes; set a "
             "multiple of their number."
         )
+    if config.vllm == "colocate" and not cuda:
+        # seen with vLLM 0.31: on a CPU it packs its weights when it loads, and drops what a step's would be copied into
+        raise UsageError(
+            "learn.vllm is colocate, and vLLM on a CPU takes no new weights after a step: leave learn.vllm off here."
+        )
     rows = config.prompts_per_step * config.candidates // processes
     micro = config.micro_batch or usual_micro_batch(config, rows, cuda=cuda)
     if rows % micro:
@@ -99,8 +104,8 @@ def arguments(
             "vllm_server_base_url": config.vllm_server,
             "vllm_gpu_memory_utilization": config.vllm_memory,
             "generation_kwargs": {"stop_token_ids": list(eos_ids)},
-            # weights and cache leave the GPU while it trains; vLLM refuses to sleep on a CPU
-            "vllm_enable_sleep_mode": config.vllm == "colocate" and cuda,
+            # weights and cache leave the GPU while it trains
+            "vllm_enable_sleep_mode": config.vllm == "colocate",
         }
     return found
 

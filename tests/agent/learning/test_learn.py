@@ -402,11 +402,17 @@ def test_vllm_is_passed_on_to_trl(vllm: str) -> None:
         0.3,
         vllm == "colocate",
     )
-    on_cpu = arguments(config, Path("out"), device="cpu", bf16=False, eos_ids=[2])
-    assert on_cpu["use_vllm"] and not on_cpu["vllm_enable_sleep_mode"]  # vLLM refuses to sleep there
     assert given["generation_kwargs"] == {"stop_token_ids": [2, 7]}
     assert given["vllm_server_base_url"] == address
     assert set(given) <= set(GRPOConfig.__dataclass_fields__)
+
+
+def test_vllm_beside_the_training_is_refused_on_a_cpu_where_it_takes_no_new_weights() -> None:
+    from recast.agent.learning.trl_trainer import arguments
+
+    config = LearnConfig(vllm="colocate")
+    with pytest.raises(UsageError, match=r"takes no new weights after a step: leave learn\.vllm off"):
+        arguments(config, Path("out"), device="cpu", bf16=False, eos_ids=[2])
 
 
 @pytest.mark.parametrize(
