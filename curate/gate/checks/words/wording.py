@@ -24,8 +24,9 @@ from recast.curate.language.story.clashes import clash
 from recast.curate.language.story.copies import Slip, slips
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.relations import turned as turned_around
+from recast.curate.language.story.seams import seam
 from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
-from recast.curate.language.topic import words_of
+from recast.curate.language.topic import is_english, words_of
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
 from recast.curate.maths.numbers import numbers
 from recast.curate.maths.units import dimensions, singular
@@ -42,7 +43,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -64,11 +65,19 @@ class WordingCheck(CheckConfig):
                     f"It says {slip.new!r} where question or demonstration say {slip.old!r}: "
                     f"{shown(slip.clause)!r}.",
                 )
+        if (cut := seam(case.completion, case.prompt, case.demonstration)) and _english(case):
+            return self.failed(
+                "spliced", f"No sentence goes on so: {shown(cut.before)!r}, then {shown(cut.after)!r}."
+            )
         if turned := turned_around(case.completion, case.prompt, case.demonstration):
             return self.failed(
                 "turned_around", f"Question or demonstration say it the other way round: {turned}."
             )
         return self.passed()
+
+
+def _english(case: Case) -> bool:
+    return is_english(case.demonstration) or is_english(case.prompt)
 
 
 _HAS = frozenset("has have had".split())

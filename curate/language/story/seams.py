@@ -1,0 +1,189 @@
+"""Where a copy goes on with words that do not follow there: the seams of a text that is put together of its source.
+
+A model that copies loses its place: it leaves words out, goes on from another occurrence of a word, says some again.
+A sentence is laid out in as few runs of the source's words as it takes; where one run ends and the next begins is a
+seam. Sums count as what they come to, since a text may work them out before it tells them. A seam alone is no fault:
+a text may begin a sentence with another subject, join what two sentences say, move words behind a comma, say `we
+add` for `we can add`. So only texts are judged that say most else in the source's sentences, and only sentences of
+few runs; what is put in other words has many. English words only.
+
+>>> source = "Each of the 5 pies costs Ann $2. So she needs the money of 5 friends to pay for the pies."
+>>> seam("Each of the 5 pies costs Ann $2. So she needs for the pies.", source)
+Seam(before='so she needs', after='for the pies')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+from recast.curate.language.english import IMPOSSIBLE, SELDOM
+from recast.curate.language.story.wording import BEGIN, END, Words, worked_out
+from recast.curate.language.tokens import Sentence, number, read
+from recast.curate.language.word_classes import RELATING
+
+MIN_COPIED = 0.5
+"""Share of a text's words in sentences of the source, from which it is a copy."""
+MAX_RUNS = 4
+"""Runs of a sentence that is copied with a fault; the same in other words takes more."""
+MIN_WORDS = 3
+SHOWN = 4
+"""Words on either side of a seam by which it is named."""
+_SUBJECT = 2
+"""Words of a new subject at the beginning of a sentence."""
+_SIGNS = frozenset("+-*/=≈×÷")
+_CUTS = frozenset(",;:().")
+_JOINTS = frozenset(
+    "and or but so then that which who whom whose what where when while if because since as for after before until "
+    "though although whereas thus hence therefore".split()
+)
+"""They join what another sentence says."""
+_BEFORE_VERBS = frozenset("i you he she it we they there this that these those".split())
+_BEGIN_CLAUSES = frozenset("i you he she it we they".split())
+_BEHIND_NUMBERS = (RELATING - {"and", "but", "if"}) | {"in", "on", "at", "into", "per"}
+
+
+class Seam(NamedTuple):
+    """The words on either side."""
+
+    before: str
+    after: str
+
+
+class _Told(NamedTuple):
+    words: Words
+    """In lower case, numbers by their values, without signs of punctuation."""
+    cuts: frozenset[int]
+    """The places of the words before which such a sign stands."""
+    computes: bool
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is copied: the sentences of question and demonstration, with their sums and with what these come to."""
+
+    prompt: str
+    demonstration: str
+
+    @cached_property
+    def sentences(self) -> tuple[Words, ...]:
+        found: dict[Words, None] = {}
+        for text in (self.prompt, self.demonstration):
+            for sentence, told in zip(read(text), _told(text), strict=True):
+                found[BEGIN, *told.words, END] = None
+                if sentence.computes:
+                    found[BEGIN, *_laid(sentence, sentence.tokens).words, END] = None
+        return tuple(found)
+
+    @cached_property
+    def whole(self) -> frozenset[Words]:
+        return frozenset(words[1:-1] for words in self.sentences)
+
+    @cached_property
+    def places(self) -> dict[tuple[str, str], list[tuple[Words, int]]]:
+        """Where two words stand side by side."""
+        found: dict[tuple[str, str], list[tuple[Words, int]]] = {}
+        for words in self.sentences:
+            for at, pair in enumerate(pairwise(words)):
+                found.setdefault(pair, []).append((words, at))
+        return found
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(word for words in self.sentences for word in words)
+
+
+def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
+    """The first seam of `text`, if it is a copy, where no sentence goes on so."""
+    ours = [
+        told for told in _told(text)
+        if not told.computes and len(told.words) >= MIN_WORDS and "answer" not in told.words
+    ]  # fmt: skip
+    source = _source(prompt, demonstration)
+    other = [told for told in ours if told.words not in source.whole]
+    if not other or len(other) == len(ours):
+        return None
+    size = sum(len(told.words) for told in ours)
+    copied = size - sum(len(told.words) for told in other)
+    laid = [(told, tuple(_runs((BEGIN, *told.words, END), source))) for told in other]
+    copied += sum(len(told.words) for told, runs in laid if len(runs) == 1)
+    if copied < MIN_COPIED * size:
+        return None
+    for told, runs in laid:
+        if 1 < len(runs) <= MAX_RUNS and (found := _faulty(told, runs, source)):
+            return found
+    return None
+
+
+def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
+    """Where the runs of a sentence begin and end, each as long as the source has it."""
+    begin, count = 0, len(words)
+    while begin < count:
+        longest = 1
+        for theirs, at in source.places.get(words[begin : begin + 2], ()):
+            size = 2
+            while words[begin + size : begin + size + 1] == theirs[at + size : at + size + 1] != ():
+                size += 1
+            longest = max(longest, size)
+        yield begin, begin + longest
+        begin += longest
+
+
+def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
+    """The first seam where the sentence cannot go on so."""
+    words = (BEGIN, *told.words, END)
+    for (begin, end), (_, last) in pairwise(runs):
+        one, two = words[end - 1], words[end]
+        if one == BEGIN or two == END or end - 1 in told.cuts:
+            continue
+        never = (one, two) in IMPOSSIBLE or (one, two) in SELDOM
+        if not never and (
+            not source.words.issuperset((one, two))
+            or not _SIGNS.isdisjoint((one, two))
+            or one in _BEFORE_VERBS
+            or two in _BEGIN_CLAUSES
+            or (begin == 0 and end <= _SUBJECT + 1)
+            or (len(runs) > 2 and not _JOINTS.isdisjoint((one, two)))
+            or two[-1].isdigit()
+            or (one[-1].isdigit() and two not in _BEHIND_NUMBERS)
+        ):
+            continue
+        return Seam(_shown(words[max(begin, end - SHOWN) : end]), _shown(words[end : min(last, end + SHOWN)]))
+    return None
+
+
+def _shown(words: Words) -> str:
+    return " ".join(word for word in words if word not in (BEGIN, END))
+
+
+@lru_cache(maxsize=1024)
+def _source(prompt: str, demonstration: str) -> _Source:
+    return _Source(prompt, demonstration)
+
+
+@lru_cache(maxsize=2048)
+def _told(text: str) -> tuple[_Told, ...]:
+    return tuple(_laid(sentence, worked_out(sentence.tokens)) for sentence in read(text))
+
+
+def _laid(sentence: Sentence, tokens: tuple[str, ...]) -> _Told:
+    words, cuts = list[str](), set[int]()
+    for token in tokens:
+        word = _word(token)
+        if word:
+            words.append(word)
+        elif token in _CUTS:
+            cuts.add(len(words))
+    return _Told(tuple(words), frozenset(cuts), sentence.computes)
+
+
+@lru_cache(maxsize=16384)
+def _word(token: str) -> str:
+    """A token in lower case, a number by its value and without its currency; empty for punctuation."""
+    value = number(token)
+    if value is not None:
+        return str(value)
+    return token.lower() if token[0].isalpha() or token in _SIGNS else ""
