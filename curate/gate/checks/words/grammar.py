@@ -74,7 +74,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
 
 
 def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
-    before = f"{row.prompt}\n{row.demonstration}"
+    before = row.text
     pairs = set(pairwise(told))
     twice = {(one, two) for one, two in pairs if one == two and one not in TWICE and len(one) > SHORT}
     for one, two in sorted(twice | (pairs & IMPOSSIBLE)):
@@ -110,7 +110,7 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
     for heading in _CAPITALS.findall(text):
-        if heading.lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+        if heading.lower() not in row.text.lower():
             return Broken(f"A line in capitals: {shown(heading)!r}.")
     lines = _SMALL_LINE.findall(text)
     if len(lines) >= MIN_SELDOM and not _SMALL_LINE.search(row.demonstration):
@@ -138,14 +138,15 @@ def _run_together(text: str, row: Source) -> Broken | None:
     if (found := _result_beside(text)) and not _result_beside(row.demonstration):
         return Broken(f"Nothing stands between a number and what it makes: {shown(found)!r}.")
     for word, figure in _GLUED.findall(text):
+        priced = figure[0] == "$" and word.islower() and "\\" not in text
         known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
-        if known and f"{word}{figure}" not in f"{row.prompt}\n{row.demonstration}":
+        if (known or priced) and f"{word}{figure}" not in row.text:
             return Broken(f"No sentence goes {word + figure!r}.")
     for one, two in _JOINED.findall(text):
         words = row.words | FUNCTION_WORDS
-        if one in words and two.lower() in words and one + two not in f"{row.prompt}\n{row.demonstration}":
+        if one in words and two.lower() in words and one + two not in row.text:
             return Broken(f"No word goes {one + two!r}.")
-    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
+    for form in _NO_SENTENCES:
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
@@ -245,13 +246,43 @@ _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]{0,20}) = \$?\1(?=[
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
 # of at most a dozen words, and never from within a number: a text of figures would be read again from each of them
 _PHRASE_TWICE = re.compile(r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b")
+# with a comma within, or, from four words, between
+_CLAUSE_TWICE = re.compile(
+    r"(?<![\w.,$])(?=[^,.\n]{0,60} (?:is|are|was|were|has|have|had|will|would|can) )"
+    r"((?:[a-z]+|\d+[a-z]?)(?: (?:[a-z]+|\d+[a-z]?)){3,12}), \1\b"
+    r"|(?<![\w.,$])([a-z]+(?: [a-z]+){0,5}, [a-z]+(?: [a-z]+){0,5}) \2\b"
+)
+_AND_ITSELF = re.compile(r"\b(?!over\b|again\b|[a-z]*er\b|more\b|less\b|years\b|miles\b)([A-Za-z]{4,}) (?:and|or) \1\b(?![-'])")
 _JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+(?: [a-z]+){0,12}) (?:is|are) \1\b")
 _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
     r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
 )
+_OBJECT_PRONOUN = r"\b(?:he|she|it|they|we|you|I)"
+_BASES = (
+    "buy|sell|eat|give|take|make|get|have|spend|earn|pay|keep|bring|become|want|send|receive|lose|say|tell|know|go|"
+    "contain|include|remain|require|add|subtract|multiply|divide|find|save|collect|share"
+)
+_IS_BASE = re.compile(rf"{_OBJECT_PRONOUN} (?:is|are|was|were|am) (?:{_BASES})\b")
+_WHO_BE = re.compile(
+    r"\b(?!let|if|so|should|could|can|would|must|may|might|will|shall|to|and|all|now)[a-z]{2,} (?:that|which|who) be\b"
+)
+_MODAL_PAST = re.compile(
+    r"\b(?:will|would|could|should|must|did|does|(?:did|does|do|wo|would|could|should|ca)n't|cannot) (?:not )?"
+    r"(?:bought|sold|gave|took|went|ate|drove|rode|wrote|grew|threw|knew|thought|told|kept|sent|caught|taught|drank|"
+    r"broke|chose|wore|paid|made|spent|lost|brought|began|had|was|were|gotten|given|taken|eaten)\b"
+)
+_MODAL_ING = re.compile(
+    rf"{_OBJECT_PRONOUN} (?:will|would|can|could|should|must) "
+    r"(?!bring|sing|ring|swing|cling|fling|sting|spring|string|wring)[a-z]{2,}ing\b"
+)
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
+
+_NO_SENTENCES = (
+    _BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _CLAUSE_TWICE, _AND_ITSELF, _SAID_TWICE, _MODAL_ED, _MODAL_PAST,
+    _MODAL_ING, _IS_BASE, _WHO_BE, _PLACEHOLDER,
+)  # fmt: skip
 
 
 def _turned(told: list[str], row: Source) -> Broken | None:
@@ -283,7 +314,7 @@ def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
         if one == "to" and two[-1] == "s" and (one, two) not in row.pairs and (one, two[:-1]) in row.pairs:
             return Broken(f"No sentence goes {f'{one} {two}'!r}.")
     found = _ONE_OF_MANY.search(text) or _ARTICLE.search(text)
-    if found and found.group().lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+    if found and found.group().lower() not in row.text.lower():
         return Broken(f"No sentence goes {found.group()!r}.")
     return None
 

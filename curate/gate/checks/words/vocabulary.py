@@ -33,6 +33,8 @@ _MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
 # a figure in place of a letter
 _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
 _FIGURES = str.maketrans("0134578", "oleastb")
+# letters behind a number, as `5ounces` has them
+_RUN_IN = re.compile(r"(?<![\w./\\-])\d[\d,]*([a-z]{3,})(?![\w-])")
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 # function words of two letters that no English text has, but as a name or in a quotation
 _SMALL_OF_OTHERS = (
@@ -56,7 +58,7 @@ class VocabularyCheck(CheckConfig):
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
     name: ClassVar[str] = "vocabulary"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
     packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
 
     def run(self, case: Case) -> Check:
@@ -90,6 +92,9 @@ class VocabularyCheck(CheckConfig):
                     continue  # `5ounces`
                 if (meant := coded.translate(_FIGURES)) in known.common or meant in row.words:
                     return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
+            for run_in in _RUN_IN.finditer(text):
+                if run_in[1] not in known and _no_unit(run_in[1], row) and run_in[0] not in row.text:
+                    return self.failed("unknown_word", f"{run_in[0]!r} is a number and no word in one.")
             for glued in _GLUED.finditer(text):
                 if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
@@ -141,7 +146,7 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     if (
         low in known.listed
         or low in row.words
-        or low in known
+        or (low in known and (open_ or not word.islower() or not known.coined(low)))
         or _relative(low, row.words)
         or dimensions(word)
         or low in MULTIPLIERS
@@ -174,6 +179,12 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     return False
 
 
+def _no_unit(letters: str, row: Source) -> bool:
+    """Whether letters behind a figure are neither a unit, nor the ending of an ordinal, nor a product of variables."""
+    return letters not in _OF_ORDINALS and not dimensions(letters) and not row.words.issuperset(letters)
+
+
+_OF_ORDINALS = frozenset("rds sts nds ths".split())
 _BOUND = frozenset(
     "non pre post semi multi anti self sub inter intra co ex mid pro bi tri quasi pseudo meta".split()
 )
