@@ -104,6 +104,9 @@ def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     ]  # fmt: skip
     source = _source(prompt, demonstration)
     other = [told for told in ours if told.words not in source.whole]
+    for told in other:
+        if found := _unheld(told, source):
+            return found
     if not other or len(other) == len(ours):
         return None
     size = sum(len(told.words) for told in ours)
@@ -115,6 +118,18 @@ def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     for told, runs in laid:
         if 1 < len(runs) <= MAX_RUNS and (found := _faulty(told, runs, source)):
             return found
+    return None
+
+
+def _unheld(told: _Told, source: _Source) -> Seam | None:
+    """The beginning of a sentence that the source has with one number more, behind a preposition, which is then left with
+    what it is none of: `In 30 kids came` for `In 2005, 30 kids came`."""
+    one, two = told.words[:2]
+    if one in _BEHIND_NUMBERS and two[0].isdigit():
+        for theirs, at in source.places.get((BEGIN, one), ()):
+            lost, rest = theirs[at + 2 : at + 3], theirs[at + 3 : -1]
+            if rest == told.words[1:] and lost[0][0].isdigit():
+                return Seam(one, _shown(told.words[1 : SHOWN + 1]))
     return None
 
 

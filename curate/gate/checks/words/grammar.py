@@ -150,7 +150,19 @@ def _run_together(text: str, row: Source) -> Broken | None:
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
+    if " than " in text and (said := _nothing_compared(text)) and not _nothing_compared(row.text):
+        return Broken(f"Nothing is compared in {shown(said)!r}.")
     return None
+
+
+@lru_cache(maxsize=2048)
+def _nothing_compared(text: str) -> str:
+    """The first beginning of a sentence up to `than` without a comparative: `buys 10 pounds of ham than beef`."""
+    for said in _UP_TO_THAN.finditer(text):
+        words = bare_letters(said.group())
+        if _COMPARES.isdisjoint(words) and all(w[-2:] != "er" or w in _NO_COMPARATIVES for w in words):
+            return said.group()
+    return ""
 
 
 @lru_cache(maxsize=2048)
@@ -259,12 +271,26 @@ _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
     r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
 )
-_OBJECT_PRONOUN = r"\b(?:he|she|it|they|we|you|I)"
+# what stands before a comma at the beginning of a sentence, and at its end again
+_BOTH_ENDS = re.compile(
+    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
+)
+_UP_TO_THAN = re.compile(r"[^.!?\n]* than\b")
+_COMPARES = frozenset(
+    "more mores less fewer rather other else different differently worse elder as times twice thrice half double triple "
+    "no if".split()
+)
+_NO_COMPARATIVES = frozenset(
+    "number per over under after water paper together never ever whether either neither however another summer winter "
+    "dinner order remainder her answer customer quarter member brother sister mother father letter silver computer "
+    "teacher player butter flower corner center".split()
+)
+_SUBJECT = r"\b(?:he|she|it|they|we|you|I)"
 _BASES = (
     "buy|sell|eat|give|take|make|get|have|spend|earn|pay|keep|bring|become|want|send|receive|lose|say|tell|know|go|"
     "contain|include|remain|require|add|subtract|multiply|divide|find|save|collect|share"
 )
-_IS_BASE = re.compile(rf"{_OBJECT_PRONOUN} (?:is|are|was|were|am) (?:{_BASES})\b")
+_IS_BASE = re.compile(rf"{_SUBJECT} (?:is|are|was|were|am) (?:{_BASES})\b")
 _WHO_BE = re.compile(
     r"\b(?!let|if|so|should|could|can|would|must|may|might|will|shall|to|and|all|now)[a-z]{2,} (?:that|which|who) be\b"
 )
@@ -274,14 +300,14 @@ _MODAL_PAST = re.compile(
     r"broke|chose|wore|paid|made|spent|lost|brought|began|had|was|were|gotten|given|taken|eaten)\b"
 )
 _MODAL_ING = re.compile(
-    rf"{_OBJECT_PRONOUN} (?:will|would|can|could|should|must) "
+    rf"{_SUBJECT} (?:will|would|can|could|should|must) "
     r"(?!bring|sing|ring|swing|cling|fling|sting|spring|string|wring)[a-z]{2,}ing\b"
 )
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 _NO_SENTENCES = (
     _BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _CLAUSE_TWICE, _AND_ITSELF, _SAID_TWICE, _MODAL_ED, _MODAL_PAST,
-    _MODAL_ING, _IS_BASE, _WHO_BE, _PLACEHOLDER,
+    _MODAL_ING, _IS_BASE, _WHO_BE, _BOTH_ENDS, _PLACEHOLDER,
 )  # fmt: skip
 
 
