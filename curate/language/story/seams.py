@@ -20,16 +20,19 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from recast.curate.language.common_words import is_common
 from recast.curate.language.english import IMPOSSIBLE, SELDOM
 from recast.curate.language.story.wording import BEGIN, END, Words, worked_out
 from recast.curate.language.tokens import Sentence, number, read
-from recast.curate.language.word_classes import RELATING
+from recast.curate.language.word_classes import GENERIC, PEOPLE, RELATING
+from recast.curate.maths.units import dimensions, singular
 
 MIN_COPIED = 0.5
 """Share of a text's words in sentences of the source, from which it is a copy."""
 MAX_RUNS = 4
 """Runs of a sentence that is copied with a fault; the same in other words takes more."""
 MIN_WORDS = 3
+MIN_PLURAL = 4
 SHOWN = 4
 """Words on either side of a seam by which it is named."""
 _SUBJECT = 2
@@ -95,6 +98,12 @@ class _Source:
     def words(self) -> frozenset[str]:
         return frozenset(word for words in self.sentences for word in words)
 
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """What the units of the source measure: time, money."""
+        found = {name for word in self.words for name in dimensions(word)}
+        return frozenset(found | {"money"} if "$" in f"{self.prompt}{self.demonstration}" else found)
+
 
 def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     """The first seam of `text`, if it is a copy, where no sentence goes on so."""
@@ -150,6 +159,9 @@ def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
 def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
     """The first seam where the sentence cannot go on so."""
     words = (BEGIN, *told.words, END)
+    for begin, end in runs:
+        if end - begin == 1 and _other_things(words[begin - 1], words[begin], source):
+            return Seam(_shown(words[max(0, begin - SHOWN) : begin]), _shown(words[begin : begin + SHOWN]))
     for (begin, end), (_, last) in pairwise(runs):
         one, two = words[end - 1], words[end]
         if one == BEGIN or two == END or end - 1 in told.cuts:
@@ -168,6 +180,20 @@ def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> 
             continue
         return Seam(_shown(words[max(begin, end - SHOWN) : end]), _shown(words[end : min(last, end + SHOWN)]))
     return None
+
+
+def _other_things(count: str, noun: str, source: _Source) -> bool:
+    """Whether a number, or a letter that stands for one, counts what the source has no word of: a plural, or a unit of
+    what the source does not measure."""
+    if noun in source.words or noun[-1] != "s" or not (count[-1].isdigit() or (len(count) == 1 and count.isalpha())):
+        return False
+    if measured := dimensions(noun):
+        return measured.keys().isdisjoint(source.measured)
+    one = singular(noun)
+    return (
+        count[-1].isdigit() and len(noun) > MIN_PLURAL and noun[-2] != "s" and one not in source.words
+        and one not in GENERIC and one not in PEOPLE and not is_common(noun)
+    )  # fmt: skip
 
 
 def _shown(words: Words) -> str:

@@ -144,15 +144,26 @@ def _run_together(text: str, row: Source) -> Broken | None:
             return Broken(f"No sentence goes {word + figure!r}.")
     for one, two in _JOINED.findall(text):
         words = row.words | FUNCTION_WORDS
-        if one in words and two.lower() in words and one + two not in row.text:
+        if one.lower() in words and two.lower() in words and one + two not in row.text:
             return Broken(f"No word goes {one + two!r}.")
     for form in _NO_SENTENCES:
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
+    if "?" in text and (said := _asks_nothing(text, row)):
+        return Broken(f"No question goes {shown(said)!r}.")
     if " than " in text and (said := _nothing_compared(text)) and not _nothing_compared(row.text):
         return Broken(f"Nothing is compared in {shown(said)!r}.")
     return None
+
+
+def _asks_nothing(text: str, row: Source) -> str:
+    """The first sentence with the sign of a question that neither asks for something nor begins with its verb."""
+    for said in sentences(text):
+        words = bare_letters(said) if said[-1] == "?" else []
+        if len(words) > 2 and _ASKING.isdisjoint(words) and words[0] not in _INVERTED and said not in row.text:
+            return said
+    return ""
 
 
 @lru_cache(maxsize=2048)
@@ -257,7 +268,9 @@ _TWO_FIGURES = re.compile(
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]{0,20}) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
 # of at most a dozen words, and never from within a number: a text of figures would be read again from each of them
-_PHRASE_TWICE = re.compile(r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b")
+_PHRASE_TWICE = re.compile(
+    r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b", re.IGNORECASE
+)
 # with a comma within, or, from four words, between
 _CLAUSE_TWICE = re.compile(
     r"(?<![\w.,$])(?=[^,.\n]{0,60} (?:is|are|was|were|has|have|had|will|would|can) )"
@@ -265,7 +278,7 @@ _CLAUSE_TWICE = re.compile(
     r"|(?<![\w.,$])([a-z]+(?: [a-z]+){0,5}, [a-z]+(?: [a-z]+){0,5}) \2\b"
 )
 _AND_ITSELF = re.compile(r"\b(?!over\b|again\b|[a-z]*er\b|more\b|less\b|years\b|miles\b)([A-Za-z]{4,}) (?:and|or) \1\b(?![-'])")
-_JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
+_JOINED = re.compile(r"(?<![\w-])([A-Za-z][a-z]+)([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+(?: [a-z]+){0,12}) (?:is|are) \1\b")
 _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
@@ -273,7 +286,15 @@ _MODAL_ED = re.compile(
 )
 # what stands before a comma at the beginning of a sentence, and at its end again
 _BOTH_ENDS = re.compile(
-    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
+    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?=\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
+)
+_ASKING = frozenset(
+    "how what which who whom whose when where why what's who's how's calculate find "
+    "determine if whether right correct".split()
+)
+_INVERTED = frozenset(
+    "is are was were do does did has have had can could will would shall should may might must isn't aren't don't "
+    "doesn't didn't won't can't so and but ok okay ready".split()
 )
 _UP_TO_THAN = re.compile(r"[^.!?\n]* than\b")
 _COMPARES = frozenset(

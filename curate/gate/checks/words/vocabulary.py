@@ -34,7 +34,8 @@ _MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
 _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
 _FIGURES = str.maketrans("0134578", "oleastb")
 # letters behind a number, as `5ounces` has them
-_RUN_IN = re.compile(r"(?<![\w./\\-])\d[\d,]*([a-z]{3,})(?![\w-])")
+_RUN_IN = re.compile(r"(?<![\w./\\-])\d[\d,]*([a-z]{2,})(?![\w-])")
+_NEVER_UNITS = frozenset("of to is and the are has have for was were with which that he she it they we".split())
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 # function words of two letters that no English text has, but as a name or in a quotation
 _SMALL_OF_OTHERS = (
@@ -93,10 +94,15 @@ class VocabularyCheck(CheckConfig):
                 if (meant := coded.translate(_FIGURES)) in known.common or meant in row.words:
                     return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
             for run_in in _RUN_IN.finditer(text):
-                if run_in[1] not in known and _no_unit(run_in[1], row) and run_in[0] not in row.text:
-                    return self.failed("unknown_word", f"{run_in[0]!r} is a number and no word in one.")
+                word = run_in[1]
+                strange = word not in known and _no_unit(word, row) if len(word) > SHORT else word in _NEVER_UNITS
+                if (strange or word in _NEVER_UNITS) and run_in[0] not in row.text:
+                    return self.failed("unknown_word", f"{run_in[0]!r} is a number and a word in one.")
             for glued in _GLUED.finditer(text):
-                if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
+                odd = glued[1] in FUNCTION_WORDS or (
+                    len(glued[1]) > SHORT and glued[1] not in known and glued[1] not in row.words
+                )
+                if odd and glued[0] not in row.text:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
         if self.grammar and not row.code and (wrong := broken(text, told, row)):
             if wrong.dropped:
