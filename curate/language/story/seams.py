@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from recast.curate.language.common_words import is_common
 from recast.curate.language.english import IMPOSSIBLE, SELDOM
+from recast.curate.language.stems import stem
 from recast.curate.language.story.wording import BEGIN, END, Words, worked_out
 from recast.curate.language.tokens import Sentence, number, read
 from recast.curate.language.word_classes import GENERIC, PEOPLE, RELATING
@@ -46,6 +47,8 @@ _JOINTS = frozenset(
 """They join what another sentence says."""
 _BEFORE_VERBS = frozenset("i you he she it we they there this that these those".split())
 _BEGIN_CLAUSES = frozenset("i you he she it we they".split())
+_NEEDED_BY_NOTHING = _JOINTS | _SIGNS | _BEGIN_CLAUSES | {END}
+"""What need not stand behind a word: what joins, what begins a clause of its own (`the pens that he bought`)."""
 _BEHIND_NUMBERS = (RELATING - {"and", "but", "if"}) | {"in", "on", "at", "into", "per"}
 
 
@@ -82,6 +85,17 @@ class _Source:
         return tuple(found)
 
     @cached_property
+    def ends(self) -> frozenset[str]:
+        """Words with a sign behind them."""
+        return frozenset(
+            told.words[at - 1]
+            for text in (self.prompt, self.demonstration)
+            for told in _told(text)
+            for at in told.cuts
+            if at
+        )
+
+    @cached_property
     def whole(self) -> frozenset[Words]:
         return frozenset(words[1:-1] for words in self.sentences)
 
@@ -97,6 +111,11 @@ class _Source:
     @cached_property
     def words(self) -> frozenset[str]:
         return frozenset(word for words in self.sentences for word in words)
+
+    @cached_property
+    def stems(self) -> frozenset[tuple[str, str]]:
+        """Stems of words side by side: `it costs` for `it cost`."""
+        return frozenset((stem(one), stem(two)) for one, two in self.places)
 
     @cached_property
     def measured(self) -> frozenset[str]:
@@ -164,6 +183,8 @@ def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> 
             return Seam(_shown(words[max(0, begin - SHOWN) : begin]), _shown(words[begin : begin + SHOWN]))
     for (begin, end), (_, last) in pairwise(runs):
         one, two = words[end - 1], words[end]
+        if two == END and _breaks_off(words[begin:end], source):
+            return Seam(_shown(words[max(begin, end - SHOWN) : end]), "")
         if one == BEGIN or two == END or end - 1 in told.cuts:
             continue
         never = (one, two) in IMPOSSIBLE or (one, two) in SELDOM
@@ -176,10 +197,21 @@ def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> 
             or (len(runs) > 2 and not _JOINTS.isdisjoint((one, two)))
             or two[-1].isdigit()
             or (one[-1].isdigit() and two not in _BEHIND_NUMBERS)
+            or ((one, two) not in source.places and (stem(one), stem(two)) in source.stems)
         ):
             continue
         return Seam(_shown(words[max(begin, end - SHOWN) : end]), _shown(words[end : min(last, end + SHOWN)]))
     return None
+
+
+def _breaks_off(run: Words, source: _Source) -> bool:
+    """Whether a sentence ends with words behind which the source always has some that they need: its verb, its noun."""
+    if len(run) < MIN_WORDS or run[-1][-1].isdigit() or run[-1] in source.ends:
+        return False
+    after = {theirs[at + 2] for theirs, at in source.places[run[-2:]]}
+    return not any(
+        word in _NEEDED_BY_NOTHING or word in _BEHIND_NUMBERS or word[0].isdigit() for word in after
+    )
 
 
 def _other_things(count: str, noun: str, source: _Source) -> bool:

@@ -275,7 +275,8 @@ _PHRASE_TWICE = re.compile(
 _CLAUSE_TWICE = re.compile(
     r"(?<![\w.,$])(?=[^,.\n]{0,60} (?:is|are|was|were|has|have|had|will|would|can) )"
     r"((?:[a-z]+|\d+[a-z]?)(?: (?:[a-z]+|\d+[a-z]?)){3,12}), \1\b"
-    r"|(?<![\w.,$])([a-z]+(?: [a-z]+){0,5}, [a-z]+(?: [a-z]+){0,5}) \2\b"
+    r"|\b((?:then|so|which|for|with|because|that) (?:[a-z]+|\d+)(?: (?:[a-z]+|\d+)){1,12}), \2\b"
+    r"|(?<![\w.,$])([a-z]+(?: [a-z]+){0,5}, [a-z]+(?: [a-z]+){0,5}) \3\b"
 )
 _AND_ITSELF = re.compile(r"\b(?!over\b|again\b|[a-z]*er\b|more\b|less\b|years\b|miles\b)([A-Za-z]{4,}) (?:and|or) \1\b(?![-'])")
 _JOINED = re.compile(r"(?<![\w-])([A-Za-z][a-z]+)([A-Z][a-z]+)(?![\w-])")
@@ -286,7 +287,7 @@ _MODAL_ED = re.compile(
 )
 # what stands before a comma at the beginning of a sentence, and at its end again
 _BOTH_ENDS = re.compile(
-    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?=\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
+    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
 )
 _ASKING = frozenset(
     "how what which who whom whose when where why what's who's how's calculate find "
@@ -324,11 +325,12 @@ _MODAL_ING = re.compile(
     rf"{_SUBJECT} (?:will|would|can|could|should|must) "
     r"(?!bring|sing|ring|swing|cling|fling|sting|spring|string|wring)[a-z]{2,}ing\b"
 )
+_TWO_MODALS = re.compile(r"\b(?:would|could|should|must) (?:not )?(?:will|would|can|could|should|must)\b")
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 _NO_SENTENCES = (
     _BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _CLAUSE_TWICE, _AND_ITSELF, _SAID_TWICE, _MODAL_ED, _MODAL_PAST,
-    _MODAL_ING, _IS_BASE, _WHO_BE, _BOTH_ENDS, _PLACEHOLDER,
+    _MODAL_ING, _TWO_MODALS, _IS_BASE, _WHO_BE, _BOTH_ENDS, _PLACEHOLDER,
 )  # fmt: skip
 
 

@@ -207,8 +207,10 @@ def _relative(word: str, words: frozenset[str]) -> bool:
     if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "ing")):
         return True
     return any(
-        word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing")
-    )
+        word.endswith(end) and (base := word.removesuffix(end)) in words
+        and not (end in ("ed", "ing") and base.endswith(("ed", "ing", "s")))  # no `donateding`
+        for end in ("'s", "s'", "es", "s", "ed", "ing")
+    )  # fmt: skip
 
 
 def _slip(word: str, words: frozenset[str]) -> str:
