@@ -135,10 +135,18 @@ class Vocabulary:
         >>> [english.coined(word) for word in ("jellybean", "countertop", "tellaspoons")]
         [False, False, True]
         """
-        if not self.whole or "'" in word or word in self.listed or word in _ABBREVIATED or self._derived(word):
+        if (
+            not self.whole
+            or "'" in word
+            or word in self.listed
+            or word in _ABBREVIATED
+            or self._derived(word)
+        ):
             return False
         head, tail = word[:-3], word[-3:]
-        return not (len(head) > 3 and head in self.common and tail in self.common and tail not in FUNCTION_WORDS)
+        return not (
+            len(head) > 3 and head in self.common and tail in self.common and tail not in FUNCTION_WORDS
+        )
 
     def _term(self, word: str) -> bool:
         """A long word whose every four letters occur in listed ones, and that is no slip of the pen in one of them."""

@@ -14,6 +14,7 @@ Seam(before='so she needs', after='for the pies')
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -23,7 +24,7 @@ from typing import NamedTuple
 from recast.curate.language.common_words import is_common
 from recast.curate.language.english import IMPOSSIBLE, SELDOM
 from recast.curate.language.stems import stem
-from recast.curate.language.story.wording import BEGIN, END, Words, worked_out
+from recast.curate.language.story.wording import BEGIN, END, Words, told, worked_out
 from recast.curate.language.tokens import Sentence, number, read
 from recast.curate.language.word_classes import GENERIC, PEOPLE, RELATING
 from recast.curate.maths.units import dimensions, singular
@@ -38,6 +39,7 @@ SHOWN = 4
 """Words on either side of a seam by which it is named."""
 _SUBJECT = 2
 """Words of a new subject at the beginning of a sentence."""
+_BEGINS_WITH_NUMBER = re.compile(r"(?:In|On|At|By|For|After|From) \$?\d")
 _SIGNS = frozenset("+-*/=≈×÷")
 _CUTS = frozenset(",;:().")
 _JOINTS = frozenset(
@@ -78,8 +80,8 @@ class _Source:
     def sentences(self) -> tuple[Words, ...]:
         found: dict[Words, None] = {}
         for text in (self.prompt, self.demonstration):
-            for sentence, told in zip(read(text), _told(text), strict=True):
-                found[BEGIN, *told.words, END] = None
+            for sentence, laid in zip(read(text), _told(text), strict=True):
+                found[BEGIN, *laid.words, END] = None
                 if sentence.computes:
                     found[BEGIN, *_laid(sentence, sentence.tokens).words, END] = None
         return tuple(found)
@@ -88,10 +90,10 @@ class _Source:
     def ends(self) -> frozenset[str]:
         """Words with a sign behind them."""
         return frozenset(
-            told.words[at - 1]
+            laid.words[at - 1]
             for text in (self.prompt, self.demonstration)
-            for told in _told(text)
-            for at in told.cuts
+            for laid in _told(text)
+            for at in laid.cuts
             if at
         )
 
@@ -126,38 +128,43 @@ class _Source:
 
 def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     """The first seam of `text`, if it is a copy, where no sentence goes on so."""
+    known, quick = _quickly(prompt, demonstration), told(text)
+    if known.isdisjoint(quick) and not _BEGINS_WITH_NUMBER.search(text):
+        return None
+    if all(words in known or "answer" in words for words in quick):
+        return None
     ours = [
-        told for told in _told(text)
-        if not told.computes and len(told.words) >= MIN_WORDS and "answer" not in told.words
+        one for one in _told(text)
+        if not one.computes and len(one.words) >= MIN_WORDS and "answer" not in one.words
     ]  # fmt: skip
     source = _source(prompt, demonstration)
-    other = [told for told in ours if told.words not in source.whole]
-    for told in other:
-        if found := _unheld(told, source):
+    other = [one for one in ours if one.words not in source.whole]
+    for one in other:
+        if found := _unheld(one, source):
             return found
     if not other or len(other) == len(ours):
         return None
-    size = sum(len(told.words) for told in ours)
-    copied = size - sum(len(told.words) for told in other)
-    laid = [(told, tuple(_runs((BEGIN, *told.words, END), source))) for told in other]
-    copied += sum(len(told.words) for told, runs in laid if len(runs) == 1)
+    size = sum(len(one.words) for one in ours)
+    copied = size - sum(len(one.words) for one in other)
+    laid = [(one, tuple(_runs((BEGIN, *one.words, END), source))) for one in other]
+    copied += sum(len(one.words) for one, runs in laid if len(runs) == 1)
     if copied < MIN_COPIED * size:
         return None
-    for told, runs in laid:
-        if 1 < len(runs) <= MAX_RUNS and (found := _faulty(told, runs, source)):
+    for one, runs in laid:
+        if 1 < len(runs) <= MAX_RUNS and (found := _faulty(one, runs, source)):
             return found
     return None
 
 
-def _unheld(told: _Told, source: _Source) -> Seam | None:
-    """The beginning of a sentence that the source has with one number more, behind a preposition, which is then left with
-    what it is none of: `In 30 kids came` for `In 2005, 30 kids came`."""
-    one, two = told.words[:2]
+def _unheld(laid: _Told, source: _Source) -> Seam | None:
+    """The beginning of a sentence that the source has with one number more, behind a preposition, which is then left
+    with what is none of it: `In 30 kids came` for `In 2005, 30 kids came`."""
+    one, two = laid.words[:2]
     if one in _BEHIND_NUMBERS and two[0].isdigit():
         for theirs, at in source.places.get((BEGIN, one), ()):
             lost, rest = theirs[at + 2 : at + 3], theirs[at + 3 : -1]
-            if rest == told.words[1:] and lost[0][0].isdigit():
-                return Seam(one, _shown(told.words[1 : SHOWN + 1]))
+            if rest == laid.words[1:] and lost[0][0].isdigit():
+                return Seam(one, _shown(laid.words[1 : SHOWN + 1]))
     return None
 
 
@@ -175,9 +182,9 @@ def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
         begin += longest
 
 
-def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
+def _faulty(laid: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
     """The first seam where the sentence cannot go on so."""
-    words = (BEGIN, *told.words, END)
+    words = (BEGIN, *laid.words, END)
     for begin, end in runs:
         if end - begin == 1 and _other_things(words[begin - 1], words[begin], source):
             return Seam(_shown(words[max(0, begin - SHOWN) : begin]), _shown(words[begin : begin + SHOWN]))
@@ -185,7 +192,7 @@ def _faulty(told: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> 
         one, two = words[end - 1], words[end]
         if two == END and _breaks_off(words[begin:end], source):
             return Seam(_shown(words[max(begin, end - SHOWN) : end]), "")
-        if one == BEGIN or two == END or end - 1 in told.cuts:
+        if one == BEGIN or two == END or end - 1 in laid.cuts:
             continue
         never = (one, two) in IMPOSSIBLE or (one, two) in SELDOM
         if not never and (
@@ -217,7 +224,11 @@ def _breaks_off(run: Words, source: _Source) -> bool:
 def _other_things(count: str, noun: str, source: _Source) -> bool:
     """Whether a number, or a letter that stands for one, counts what the source has no word of: a plural, or a unit of
     what the source does not measure."""
-    if noun in source.words or noun[-1] != "s" or not (count[-1].isdigit() or (len(count) == 1 and count.isalpha())):
+    if (
+        noun in source.words
+        or noun[-1] != "s"
+        or not (count[-1].isdigit() or (len(count) == 1 and count.isalpha()))
+    ):
         return False
     if measured := dimensions(noun):
         return measured.keys().isdisjoint(source.measured)
@@ -230,6 +241,12 @@ def _other_things(count: str, noun: str, source: _Source) -> bool:
 
 def _shown(words: Words) -> str:
     return " ".join(word for word in words if word not in (BEGIN, END))
+
+
+@lru_cache(maxsize=1024)
+def _quickly(prompt: str, demonstration: str) -> frozenset[Words]:
+    """The sentences of the source as another reading has them already."""
+    return frozenset((*told(prompt), *told(demonstration)))
 
 
 @lru_cache(maxsize=1024)

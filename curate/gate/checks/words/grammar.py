@@ -28,6 +28,7 @@ from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
 from recast.curate.language.story.people import people
 from recast.curate.language.tokens import OPERATORS, read
+from recast.curate.language.ungrammatical import ungrammatical
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value, divide
 from recast.curate.maths.units import dimensions
@@ -66,7 +67,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
     return (
         _side_by_side(text, told, row)
         or _out_of_place(text, row)
-        or _run_together(text, row)
+        or _run_together(text, told, row)
         or _turned(told, row)
         or _disagrees(told, text, row)
         or _dropped_or_shuffled(text, told, row)
@@ -130,7 +131,7 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     return None
 
 
-def _run_together(text: str, row: Source) -> Broken | None:
+def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
     """What lacks what stands between: a sum and a number behind it, a word and a figure; and a phrase said twice."""
     reckons = any(map(text.__contains__, "+-*/×÷"))
     if reckons and (found := _without_equals(text)) and not _without_equals(row.demonstration):
@@ -146,34 +147,12 @@ def _run_together(text: str, row: Source) -> Broken | None:
         words = row.words | FUNCTION_WORDS
         if one.lower() in words and two.lower() in words and one + two not in row.text:
             return Broken(f"No word goes {one + two!r}.")
-    for form in _NO_SENTENCES:
+    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
-    if "?" in text and (said := _asks_nothing(text, row)):
-        return Broken(f"No question goes {shown(said)!r}.")
-    if " than " in text and (said := _nothing_compared(text)) and not _nothing_compared(row.text):
-        return Broken(f"Nothing is compared in {shown(said)!r}.")
-    return None
-
-
-def _asks_nothing(text: str, row: Source) -> str:
-    """The first sentence with the sign of a question that neither asks for something nor begins with its verb."""
-    for said in sentences(text):
-        words = bare_letters(said) if said[-1] == "?" else []
-        if len(words) > 2 and _ASKING.isdisjoint(words) and words[0] not in _INVERTED and said not in row.text:
-            return said
-    return ""
-
-
-@lru_cache(maxsize=2048)
-def _nothing_compared(text: str) -> str:
-    """The first beginning of a sentence up to `than` without a comparative: `buys 10 pounds of ham than beef`."""
-    for said in _UP_TO_THAN.finditer(text):
-        words = bare_letters(said.group())
-        if _COMPARES.isdisjoint(words) and all(w[-2:] != "er" or w in _NO_COMPARATIVES for w in words):
-            return said.group()
-    return ""
+    said = next(ungrammatical(text, told, row.text), "")
+    return Broken(f"No sentence goes {shown(said)!r}.") if said else None
 
 
 @lru_cache(maxsize=2048)
@@ -267,71 +246,13 @@ _TWO_FIGURES = re.compile(
 )
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]{0,20}) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
-# of at most a dozen words, and never from within a number: a text of figures would be read again from each of them
-_PHRASE_TWICE = re.compile(
-    r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b", re.IGNORECASE
-)
-# with a comma within, or, from four words, between
-_CLAUSE_TWICE = re.compile(
-    r"(?<![\w.,$])(?=[^,.\n]{0,60} (?:is|are|was|were|has|have|had|will|would|can) )"
-    r"((?:[a-z]+|\d+[a-z]?)(?: (?:[a-z]+|\d+[a-z]?)){3,12}), \1\b"
-    r"|\b((?:then|so|which|for|with|because|that) (?:[a-z]+|\d+)(?: (?:[a-z]+|\d+)){1,12}), \2\b"
-    r"|(?<![\w.,$])([a-z]+(?: [a-z]+){0,5}, [a-z]+(?: [a-z]+){0,5}) \3\b"
-)
-_AND_ITSELF = re.compile(r"\b(?!over\b|again\b|[a-z]*er\b|more\b|less\b|years\b|miles\b)([A-Za-z]{4,}) (?:and|or) \1\b(?![-'])")
 _JOINED = re.compile(r"(?<![\w-])([A-Za-z][a-z]+)([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+(?: [a-z]+){0,12}) (?:is|are) \1\b")
 _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
     r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
 )
-# what stands before a comma at the beginning of a sentence, and at its end again
-_BOTH_ENDS = re.compile(
-    r"(?:\A|(?<=[.!?] )|(?<=\n))[A-Z]([a-z]* [a-z]+ [a-z]+(?: [a-z]+){0,3}), [^.!?\n]{5,120}? [a-z]\1(?=[.!?\n]|\Z)"
-)
-_ASKING = frozenset(
-    "how what which who whom whose when where why what's who's how's calculate find "
-    "determine if whether right correct".split()
-)
-_INVERTED = frozenset(
-    "is are was were do does did has have had can could will would shall should may might must isn't aren't don't "
-    "doesn't didn't won't can't so and but ok okay ready".split()
-)
-_UP_TO_THAN = re.compile(r"[^.!?\n]* than\b")
-_COMPARES = frozenset(
-    "more mores less fewer rather other else different differently worse elder as times twice thrice half double triple "
-    "no if".split()
-)
-_NO_COMPARATIVES = frozenset(
-    "number per over under after water paper together never ever whether either neither however another summer winter "
-    "dinner order remainder her answer customer quarter member brother sister mother father letter silver computer "
-    "teacher player butter flower corner center".split()
-)
-_SUBJECT = r"\b(?:he|she|it|they|we|you|I)"
-_BASES = (
-    "buy|sell|eat|give|take|make|get|have|spend|earn|pay|keep|bring|become|want|send|receive|lose|say|tell|know|go|"
-    "contain|include|remain|require|add|subtract|multiply|divide|find|save|collect|share"
-)
-_IS_BASE = re.compile(rf"{_SUBJECT} (?:is|are|was|were|am) (?:{_BASES})\b")
-_WHO_BE = re.compile(
-    r"\b(?!let|if|so|should|could|can|would|must|may|might|will|shall|to|and|all|now)[a-z]{2,} (?:that|which|who) be\b"
-)
-_MODAL_PAST = re.compile(
-    r"\b(?:will|would|could|should|must|did|does|(?:did|does|do|wo|would|could|should|ca)n't|cannot) (?:not )?"
-    r"(?:bought|sold|gave|took|went|ate|drove|rode|wrote|grew|threw|knew|thought|told|kept|sent|caught|taught|drank|"
-    r"broke|chose|wore|paid|made|spent|lost|brought|began|had|was|were|gotten|given|taken|eaten)\b"
-)
-_MODAL_ING = re.compile(
-    rf"{_SUBJECT} (?:will|would|can|could|should|must) "
-    r"(?!bring|sing|ring|swing|cling|fling|sting|spring|string|wring)[a-z]{2,}ing\b"
-)
-_TWO_MODALS = re.compile(r"\b(?:would|could|should|must) (?:not )?(?:will|would|can|could|should|must)\b")
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
-
-_NO_SENTENCES = (
-    _BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _CLAUSE_TWICE, _AND_ITSELF, _SAID_TWICE, _MODAL_ED, _MODAL_PAST,
-    _MODAL_ING, _TWO_MODALS, _IS_BASE, _WHO_BE, _BOTH_ENDS, _PLACEHOLDER,
-)  # fmt: skip
 
 
 def _turned(told: list[str], row: Source) -> Broken | None:

@@ -282,7 +282,7 @@ def _of_things(value: Value, source: _Source) -> bool:
     told = source.of(value)
     return (
         bool(source.results(value)) and value != source.answer and source.prices_read
-        and all(q.nouns and not q.nouns & _CURRENCIES or q.computes and not q.computed for q in told)
+        and all((q.nouns and not q.nouns & _CURRENCIES) or (q.computes and not q.computed) for q in told)
         and not any(q.sentence.tokens[q.at][0] in "$€£" for q in told)
         and source.one_kind(value)
     )  # fmt: skip

@@ -35,7 +35,9 @@ _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z]
 _FIGURES = str.maketrans("0134578", "oleastb")
 # letters behind a number, as `5ounces` has them
 _RUN_IN = re.compile(r"(?<![\w./\\-])\d[\d,]*([a-z]{2,})(?![\w-])")
-_NEVER_UNITS = frozenset("of to is and the are has have for was were with which that he she it they we".split())
+_NEVER_UNITS = frozenset(
+    "of to is and the are has have for was were with which that he she it they we".split()
+)
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 # function words of two letters that no English text has, but as a name or in a quotation
 _SMALL_OF_OTHERS = (
@@ -95,7 +97,9 @@ class VocabularyCheck(CheckConfig):
                     return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
             for run_in in _RUN_IN.finditer(text):
                 word = run_in[1]
-                strange = word not in known and _no_unit(word, row) if len(word) > SHORT else word in _NEVER_UNITS
+                strange = (
+                    word not in known and _no_unit(word, row) if len(word) > SHORT else word in _NEVER_UNITS
+                )
                 if (strange or word in _NEVER_UNITS) and run_in[0] not in row.text:
                     return self.failed("unknown_word", f"{run_in[0]!r} is a number and a word in one.")
             for glued in _GLUED.finditer(text):
