@@ -32,7 +32,8 @@ _CLAUSE_TWICE = re.compile(
     rf"(?<![\w.,$])([a-z]+(?: [a-z]+){{0,5}}, [a-z]+(?: [a-z]+){{0,5}}) \1\b"
     rf"|\b((?:then|so|which|for|with|because|that) {_WORD}(?: {_WORD}){{1,{MAX_PHRASE - 1}}}), \2\b"
     rf"|(?<![\w.,$])(?=[^,.\n]{{0,60}} (?:is|are|was|were|has|have|had|will|would|can) )"
-    rf"({_WORD}(?: {_WORD}){{3,{MAX_PHRASE - 1}}}), \3\b"
+    rf"({_WORD}(?: {_WORD}){{3,{MAX_PHRASE - 1}}}), \3\b",
+    re.IGNORECASE,
 )
 _AND_ITSELF = re.compile(r"\b([A-Za-z]{4,}) (?:and|or) \1\b(?![-'])")
 _MAY_STAND_TWICE = frozenset("over again more less fewer years miles hours days round".split())
@@ -70,14 +71,14 @@ def _any(words: frozenset[str]) -> str:
 
 
 _VERBS = re.compile(
-    rf"{_SUBJECT} {_any(_BE)} {_any(_BASES)}\b|\b{_any(_HELPERS)} {_any(_PASTS)}\b"
+    rf"{_SUBJECT} {_any(_BE)} {_any(_BASES)}\b"
+    rf"|\b(?<!\bthe )(?<!\bhis )(?<!\bher )(?<!\ba ){_any(_HELPERS)} {_any(_PASTS)}\b"
     rf"|\b{_any(_MODALS - {'will'})} {_any(_MODALS | {'can'})}\b"
     r"|\b(?!let|if|so|should|could|can|would|must|may|might|will|shall|to|and|all|now)[a-z]{2,} (?:that|which|who) be\b"
 )
 _MODAL_ING = re.compile(
     rf"{_SUBJECT} {_any(_MODALS)} (?!bring|sing|ring|swing|cling|fling|sting|spring|string|wring)[a-z]{{2,}}ing\b"
 )
-_UP_TO_THAN = re.compile(r"[^.!?\n]* than\b")
 _COMPARES = frozenset(
     "more mores less fewer rather other else different differently worse elder as times twice thrice half double "
     "triple no if".split()
@@ -95,7 +96,9 @@ _INVERTED = frozenset(
     "is are was were do does did has have had can could will would shall should may might must isn't aren't don't "
     "doesn't didn't won't can't so and but ok okay ready".split()
 )
+_TAGS = frozenset("i you he she it we they there that".split())
 MIN_QUESTION = 3
+"""Words of a question that is no `Right?`."""
 
 
 def ungrammatical(text: str, words: Sequence[str], source: str = "") -> Iterator[str]:
@@ -124,7 +127,7 @@ def _found(text: str, words: Sequence[str], source: str) -> Iterator[str]:
         if all(theirs[1] != said[1] for theirs in _BOTH_ENDS.finditer(source)):
             yield said.group()
     if " than " in text:
-        yield from filter(_compares_nothing, _all(_UP_TO_THAN, text))
+        yield from filter(_compares_nothing, map(_up_to_than, sentences(text)))
     if "?" in text:
         yield from filter(_asks_nothing, sentences(text))
 
@@ -144,11 +147,23 @@ def _comes_again(words: Sequence[str]) -> bool:
     return False
 
 
+def _up_to_than(sentence: str) -> str:
+    """The beginning of a sentence up to its last `than`; empty where it has none."""
+    at = sentence.rfind(" than ")
+    return sentence[: at + len(" than")] if at > 0 else ""
+
+
 def _compares_nothing(said: str) -> bool:
     words = bare_letters(said)
-    return _COMPARES.isdisjoint(words) and all(w[-2:] != "er" or w in _NO_COMPARATIVES for w in words)
+    return (
+        bool(words)
+        and _COMPARES.isdisjoint(words)
+        and all(w[-2:] != "er" or w in _NO_COMPARATIVES for w in words)
+    )
 
 
 def _asks_nothing(sentence: str) -> bool:
     words = bare_letters(sentence) if sentence[-1] == "?" else []
-    return len(words) >= MIN_QUESTION and _ASKS.isdisjoint(words) and words[0] not in _INVERTED
+    if len(words) < MIN_QUESTION or not _ASKS.isdisjoint(words) or words[0] in _INVERTED:
+        return False
+    return not (words[-1] in _TAGS and words[-2] in _INVERTED)  # `..., isn't it?`

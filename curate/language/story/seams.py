@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from recast.curate.language.common_words import is_common
-from recast.curate.language.english import IMPOSSIBLE, SELDOM
+from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, SELDOM
 from recast.curate.language.stems import stem
 from recast.curate.language.story.wording import BEGIN, END, Words, told, worked_out
 from recast.curate.language.tokens import Sentence, number, read
@@ -34,7 +34,11 @@ MIN_COPIED = 0.5
 MAX_RUNS = 4
 """Runs of a sentence that is copied with a fault; the same in other words takes more."""
 MIN_WORDS = 3
+"""Words from which a sentence is looked at, and the end of one."""
 MIN_PLURAL = 4
+"""Letters that a plural has more than."""
+MAX_PLACES = 50
+"""Places of two words that are tried: a table of figures may have them anywhere."""
 SHOWN = 4
 """Words on either side of a seam by which it is named."""
 _SUBJECT = 2
@@ -47,6 +51,8 @@ _JOINTS = frozenset(
     "though although whereas thus hence therefore".split()
 )
 """They join what another sentence says."""
+_TELL_MORE = ("of", "in", "on", "at", "for", "from", "with", "who", "which", "that", "whose", "where", "when")
+"""They begin what tells more of the word before."""
 _BEFORE_VERBS = frozenset("i you he she it we they there this that these those".split())
 _BEGIN_CLAUSES = frozenset("i you he she it we they".split())
 _NEEDED_BY_NOTHING = _JOINTS | _SIGNS | _BEGIN_CLAUSES | {END}
@@ -61,7 +67,7 @@ class Seam(NamedTuple):
     after: str
 
 
-class _Told(NamedTuple):
+class _Laid(NamedTuple):
     words: Words
     """In lower case, numbers by their values, without signs of punctuation."""
     cuts: frozenset[int]
@@ -80,10 +86,10 @@ class _Source:
     def sentences(self) -> tuple[Words, ...]:
         found: dict[Words, None] = {}
         for text in (self.prompt, self.demonstration):
-            for sentence, laid in zip(read(text), _told(text), strict=True):
+            for sentence, laid in zip(read(text), _laid_out(text), strict=True):
                 found[BEGIN, *laid.words, END] = None
                 if sentence.computes:
-                    found[BEGIN, *_laid(sentence, sentence.tokens).words, END] = None
+                    found[BEGIN, *_lay(sentence, sentence.tokens).words, END] = None
         return tuple(found)
 
     @cached_property
@@ -92,7 +98,7 @@ class _Source:
         return frozenset(
             laid.words[at - 1]
             for text in (self.prompt, self.demonstration)
-            for laid in _told(text)
+            for laid in _laid_out(text)
             for at in laid.cuts
             if at
         )
@@ -121,8 +127,8 @@ class _Source:
 
     @cached_property
     def measured(self) -> frozenset[str]:
-        """What the units of the source measure: time, money."""
-        found = {name for word in self.words for name in dimensions(word)}
+        """What the units of the source measure: time, money. Those of two letters are prepositions more often."""
+        found = {name for word in self.words if len(word) > 2 for name in dimensions(word)}
         return frozenset(found | {"money"} if "$" in f"{self.prompt}{self.demonstration}" else found)
 
 
@@ -134,7 +140,7 @@ def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     if all(words in known or "answer" in words for words in quick):
         return None
     ours = [
-        one for one in _told(text)
+        one for one in _laid_out(text)
         if not one.computes and len(one.words) >= MIN_WORDS and "answer" not in one.words
     ]  # fmt: skip
     source = _source(prompt, demonstration)
@@ -156,7 +162,7 @@ def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     return None
 
 
-def _unheld(laid: _Told, source: _Source) -> Seam | None:
+def _unheld(laid: _Laid, source: _Source) -> Seam | None:
     """The beginning of a sentence that the source has with one number more, behind a preposition, which is then left
     with what is none of it: `In 30 kids came` for `In 2005, 30 kids came`."""
     one, two = laid.words[:2]
@@ -173,7 +179,7 @@ def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
     begin, count = 0, len(words)
     while begin < count:
         longest = 1
-        for theirs, at in source.places.get(words[begin : begin + 2], ()):
+        for theirs, at in source.places.get(words[begin : begin + 2], ())[:MAX_PLACES]:
             size = 2
             while words[begin + size : begin + size + 1] == theirs[at + size : at + size + 1] != ():
                 size += 1
@@ -182,7 +188,7 @@ def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
         begin += longest
 
 
-def _faulty(laid: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
+def _faulty(laid: _Laid, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
     """The first seam where the sentence cannot go on so."""
     words = (BEGIN, *laid.words, END)
     for begin, end in runs:
@@ -205,10 +211,20 @@ def _faulty(laid: _Told, runs: tuple[tuple[int, int], ...], source: _Source) -> 
             or two[-1].isdigit()
             or (one[-1].isdigit() and two not in _BEHIND_NUMBERS)
             or ((one, two) not in source.places and (stem(one), stem(two)) in source.stems)
+            or _left_out(one, two, source)
         ):
             continue
         return Seam(_shown(words[max(begin, end - SHOWN) : end]), _shown(words[end : min(last, end + SHOWN)]))
     return None
+
+
+def _left_out(one: str, two: str, source: _Source) -> bool:
+    """Whether the source has no more between two words than what tells of the first: `of the pens`, `who eat rolls`."""
+    return any(
+        two in theirs[at + 3 :] and theirs[theirs.index(two, at + 3) - 1] not in FUNCTION_WORDS
+        for tells in _TELL_MORE
+        for theirs, at in source.places.get((one, tells), ())
+    )
 
 
 def _breaks_off(run: Words, source: _Source) -> bool:
@@ -255,11 +271,11 @@ def _source(prompt: str, demonstration: str) -> _Source:
 
 
 @lru_cache(maxsize=2048)
-def _told(text: str) -> tuple[_Told, ...]:
-    return tuple(_laid(sentence, worked_out(sentence.tokens)) for sentence in read(text))
+def _laid_out(text: str) -> tuple[_Laid, ...]:
+    return tuple(_lay(sentence, worked_out(sentence.tokens)) for sentence in read(text))
 
 
-def _laid(sentence: Sentence, tokens: tuple[str, ...]) -> _Told:
+def _lay(sentence: Sentence, tokens: tuple[str, ...]) -> _Laid:
     words, cuts = list[str](), set[int]()
     for token in tokens:
         word = _word(token)
@@ -267,7 +283,7 @@ def _laid(sentence: Sentence, tokens: tuple[str, ...]) -> _Told:
             words.append(word)
         elif token in _CUTS:
             cuts.add(len(words))
-    return _Told(tuple(words), frozenset(cuts), sentence.computes)
+    return _Laid(tuple(words), frozenset(cuts), sentence.computes)
 
 
 @lru_cache(maxsize=16384)
