@@ -23,7 +23,7 @@ from recast.curate.language.sentences import sentences
 
 MAX_PHRASE = 13
 """Words of a phrase that is said twice."""
-_WORD = r"(?:[a-z]+|\d[\d,.]*+[a-z]?)"
+_WORD = r"(?:[a-z]+|\d[\d,./%]*+[a-z]?)"
 # never from within a number: a text of figures would be read again from each of them
 _PHRASE_TWICE = re.compile(rf"(?<![\w.,])({_WORD}(?: {_WORD}){{1,{MAX_PHRASE - 1}}}) \1\b", re.IGNORECASE)
 _COUNT_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+) \1\b")

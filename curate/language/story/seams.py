@@ -29,7 +29,7 @@ from recast.curate.language.tokens import Sentence, number, read
 from recast.curate.language.word_classes import GENERIC, PEOPLE, RELATING
 from recast.curate.maths.units import dimensions, singular
 
-MIN_COPIED = 0.5
+MIN_COPIED = 0.2
 """Share of a text's words in sentences of the source, from which it is a copy."""
 MAX_RUNS = 4
 """Runs of a sentence that is copied with a fault; the same in other words takes more."""
@@ -37,6 +37,8 @@ MIN_WORDS = 3
 """Words from which a sentence is looked at, and the end of one."""
 MIN_PLURAL = 4
 """Letters that a plural has more than."""
+MAX_TELLING = 2
+"""Words before another that tell of it."""
 MAX_PLACES = 50
 """Places of two words that are tried: a table of figures may have them anywhere."""
 SHOWN = 4
@@ -53,8 +55,16 @@ _JOINTS = frozenset(
 """They join what another sentence says."""
 _TELL_MORE = ("of", "in", "on", "at", "for", "from", "with", "who", "which", "that", "whose", "where", "when")
 """They begin what tells more of the word before."""
+_LOOSE = frozenset(
+    "all both very also only just quite still already even now then too again about exactly total altogether together "
+    "combined extra additional remaining new".split()
+)
+"""Words that a sentence may lack."""
+_HOLD = FUNCTION_WORDS - _LOOSE
+"""Function words that cannot be left out."""
 _BEFORE_VERBS = frozenset("i you he she it we they there this that these those".split())
 _BEGIN_CLAUSES = frozenset("i you he she it we they".split())
+_AFTER_PREPOSITIONS = frozenset("it them him her us me you".split())
 _NEEDED_BY_NOTHING = _JOINTS | _SIGNS | _BEGIN_CLAUSES | {END}
 """What need not stand behind a word: what joins, what begins a clause of its own (`the pens that he bought`)."""
 _BEHIND_NUMBERS = (RELATING - {"and", "but", "if"}) | {"in", "on", "at", "into", "per"}
@@ -114,6 +124,14 @@ class _Source:
         for words in self.sentences:
             for at, pair in enumerate(pairwise(words)):
                 found.setdefault(pair, []).append((words, at))
+        return found
+
+    @cached_property
+    def before(self) -> dict[str, list[tuple[str, str]]]:
+        """The pairs of words side by side by their second one."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for pair in self.places:
+            found.setdefault(pair[1], []).append(pair)
         return found
 
     @cached_property
@@ -206,24 +224,57 @@ def _faulty(laid: _Laid, runs: tuple[tuple[int, int], ...], source: _Source) -> 
             or not _SIGNS.isdisjoint((one, two))
             or one in _BEFORE_VERBS
             or two in _BEGIN_CLAUSES
+            or words[end + 1] in _AFTER_PREPOSITIONS
             or (begin == 0 and end <= _SUBJECT + 1)
             or (len(runs) > 2 and not _JOINTS.isdisjoint((one, two)))
             or two[-1].isdigit()
             or (one[-1].isdigit() and two not in _BEHIND_NUMBERS)
             or ((one, two) not in source.places and (stem(one), stem(two)) in source.stems)
+            or _begins_before(words, end, source)
             or _left_out(one, two, source)
+            or _moved(words[end - 2 : end], words[end:last], source)
         ):
             continue
         return Seam(_shown(words[max(begin, end - SHOWN) : end]), _shown(words[end : min(last, end + SHOWN)]))
     return None
 
 
+def _begins_before(words: Words, end: int, source: _Source) -> bool:
+    """Whether the run that begins at `end` may as well begin with the sentence, behind a word that leads it in."""
+    for theirs, at in source.places.get((words[end - 1], words[end]), ())[:MAX_PLACES]:
+        size = 0
+        while size < min(at + 1, end) and theirs[at - size] == words[end - 1 - size]:
+            size += 1
+        if end - size <= _SUBJECT:
+            return True
+    return False
+
+
 def _left_out(one: str, two: str, source: _Source) -> bool:
-    """Whether the source has no more between two words than what tells of the first: `of the pens`, `who eat rolls`."""
-    return any(
+    """Whether the source has no more between two words than what tells of one of them: `of the pens`, `who eat rolls`
+    behind the first, `total` or `very large` before the second."""
+    if any(
         two in theirs[at + 3 :] and theirs[theirs.index(two, at + 3) - 1] not in FUNCTION_WORDS
         for tells in _TELL_MORE
         for theirs, at in source.places.get((one, tells), ())
+    ):
+        return True
+    if any(theirs[at + 2] == two for word in _LOOSE for theirs, at in source.places.get((one, word), ())):
+        return True
+    return one in FUNCTION_WORDS and any(
+        theirs[i] == one and _HOLD.isdisjoint(theirs[i + 1 : at + 1])
+        for pair in source.before.get(two, ())
+        for theirs, at in source.places[pair]
+        for i in range(max(0, at - MAX_TELLING), at)
+    )
+
+
+def _moved(before: Words, run: Words, source: _Source) -> bool:
+    """Whether a sentence of the source begins with what the copy says behind words of it: `on Monday`."""
+    moved = run[:-1] if run[-1] == END else run
+    return any(
+        theirs[1 : 1 + len(moved)] == moved and any(before == pair for pair in pairwise(theirs))
+        for theirs, at in source.places.get((BEGIN, run[0]), ())
     )
 
 

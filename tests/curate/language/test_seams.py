@@ -63,10 +63,28 @@ def test_a_copy_that_loses_its_place(sentence, where):
         "Each of the friends eats 12 / 4 = 3 rolls at the fair.",
         "Each of the friends eats 3 pieces at the fair, so the friends who eat rolls pay $6.",
         "The friends who eat rolls pay $6, or 6 dollars.",
+        "The 3 of her friends pay $6 at the fair.",
     ],
 )
 def test_what_a_copy_may_do(sentence):
     assert found(sentence) is None
+
+
+def test_what_tells_more_may_be_left_out():
+    question = (
+        "The total cost of a very large and heavy box is $5, and the town pays for the boxes that Bea sends."
+    )
+    expert = f"{question} So the town pays 2 * 5 = $10 for each of them. She sends 2 boxes in a day."
+    text = "So the town pays $10 for each of them. {} She sends 2 boxes in a day."
+    for sentence in (
+        "The cost of a very large and heavy box is $5, and the town pays for the boxes that Bea sends.",
+        "The total cost of a large and heavy box is $5.",
+        "The total cost is $5, and the town pays for the boxes.",
+    ):
+        assert seam(text.format(sentence), question, expert) is None
+    assert (
+        seam(text.format("The total cost of a very large pays for the boxes."), question, expert) is not None
+    )
 
 
 def test_a_text_in_other_words_is_not_judged():
