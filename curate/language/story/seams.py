@@ -25,7 +25,7 @@ from recast.curate.language.common_words import is_common
 from recast.curate.language.english import FUNCTION_WORDS, IMPOSSIBLE, SELDOM
 from recast.curate.language.stems import stem
 from recast.curate.language.story.wording import BEGIN, END, Words, told, worked_out
-from recast.curate.language.tokens import Sentence, number, read
+from recast.curate.language.tokens import number, read
 from recast.curate.language.word_classes import GENERIC, PEOPLE, RELATING
 from recast.curate.maths.units import dimensions, singular
 
@@ -80,9 +80,18 @@ class Seam(NamedTuple):
 class _Laid(NamedTuple):
     words: Words
     """In lower case, numbers by their values, without signs of punctuation."""
-    cuts: frozenset[int]
-    """The places of the words before which such a sign stands."""
-    computes: bool
+    tokens: Words
+    """As they are written, with such signs."""
+
+    def cuts(self) -> frozenset[int]:
+        """The places of the words before which a sign stands that divides."""
+        found, at = set[int](), 0
+        for token in self.tokens:
+            if _word(token):
+                at += 1
+            elif token in _CUTS:
+                found.add(at)
+        return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -96,40 +105,37 @@ class _Source:
     def sentences(self) -> tuple[Words, ...]:
         found: dict[Words, None] = {}
         for text in (self.prompt, self.demonstration):
-            for sentence, laid in zip(read(text), _laid_out(text), strict=True):
-                found[BEGIN, *laid.words, END] = None
+            for sentence in read(text):
+                found[BEGIN, *_lay(worked_out(sentence.tokens)).words, END] = None
                 if sentence.computes:
-                    found[BEGIN, *_lay(sentence, sentence.tokens).words, END] = None
+                    found[BEGIN, *_lay(sentence.tokens).words, END] = None
         return tuple(found)
 
     @cached_property
     def ends(self) -> frozenset[str]:
         """Words with a sign behind them."""
-        return frozenset(
-            laid.words[at - 1]
-            for text in (self.prompt, self.demonstration)
-            for laid in _laid_out(text)
-            for at in laid.cuts
-            if at
-        )
+        told = [
+            _lay(sentence.tokens) for text in (self.prompt, self.demonstration) for sentence in read(text)
+        ]
+        return frozenset(laid.words[at - 1] for laid in told for at in laid.cuts() if at)
 
     @cached_property
     def whole(self) -> frozenset[Words]:
         return frozenset(words[1:-1] for words in self.sentences)
 
     @cached_property
-    def places(self) -> dict[tuple[str, str], list[tuple[Words, int]]]:
+    def places(self) -> dict[Words, list[tuple[Words, int]]]:
         """Where two words stand side by side."""
-        found: dict[tuple[str, str], list[tuple[Words, int]]] = {}
+        found: dict[Words, list[tuple[Words, int]]] = {}
         for words in self.sentences:
             for at, pair in enumerate(pairwise(words)):
                 found.setdefault(pair, []).append((words, at))
         return found
 
     @cached_property
-    def before(self) -> dict[str, list[tuple[str, str]]]:
+    def before(self) -> dict[str, list[Words]]:
         """The pairs of words side by side by their second one."""
-        found: dict[str, list[tuple[str, str]]] = {}
+        found: dict[str, list[Words]] = {}
         for pair in self.places:
             found.setdefault(pair[1], []).append(pair)
         return found
@@ -139,7 +145,7 @@ class _Source:
         return frozenset(word for words in self.sentences for word in words)
 
     @cached_property
-    def stems(self) -> frozenset[tuple[str, str]]:
+    def stems(self) -> frozenset[Words]:
         """Stems of words side by side: `it costs` for `it cost`."""
         return frozenset((stem(one), stem(two)) for one, two in self.places)
 
@@ -158,8 +164,9 @@ def seam(text: str, prompt: str, demonstration: str = "") -> Seam | None:
     if all(words in known or "answer" in words for words in quick):
         return None
     ours = [
-        one for one in _laid_out(text)
-        if not one.computes and len(one.words) >= MIN_WORDS and "answer" not in one.words
+        laid for sentence in read(text)
+        if not sentence.computes and len((laid := _lay(sentence.tokens)).words) >= MIN_WORDS
+        and "answer" not in laid.words
     ]  # fmt: skip
     source = _source(prompt, demonstration)
     other = [one for one in ours if one.words not in source.whole]
@@ -208,7 +215,7 @@ def _runs(words: Words, source: _Source) -> Iterator[tuple[int, int]]:
 
 def _faulty(laid: _Laid, runs: tuple[tuple[int, int], ...], source: _Source) -> Seam | None:
     """The first seam where the sentence cannot go on so."""
-    words = (BEGIN, *laid.words, END)
+    words, cuts = (BEGIN, *laid.words, END), laid.cuts()
     for begin, end in runs:
         if end - begin == 1 and _other_things(words[begin - 1], words[begin], source):
             return Seam(_shown(words[max(0, begin - SHOWN) : begin]), _shown(words[begin : begin + SHOWN]))
@@ -216,7 +223,7 @@ def _faulty(laid: _Laid, runs: tuple[tuple[int, int], ...], source: _Source) -> 
         one, two = words[end - 1], words[end]
         if two == END and _breaks_off(words[begin:end], source):
             return Seam(_shown(words[max(begin, end - SHOWN) : end]), "")
-        if one == BEGIN or two == END or end - 1 in laid.cuts:
+        if one == BEGIN or two == END or end - 1 in cuts:
             continue
         never = (one, two) in IMPOSSIBLE or (one, two) in SELDOM
         if not never and (
@@ -321,20 +328,8 @@ def _source(prompt: str, demonstration: str) -> _Source:
     return _Source(prompt, demonstration)
 
 
-@lru_cache(maxsize=2048)
-def _laid_out(text: str) -> tuple[_Laid, ...]:
-    return tuple(_lay(sentence, worked_out(sentence.tokens)) for sentence in read(text))
-
-
-def _lay(sentence: Sentence, tokens: tuple[str, ...]) -> _Laid:
-    words, cuts = list[str](), set[int]()
-    for token in tokens:
-        word = _word(token)
-        if word:
-            words.append(word)
-        elif token in _CUTS:
-            cuts.add(len(words))
-    return _Laid(tuple(words), frozenset(cuts), sentence.computes)
+def _lay(tokens: Words) -> _Laid:
+    return _Laid(tuple([word for token in tokens if (word := _word(token))]), tokens)
 
 
 @lru_cache(maxsize=16384)
