@@ -2,7 +2,7 @@
 
 A part of `vocabulary`, which knows that every single word is all right. The row is the measure: what stands together in
 question and demonstration may stand together, and pairs of content words that they hold apart by function words tell
-whether such words were dropped.
+whether such words were dropped. What no sentence has whatever the row says is `curate.language.ungrammatical`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Does the completion repeat itself, or say nothing?
 
-Catches: loops at the end, the same line said again and again, a solution told twice or three times, an answer given
-three times, a conclusion that says what it concludes from (`he has 9 pens, so he has 9 pens`), and boilerplate:
-sentences with no number, formula or code and no word of the question or the demonstration. All of these raise the
-mean likelihood of a text that says no more. Cannot catch: padding that names what the question is about. Texts below
-`min_words` pass where shares are measured, since a short sum has few words to vary.
+Catches: loops at the end, the same line said again and again, the end of a sentence said again behind it, a solution
+told twice or three times, an answer given three times, a conclusion that says what it concludes from (`he has 9 pens,
+so he has 9 pens`), and boilerplate: sentences with no number, formula or code and no word of the question or the
+demonstration. All of these raise the mean likelihood of a text that says no more. Cannot catch: padding that names what
+the question is about. Texts below `min_words` pass where shares are measured, since a short sum has few words to vary.
 """
 
 from __future__ import annotations

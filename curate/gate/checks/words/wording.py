@@ -5,9 +5,9 @@ in the place of theirs (`per week` for `per day`, `pens left` for `pens at first
 `they`); words that change places. A word that takes another's place is wrong where both exclude each other
 (`curate.language.story.clashes`), or both are persons or counted things of the row, and no sentence of the source
 says it so. In a text that is largely a copy, clauses are held against clauses (`curate.language.story.copies`), too:
-the number of another clause, another's amount, `the next one` for `another 18`, one number twice. Cannot catch: words
-in no list that mean something else, sentences that were put differently, two exchanges in one clause. English
-words only.
+the number of another clause, another's amount, `the next one` for `another 18`, one number twice; and its sentences
+must go on as the source's do (`curate.language.story.seams`). Cannot catch: words in no list that mean something else,
+sentences that were put differently, two exchanges in one clause. English words only.
 """
 
 from __future__ import annotations
