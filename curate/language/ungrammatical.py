@@ -18,14 +18,19 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from recast.curate.language.english import FUNCTION_WORDS
 from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
 
 MAX_PHRASE = 13
 """Words of a phrase that is said twice."""
+MIN_AROUND = 4
+"""Words of one that is said twice around another."""
 _WORD = r"(?:[a-z]+|\d[\d,./%]*+[a-z]?)"
 # never from within a number: a text of figures would be read again from each of them
 _PHRASE_TWICE = re.compile(rf"(?<![\w.,])({_WORD}(?: {_WORD}){{1,{MAX_PHRASE - 1}}}) \1\b", re.IGNORECASE)
+# with nothing but what it counts between: `for the pies 3 pounds of ham for the`
+_AROUND = re.compile(rf"(?<![\w.,])({_WORD}(?: {_WORD}){{4,{MAX_PHRASE - 1}}}) ([a-z]+(?: [a-z]+)?) \1\b")
 _COUNT_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+) \1\b")
 # with a comma within; or, where it has a verb or begins like a clause, with one between
 _CLAUSE_TWICE = re.compile(
@@ -112,6 +117,9 @@ def _found(text: str, words: Sequence[str], source: str) -> Iterator[str]:
     if _comes_again(words):
         yield from _all(_PHRASE_TWICE, text)
         yield from _all(_CLAUSE_TWICE, text)
+        yield from (
+            found.group() for found in _AROUND.finditer(text) if FUNCTION_WORDS.isdisjoint(found[2].split())
+        )
     if any(one == two for one, two in pairs):
         yield from _all(_COUNT_TWICE, text)
     if any(
@@ -137,11 +145,17 @@ def _all(form: re.Pattern[str], text: str) -> Iterator[str]:
 
 
 def _comes_again(words: Sequence[str]) -> bool:
-    """Whether two words or more come twice in a row, whatever figures and signs stand between."""
+    """Whether two words or more come twice in a row, whatever figures and signs stand between, or `MIN_AROUND` with at
+    most two words between."""
     last: dict[tuple[str, str], int] = {}
     for at, pair in enumerate(pairwise(words)):
         begun = last.get(pair, -1)
-        if begun >= 0 and words[begun:at] == words[at : 2 * at - begun]:
+        size = at - begun
+        if begun >= 0 and (
+            words[begun:at] == words[at : at + size]
+            or (size > MIN_AROUND and words[begun : at - 1] == words[at : at + size - 1])
+            or (size > MIN_AROUND + 1 and words[begun : at - 2] == words[at : at + size - 2])
+        ):
             return True
         last[pair] = at
     return False

@@ -21,6 +21,10 @@ def found(text: str, source: str = "") -> list[str]:
             "We know that 3x is the price of it, we know that 3x is the price of it",
         ),
         ("It holds 2 liters, then 2 liters, then 2 liters weigh 2 kg.", "then 2 liters, then 2 liters"),
+        (
+            "They use 3 pounds of ham for the pies 3 pounds of ham for the rolls.",
+            "3 pounds of ham for the pies 3 pounds of ham for the",
+        ),
         ("The cost of Long Night and Night is $30.", "Night and Night"),
         (
             "In the third week, she saves $10 in the third week.",
@@ -47,6 +51,8 @@ def test_what_no_sentence_has(text, phrase):
         "She sells more and more pens, again and again, for hours and hours.",
         "He has 5 red pens, 5 red pens more than Ann, and 5 blue pens.",
         "The red, the blue, the red and the blue pens cost $2, $2, $2 and $2.",
+        "They use 3 pounds of ham for the pies and 3 pounds of ham for the rolls.",
+        "3 pounds of ham for the pies + 3 pounds of ham for the rolls are 6 pounds of ham for the day.",
         "5 + 5 + 5 = 15 and 2 apples + 2 apples = 4 apples.",
         "To find the sum of the pens, the sum of the rows is multiplied by 2.",
         "In the third week, she saves $10 more than in the second week.",

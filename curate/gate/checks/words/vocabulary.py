@@ -2,10 +2,10 @@
 
 Catches: misspelt and made-up words, those that only look like the language's, gibberish, another language in whole or
 in one sentence, words run into numbers, a new name that begins a sentence and is no word (`names` sees those that are,
-by what they do), and in English what `curate.gate.checks.words.grammar` calls broken. A word is known that the question, the demonstration or the language's
-list has, or that a rule makes of such words. Cannot catch: a misspelling that is another word (`form` for `from`), a
-wrong word of the right language; nor anything but its script (`characters`, `format`) in a language without a list,
-where the check passes and says so.
+by what they do), and in English what `curate.gate.checks.words.grammar` calls broken. A word is known that the
+question, the demonstration or the language's list has, or that a rule makes of such words. Cannot catch: a misspelling
+that is another word (`form` for `from`), a wrong word of the right language; nor anything but its script (`characters`,
+`format`) in a language without a list, where the check passes and says so.
 """
 
 from __future__ import annotations
