@@ -151,10 +151,14 @@ def _comes_again(words: Sequence[str]) -> bool:
     for at, pair in enumerate(pairwise(words)):
         begun = last.get(pair, -1)
         size = at - begun
-        if begun >= 0 and (
-            words[begun:at] == words[at : at + size]
-            or (size > MIN_AROUND and words[begun : at - 1] == words[at : at + size - 1])
-            or (size > MIN_AROUND + 1 and words[begun : at - 2] == words[at : at + size - 2])
+        if (
+            begun >= 0
+            and size <= MAX_PHRASE + 2
+            and (
+                words[begun:at] == words[at : at + size]
+                or (size > MIN_AROUND and words[begun : at - 1] == words[at : at + size - 1])
+                or (size > MIN_AROUND + 1 and words[begun : at - 2] == words[at : at + size - 2])
+            )
         ):
             return True
         last[pair] = at
