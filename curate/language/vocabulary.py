@@ -113,16 +113,40 @@ class Vocabulary:
         return len(word) >= 4 and word in self.listed
 
     def _compound(self, word: str, links: tuple[str, ...]) -> bool:
-        """Two listed words in one, neither of them short nor a function word: `jellybean`, not `ofthe`."""
+        """Two listed words in one, neither of them short nor a function word, in English the first in the singular:
+        `jellybean`, not `ofthe` or `jarscover`."""
         for cut in range(4, len(word) - 3):
             tail = word[cut:]
             if tail not in self.listed or tail in FUNCTION_WORDS:
                 continue
             for link in links:
                 head = word[: cut - len(link)] if word[:cut].endswith(link) else ""
-                if len(head) >= 4 and head in self.listed and head not in FUNCTION_WORDS:
+                if (
+                    len(head) >= 4 and head in self.listed and head not in FUNCTION_WORDS
+                    and not (self.whole and head[-1] == "s" and head[:-1] in self.listed)
+                ):  # fmt: skip
                     return True
         return False
+
+    def coined(self, word: str) -> bool:
+        """Whether nothing speaks for an English word of the list but that it looks like its words: `tellaspoons`.
+
+        >>> english = vocabulary("English")
+        >>> [english.coined(word) for word in ("jellybean", "countertop", "tellaspoons")]
+        [False, False, True]
+        """
+        if (
+            not self.whole
+            or "'" in word
+            or word in self.listed
+            or word in _ABBREVIATED
+            or self._derived(word)
+        ):
+            return False
+        head, tail = word[:-3], word[-3:]
+        return not (
+            len(head) > 3 and head in self.common and tail in self.common and tail not in FUNCTION_WORDS
+        )
 
     def _term(self, word: str) -> bool:
         """A long word whose every four letters occur in listed ones, and that is no slip of the pen in one of them."""

@@ -242,6 +242,8 @@ def test_repetition():
     assert reason(RepetitionCheck(), case(again)) == "", "twice, in two forms"
     assert reason(RepetitionCheck(), case(f"{again}\nThe solution is 17.")) == "repetition"
     assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts.")) == "repetition"
+    assert reason(RepetitionCheck(), case("Jo has 19 nuts. has 19 nuts. She eats 2.")) == "repetition"
+    assert reason(RepetitionCheck(), case("Jo has 19 nuts.\n19 nuts.")) == "", "the answer alone"
     assert reason(RepetitionCheck(), case("Jo has 19 nuts, so she has 19 nuts left.")) == "", "something new"
     assert reason(RepetitionCheck(), case("Jo eats 1 nut for 7 days, so she eats 1*7 = 7 nuts.")) == "", (
         "a sum"

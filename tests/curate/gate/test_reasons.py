@@ -223,6 +223,14 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {"demonstration": "She sells 5 pens a day."},
         {},
     ),
+    "spliced": (
+        WordingCheck(),
+        "Each of the 5 pies costs Ann $2. So she needs for the pies.",
+        {
+            "demonstration": "Each of the 5 pies costs Ann $2. So she needs the money of 5 friends to pay for the pies."
+        },
+        {},
+    ),
     "turned_around": (
         WordingCheck(),
         "We subtract the shirts left from the shirts sold.",

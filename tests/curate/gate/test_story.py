@@ -189,6 +189,23 @@ def test_a_word_in_another_place_than_its_own(text, row, said):
     assert reason(WordingCheck(), text, row) == said
 
 
+def test_a_copy_goes_on_as_its_source_does():
+    copied = "The baker needs 24 eggs. The cook needs 15 eggs. {}"
+    assert reason(WordingCheck(), copied.format("The cook needs with 2 eggs each."), EGGS) == "spliced"
+    assert reason(WordingCheck(), copied.format("So they need 39 eggs."), EGGS) == ""
+    # of another language no words are known that may stand so
+    german = {
+        "messages": [
+            {"role": "user", "content": "Der Koch braucht 5 * 3 Eier für das Essen. Wie viele braucht er?"}
+        ],
+        "demonstration": "Das Essen ist für alle da. Der Koch braucht 5 * 3 = 15 Eier für das Essen, die er kauft.",
+    }
+    assert (
+        reason(WordingCheck(), "Das Essen ist für alle da. Der Koch braucht das Essen, die er kauft.", german)
+        == ""
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "row", "said"),
     [
@@ -256,6 +273,16 @@ def test_a_price_of_the_row_makes_nothing_else_a_price():
     }
     assert reason(QuantitiesCheck(), "So he can make $20 meals.", row) == "other_unit"
     assert reason(QuantitiesCheck(), "So he can make 20 meals.", row) == ""
+    sold = {
+        "messages": [
+            {"role": "user", "content": "Of 4 boxes with 9 pens each, a pen is sold for $2. For how much?"}
+        ],
+        "demonstration": "There are 4 * 9 = 36 pens. They are sold for 36 * 2 = $72.",
+    }
+    assert reason(QuantitiesCheck(), "There are $36. They are sold for $72.", sold) == "other_unit"
+    assert reason(QuantitiesCheck(), "There are 36. They are sold for $72.", sold) == ""
+    priced = {**sold, "demonstration": "There are 4 * 9 = 36 pens. At $1 that is $36, and at $2 $72."}
+    assert reason(QuantitiesCheck(), "At $1 that is $36.", priced) == ""
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,38 @@ def test_a_modal_verb_before_the_past_and_a_placeholder(text, why):
     assert reason(VocabularyCheck(), text) == why
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Mona baked over the 12dge 48 rolls.", "unknown_word"),
+        ("Mona baked a third, 12of 48.", "unknown_word"),
+        ("Mona bak48 rolls.", "unknown_word"),
+        ("Mona sold them for$20.", "noise"),
+        ("Mona sold rolls far$20.", "noise"),
+        ("SoMona baked 48 rolls.", "noise"),
+        ("Mona baked 48rolls, the 3rds of 5lbs of dough, in 30mins at 10am, 2km away.", ""),
+        ("Mona has 3xyz = 48, and 2/3rds of 48 are 32. It costs $20.", ""),
+        ("McMona's YouTube says US$20.", ""),
+    ],
+)
+def test_what_is_glued_to_a_number_a_price_or_a_name(text, why):
+    assert reason(VocabularyCheck(), text) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Mona baked 48 rellopers.", "unknown_word"),  # only looks like English
+        ("Mona baked 48 rollswork.", "unknown_word"),  # the first of two words is never a plural
+        ("Mona rollsed 48 times.", "unknown_word"),
+        ("Mona baked 48 rolls on a countertop, for a lunchbox and a jellybean feast.", ""),
+    ],
+)
+def test_words_that_only_look_like_words(text, why):
+    assert reason(VocabularyCheck(), text) == why
+    assert why == "" or reason(VocabularyCheck(), "So 48.", demonstration=text) == ""
+
+
 def test_a_rare_word_beside_a_word_of_the_row_is_a_slip():
     told = outcome(VocabularyCheck(), "Mona naked 48 roils.")
     assert told.reason == "unknown_word" and "'roils'" in told.message and "'rolls'" in told.message
@@ -362,6 +394,11 @@ def test_a_word_that_ends_no_sentence_is_a_cut_even_where_the_demonstration_has_
         "He gets more before get before get tired.",
         "It is 20 acres of land is 20 acres of land.",
         "He has to asks for 21 more.",
+        "He is ask, and she is give 21cm more.",
+        "He could will ask for 9cm more.",
+        "So he needs 9cm of thread than 12cm.",
+        "So he needs 21cm of thread and thread.",
+        "He needs for the thread 21cm?",
     ],
 )
 def test_what_runs_together_is_no_sentence(broken):

@@ -2,7 +2,7 @@
 
 A part of `vocabulary`, which knows that every single word is all right. The row is the measure: what stands together in
 question and demonstration may stand together, and pairs of content words that they hold apart by function words tell
-whether such words were dropped.
+whether such words were dropped. What no sentence has whatever the row says is `curate.language.ungrammatical`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from recast.curate.language.prose import bare_letters
 from recast.curate.language.sentences import sentences
 from recast.curate.language.story.people import people
 from recast.curate.language.tokens import OPERATORS, read
+from recast.curate.language.ungrammatical import ungrammatical
 from recast.curate.language.word_classes import GRAMMAR
 from recast.curate.maths.numbers import Value, divide
 from recast.curate.maths.units import dimensions
@@ -66,7 +67,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
     return (
         _side_by_side(text, told, row)
         or _out_of_place(text, row)
-        or _run_together(text, row)
+        or _run_together(text, told, row)
         or _turned(told, row)
         or _disagrees(told, text, row)
         or _dropped_or_shuffled(text, told, row)
@@ -74,7 +75,7 @@ def broken(text: str, told: list[str], row: Source) -> Broken | None:
 
 
 def _side_by_side(text: str, told: list[str], row: Source) -> Broken | None:
-    before = f"{row.prompt}\n{row.demonstration}"
+    before = row.text
     pairs = set(pairwise(told))
     twice = {(one, two) for one, two in pairs if one == two and one not in TWICE and len(one) > SHORT}
     for one, two in sorted(twice | (pairs & IMPOSSIBLE)):
@@ -110,7 +111,7 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     if len(small) >= MIN_SELDOM and not _SMALL_BEGIN.search(row.demonstration):
         return Broken(f"Sentences begin small: {small[0]!r}, {small[1]!r}.")
     for heading in _CAPITALS.findall(text):
-        if heading.lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+        if heading.lower() not in row.text.lower():
             return Broken(f"A line in capitals: {shown(heading)!r}.")
     lines = _SMALL_LINE.findall(text)
     if len(lines) >= MIN_SELDOM and not _SMALL_LINE.search(row.demonstration):
@@ -130,7 +131,7 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     return None
 
 
-def _run_together(text: str, row: Source) -> Broken | None:
+def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
     """What lacks what stands between: a sum and a number behind it, a word and a figure; and a phrase said twice."""
     reckons = any(map(text.__contains__, "+-*/×÷"))
     if reckons and (found := _without_equals(text)) and not _without_equals(row.demonstration):
@@ -138,18 +139,20 @@ def _run_together(text: str, row: Source) -> Broken | None:
     if (found := _result_beside(text)) and not _result_beside(row.demonstration):
         return Broken(f"Nothing stands between a number and what it makes: {shown(found)!r}.")
     for word, figure in _GLUED.findall(text):
+        priced = figure[0] == "$" and word.islower() and "\\" not in text
         known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
-        if known and f"{word}{figure}" not in f"{row.prompt}\n{row.demonstration}":
+        if (known or priced) and f"{word}{figure}" not in row.text:
             return Broken(f"No sentence goes {word + figure!r}.")
     for one, two in _JOINED.findall(text):
         words = row.words | FUNCTION_WORDS
-        if one in words and two.lower() in words and one + two not in f"{row.prompt}\n{row.demonstration}":
+        if one.lower() in words and two.lower() in words and one + two not in row.text:
             return Broken(f"No word goes {one + two!r}.")
-    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _PHRASE_TWICE, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
+    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
-    return None
+    said = next(ungrammatical(text, told, row.text), "")
+    return Broken(f"No sentence goes {shown(said)!r}.") if said else None
 
 
 @lru_cache(maxsize=2048)
@@ -243,9 +246,7 @@ _TWO_FIGURES = re.compile(
 )
 _ITSELF = re.compile(r"(?:\A|(?<=[.\n] )|(?<=\n))\$?(\d[\d,.]{0,20}) = \$?\1(?=[.\n]|\Z)")
 _GLUED = re.compile(r"(?<![\w\\{$#/.(-])([A-Za-z][a-z]+)(\$?\d+)(?![\w.]*[\w(])")
-# of at most a dozen words, and never from within a number: a text of figures would be read again from each of them
-_PHRASE_TWICE = re.compile(r"(?<![\w.,])((?:[a-z]+|\d[\d,.]*+)(?: (?:[a-z]+|\d[\d,.]*+)){1,12}) \1\b")
-_JOINED = re.compile(r"(?<![\w-])([a-z]{2,})([A-Z][a-z]+)(?![\w-])")
+_JOINED = re.compile(r"(?<![\w-])([A-Za-z][a-z]+)([A-Z][a-z]+)(?![\w-])")
 _SAID_TWICE = re.compile(r"(?<![\w.,])(\d[\d,.]*+ [a-z]+(?: [a-z]+){0,12}) (?:is|are) \1\b")
 _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
@@ -283,7 +284,7 @@ def _disagrees(told: list[str], text: str, row: Source) -> Broken | None:
         if one == "to" and two[-1] == "s" and (one, two) not in row.pairs and (one, two[:-1]) in row.pairs:
             return Broken(f"No sentence goes {f'{one} {two}'!r}.")
     found = _ONE_OF_MANY.search(text) or _ARTICLE.search(text)
-    if found and found.group().lower() not in f"{row.prompt}\n{row.demonstration}".lower():
+    if found and found.group().lower() not in row.text.lower():
         return Broken(f"No sentence goes {found.group()!r}.")
     return None
 

@@ -114,6 +114,13 @@ class _Source:
         return next(([*told.values()][-1] for told in found if told), None)
 
     @cached_property
+    def prices_read(self) -> bool:
+        """Whether the signs of money of the demonstration are, which are left out where they may enclose formulas."""
+        return "$" not in self.demonstration or any(
+            token[0] == "$" for sentence in read(self.demonstration) for token in sentence.tokens
+        )
+
+    @cached_property
     def written(self) -> frozenset[str]:
         """Every word as it stands."""
         sentences = (*read(self.prompt), *read(self.demonstration))
@@ -252,16 +259,33 @@ def _other_noun(quantity: Quantity, source: _Source, results: Container[Value]) 
 
 
 def _priced(found: list[Quantity], source: _Source) -> str:
-    """Things under a sign of money: `$20 meals` for 20 meals."""
+    """Things under a sign of money: `$20 meals` or `a total of $20` for 20 meals."""
     for quantity in found:
         tokens, at = quantity.sentence.tokens, quantity.at
-        if tokens[at][0] not in "$€£" or at + 1 == len(tokens) or not tokens[at + 1].isalpha():
+        if tokens[at][0] not in "$€£":
+            continue
+        if tokens[at + 1 : at + 2] in ((), (".",), (",",)):
+            if _of_things(quantity.value, source):
+                return f"{tokens[at]}: question and demonstration count things by it."
+            continue
+        if at + 1 == len(tokens) or not tokens[at + 1].isalpha():
             continue
         noun = tokens[at + 1].lower()
         counted = [q for q in source.of(quantity.value) if singular(noun) in q.nouns]
         if counted and not any(q.sentence.tokens[q.at][0] in "$€£" for q in counted):
             return f"{tokens[at]} {noun}: question and demonstration say {quantity.value} {noun}."
     return ""
+
+
+def _of_things(value: Value, source: _Source) -> bool:
+    """Whether one sum of the source makes the number, which counts things wherever it stands and is no price."""
+    told = source.of(value)
+    return (
+        bool(source.results(value)) and value != source.answer and source.prices_read
+        and all((q.nouns and not q.nouns & _CURRENCIES) or (q.computes and not q.computed) for q in told)
+        and not any(q.sentence.tokens[q.at][0] in "$€£" for q in told)
+        and source.one_kind(value)
+    )  # fmt: skip
 
 
 def _exchanged(strange: list[Quantity], source: _Source) -> str:

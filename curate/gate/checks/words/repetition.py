@@ -1,10 +1,10 @@
 """Does the completion repeat itself, or say nothing?
 
-Catches: loops at the end, the same line said again and again, a solution told twice or three times, an answer given
-three times, a conclusion that says what it concludes from (`he has 9 pens, so he has 9 pens`), and boilerplate:
-sentences with no number, formula or code and no word of the question or the demonstration. All of these raise the
-mean likelihood of a text that says no more. Cannot catch: padding that names what the question is about. Texts below
-`min_words` pass where shares are measured, since a short sum has few words to vary.
+Catches: loops at the end, the same line said again and again, the end of a sentence said again behind it, a solution
+told twice or three times, an answer given three times, a conclusion that says what it concludes from (`he has 9 pens,
+so he has 9 pens`), and boilerplate: sentences with no number, formula or code and no word of the question or the
+demonstration. All of these raise the mean likelihood of a text that says no more. Cannot catch: padding that names what
+the question is about. Texts below `min_words` pass where shares are measured, since a short sum has few words to vary.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RepetitionCheck(CheckConfig):
     """Shorter completions are not measured."""
 
     name: ClassVar[str] = "repetition"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         if again := _said_again(case):
@@ -84,11 +84,13 @@ class RepetitionCheck(CheckConfig):
 
 
 def _said_again(case: Case) -> str:
-    """A sentence or line of at least `MIN_AGAIN` words that comes twice in a row; empty where none does."""
+    """A sentence or line of at least `MIN_AGAIN` words that comes twice in a row, or its end again; else empty."""
     lines = [line.strip() for line in case.completion.splitlines() if line.strip()]
     for one, two in (*pairwise(sentences_of(case.completion)), *pairwise(lines)):
         if one == two and len(one.split()) >= MIN_AGAIN and case.demonstration.count(one) < 2:
             return one
+        if two[0].islower() and one.endswith(f" {two}") and " " in two:
+            return two  # `They own 12 hens. own 12 hens.`
     return ""
 
 

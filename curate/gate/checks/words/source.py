@@ -28,6 +28,10 @@ class Source:
     demonstration: str
 
     @cached_property
+    def text(self) -> str:
+        return f"{self.prompt}\n{self.demonstration}"
+
+    @cached_property
     def words(self) -> frozenset[str]:
         return words_of(self.prompt) | words_of(self.demonstration)
 
@@ -36,7 +40,7 @@ class Source:
         """By function words; where they are few, most words of the row must be in the language's list."""
         if 2 * len(self.words & _OTHER) < len(self.words & FUNCTION_WORDS) >= _TELLING:
             return "English"  # in a tenth of the time, and of shorter texts
-        text = f"{self.prompt}\n{self.demonstration}"
+        text = self.text
         spoken = language(self.demonstration) or language(text) or language(text, 4)
         if spoken is None:
             guessed = language(text, 2, 1.01)
@@ -56,7 +60,7 @@ class Source:
     def gaps(self) -> float:
         """The share of its words in lower case that its language's list lacks, 0.0 where they are too few to tell."""
         known = vocabulary(self.language)
-        text = prose(f"{self.prompt}\n{self.demonstration}", self.code)
+        text = prose(self.text, self.code)
         told = {word for word in spaced_words(text) if len(word) > SHORT and word.islower()}
         strange = sum(known is not None and word not in known for word in told)
         return strange / len(told) if strange >= _GAPS else 0.0

@@ -1,11 +1,11 @@
 """Are these the words of the row's language, put together as that language does?
 
-Catches: misspelt and made-up words, gibberish, another language in whole or in one sentence, words run into numbers,
-a new name that begins a sentence and is no word (`names` sees those that are, by what they do), and in English what
-`curate.gate.checks.words.grammar` calls broken. A word is known that the question, the demonstration or the language's
-list has, or that a rule makes of such words. Cannot catch: a misspelling that is another word (`form` for `from`), a
-wrong word of the right language; nor anything but its script (`characters`, `format`) in a language without a list,
-where the check passes and says so.
+Catches: misspelt and made-up words, those that only look like the language's, gibberish, another language in whole or
+in one sentence, words run into numbers, a new name that begins a sentence and is no word (`names` sees those that are,
+by what they do), and in English what `curate.gate.checks.words.grammar` calls broken. A word is known that the
+question, the demonstration or the language's list has, or that a rule makes of such words. Cannot catch: a misspelling
+that is another word (`form` for `from`), a wrong word of the right language; nor anything but its script (`characters`,
+`format`) in a language without a list, where the check passes and says so.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ _MARK = re.compile(r"\b(?:the )?(?:final )?answer(?: is)?\b", re.IGNORECASE)
 # a figure in place of a letter
 _CODED = re.compile(r"(?<![\w.])(?=\w*[a-z]\w*[a-z])(?=\w*\d)(?:[a-z]+\d|\d[a-z])[a-z\d]+(?![\w.]*\w)")
 _FIGURES = str.maketrans("0134578", "oleastb")
+# letters behind a number, as `5ounces` has them
+_RUN_IN = re.compile(r"(?<![\w./\\-])\d[\d,]*([a-z]{2,})(?![\w-])")
+_NEVER_UNITS = frozenset(
+    "of to is and the are has have for was were with which that he she it they we".split()
+)
 _DIGIT_AFTER = re.compile(r"[a-z]\d|\d[a-z]")
 # function words of two letters that no English text has, but as a name or in a quotation
 _SMALL_OF_OTHERS = (
@@ -56,7 +61,7 @@ class VocabularyCheck(CheckConfig):
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
     name: ClassVar[str] = "vocabulary"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
     packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
 
     def run(self, case: Case) -> Check:
@@ -90,8 +95,18 @@ class VocabularyCheck(CheckConfig):
                     continue  # `5ounces`
                 if (meant := coded.translate(_FIGURES)) in known.common or meant in row.words:
                     return self.failed("unknown_word", f"{coded!r} is {meant!r} with figures for letters.")
+            for run_in in _RUN_IN.finditer(text):
+                word = run_in[1]
+                strange = (
+                    word not in known and _no_unit(word, row) if len(word) > SHORT else word in _NEVER_UNITS
+                )
+                if (strange or word in _NEVER_UNITS) and run_in[0] not in row.text:
+                    return self.failed("unknown_word", f"{run_in[0]!r} is a number and a word in one.")
             for glued in _GLUED.finditer(text):
-                if glued[1] in FUNCTION_WORDS and glued[0] not in case.demonstration:
+                odd = glued[1] in FUNCTION_WORDS or (
+                    len(glued[1]) > SHORT and glued[1] not in known and glued[1] not in row.words
+                )
+                if odd and glued[0] not in row.text:
                     return self.failed("unknown_word", f"{glued[0]!r} is a word and a number in one.")
         if self.grammar and not row.code and (wrong := broken(text, told, row)):
             if wrong.dropped:
@@ -141,7 +156,7 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     if (
         low in known.listed
         or low in row.words
-        or low in known
+        or (low in known and (open_ or not word.islower() or not known.coined(low)))
         or _relative(low, row.words)
         or dimensions(word)
         or low in MULTIPLIERS
@@ -174,6 +189,12 @@ def _known(word: str, text: str, known: Vocabulary, row: Source, open_: bool) ->
     return False
 
 
+def _no_unit(letters: str, row: Source) -> bool:
+    """Whether letters behind a figure are neither a unit, nor the ending of an ordinal, nor a product of variables."""
+    return letters not in _OF_ORDINALS and not dimensions(letters) and not row.words.issuperset(letters)
+
+
+_OF_ORDINALS = frozenset("rds sts nds ths".split())
 _BOUND = frozenset(
     "non pre post semi multi anti self sub inter intra co ex mid pro bi tri quasi pseudo meta".split()
 )
@@ -190,8 +211,10 @@ def _relative(word: str, words: frozenset[str]) -> bool:
     if any(f"{word}{end}" in words for end in ("s", "es", "'s", "s'", "ed", "ing")):
         return True
     return any(
-        word.endswith(end) and word.removesuffix(end) in words for end in ("'s", "s'", "es", "s", "ed", "ing")
-    )
+        word.endswith(end) and (base := word.removesuffix(end)) in words
+        and not (end in ("ed", "ing") and base.endswith(("ed", "ing", "s")))  # no `donateding`
+        for end in ("'s", "s'", "es", "s", "ed", "ing")
+    )  # fmt: skip
 
 
 def _slip(word: str, words: frozenset[str]) -> str:

@@ -5,9 +5,9 @@ in the place of theirs (`per week` for `per day`, `pens left` for `pens at first
 `they`); words that change places. A word that takes another's place is wrong where both exclude each other
 (`curate.language.story.clashes`), or both are persons or counted things of the row, and no sentence of the source
 says it so. In a text that is largely a copy, clauses are held against clauses (`curate.language.story.copies`), too:
-the number of another clause, another's amount, `the next one` for `another 18`, one number twice. Cannot catch: words
-in no list that mean something else, sentences that were put differently, two exchanges in one clause. English
-words only.
+the number of another clause, another's amount, `the next one` for `another 18`, one number twice; and its sentences
+must go on as the source's do (`curate.language.story.seams`). Cannot catch: words in no list that mean something else,
+sentences that were put differently, two exchanges in one clause. English words only.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from recast.curate.language.story.clashes import clash
 from recast.curate.language.story.copies import Slip, slips
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.relations import turned as turned_around
+from recast.curate.language.story.seams import seam
 from recast.curate.language.story.wording import BEGIN, END, Put, reckoned, stands_in, substituted, told
-from recast.curate.language.topic import words_of
+from recast.curate.language.topic import is_english, words_of
 from recast.curate.language.word_classes import GENERIC, GRAMMAR
 from recast.curate.maths.numbers import numbers
 from recast.curate.maths.units import dimensions, singular
@@ -42,7 +43,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
@@ -64,11 +65,19 @@ class WordingCheck(CheckConfig):
                     f"It says {slip.new!r} where question or demonstration say {slip.old!r}: "
                     f"{shown(slip.clause)!r}.",
                 )
+        if (cut := seam(case.completion, case.prompt, case.demonstration)) and _english(case):
+            return self.failed(
+                "spliced", f"No sentence goes on so: {shown(cut.before)!r}, then {shown(cut.after)!r}."
+            )
         if turned := turned_around(case.completion, case.prompt, case.demonstration):
             return self.failed(
                 "turned_around", f"Question or demonstration say it the other way round: {turned}."
             )
         return self.passed()
+
+
+def _english(case: Case) -> bool:
+    return is_english(case.demonstration) or is_english(case.prompt)
 
 
 _HAS = frozenset("has have had".split())
