@@ -336,6 +336,7 @@ def test_a_row_without_a_language_is_not_judged():
         ("See https://shop.example for 48.", "markup"),
         ('{"reasoning": "36 / 3 = 12", "answer": 48}', "markup"),
         ("48 &nbsp; rolls", "markup"),
+        ("<They bake 48 rolls\n48 rolls are baked.", "markup"),
     ],
 )
 def test_markup_that_a_plain_answer_does_not_have(text, why):

@@ -34,6 +34,7 @@ _MARKUP = re.compile(
     r"<!--|-->|</[a-z][a-z0-9]{0,11}>|<(?:script|style|div|span|html|head|body|table|tr|td|th|ul|ol|li|br|hr|h[1-6]|img"
     r"|iframe|input|form|button|font|center|strong|em|pre|code|svg|link|meta|video|audio)\b[^<>\n]{0,200}>"
     r"|<a\s+href|<\?(?:xml|php)|&(?:nbsp|lt|gt|amp|quot|#\d{2,6});|https?://\S+|\bwww\.\w+\.\w+"
+    r"|(?:\A|(?<=\n))<(?=\w)[^<>\n]*(?=\n|\Z)"  # a bracket that nothing closes
     r"|!\[[^\]\n]{0,80}\]\([^)\n]{1,200}\)|\A\s*(?:```json\s*)?\{\s*\"[^\"\n]{1,60}\"\s*:",
     re.IGNORECASE,
 )
@@ -103,7 +104,7 @@ class FormatCheck(CheckConfig):
     """Longest completion in characters, whatever its demonstration."""
 
     name: ClassVar[str] = "format"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     def run(self, case: Case) -> Check:
         text = case.completion
