@@ -98,6 +98,19 @@ _DOZENS = re.compile(r"\b(?:dozens?|hundred|thousand|million|billion|pairs?|coup
 _SENTENCE_END = re.compile(r"[.!?]\s|\n")
 
 
+_SAME_THING = re.compile(
+    r"\b(?:[Tt]his|[Ii]t|[Tt]hat|[Tt]hey|which) (?:is|are|was|were) (?:exactly |just )?the same as the "
+    r"(?:number|amount|cost|price|total|answer|result|sum) [^.\n]{0,120}"
+)
+
+
+def unfounded(text: str, *sources: str) -> str:
+    """A sameness of amounts that `text` only describes (`this is the same as the number of pens before`) and no source
+    says; empty where there is none."""
+    match = _SAME_THING.search(text) if "same as the" in text else None
+    return match.group() if match and not any("same" in source for source in sources) else ""
+
+
 def unlike(text: str, known: frozenset[Value], constants: frozenset[Value] = frozenset()) -> str:
     """The first two amounts of `text` that it calls one and that cannot be, as written; empty where there are none.
 

@@ -54,6 +54,13 @@ _PART = re.compile(
 )
 
 
+_KIND = re.compile(
+    r"\b(?:(?P<add>addition)|(?P<subtract>subtraction)|(?P<multiply>multiplication)|(?P<divide>division)) "
+    r"(?:problem|question|calculation|task|equation|exercise|operation)s?\b",
+    re.IGNORECASE,
+)
+
+
 def may_misname(text: str) -> bool:
     """Whether a sentence of `text` can misname a sum; a fast test that is never wrong when it says no."""
     return "=" in text and any(map(text.lower().__contains__, _VERBS))
@@ -97,6 +104,19 @@ def unshown(text: str, source: str) -> str:
     for verb in _VERB.finditer(text) if shown else ():
         if _SIGNS[str(verb.lastgroup)] not in shown | known and _calculates(verb):
             return text[max(0, verb.start() - _TELLING_REACH) : verb.end() + _TELLING_REACH]
+    return ""
+
+
+def miscalled(text: str, source: str) -> str:
+    """What `text` calls its work (`a multiplication problem`) where neither it nor the source shows or names such a
+    sum; empty where it does."""
+    for match in _KIND.finditer(text) if "ion " in text else ():
+        sign = _SIGNS[str(match.lastgroup)]
+        shown = {*_SIGN_OF_SUM.findall(_in_signs(text)), *_SIGN_OF_SUM.findall(_in_signs(source))}
+        named = {_SIGNS[str(verb.lastgroup)] for verb in _VERB.finditer(source)}
+        parts = sign in "*/" and not shown.isdisjoint("*/")  # a part is taken by either
+        if shown and not parts and sign not in shown | named and match.group() not in source:
+            return match.group()
     return ""
 
 

@@ -289,7 +289,20 @@ def _numbers_fit(plan: Plan, known: frozenset[Value], steps: Sequence[Step]) -> 
         return True
     if plan.kind in ("add", "subtract") and not _meet(said, steps):
         return False
+    if len(said) == 2 and base is not None and not _worked_so(plan.kind, said, steps):
+        return False
     return base is None or len(named) != 1 or _in_order(plan.kind, named[0], base, steps)
+
+
+def _worked_so(kind: str, pair: Sequence[Value], steps: Sequence[Step]) -> bool:
+    """Whether a sum of just these two is of the kind, or there is none of them: not `divide 5 by 9` for 5 * 9 = 45."""
+    one, two = pair
+    results = {step.result for step in steps if sorted(step.operands) == sorted(pair)}
+    made = {
+        "add": (one + two,), "subtract": (one - two, two - one), "multiply": (one * two,),
+        "divide": (divide(one, two), divide(two, one)),
+    }[kind]  # fmt: skip
+    return not results or not results.isdisjoint(made)
 
 
 def _in_order(kind: str, first: Value, last: Value, steps: Sequence[Step]) -> bool:

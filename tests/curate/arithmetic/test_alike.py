@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recast.curate.arithmetic.alike import unlike
+from recast.curate.arithmetic.alike import unfounded, unlike
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,9 @@ def test_a_number_that_the_row_knows_may_make_one_amount_of_another():
     text = "So 6 * 2 = 12 boxes, which is 96 pens."
     assert unlike(text, frozenset((6, 2))) == "12 boxes, which is 96 pens"
     assert unlike(text, frozenset((6, 2, 8))) == ""
+
+
+def test_a_sameness_that_is_only_described_needs_a_source() -> None:
+    said = "This is the same as the number of pens before."
+    assert unfounded(f"There are 44 pens. {said}", "How many pens?", "28 + 16 = 44") == said.rstrip(".")
+    assert unfounded(said, "How many pens?", "That is the same number as before.") == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recast.curate.arithmetic.equalities import false_equalities
-from recast.curate.arithmetic.operations import misnamed, unshown, with_itself
+from recast.curate.arithmetic.operations import miscalled, misnamed, unshown, with_itself
 from recast.curate.arithmetic.unbound import unbound
 
 
@@ -134,3 +134,14 @@ def test_an_operation_between_twice_the_same_is_seen(text):
 )
 def test_different_quantities_of_one_operation_are_not_the_same(text):
     assert not with_itself(text)
+
+
+def test_work_is_not_called_what_no_sum_of_it_is() -> None:
+    assert (
+        miscalled("So 15 + 24 = 39. It is a multiplication problem.", "15 + 24 = 39")
+        == "multiplication problem"
+    )
+    assert miscalled("So 15 + 24 = 39. It is an addition problem.", "15 + 24 = 39") == ""
+    assert (
+        miscalled("Half of 8: 8 * 0.5 = 4, a division problem.", "8 * 0.5 = 4") == ""
+    )  # a part is taken by either

@@ -556,3 +556,20 @@ def test_a_unit_that_the_row_has_no_word_of_needs_a_conversion(text, row, said):
 def test_a_name_that_ends_like_an_adverb_is_a_person_where_it_stands_within_a_sentence():
     assert people("Sally has 3 pens. How many are Sally's in all?", "Now Sally has 3 pens.") == {"sally"}
     assert people("Finally he buys 3 pens. How many?", "Finally he buys 3.") == frozenset()
+
+
+STARS = asked(
+    "Sheila has 45 stars for 9 bottles. How many stars are in each bottle?", "45 / 9 = 5 stars per bottle."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "said"),
+    [
+        ("She puts 45 stars in each bottle.", STARS, "other_unit"),
+        ("She puts 5 stars in each bottle.", STARS, ""),
+        ("She shares 45 stars, 5 stars in each bottle.", STARS, ""),
+    ],
+)
+def test_all_of_them_are_not_in_each(text, row, said):
+    assert reason(RolesCheck(), text, row) == said

@@ -9,6 +9,7 @@ from recast.curate.gate.checks.words.characters import CharactersCheck
 from recast.curate.gate.checks.words.ending import EndingCheck
 from recast.curate.gate.checks.words.format import FormatCheck
 from recast.curate.gate.checks.words.names import NamesCheck
+from recast.curate.gate.checks.words.topic import TopicCheck
 from recast.curate.gate.checks.words.vocabulary import VocabularyCheck
 from recast.curate.records import Check, CheckStatus
 
@@ -420,3 +421,15 @@ def test_what_runs_together_is_no_sentence(broken):
 def test_what_stands_apart_is_left_alone(whole):
     expert = "Bo has 12cm of thread. He has to ask for 9cm more. So he needs 12cm + 9cm = 21cm of thread."
     assert reason(VocabularyCheck(), whole, demonstration=expert) != "noise"
+
+
+def test_what_stands_elsewhere_is_talk_and_what_the_row_tells_is_not():
+    assert reason(FormatCheck(), "We add 36 and 12 to the previous answer.") == "meta_talk"
+    assert reason(FormatCheck(), "See the table above.") == "meta_talk"
+    told = "On the previous page he read 12 lines."
+    assert reason(FormatCheck(), told, told, told) == ""
+
+
+def test_brackets_do_not_lend_their_words_to_a_sentence_about_something_else():
+    puzzle = "A well-known puzzle (12 / 3 = 4; Mona has 12 rolls) of some higher difficulty."
+    assert reason(TopicCheck(), puzzle) == "off_topic"

@@ -137,3 +137,10 @@ def test_a_plan_has_its_terms_its_base_and_what_it_is_for():
 
 def test_a_text_of_nothing_but_plans_is_read_up_to_a_bound():
     assert len(plans("We add 1 to it. " * 5000)) == MAX_PLANS
+
+
+def test_two_numbers_are_worked_as_the_sum_of_just_them_works_them() -> None:
+    rows = (Step((45, 9), 5),)
+    assert unfit("We divide 45 by 9 to find it.", "", "45 / 9 = 5", rows) == ""
+    assert unfit("We multiply 45 by 9 to find it.", "", "45 / 9 = 5", rows) == "multiply 45 by 9"
+    assert unfit("Then we divide 5 by 9.", "", "5 * 9 = 45", (Step((5, 9), 45),)) == "divide 5 by 9"

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from recast.curate.arithmetic.alike import unlike
+from recast.curate.arithmetic.alike import unfounded, unlike
 from recast.curate.arithmetic.equalities import equalities, step_results
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.checks.sums.grounds import CONSTANTS, asked
@@ -34,7 +34,7 @@ class ArithmeticCheck(CheckConfig):
     """Largest share of stated equalities that may be undecidable."""
 
     name: ClassVar[str] = "arithmetic"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     def run(self, case: Case) -> Check:
         stated = equalities(case.completion)
@@ -48,6 +48,8 @@ class ArithmeticCheck(CheckConfig):
         known = _known(case.prompt, case.demonstration).union(step_results(case.completion))
         if said := unlike(case.completion, known, CONSTANTS):
             return self.failed("false_equality", f"`{shown(said)}` is false.", 0.0)
+        if said := unfounded(case.completion, case.prompt, case.demonstration):
+            return self.failed("false_equality", f"Nothing says that two are the same: `{shown(said)}`.", 0.0)
         undecided = [e for e in stated if e.truth is None]
         share = 1.0 - len(undecided) / len(stated) if stated else 1.0
         if 1.0 - share > self.max_undecided:

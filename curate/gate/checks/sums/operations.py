@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from recast.curate.arithmetic.operations import may_misname, misnamed, unshown, with_itself
+from recast.curate.arithmetic.operations import may_misname, miscalled, misnamed, unshown, with_itself
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.checks.sums.grounds import OPERAND, places, sums
 from recast.curate.language.story.plans import Step, may_plan, unfit
@@ -27,7 +27,7 @@ class OperationsCheck(CheckConfig):
     type: Literal["operations"] = "operations"
 
     name: ClassVar[str] = "operations"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         for sentence in read(case.completion) if may_misname(case.completion) else ():
@@ -35,6 +35,8 @@ class OperationsCheck(CheckConfig):
                 return self.failed("misnamed_operation", f"Not what the sum does: {shown(said)}.")
         if said := unshown(case.completion, case.demonstration):
             return self.failed("misnamed_operation", f"No sum does what is said: {shown(said)!r}.")
+        if said := miscalled(case.completion, case.demonstration):
+            return self.failed("misnamed_operation", f"No sum of it is one: {shown(said)!r}.")
         if said := with_itself(case.completion):
             return self.failed(
                 "operation_with_itself", f"It works out a quantity with itself: {shown(said)!r}."

@@ -65,7 +65,11 @@ _META = re.compile(
     r"|\bthe question that this solution answers\b|\banswer yes or no\b|\bwrite the question only\b"
     r"|\b(?:the|a) response of your own\b|\b(?:reference|other) response:"
     r"|\bhere(?:'s| is) (?:the|a|my|your) (?:re-?written|revised|rephrased|updated|new version)\b"
-    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b",
+    r"|\b(?:as|according to|based on) the (?:solution|demonstration|reference)\b"
+    # what stands elsewhere, and nowhere in the answer
+    r"|\b(?:previous|preceding|next|last) (?:answer|question|problem|example|section|page|chapter|exercise|worksheet)\b"
+    r"(?! (?:\d|is\b|was\b|of\b|in\b|that\b|he\b|she\b|they\b))"
+    r"|\b(?:question|problem|example|section|paragraph|table|figure) (?:above|below)\b",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
@@ -85,7 +89,8 @@ _PHRASES = (
     ("prompt_told", (":",), _ASKS, "It sets a question:"),
     ("meta_talk", ("writ", "phras", "word", "own way", "the solution", "this solution", "every result", "attempt",
                    "teacher", "yes or no", "response",  "demonstration", "reference", "provided", "given",
-                   "original", "expert", "earlier", "here's", "here is"), _META, "It talks about the rewriting:"),
+                   "original", "expert", "earlier", "here's", "here is", "previous", "preceding", "next", "last",
+                   "above", "below"), _META, "It talks about the rewriting:"),
     ("refusal", ("i'm", "i am", "i can", "i won", "as an ai", "i do not"), _REFUSAL, "It refuses:"),
 )  # fmt: skip
 
@@ -104,7 +109,7 @@ class FormatCheck(CheckConfig):
     """Longest completion in characters, whatever its demonstration."""
 
     name: ClassVar[str] = "format"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     def run(self, case: Case) -> Check:
         text = case.completion

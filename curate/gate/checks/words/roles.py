@@ -29,7 +29,7 @@ from recast.curate.language.story.frames import misframed
 from recast.curate.language.story.people import bare, people
 from recast.curate.language.story.roles import EXCLUDES, WORDS_OF, Part, parts, sought
 from recast.curate.language.story.suppositions import suppositions
-from recast.curate.language.tokens import read
+from recast.curate.language.tokens import read, unannotated
 from recast.curate.language.topic import stems
 from recast.curate.maths.numbers import Value, numbers
 from recast.curate.maths.units import dimensions, singular
@@ -42,7 +42,7 @@ class RolesCheck(CheckConfig):
     type: Literal["roles"] = "roles"
 
     name: ClassVar[str] = "roles"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     def run(self, case: Case) -> Check:
         if said := _other_part(case):
@@ -63,7 +63,7 @@ class RolesCheck(CheckConfig):
             return self.failed("other_part", said)
         if said := _rate_for_number(case) or _uncancelled(case) or _divisor_kept(case) or _labelled(case):
             return self.failed("other_unit", said)
-        if said := _of_the_groups(case) or _rate_of_once(case):
+        if said := _of_the_groups(case) or _rate_of_once(case) or _in_each(case):
             return self.failed("other_unit", said)
         if said := _supposed(case) or _holds_itself(case):
             return self.failed("other_part", said)
@@ -433,6 +433,41 @@ def _holds_itself(case: Case) -> str:
 
 _HOLDS_ITSELF = re.compile(
     r"\d (?P<noun>[a-z]{3,}),? (?:each|which|that) (?:contain|hold|have|has)[a-z]* \d++(?:\.\d+)?+ (?P=noun)\b"
+)
+
+
+def _in_each(case: Case) -> str:
+    """A number of the question told as how many each of some things has, which are another number in the source:
+    `45 stars in each bottle` where a bottle holds 5 of the 45."""
+    ours = _by_each(case.completion)
+    if not ours:
+        return ""
+    sources = (case.prompt, case.demonstration)
+    theirs = {
+        pair for text in sources for pair in (*_by_each(text), *((r.value, r.per) for r in rates(text)))
+    }
+    each = {one for _, one in theirs}
+    for value, one in sorted(ours - theirs, key=str):
+        if one in each and value in numbers(case.prompt):
+            known = next(other for other, whose in theirs if whose == one)
+            return f"It says {value} of each {one}; question or demonstration say {known}."
+    return ""
+
+
+@lru_cache(maxsize=2048)
+def _by_each(text: str) -> frozenset[tuple[Value, str]]:
+    """The numbers that `text` tells right before `in each` and its like, with what each of is, in the singular."""
+    if vocabulary(text).isdisjoint(_EACH):
+        return frozenset()
+    return frozenset(
+        (value, singular(match["one"].lower()))
+        for match in _BY_EACH.finditer(unannotated(text)) for value in numbers(match["number"])
+    )  # fmt: skip
+
+
+_BY_EACH = re.compile(
+    r"(?<![\d.,])(?P<number>\d++(?:,\d{3})*+(?:\.\d+)?+) (?:[a-z]+ ){0,3}?(?:in|for|to|on|into|at|from) (?:each|every) "
+    r"(?!of\b)(?P<one>[a-z]+)"
 )
 
 _COMPARED = frozenset("more fewer additional extra".split())

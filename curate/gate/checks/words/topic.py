@@ -37,6 +37,7 @@ SPEAKS = 3
 """Words of a demonstration, without those of sums and answers, from which a completion has to have one."""
 
 _NUMBER = re.compile(r"\d")
+_BRACKETED = re.compile(r" ?\([^()\n]{0,400}\)")
 _FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ class TopicCheck(CheckConfig):
     """Smallest cosine of a sentence to the nearest sentence of question or demonstration (all-MiniLM-L6-v2)."""
 
     name: ClassVar[str] = "topic"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         text = _prose(case.completion)
@@ -72,12 +73,14 @@ class TopicCheck(CheckConfig):
             return None
         english = is_english(f"{case.prompt}\n{case.demonstration}")
         for sentence in sentences(text):
-            told = _NUMBER.search(sentence) or len(sentence.split()) < SHORT
-            least = self.min_new if told else self.min_new - 1
-            if self._off_topic(shared(sentence, case.prompt, case.demonstration), english, least):
-                return self.failed(
-                    "off_topic", f"Neither question nor demonstration speak of it: {shown(sentence)!r}.", 0.0
-                )
+            # what stands in brackets speaks for itself: `a well-known puzzle (12 / 3 = 4 cookies)`
+            for part in dict.fromkeys((sentence, _BRACKETED.sub("", sentence))):
+                told = _NUMBER.search(part) or len(part.split()) < SHORT
+                least = self.min_new if told else self.min_new - 1
+                if self._off_topic(shared(part, case.prompt, case.demonstration), english, least):
+                    return self.failed(
+                        "off_topic", f"Neither question nor demonstration speak of it: {shown(part)!r}.", 0.0
+                    )
         if self._off_topic(whole, english, 2 * self.min_new):
             said = ", ".join(sorted(whole.new)[:4])
             return self.failed("off_topic", f"Its words are not those of the question: {said}.", 0.0)
