@@ -54,6 +54,9 @@ _STATES = frozenset((Part.FIRST, Part.LEFT, Part.NOW))
 _ENDS = frozenset(".,;:!?()") | OPERATORS | {"-"}
 _SIGNS = OPERATORS | {"-"}
 _CUTS = frozenset("and but so while because since then if when after before than who which from".split())
+_MONTHS = frozenset(
+    "January February March April May June July August September October November December".split()
+)
 _BEGINS = (("start",), ("begin",))
 _TELLS = (("is",), ("was",), ("are",), ("were",))
 """After `which`: what follows tells of the number before it."""
@@ -76,6 +79,8 @@ def parts(text: str) -> dict[Value, frozenset[Part]]:
             continue
         numbered = sentence.numbers.keys()
         for at, value in sentence.numbers.items():
+            if _dates(tokens, numbered, at):
+                continue
             if not sentence.computes or not _reckoned(tokens, at):
                 told = _near(tokens, numbered, at, 1) | _near(tokens, numbered, at, -1)
             elif _made(tokens, at):
@@ -107,6 +112,14 @@ def sought(text: str) -> frozenset[Part]:
             if len(told) == 1:
                 found |= told
     return frozenset(found)
+
+
+def _dates(tokens: tuple[str, ...], numbered: Set[int], at: int) -> bool:
+    """Whether the number at `at` is part of a date: `2021-02-23`, `in March 2021`."""
+    joined = any(
+        tokens[i : i + 1] == ("-",) and i + side in numbered for i, side in ((at + 1, 1), (at - 1, -1))
+    )
+    return (joined and len(tokens[at]) in (2, 4)) or (at > 0 and tokens[at - 1] in _MONTHS)
 
 
 def _made(tokens: tuple[str, ...], at: int) -> bool:
