@@ -12,8 +12,10 @@ the other way round. It keeps silent where it is not sure. What a sum in words s
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 
 from recast.curate.maths.notation import plain
+from recast.curate.maths.numbers import Value, literal
 
 _BY = r"(?=\s[^.;:!?\n]{1,80}\sby\s)"  # in the past, stories divide too, among and into
 _VERB = re.compile(
@@ -54,6 +56,13 @@ _PART = re.compile(
 )
 
 
+_PLAIN_SIGN = {"–": "-", "−": "-", "×": "*", "÷": "/"}
+_NUMBER = r"\$?\d++(?:,\d{3})*+(?:\.\d+)?+"
+_OPEN = re.compile(
+    rf"(?<![\w.,+*/×÷=^–−-])(?<![+*/×÷=–−-] )(?<![+*/×÷=–−-] [$])(?P<one>{_NUMBER})(?: [a-z]+)?"
+    rf"(?P<sign> [-+*/×÷–−] | ?[*×÷] ?)(?P<two>{_NUMBER})(?![\d.,]*\d)(?! \d{{3}}\b)(?!%)"
+    r"(?!(?: [a-z/]+\b){0,3} ?\)? ?[-+*/×÷=≈x^(–−])"
+)
 _KIND = re.compile(
     r"\b(?:(?P<add>addition)|(?P<subtract>subtraction)|(?P<multiply>multiplication)|(?P<divide>division)) "
     r"(?:problem|question|calculation|task|equation|exercise|operation)s?\b",
@@ -118,6 +127,40 @@ def miscalled(text: str, source: str) -> str:
         if shown and not parts and sign not in shown | named and match.group() not in source:
             return match.group()
     return ""
+
+
+def left_open(text: str, sources: Sequence[str], operands: Collection[Sequence[Value]]) -> str:
+    """The first two numbers of `text` with a sign between them that come to nothing there, where no source has them so
+    and no sum has both: `the pay is $40 - $36` for 40 - 4 = 36; empty where there is none.
+
+    `operands` are those of each sum of text and sources, in order.
+    """
+    ours = [*_OPEN.finditer(text)]
+    known = {_pair(match) for source in sources for match in _OPEN.finditer(source)} if ours else set()
+    for match in ours:
+        pair = _pair(match)
+        one, sign, two = pair
+        if one is None or two is None or pair in known:
+            continue
+        if not any(_holds(sum_, one, two, sign) for sum_ in operands):
+            return match.group().strip()
+    return ""
+
+
+def _pair(match: re.Match[str]) -> tuple[Value | None, str, Value | None]:
+    sign = match["sign"].strip()
+    return (
+        literal(match["one"].strip("$"))[0],
+        _PLAIN_SIGN.get(sign, sign),
+        literal(match["two"].strip("$"))[0],
+    )
+
+
+def _holds(operands: Sequence[Value], one: Value, two: Value, sign: str) -> bool:
+    """Whether a sum has both numbers, the first one first where the order counts."""
+    if one not in operands or two not in operands:
+        return False
+    return sign in "+*" or len(operands) > 2 or one == two or operands[0] == one
 
 
 def _in_signs(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recast.curate.arithmetic.equalities import false_equalities
-from recast.curate.arithmetic.operations import miscalled, misnamed, unshown, with_itself
+from recast.curate.arithmetic.operations import left_open, miscalled, misnamed, unshown, with_itself
 from recast.curate.arithmetic.unbound import unbound
 
 
@@ -145,3 +145,18 @@ def test_work_is_not_called_what_no_sum_of_it_is() -> None:
     assert (
         miscalled("Half of 8: 8 * 0.5 = 4, a division problem.", "8 * 0.5 = 4") == ""
     )  # a part is taken by either
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("So his pay is $40 – $36.", "$40 – $36"),  # 36 is what 40 - 4 comes to
+        ("So his pay is $40 - $4.", ""),
+        ("He put 5 * 40 boxes into each.", "5 * 40"),
+        ("40 - 4 = 36, then 36 * 30 = 1080.", ""),
+        ("It is open from 5-6 on week 12 of 40.", ""),
+    ],
+)
+def test_a_sum_that_comes_to_nothing_is_one_of_the_row(text, found):
+    source = "40 - 4 = 36. 36 * 30 = 1080."
+    assert left_open(text, ("He earns $40.", source), [(40, 4), (36, 30)]) == found

@@ -185,6 +185,7 @@ CASES: dict[str, tuple[CheckConfig, str, dict, dict]] = {
         {"demonstration": "48 + 24 = 72."},
         {},
     ),
+    "open_sum": (OperationsCheck(), "24 * 3 = 72, and the pay is 72 - 24 dollars.", {}, {}),
     "misnamed_operation": (OperationsCheck(), "Then we divide: 24 * 3 = 72.", {}, {}),
     "unbound_symbol": (SymbolsCheck(), "Let r = 2s + 5 and s = 3t.", {"demonstration": "2 + 3 = 5"}, {}),
     "other_unit": (QuantitiesCheck(), "They need 72 metres.", {"demonstration": "There are 72 clips."}, {}),

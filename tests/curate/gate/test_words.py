@@ -433,3 +433,20 @@ def test_what_stands_elsewhere_is_talk_and_what_the_row_tells_is_not():
 def test_brackets_do_not_lend_their_words_to_a_sentence_about_something_else():
     puzzle = "A well-known puzzle (12 / 3 = 4; Mona has 12 rolls) of some higher difficulty."
     assert reason(TopicCheck(), puzzle) == "off_topic"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "36 bread rolls 12 bread rolls are 48.",
+        "Mona bakes 36 rolls, . Then 48.",
+        "She bakes 36 rolls 1 times.",
+    ],
+)
+def test_what_is_left_of_a_copied_sentence_is_no_sentence(text):
+    assert reason(VocabularyCheck(), text) == "noise"
+
+
+def test_an_annotation_is_closed():
+    assert reason(CharactersCheck(), "36 + 12 = <<36+12=48 rolls.") == "noise"
+    assert reason(CharactersCheck(), "36 + 12 = <<36+12=48>>48 rolls.") == ""

@@ -13,7 +13,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from recast.curate.arithmetic.operations import may_misname, miscalled, misnamed, unshown, with_itself
+from recast.curate.arithmetic.operations import (
+    left_open,
+    may_misname,
+    miscalled,
+    misnamed,
+    unshown,
+    with_itself,
+)
 from recast.curate.gate.checks.case import Case, CheckConfig, shown
 from recast.curate.gate.checks.sums.grounds import OPERAND, places, sums
 from recast.curate.language.story.plans import Step, may_plan, unfit
@@ -37,6 +44,10 @@ class OperationsCheck(CheckConfig):
             return self.failed("misnamed_operation", f"No sum does what is said: {shown(said)!r}.")
         if said := miscalled(case.completion, case.demonstration):
             return self.failed("misnamed_operation", f"No sum of it is one: {shown(said)!r}.")
+        texts = (case.prompt, case.demonstration, case.completion)
+        operands = [step.operands for text in texts for step in sums(text)]
+        if said := left_open(case.completion, texts[:2], operands):
+            return self.failed("open_sum", f"No sum has it so: {shown(said)!r}.")
         if said := with_itself(case.completion):
             return self.failed(
                 "operation_with_itself", f"It works out a quantity with itself: {shown(said)!r}."

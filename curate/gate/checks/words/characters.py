@@ -77,7 +77,7 @@ class CharactersCheck(CheckConfig):
     """How many characters a piece of at most forty may fill by standing four times and more in a row."""
 
     name: ClassVar[str] = "characters"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     def run(self, case: Case) -> Check:
         text = case.completion
@@ -109,6 +109,8 @@ class CharactersCheck(CheckConfig):
             signs = len(_SIGN.findall(bare))
             if signs > 0.6 * len(bare) and len(set(bare)) > 2:
                 return self.failed("noise", f"{shown(line, 40)!r} is a drawing.")
+        if _unclosed(case.completion) and not _unclosed(case.demonstration):
+            return self.failed("noise", "A calculator's annotation is not closed.")
         if shouts(case.completion) and not shouts(case.demonstration):
             return self.failed("noise", "It is written in capitals.")
         return None
@@ -228,6 +230,10 @@ def _disguised(word: str, words: frozenset[str]) -> bool:
         and (told := word.translate(_LOOKALIKE).lower()) in words | GRAMMAR
         and told.isascii()
     )
+
+
+def _unclosed(text: str) -> bool:
+    return text.count("<<") != text.count(">>")
 
 
 def shouts(text: str) -> bool:

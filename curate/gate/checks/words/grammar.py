@@ -147,7 +147,17 @@ def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
         words = row.words | FUNCTION_WORDS
         if one.lower() in words and two.lower() in words and one + two not in row.text:
             return Broken(f"No word goes {one + two!r}.")
-    for form in (_BECAUSE, _TWO_FIGURES, _ITSELF, _SAID_TWICE, _MODAL_ED, _PLACEHOLDER):
+    for form in (
+        _BECAUSE,
+        _TWO_FIGURES,
+        _ITSELF,
+        _SAID_TWICE,
+        _MODAL_ED,
+        _PLACEHOLDER,
+        _BESIDE,
+        _STOPS,
+        _ONE_TIMES,
+    ):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
             return Broken(f"No sentence goes {shown(said.group())!r}.")
@@ -252,6 +262,12 @@ _MODAL_ED = re.compile(
     r"\b(?:will|would|can|could|should|must) "
     r"(?!embed|exceed|proceed|succeed|speed)[a-z]{2,}[^e\W]ed\b(?<!shed)(?<!shred)"
 )
+# `42 med schools 14 med schools`, what is left of a sum; a comma at the end of a sentence; one time told as several
+_BESIDE = re.compile(
+    r"(?<![\d.])\d++(?:\.\d+)?+ (?P<things>[a-z]+(?: [a-z]+){0,2}) \$?\d++(?:\.\d+)?+ (?P=things)\b"
+)
+_STOPS = re.compile(r"\w,\s?\.(?![\d.])")
+_ONE_TIMES = re.compile(r"(?<![\d.,/*+-])(?<![*+/-] )\b1 times(?=[.,;\n]|\Z)")
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 
