@@ -131,6 +131,10 @@ def _out_of_place(text: str, row: Source) -> Broken | None:
     return None
 
 
+LONGEST_SYMBOL = 4
+"""Letters of a name with a figure behind it that a formula may bring: `x2`, `year1`."""
+
+
 def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
     """What lacks what stands between: a sum and a number behind it, a word and a figure; and a phrase said twice."""
     reckons = any(map(text.__contains__, "+-*/×÷"))
@@ -141,6 +145,7 @@ def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
     for word, figure in _GLUED.findall(text):
         priced = figure[0] == "$" and word.islower() and "\\" not in text
         known = word.lower() in FUNCTION_WORDS or (len(word) > SHORT and word.lower() in row.words)
+        known = known or (len(word) > LONGEST_SYMBOL and word.islower())
         if (known or priced) and f"{word}{figure}" not in row.text:
             return Broken(f"No sentence goes {word + figure!r}.")
     for one, two in _JOINED.findall(text):
@@ -157,6 +162,7 @@ def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
         _BESIDE,
         _STOPS,
         _ONE_TIMES,
+        _LABELLED,
     ):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
@@ -247,8 +253,8 @@ _OPERATIONS = frozenset("+-*/×÷")
 _LINKED = frozenset("per a an each every in of the".split())
 """Words of grammar within a unit: `pages a day`, `days in a week`."""
 # `48 pieces because 48.`
-_BECAUSE = re.compile(r"\b(?:because|since) \$?\d[\d,.]*(?=[.;\n]|\Z)")
-_NUMERAL = r"\$?\d(?:[\d,.]{0,20}\d)?%?"
+_BECAUSE = re.compile(r"\b(?:because|since) \$?(?:\d[\d,]*+(?:\.\d+)?+|\.\d++)(?=[.;\n]|\Z)")
+_NUMERAL = r"\$?(?:\d(?:[\d,.]{0,20}\d)?|\.\d+)%?"
 # behind a sign, at the end of a clause, or three of them; `5 8 point bucks` and `1 1/2 cups` go
 _TWO_FIGURES = re.compile(
     rf"= ?{_NUMERAL} {{1,2}}{_NUMERAL}(?![\d/]| ?/)"
@@ -268,6 +274,10 @@ _BESIDE = re.compile(
 )
 _STOPS = re.compile(r"\w,\s?\.(?![\d.])")
 _ONE_TIMES = re.compile(r"(?<![\d.,/*+-])(?<![*+/-] )\b1 times(?=[.,;\n]|\Z)")
+_LABELLED = re.compile(  # a sentence of a word and a number: `Adults $80.`
+    r"(?:\A|(?<=[.!?]\s)|(?<=\n))(?!(?:Answer|Total|Result|Step|Part|Case|Day|Week|Year|Question) )"
+    r"[A-Z][a-z]+ \$?\d[\d,]*+(?:\.\d+)?+(?=\.(?:\s|\Z)|\n|\Z)"
+)
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 

@@ -32,7 +32,7 @@ from recast.curate.maths.numbers import numbers
 from recast.curate.maths.units import dimensions, singular
 from recast.curate.records import Check
 
-MIN_WORDS = 6
+MIN_WORDS = 5
 _LETTERS = frozenset("ai+-*/=%0123456789$")
 _ALL_OF_THEM = frozenset("they both together them their all everyone we".split())
 
@@ -43,7 +43,7 @@ class WordingCheck(CheckConfig):
     type: Literal["wording"] = "wording"
 
     name: ClassVar[str] = "wording"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     def run(self, case: Case) -> Check:
         for put in substituted(case.completion, case.prompt, case.demonstration):
