@@ -275,7 +275,8 @@ _BESIDE = re.compile(
 _STOPS = re.compile(r"\w,\s?\.(?![\d.])")
 _ONE_TIMES = re.compile(r"(?<![\d.,/*+-])(?<![*+/-] )\b1 times(?=[.,;\n]|\Z)")
 _LABELLED = re.compile(  # a sentence of a word and a number: `Adults $80.`
-    r"(?:\A|(?<=[.!?]\s)|(?<=\n))(?!(?:Answer|Total|Result|Step|Part|Case|Day|Week|Year|Question|So|Thus|Hence|Therefore|Then|And|Yes) )"
+    r"(?:\A|(?<=[.!?]\s)|(?<=\n))"
+    r"(?!(?:Answer|Total|Result|Step|Part|Case|Day|Week|Year|Question|So|Thus|Hence|Therefore|Then|And|Yes) )"
     r"[A-Z][a-z]+ \$?\d[\d,]*+(?:\.\d+)?+(?=\.(?:\s|\Z)|\n|\Z)"
 )
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
