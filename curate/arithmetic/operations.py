@@ -63,6 +63,8 @@ _OPEN = re.compile(
     rf"(?P<sign> [-+*/×÷–−] | ?[*×÷] ?)(?P<two>{_NUMBER})(?![\d.,]*\d)(?! \d{{3}}\b)(?!%)"
     r"(?!(?: [a-z/]+\b){0,3} ?\)? ?[-+*/×÷=≈x^(–−])"
 )
+_FRACTION = re.compile(r"(?<![\d./$-])(?P<one>\d{2,4})/(?P<two>\d{1,4})(?![\d/.]| ?[-+*/=)])")
+_DIVIDED = re.compile(r"(?<![\d./])(?P<one>\d{2,4}) ?/ ?(?P<two>\d{1,4})(?![\d/])")
 _KIND = re.compile(
     r"\b(?:(?P<add>addition)|(?P<subtract>subtraction)|(?P<multiply>multiplication)|(?P<divide>division)) "
     r"(?:problem|question|calculation|task|equation|exercise|operation)s?\b",
@@ -135,6 +137,8 @@ def left_open(text: str, sources: Sequence[str], operands: Collection[Sequence[V
 
     `operands` are those of each sum of text and sources, in order.
     """
+    if said := _other_fraction(text, sources):
+        return said
     ours = [*_OPEN.finditer(text)]
     known = {_pair(match) for source in sources for match in _OPEN.finditer(source)} if ours else set()
     for match in ours:
@@ -144,6 +148,15 @@ def left_open(text: str, sources: Sequence[str], operands: Collection[Sequence[V
             continue
         if not any(_holds(sum_, one, two, sign) for sum_ in operands):
             return match.group().strip()
+    return ""
+
+
+def _other_fraction(text: str, sources: Sequence[str]) -> str:
+    """A division without a result by another number than the source divides by: `58/29 pens` for 58/2 = 29."""
+    for match in _FRACTION.finditer(text) if "/" in text else ():
+        theirs = [m for source in sources for m in _DIVIDED.finditer(source) if m["one"] == match["one"]]
+        if theirs and all(m["two"] != match["two"] for m in theirs):
+            return match.group()
     return ""
 
 

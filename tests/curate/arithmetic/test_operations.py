@@ -160,3 +160,9 @@ def test_work_is_not_called_what_no_sum_of_it_is() -> None:
 def test_a_sum_that_comes_to_nothing_is_one_of_the_row(text, found):
     source = "40 - 4 = 36. 36 * 30 = 1080."
     assert left_open(text, ("He earns $40.", source), [(40, 4), (36, 30)]) == found
+
+
+def test_a_division_without_a_result_is_by_the_number_of_the_source() -> None:
+    source = "58/2 = 29 pens, 1/2 of it"
+    assert left_open("They sold 58/29 pens.", (source,), [(58, 2)]) == "58/29"
+    assert left_open("They sold 58/2 pens, and 1/2 of them on 11/12.", (source,), [(58, 2)]) == ""

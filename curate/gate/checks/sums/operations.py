@@ -34,7 +34,7 @@ class OperationsCheck(CheckConfig):
     type: Literal["operations"] = "operations"
 
     name: ClassVar[str] = "operations"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     def run(self, case: Case) -> Check:
         for sentence in read(case.completion) if may_misname(case.completion) else ():

@@ -163,6 +163,9 @@ def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
         _STOPS,
         _ONE_TIMES,
         _LABELLED,
+        _SMALL,
+        _AGAIN,
+        _RATES_BESIDE,
     ):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
@@ -279,6 +282,13 @@ _LABELLED = re.compile(  # a sentence of a word and a number: `Adults $80.`
     r"(?!(?:Answer|Total|Result|Step|Part|Case|Day|Week|Year|Question|So|Thus|Hence|Therefore|Then|And|Yes) )"
     r"[A-Z][a-z]+ \$?\d[\d,]*+(?:\.\d+)?+(?=\.(?:\s|\Z)|\n|\Z)"
 )
+# a sentence that begins small, `of this size on this size`, and rates that have lost the sign between them
+_SMALL = re.compile(r"(?:(?<=[a-z]{3}[.!?] )|(?<=\d[.!?] ))[a-z]{2,}(?! ?[.=])")
+_AGAIN = re.compile(
+    r"\b(?P<what>(?:[a-z]+ ){1,3}(?!(?:and|on|of|in|for|at|to|with|by|from)\b)[a-z]{3,}) "
+    r"(?:and|on|of|in|for|at|to|with|by|from) (?P=what)\b"
+)
+_RATES_BESIDE = re.compile(r"\d [a-z]+/[a-z]+ [-+*/×÷] \$?\d[\d.]*+ [a-z]+/[a-z]+ \$?\d[\d.]*+ [a-z]+")
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 
