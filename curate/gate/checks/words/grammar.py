@@ -166,6 +166,9 @@ def _run_together(text: str, told: list[str], row: Source) -> Broken | None:
         _SMALL,
         _AGAIN,
         _RATES_BESIDE,
+        _CUT_TITLE,
+        _ZERO_FIRST,
+        _IS_DONE,
     ):
         said = form.search(text)
         if said and not form.search(row.demonstration) and not form.search(row.prompt):
@@ -273,7 +276,8 @@ _MODAL_ED = re.compile(
 )
 # `42 med schools 14 med schools`, what is left of a sum; a comma at the end of a sentence; one time told as several
 _BESIDE = re.compile(
-    r"(?<![\d.])\d++(?:\.\d+)?+ (?P<things>[a-z]+(?: [a-z]+){0,2}) \$?\d++(?:\.\d+)?+ (?P=things)\b"
+    r"(?<![\d.])\d++(?:\.\d+)?+ (?!(?:plus|minus|times|and|or|to)\b)"
+    r"(?P<things>[a-z]{2,}(?: [a-z]{2,}){0,2}) \$?\d++(?:\.\d+)?+ (?P=things)\b"
 )
 _STOPS = re.compile(r"\w,\s?\.(?![\d.])")
 _ONE_TIMES = re.compile(r"(?<![\d.,/*+-])(?<![*+/-] )\b1 times(?=[.,;\n]|\Z)")
@@ -283,12 +287,22 @@ _LABELLED = re.compile(  # a sentence of a word and a number: `Adults $80.`
     r"[A-Z][a-z]+ \$?\d[\d,]*+(?:\.\d+)?+(?=\.(?:\s|\Z)|\n|\Z)"
 )
 # a sentence that begins small, `of this size on this size`, and rates that have lost the sign between them
-_SMALL = re.compile(r"(?:(?<=[a-z]{3}[.!?] )|(?<=\d[.!?] ))[a-z]{2,}(?! ?[.=])")
+_SMALL = re.compile(r"(?:(?<=[a-z]{4}[.!?] )|(?<=\d[.!?] ))[a-z]{2,}(?! ?[.=])")
 _AGAIN = re.compile(
     r"\b(?P<what>(?:[a-z]+ ){1,3}(?!(?:and|on|of|in|for|at|to|with|by|from)\b)[a-z]{3,}) "
-    r"(?:and|on|of|in|for|at|to|with|by|from) (?P=what)\b"
+    r"(?:and|on|of|in|for|at|to|with|by|from) (?P=what)(?=[.,;:\n]|\Z)"
 )
 _RATES_BESIDE = re.compile(r"\d [a-z]+/[a-z]+ [-+*/×÷] \$?\d[\d.]*+ [a-z]+/[a-z]+ \$?\d[\d.]*+ [a-z]+")
+# a title without its name, `100/10 00 years`, `he was earned $5`
+_CUT_TITLE = re.compile(
+    r"\b(?:Mrs?|Ms|Dr)\. (?=\d|(?:The|Therefore|So|Thus|Then|He|She|They|It|In|This|That|Each)\b)"
+)
+_ZERO_FIRST = re.compile(r"(?<=\d) 0\d(?![.:\d])")
+_IS_DONE = re.compile(
+    r"\b(?:he|she|they|we|I) (?:is|are|was|were) "
+    r"(?:earned|bought|spent|ate|got|had|made|took|found|won|ran|saved|picked|collected|baked|walked|drove) (?=\$?\d)",
+    re.IGNORECASE,
+)
 _PLACEHOLDER = re.compile(r"(?<![\w\\$`{])[a-z]{2,}_\d+\b")  # and no `x_1`
 
 
