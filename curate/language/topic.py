@@ -5,7 +5,7 @@ for neither side. In scripts without spaces between words every character is one
 
 >>> question = "Natalia sold clips to 48 of her friends in April."
 >>> sorted(shared("First we add the clips that she sells.", question).known)
-['clip', 'sell']
+['clip']
 >>> sorted(shared("Buy cheap watches at our shop!", question).new)
 ['cheap', 'shop', 'watch']
 """

@@ -8,9 +8,9 @@ could mean two things is left alone: a term counts where it is headed as the fir
 number of ..`), and a preposition divides terms where there is one of it. English only.
 
 >>> steps = (Step((41, 29), 70), Step((70, 15), 55))
->>> unfit("To solve it, we add 55 to the total.", "", steps)
+>>> unfit("To solve it, we add 55 to the total.", "", "", steps)
 'add 55 to the total'
->>> unfit("To find the cost of all, we add the tax to the total cost.", "", (Step((5, 1), 6),))
+>>> unfit("To find the cost of all, we add the tax to the total cost.", "", "", (Step((5, 1), 6),))
 'add the tax to the total cost'
 """
 
