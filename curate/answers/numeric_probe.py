@@ -4,6 +4,7 @@ The points are random but depend on nothing but a fixed seed. Values are exact f
 (two unequal polynomials then agree with negligible probability, Schwartz-Zippel), else floating point with a
 tolerance that knows how large the intermediate values were, and that abstains where they were too large.
 
+>>> from recast.curate.answers.expressions import parse
 >>> same(parse("(x+1)^2"), parse("x^2 + 2x + 1"))
 True
 >>> same(parse("1 - 1/e"), parse("1 + 1/e"))
