@@ -148,15 +148,7 @@ def _left_over(frame: Frame, theirs: tuple[Frame, ...], apart: frozenset[Value],
     done = [other for other in theirs if other.deed == frame.deed]
     if frame.value in apart or any(other.value == frame.value for other in done):
         return ""
-    if frame.terms:
-        terms = [frame.terms] if frame.sign in _MINUS else []
-    else:
-        terms = [
-            terms
-            for terms, result in steps
-            if result == frame.value and len(terms) == 2 and terms[0] - terms[1] == result
-        ]
-    for pair in terms:
+    for pair in _worked_out(frame, steps, _MINUS, lambda terms: terms[0] - sum(terms[1:])):
         if len(pair) != 2 or not apart.isdisjoint(pair):
             continue
         for other in done:
@@ -170,6 +162,18 @@ def _left_over(frame: Frame, theirs: tuple[Frame, ...], apart: frozenset[Value],
                     f"question or demonstration say it of {other.value}."
                 )
     return ""
+
+
+def _worked_out(
+    frame: Frame, steps: Steps, signs: frozenset[str], make: Callable[[tuple[Value, ...]], Value]
+) -> list[tuple[Value, ...]]:
+    """The operands that make the number by one of `signs`: those of its own sum, where it has one."""
+    if frame.terms:
+        return [frame.terms] if frame.sign in signs else []
+    return [
+        terms for terms, result in steps
+        if result == frame.value and len(terms) > 1 and make(terms) == result
+    ]  # fmt: skip
 
 
 def _may_be_one(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -208,15 +212,7 @@ def _one_place(frame: Frame, theirs: tuple[Frame, ...], given: tuple[Frame, ...]
         other.place and other.place[1] == frame.place[1] and other.value == frame.value for other in theirs
     ):
         return ""
-    if frame.terms:
-        terms = [frame.terms] if frame.sign in _PLUS else []
-    else:
-        terms = [
-            terms
-            for terms, result in steps
-            if result == frame.value and len(terms) > 1 and sum(terms) == result
-        ]
-    for added in terms:
+    for added in _worked_out(frame, steps, _PLUS, sum):
         places = {
             other.place for other in given
             if other.value in added and other.place and other.place[0] == frame.place[0]
