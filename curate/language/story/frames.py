@@ -12,6 +12,7 @@ is not sure excuses a text and never accuses it. English only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
