@@ -447,6 +447,13 @@ def test_what_is_left_of_a_copied_sentence_is_no_sentence(text):
     assert reason(VocabularyCheck(), text) == "noise"
 
 
+@pytest.mark.parametrize(
+    "text", ["1. add 36 and 12\n2. this makes 48.", "Mona bakes 36 rolls. 12 more make 48."]
+)
+def test_a_list_may_begin_small_and_a_sentence_with_a_number(text):
+    assert reason(VocabularyCheck(), text) == ""
+
+
 def test_an_annotation_is_closed():
     assert reason(CharactersCheck(), "36 + 12 = <<36+12=48 rolls.") == "noise"
     assert reason(CharactersCheck(), "36 + 12 = <<36+12=48>>48 rolls.") == ""

@@ -287,7 +287,7 @@ _LABELLED = re.compile(  # a sentence of a word and a number: `Adults $80.`
     r"[A-Z][a-z]+ \$?\d[\d,]*+(?:\.\d+)?+(?=\.(?:\s|\Z)|\n|\Z)"
 )
 # a sentence that begins small, `of this size on this size`, and rates that have lost the sign between them
-_SMALL = re.compile(r"(?:(?<=[a-z]{4}[.!?] )|(?<=\d[.!?] ))[a-z]{2,}(?! ?[.=])")
+_SMALL = re.compile(r"(?:(?<=[a-z]{4}[.!?] )|(?<=\d\d[.!?] ))[a-z]{2,}(?! ?[.=])")
 _AGAIN = re.compile(
     r"\b(?P<what>(?:[a-z]+ ){1,3}(?!(?:and|on|of|in|for|at|to|with|by|from)\b)[a-z]{3,}) "
     r"(?:and|on|of|in|for|at|to|with|by|from) (?P=what)(?=[.,;:\n]|\Z)"
