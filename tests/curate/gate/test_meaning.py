@@ -151,6 +151,11 @@ def test_a_quantity_made_up_may_be_allowed():
     assert QuantitiesCheck(invented=False).run(case).reason == ""
 
 
+def test_a_bare_sum_turns_nothing():
+    source = "48 * 3/4 = 36 walk. 48 - 36 = 12 do not."
+    assert PolarityCheck().run(Case("A quarter do not walk. 48 - 36 = 12.", source, {})).reason == ""
+
+
 def test_a_clause_that_says_it_as_another_of_the_source_turns_nothing():
     source = "The price rose by 12 dollars. Before that the price fell by 12 dollars."
     assert PolarityCheck().run(Case("The price fell by 12 dollars.", source, {})).reason == ""

@@ -454,6 +454,12 @@ def test_a_list_may_begin_small_and_a_sentence_with_a_number(text):
     assert reason(VocabularyCheck(), text) == ""
 
 
+def test_what_a_time_is_told_of_may_follow_it():
+    asked = "A tank loses 3 liters an hour. How many in 20 hours?"
+    told = "Every hour 3 liters go, so in 20 hours 60 liters go, 3 * 20 = 60."
+    assert reason(VocabularyCheck(), told, asked, "3 * 20 = 60 liters are lost.") == ""
+
+
 def test_an_annotation_is_closed():
     assert reason(CharactersCheck(), "36 + 12 = <<36+12=48 rolls.") == "noise"
     assert reason(CharactersCheck(), "36 + 12 = <<36+12=48>>48 rolls.") == ""

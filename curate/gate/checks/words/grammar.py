@@ -217,6 +217,9 @@ def _come_to(one: Value, sign: str, two: Value) -> Value | None:
     return one + two if sign == "+" else one - two if sign == "-" else one * two
 
 
+_LEAD_IN = frozenset((word,) for word in "in In after After within Within during During over Over".split())
+
+
 @lru_cache(maxsize=2048)
 def _result_beside(text: str) -> str:
     """The first number behind another that goes into it, with nothing but things between: `100 shirts 200 buttons`."""
@@ -239,6 +242,7 @@ def _result_beside(text: str) -> str:
                 return " ".join(tokens[one : two + 2])  # `5 * 20 years` where 5 * 4 makes 20
             if (
                 1 <= len(between) < 5
+                and tokens[one - 1 : one] not in _LEAD_IN  # in 20 hours 60 liters go
                 and between[0].isalpha()
                 and (between[-1].endswith("s") or dimensions(between[-1]))
                 and all(t == "/" or (t.isalpha() and t.lower() not in _TELLS) for t in between)

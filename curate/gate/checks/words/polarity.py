@@ -40,7 +40,7 @@ class PolarityCheck(CheckConfig):
     """Share of a clause's words that a clause of the source must have to be about the same."""
 
     name: ClassVar[str] = "polarity"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def run(self, case: Case) -> Check:
         if not may_turn(case.completion, case.prompt, case.demonstration):
@@ -76,6 +76,8 @@ class PolarityCheck(CheckConfig):
     def _alike(self, ours: Clause, theirs: Clause) -> bool:
         if not ours.numbers <= theirs.numbers:
             return False
+        if not any(map(str.isalpha, ours.text)):
+            return False  # a bare sum affirms nothing
         words = set(ours.words)
         return len(words.intersection(theirs.words)) >= self.min_shared * len(words)
 

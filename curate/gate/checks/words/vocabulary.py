@@ -61,7 +61,7 @@ class VocabularyCheck(CheckConfig):
     """Whether English is refused whose function words were dropped, doubled, or whose words were shuffled."""
 
     name: ClassVar[str] = "vocabulary"
-    revision: ClassVar[int] = 14
+    revision: ClassVar[int] = 15
     packages: ClassVar[tuple[str, ...]] = ("pyspellchecker", "simplemma")
 
     def run(self, case: Case) -> Check:
