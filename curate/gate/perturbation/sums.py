@@ -47,7 +47,7 @@ MAX_COPIED = 0.7  # of the retelling's 8-grams
 
 
 _CLAUSE = re.compile(r"[,;]|\b(?:so|that's|then|which|who|they|he|she|is|are|was|were|has|have|had)\b")
-_NO_REASON = re.compile(r",? (?:because|since) \$?\d[\d,.]*(?=\.?\Z)")
+_NO_REASON = re.compile(r",? (?:because|since) \$?[\d.][\d,.]*(?=\.?\Z)")
 
 
 def retold(row: Mapping[str, Any]) -> str | None:
