@@ -139,25 +139,30 @@ def left_open(text: str, sources: Sequence[str], operands: Collection[Sequence[V
     """
     if said := _other_fraction(text, sources):
         return said
-    ours = [*_OPEN.finditer(text)]
-    known = {_pair(match) for source in sources for match in _OPEN.finditer(source)} if ours else set()
-    for match in ours:
-        pair = _pair(match)
+    ours = {_pair(match): match.group().strip() for match in _OPEN.finditer(text)}
+    if not ours:
+        return ""
+    known = {_pair(match) for source in sources for match in _OPEN.finditer(source)}
+    sums: dict[Value, set[tuple[Value, ...]]] = {}
+    for sum_ in map(tuple, operands):
+        for value in sum_:
+            sums.setdefault(value, set()).add(sum_)
+    for pair, said in ours.items():
         one, sign, two = pair
         if one is None or two is None or pair in known:
             continue
-        if not any(_holds(sum_, one, two, sign) for sum_ in operands):
-            return match.group().strip()
+        if not any(_holds(sum_, one, two, sign) for sum_ in sums.get(one, ())):
+            return said
     return ""
 
 
 def _other_fraction(text: str, sources: Sequence[str]) -> str:
     """A division without a result by another number than the source divides by: `58/29 pens` for 58/2 = 29."""
-    for match in _FRACTION.finditer(text) if "/" in text else ():
-        theirs = [m for source in sources for m in _DIVIDED.finditer(source) if m["one"] == match["one"]]
-        if theirs and all(m["two"] != match["two"] for m in theirs):
-            return match.group()
-    return ""
+    ours = [*_FRACTION.finditer(text)] if "/" in text else []
+    theirs: dict[str, set[str]] = {}
+    for match in (m for source in sources for m in _DIVIDED.finditer(source)) if ours else ():
+        theirs.setdefault(match["one"], set()).add(match["two"])
+    return next((m.group() for m in ours if m["two"] not in theirs.get(m["one"], {m["two"]})), "")
 
 
 def _pair(match: re.Match[str]) -> tuple[Value | None, str, Value | None]:
@@ -170,8 +175,8 @@ def _pair(match: re.Match[str]) -> tuple[Value | None, str, Value | None]:
 
 
 def _holds(operands: Sequence[Value], one: Value, two: Value, sign: str) -> bool:
-    """Whether a sum has both numbers, the first one first where the order counts."""
-    if one not in operands or two not in operands:
+    """Whether a sum that has the first number has the second, and the first one first where the order counts."""
+    if two not in operands:
         return False
     return sign in "+*" or len(operands) > 2 or one == two or operands[0] == one
 

@@ -12,7 +12,7 @@ is not sure excuses a text and never accuses it. English only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from recast.curate.maths.units import singular
 
 Steps = frozenset[tuple[tuple[Value, ...], Value]]
 """The operands of sums, in order, and what each comes to."""
+Made = Mapping[Value, list[tuple[Value, ...]]]
+"""The same by what they come to."""
 
 _REGULAR = (
     "use earn receive collect pick plant bake paint walk score donate borrow owe save burn drop carry deliver wash "
@@ -119,7 +121,10 @@ def misframed(text: str, prompt: str, demonstration: str, steps: Steps) -> str:
     `steps` are those of demonstration and text.
     """
     persons = people(prompt, demonstration)
-    made = {result for _, result in steps}
+    made: dict[Value, list[tuple[Value, ...]]] = {}
+    for terms, result in steps:
+        if len(terms) > 1:
+            made.setdefault(result, []).append(terms)
     joint = len(persons) > 1 and " and " in text
     ours = [
         frame
@@ -137,19 +142,19 @@ def misframed(text: str, prompt: str, demonstration: str, steps: Steps) -> str:
     for frame in ours:
         said = ""
         if frame.deed and frame.sure:
-            said = _left_over(frame, theirs, apart, steps) or _done_by(frame, theirs, persons, apart)
-        said = said or (_one_place(frame, theirs, given, steps) if frame.place and not frame.listed else "")
+            said = _left_over(frame, theirs, apart, made) or _done_by(frame, theirs, persons, apart)
+        said = said or (_one_place(frame, theirs, given, made) if frame.place and not frame.listed else "")
         if said:
             return said
     return ""
 
 
-def _left_over(frame: Frame, theirs: tuple[Frame, ...], apart: frozenset[Value], steps: Steps) -> str:
+def _left_over(frame: Frame, theirs: tuple[Frame, ...], apart: frozenset[Value], made: Made) -> str:
     """The deed of a number told of what a difference with that number leaves: `sold 9 - 4 = 5` where 4 are sold."""
     done = [other for other in theirs if other.deed == frame.deed]
     if frame.value in apart or any(other.value == frame.value for other in done):
         return ""
-    for pair in _worked_out(frame, steps, _MINUS, lambda terms: terms[0] - sum(terms[1:])):
+    for pair in _worked_out(frame, made, _MINUS, lambda terms: terms[0] - sum(terms[1:])):
         if len(pair) != 2 or not apart.isdisjoint(pair):
             continue
         for other in done:
@@ -166,15 +171,12 @@ def _left_over(frame: Frame, theirs: tuple[Frame, ...], apart: frozenset[Value],
 
 
 def _worked_out(
-    frame: Frame, steps: Steps, signs: frozenset[str], make: Callable[[tuple[Value, ...]], Value]
+    frame: Frame, made: Made, signs: frozenset[str], make: Callable[[tuple[Value, ...]], Value]
 ) -> list[tuple[Value, ...]]:
     """The operands that make the number by one of `signs`: those of its own sum, where it has one."""
     if frame.terms:
         return [frame.terms] if frame.sign in signs else []
-    return [
-        terms for terms, result in steps
-        if result == frame.value and len(terms) > 1 and make(terms) == result
-    ]  # fmt: skip
+    return [terms for terms in made.get(frame.value, ()) if make(terms) == frame.value]
 
 
 def _may_be_one(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -206,14 +208,14 @@ def _done_by(
     return f"It says {frame.deed!r} {frame.value} of {told}; question or demonstration say it of {whose}."
 
 
-def _one_place(frame: Frame, theirs: tuple[Frame, ...], given: tuple[Frame, ...], steps: Steps) -> str:
+def _one_place(frame: Frame, theirs: tuple[Frame, ...], given: tuple[Frame, ...], made: Made) -> str:
     """A sum over several places told of one of them: `8 + 9 = 17 pens on Friday` for 8 on Friday and 9 on Sunday."""
     assert frame.place is not None
     if any(
         other.place and other.place[1] == frame.place[1] and other.value == frame.value for other in theirs
     ):
         return ""
-    for added in _worked_out(frame, steps, _PLUS, sum):
+    for added in _worked_out(frame, made, _PLUS, sum):
         places = {
             other.place for other in given
             if other.value in added and other.place and other.place[0] == frame.place[0]

@@ -27,16 +27,17 @@ def suppositions(text: str) -> tuple[tuple[Value, str], ...]:
     found: list[tuple[Value, str]] = []
     told = set[Value]()
     sentences = read(text)
+    last = {value: i for i, sentence in enumerate(sentences) for value in _made(sentence.tokens)}
     for i, sentence in enumerate(sentences):
         low = [token.lower() for token in sentence.tokens]
         for begin in (at for at, word in enumerate(low) if word == "if"):
             end = next((at for at in range(begin, len(low)) if low[at] in _ENDS), len(low))
             if not _SIGNS.isdisjoint(low[begin:end]):
                 continue
-            later = _made(sentence.tokens[end:]).union(*(_made(s.tokens) for s in sentences[i + 1 :]))
+            behind = _made(sentence.tokens[end:])
             found += [
                 (value, sentence.text) for at, value in sentence.numbers.items()
-                if begin < at < end and value in later and value not in told
+                if begin < at < end and value not in told and (value in behind or last.get(value, i) > i)
             ]  # fmt: skip
         told |= set(sentence.numbers.values())
     return tuple(found)
