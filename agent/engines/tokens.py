@@ -6,6 +6,7 @@ them, and the same ids the same text.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def texts(tokenizer: Any, drawn: Sequence[Sequence[int]], eos_ids: Sequence[int]
     return tokenizer.batch_decode(
         [[t for t in ids if t not in ends] for ids in drawn], skip_special_tokens=True
     )
+
+
+def num_before(tokenizer: Any, drawn: Sequence[int], characters: int) -> int:
+    """How many of the drawn tokens it takes to say the first `characters` of their text."""
+
+    def said(num: int) -> int:
+        return len(tokenizer.decode(drawn[:num], skip_special_tokens=True))
+
+    return bisect_left(range(len(drawn)), characters, key=said)
 
 
 def declared_generation(path: str | Path) -> Any:

@@ -121,6 +121,7 @@ class Method:
     choice: int = (
         1  # revision of the rule that keeps one of the accepted candidates (`agent.rewriting.choice`)
     )
+    doubt: float = 0.0  # of what the gate accepted, see `agent.rewriting.choice.surest`
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -139,7 +140,14 @@ class Method:
 
 
 def rewriting(
-    k: int, sampling: Sampling, *, repairs: int, adapter: bool, clean: bool, prompts: Prompts = DEFAULT
+    k: int,
+    sampling: Sampling,
+    *,
+    repairs: int,
+    adapter: bool,
+    clean: bool,
+    doubt: float = 0.0,
+    prompts: Prompts = DEFAULT,
 ) -> Method:
     """The method of this project: the rewriting prompt, then repairs that are told which check failed."""
 
@@ -155,4 +163,4 @@ def rewriting(
     first = attempt("rewrite", prompts.rewrite_id, rewrite)
     again = attempt("repair", prompts.repair_id, repair)
     choice = REVISION if k > 1 else 1  # of one candidate there is nothing to choose
-    return Method("agent", (first, *[again] * repairs), clean=clean, choice=choice)
+    return Method("agent", (first, *[again] * repairs), clean=clean, choice=choice, doubt=doubt)

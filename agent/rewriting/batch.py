@@ -18,6 +18,7 @@ import numpy as np
 from recast.agent.batches.gating import GateJob
 from recast.agent.batches.isolation import each, sample_each, scoring_canary
 from recast.agent.batches.pipeline import Steps
+from recast.agent.engines import tokens
 from recast.agent.engines.embedding import Embed, unit_rows
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, STOP, Engine, Inspectable, Sample, Score
 from recast.agent.prompts import templates
@@ -25,12 +26,15 @@ from recast.agent.reward.alignment import scored_at
 from recast.agent.reward.drift import word_drift
 from recast.agent.rewriting.attempts import Attempt, Method, Row
 from recast.agent.rewriting.choice import (
+    HESITATION,
     TOO_LONG_TO_SCORE,
     Alignment,
     aligned,
     distinct,
     fallback_reason,
+    hesitation,
     spread,
+    surest,
     varied,
 )
 from recast.agent.rewriting.cleaning import clean
@@ -101,7 +105,7 @@ class Worker:
         else:
             with self.timed("generate"):
                 groups = attempt.sampled(self.engine, rows, seeds)
-        drawn: list[tuple[Row, int, Sample, int, Cut | None]] = []
+        drawn: list[tuple[Row, int, Sample, int, Cut | None, float]] = []
         for row, group, group_seeds in zip(rows, groups, seeds, strict=True):
             if isinstance(group, Exception):
                 row.fail(group)
@@ -110,7 +114,10 @@ class Worker:
                     row.fault = PROMPT_TOO_LONG
             else:
                 kept = [_cleaned(s, row, attempt) if self.method.clean else (s, None) for s in group]
-                drawn.extend((row, j, s, group_seeds[j], cut) for j, (s, cut) in enumerate(kept))
+                drawn.extend(
+                    (row, j, s, group_seeds[j], cut, self._hesitation(s, cut))
+                    for j, (s, cut) in enumerate(kept)
+                )
         verdicts: list[Verdict] = yield GateJob(
             [row.for_gate() for row, *_ in drawn],
             [sample.text for _, _, sample, *_ in drawn],
@@ -121,7 +128,12 @@ class Worker:
             with self.timed("score"):
                 triples = [(row, s, v) for (row, _, s, *_), v in zip(drawn, verdicts, strict=True)]
                 judged = self.method.accept(self.engine, triples)
-        for (row, j, sample, seed, cut), gated, verdict in zip(drawn, verdicts, judged, strict=True):
+        for (row, j, sample, seed, cut, unsure), gated, verdict in zip(drawn, verdicts, judged, strict=True):
+            scores = {} if math.isnan(unsure) else {HESITATION: unsure}
+            if (
+                judged is not verdicts
+            ):  # the gate's own word beside the method's rule: methods are compared by it
+                scores["gate"] = float(gated.accepted)
             row.candidates.append(
                 Candidate(
                     row_id=row.row_id,
@@ -133,11 +145,19 @@ class Worker:
                     finish_reason=sample.finish_reason,
                     seed=seed,
                     verdict=verdict,
-                    # the gate's own word, where the method has another rule: methods are compared by it
-                    scores={} if judged is verdicts else {"gate": float(gated.accepted)},
+                    scores=scores,
                     cut=cut,
                 )
             )
+
+    def _hesitation(self, sample: Sample, cut: Cut | None) -> float:
+        """Of the tokens that the kept text was drawn as, its end of turn included where nothing follows it."""
+        if cut is None or len(sample.logprobs) != len(sample.token_ids):
+            return hesitation(sample.logprobs)
+        begin = len(cut.before)
+        first = tokens.num_before(self.engine.tokenizer, sample.token_ids, begin)
+        last = tokens.num_before(self.engine.tokenizer, sample.token_ids, begin + len(sample.text))
+        return hesitation(sample.logprobs[first : last if cut.after else None])
 
     def _score(self, rows: list[Row]) -> None:
         """Score demonstrations and accepted candidates under the QA prompt, adapter off."""
@@ -191,7 +211,8 @@ class Worker:
             row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
 
     def _decide(self, rows: list[Row]) -> list[list[Decision]]:
-        tied = [self._tied(row) if row.fault is None else [] for row in rows]
+        limit = surest([c for row in rows for c in row.candidates], self.method.doubt)
+        tied = [self._tied(row, limit) if row.fault is None else [] for row in rows]
         self._embed_texts(rows, tied)
         chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
         seldom = varied([[c.text for c in candidates] for candidates in tied], self.targets)
@@ -211,14 +232,15 @@ class Worker:
             decisions.append([self._decision(row, row.target + i, c) for i, c in enumerate(kept)])
         return decisions
 
-    def _tied(self, row: Row) -> list[Candidate]:
-        """The accepted candidates that may be kept, best first."""
+    def _tied(self, row: Row, limit: float) -> list[Candidate]:
+        """The accepted candidates that may be kept, best first; none of a hesitation above `limit`."""
+        sure = [c for c in row.accepted if not c.scores.get(HESITATION, math.nan) > limit]
         if self.method.first_wins:
-            return distinct(row.accepted)[: self.targets]
+            return distinct(sure)[: self.targets]
         if not self.score:
-            return distinct(row.accepted)
+            return distinct(sure)
         own = 0.0 if self.method.choice > 1 else -math.inf
-        return aligned([c for c in row.accepted if c.nll is not None], self.tie_nats, self.alignment, own)
+        return aligned([c for c in sure if c.nll is not None], self.tie_nats, self.alignment, own)
 
     def _decision(self, row: Row, target: int, kept: Candidate) -> Decision:
         kind = DecisionKind.REPAIR if kept.attempt >= self.method.repairs_from else DecisionKind.REWRITE

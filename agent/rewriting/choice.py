@@ -1,6 +1,7 @@
 """Which accepted candidates a row keeps, and why a row that keeps its demonstration does.
 
-Of the accepted candidates, those within a tolerance of the best aligned one count as equally well aligned (`aligned`).
+Of a batch's accepted candidates those that were written with the most hesitation are not kept (`surest`). Of the others
+those within a tolerance of the row's best aligned one count as equally well aligned (`aligned`).
 Of these a batch keeps the ones whose phrases its other rows say least (`varied`), or, where embeddings are asked for,
 the farthest from what is already chosen (`spread`). Pure functions; no engine, no gate. C candidates, D dimensions, M
 texts chosen so far. The rule is the same for every agent, the bare backbone included: otherwise part of what an agent
@@ -15,6 +16,7 @@ likelier than the backbone's own speech is no better than it, and leaves the cho
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -29,11 +31,39 @@ REVISION = 2
 """Of the choice, part of what a job is. 1: excess at temperature 1, the lower the better, compared by hidden states."""
 ROUNDS = 3
 """Times that a batch goes through its rows: what a row keeps hangs on the others', of which the first knew none."""
+LEAST_LIKELY = 8
+"""Tokens of a text that its hesitation is the mean of."""
 UNVERIFIABLE = "unverifiable"
+HESITANT = "hesitant"  # of a row whose accepted candidates are all above `surest`
+HESITATION = "hesitation"  # the score of a candidate
 TOO_LONG_TO_SCORE = "too_long_to_score"
 
 
 Alignment = Literal["excess", "nll"]
+
+
+def hesitation(logprobs: Sequence[float]) -> float:
+    """How unsure a model was of what it wrote: the mean surprisal (nats) of its `LEAST_LIKELY` least likely tokens.
+
+    `logprobs` are those of the tokens as they were drawn, under the prompt that asked for them and at temperature 1. Of
+    a shorter text all tokens count; of none, as of an engine that tells no log-probabilities, it is NaN. A slip of the
+    pen is a few tokens long, and a mean over the whole text drowns it.
+    """
+    least = sorted(logprobs)[:LEAST_LIKELY]
+    return -math.fsum(least) / len(least) if least else math.nan
+
+
+def surest(candidates: Sequence[Candidate], doubt: float) -> float:
+    """The hesitation (nats) above which none of a batch's accepted `candidates` is kept; infinity where all may be.
+
+    Of A accepted ones among C, the floor(doubt A (1 - A / C)) most hesitant are above it, fewer where others are as
+    hesitant. What a gate wrongly accepts is a share of what is wrong, and the gate's own refusals say how much that is:
+    where it refuses little there is little to doubt. `doubt` 0 doubts none.
+    """
+    accepted = [c for c in candidates if c.verdict.accepted]
+    known = sorted(h for c in accepted if not math.isnan(h := c.scores.get(HESITATION, math.nan)))
+    num = math.floor(doubt * len(accepted) * (1 - len(accepted) / len(candidates))) if accepted else 0
+    return known[-1 - num] if 0 < num < len(known) else math.inf
 
 
 def aligned(
@@ -118,7 +148,9 @@ def reasons(candidates: Sequence[Candidate]) -> Counter[str]:
 
 
 def fallback_reason(candidates: Sequence[Candidate]) -> str:
-    """The commonest reason why candidates failed, the earliest of equals."""
+    """`HESITANT` where one was accepted, else the commonest reason why candidates failed, the earliest of equals."""
+    if any(c.verdict.accepted for c in candidates):
+        return HESITANT
     found = reasons(candidates)
     return found.most_common(1)[0][0] if found else ERROR
 

@@ -26,7 +26,7 @@ from recast.curate.gate.checks.answer import AnswerCheck
 from recast.curate.gate.checks.case import Case
 from recast.curate.records import Check, CheckStatus, Verdict, VerdictStatus
 
-CHOICE = ("alignment", "tie_nats", "embedding")
+CHOICE = ("alignment", "tie_nats", "embedding", "doubt")
 """The settings of RewriteConfig that choose among accepted candidates: of no effect where the first one is kept."""
 FIXED: dict[str, tuple[str, ...]] = {
     "prompt": ("accept",),  # its own rule is the gate's
@@ -68,6 +68,7 @@ def prompt_only(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
         repairs=config.repairs,
         adapter=False,
         clean=config.clean,
+        doubt=config.doubt,
         prompts=prompts,
     )
     return replace(made, name="prompt")

@@ -51,6 +51,7 @@ NOT_IDENTITY: dict[str, str] = {}
 
 LATER: dict[str, str] = {
     "clean": "the same command finds the folder of a job that was begun before; its plan says whether it cleans",
+    "doubt": "likewise; its plan says whether it doubts",
 }
 """Settings that came later: with their default they do not change which run a command finds."""
 
@@ -82,6 +83,10 @@ class RewriteConfig(BaseModel):
     (`agent.rewriting.choice`). `auto`: `excess` where the engine tells entropies (hf), else `nll`."""
     tie_nats: float = Field(default=0.05, ge=0)
     """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
+    doubt: float = Field(default=0.25, ge=0, le=1)
+    """Share of the accepted candidates that is not kept where the gate refuses nearly all that is drawn, less where it
+    refuses less: those of which the model was least sure as it wrote them (`agent.rewriting.choice.surest`). 0: none.
+    Published methods stay as published, and an engine that tells no log-probabilities of what it draws doubts none."""
     scoring: bool = True
     """Measure NLLs under the backbone. Without them all accepted candidates count as equally well aligned, and the
     first is kept where nothing embeds them (`embedding`): for servers that return no log-probabilities of given text,
@@ -206,6 +211,7 @@ def _method(
             repairs=config.repairs,
             adapter=engine.has_adapter,
             clean=config.clean,
+            doubt=config.doubt,
             prompts=prompts,
         )
     if engine.has_adapter:
@@ -219,12 +225,13 @@ def _method(
 
 
 def _as_begun(method: Method, plan: Plan, held: str | None) -> tuple[Method, Plan]:
-    """The method and plan of the job whose fingerprint is `held`, where it was begun before there was cleaning or the
-    rule of choice of today; otherwise those given."""
+    """The method and plan of the job whose fingerprint is `held`, where it was begun before there was doubt, cleaning
+    or the rule of choice of today; otherwise those given."""
     before = {
-        ("choice",): replace(method, choice=1),
-        ("cleaning",): replace(method, clean=False),
-        ("choice", "cleaning"): replace(method, choice=1, clean=False),
+        ("doubt",): replace(method, doubt=0.0),
+        ("doubt", "choice"): replace(method, doubt=0.0, choice=1),
+        ("doubt", "cleaning"): replace(method, doubt=0.0, clean=False),
+        ("doubt", "choice", "cleaning"): replace(method, doubt=0.0, choice=1, clean=False),
     }
     for keys, as_begun in before.items():
         older = plan.without(*keys)
@@ -348,10 +355,11 @@ def _plan(
     identity = {
         "rows": survey.digest,
         # a job whose identity has no `cleaning` judges texts as they were sampled: so did all before there was any
-        "config": config.model_dump(mode="json", exclude={"clean"}),
+        "config": config.model_dump(mode="json", exclude={"clean", "doubt"}),
         **({"cleaning": cleaning.REVISION} if method.clean else {}),
         # likewise one without `choice` keeps what the first rule of `agent.rewriting.choice` keeps
         **({"choice": method.choice} if method.choice > 1 else {}),
+        **({"doubt": method.doubt} if method.doubt else {}),
         "method": method.name,
         "prompts": [templates.REWRITE_ID, templates.REPAIR_ID, *method.prompts],
         "engine": engine.name,

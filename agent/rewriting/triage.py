@@ -14,7 +14,7 @@ from typing import Any
 
 from recast.agent.batches.isolation import ERROR
 from recast.agent.engines.protocol import PROMPT_TOO_LONG
-from recast.agent.rewriting.choice import TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.rewriting.choice import HESITANT, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.records import Candidate, CheckStatus, Verdict
 
@@ -55,6 +55,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "timeout": ("a check ran out of time", "why"),
     "check_missing": ("a check lacks a model or tool that it asks", "doctor"),
     PROMPT_TOO_LONG: ("question and demonstration leave the model no room", "show"),
+    HESITANT: ("accepted, but by a model that was less sure of it than of nearly all else", "more"),
     TOO_LONG_TO_SCORE: ("accepted, but too long to score after the question", "show"),
     ERROR: ("something raised", "why"),
 }
@@ -63,7 +64,7 @@ CAUSES: dict[str, tuple[str, str]] = {
 
 def cause_of(reason: str, candidates: Sequence[Candidate], demonstration: Verdict | None) -> str:
     """The cause of one fallback. `demonstration` is the gate's verdict on the demonstration as a completion."""
-    if reason in (ERROR, PROMPT_TOO_LONG, TOO_LONG_TO_SCORE):
+    if reason in (ERROR, PROMPT_TOO_LONG, TOO_LONG_TO_SCORE, HESITANT):
         return reason
     if demonstration is not None and any(
         check.status is CheckStatus.FAIL and check.name != "copy" for check in demonstration.checks

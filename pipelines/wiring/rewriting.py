@@ -74,7 +74,15 @@ class RewritingOptions:
     unsafe_exec: UnsafeExec = False
 
 
-PAPER = {"candidates": 1, "temperature": 0.0, "top_p": 1.0, "repairs": 0, "targets": 1, "clean": False}
+PAPER = {
+    "candidates": 1,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "repairs": 0,
+    "targets": 1,
+    "clean": False,
+    "doubt": 0.0,
+}
 """The published rewriting step: greedy, one try, judged as sampled, then the demonstration (arXiv 2602.11220, its
 released script)."""
 

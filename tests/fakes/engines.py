@@ -9,12 +9,14 @@ from types import SimpleNamespace
 from recast.agent.engines.protocol import Sample, Sampling, Score
 
 TOKENIZER = SimpleNamespace(chat_template="{{ messages }}", name_or_path="fake")
+CHARACTERS = SimpleNamespace(decode=lambda ids, skip_special_tokens: "." * len(ids))
+"""A tokenizer of a token a character."""
 
 
 class FakeEngine:
     """Answers `words[seed % len(words)] <seed % 1000>`; NLL is the number of characters / 100."""
 
-    name, tokenizer, max_length, dtype = "fake", None, None, None
+    name, tokenizer, max_length, dtype = "fake", CHARACTERS, None, None
     fingerprint = "0" * 16
 
     def __init__(self, words=("good", "bad"), *, has_adapter=False, broken=(), down=False, scoring_broken=()):

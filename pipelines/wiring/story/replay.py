@@ -208,7 +208,11 @@ def _method(
     from recast.agent.rewriting.attempts import rewriting
     from recast.pipelines.wiring.prompts import open_prompts
 
-    as_recorded = {**plan.identity["config"], "clean": "cleaning" in plan.identity}
+    as_recorded = {
+        **plan.identity["config"],
+        "clean": "cleaning" in plan.identity,
+        "doubt": plan.identity.get("doubt", 0.0),
+    }
     settings = Config.of({"rewrite": as_recorded}).section("rewrite")
     recorded = (asked.get("config") or {}).get("prompts") or {}
     prompts = open_prompts(Config.of({"prompts": recorded}).section("prompts"), store)
@@ -220,5 +224,6 @@ def _method(
         repairs=settings.repairs,
         adapter=engine.has_adapter,
         clean=settings.clean,
+        doubt=settings.doubt,
         prompts=prompts,
     )

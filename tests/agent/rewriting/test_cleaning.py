@@ -284,7 +284,7 @@ def test_candidates_of_before_read_as_uncut_beside_those_of_today(tmp_path):
 def test_a_job_begun_before_there_was_cleaning_goes_on_without_it(tmp_path, done):
     """Its plan says nothing of cleaning: that is a job which judges texts as they were sampled."""
     engine = Echo(words=("good",))
-    before = rewrite(rows(9), engine, FakeGate(), config(clean=False), tmp_path / "a")
+    before = rewrite(rows(9), engine, FakeGate(), config(clean=False, doubt=0), tmp_path / "a")
     plan = json.loads((tmp_path / "a" / "plan.json").read_text())["identity"]
     assert "cleaning" not in plan and "clean" not in plan["config"]
     for part in sorted((tmp_path / "a" / "parts").iterdir())[done:]:

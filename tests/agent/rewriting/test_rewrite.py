@@ -19,7 +19,15 @@ from recast.agent.batches.parts import Plan
 from recast.agent.batches.source import Source
 from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
 from recast.agent.rewriting.attempts import rewriting
-from recast.agent.rewriting.choice import aligned, failure_message, fallback_reason, farthest, varied
+from recast.agent.rewriting.choice import (
+    aligned,
+    failure_message,
+    fallback_reason,
+    farthest,
+    hesitation,
+    surest,
+    varied,
+)
 from recast.agent.rewriting.outcome import RewriteResult
 from recast.agent.rewriting.rewrite import RewriteConfig, rewrite
 from recast.curate import schema
@@ -295,6 +303,94 @@ def test_a_tie_goes_to_the_text_unlike_those_already_chosen(tmp_path):
     assert calls == [texts]  # one call a batch
 
 
+def test_hesitation_is_the_mean_surprisal_of_the_eight_least_likely_tokens():
+    assert hesitation([-0.5, -1.5]) == 1.0, "a shorter text: all of them"
+    # ten tokens; the two likeliest, of 0.0 and 0.1 nats, do not count: (1 + 2 + ... + 8) / 8
+    assert hesitation([-8.0, 0.0, *(-float(n) for n in range(1, 8)), -0.1]) == 4.5
+    assert math.isnan(hesitation([])), "an engine that tells no log-probabilities"
+
+
+def hesitant(number: float, accepted: bool = True) -> Candidate:
+    status = VerdictStatus.ACCEPTED if accepted else VerdictStatus.REJECTED
+    scores = {} if math.isnan(number) else {"hesitation": number}
+    return Candidate("r", 0, 0, 0, "", 0, "stop", 0, Verdict(status, None, ()), scores=scores)
+
+
+def test_more_is_doubted_of_what_is_accepted_where_more_is_refused():
+    accepted = [hesitant(n) for n in range(8)]
+    refused = [hesitant(99.0, accepted=False)] * 8
+    # half is refused: floor(0.5 x 8 x 1/2) = 2 of the accepted ones, 7 and 6, are above the limit
+    assert surest([*accepted, *refused], 0.5) == 5
+    assert surest(accepted, 0.5) == math.inf, "nothing is refused, so nothing is doubted"
+    assert surest([*accepted, *refused], 0.0) == math.inf
+    # floor(0.5 x 8 x 56/64) = 3
+    assert surest([*accepted, *refused * 7], 0.5) == 4
+
+
+def test_none_is_doubted_of_equals_of_few_or_of_those_that_nothing_is_known_of():
+    refused = [hesitant(0.0, accepted=False)] * 100
+    assert surest([*[hesitant(1.0)] * 8, *refused], 0.5) == 1.0, "none of equals is above it"
+    assert surest([hesitant(1.0), *refused], 0.5) == math.inf, "floor(0.5 x 1 x 100/101) = 0"
+    assert surest([*[hesitant(math.nan)] * 8, *refused], 0.5) == math.inf
+    assert surest([], 0.5) == math.inf
+
+
+class Hesitating(FakeEngine):
+    """Says "bad ..." to half of the questions; the good answers cost 0.1 nats a token, or 3 where asked `shaky`."""
+
+    shaky = "question 4 "
+
+    def sample(self, prompts, k, sampling, *, seeds, adapter):
+        def said(content: str, j: int) -> Sample:
+            number = int(content.split("question ")[1].split()[0])
+            price = 3.0 if self.shaky in content else 0.1
+            return Sample(f"{'good' if number % 2 == 0 else 'bad'} {j}", [0, 1], [-price, -price], "stop")
+
+        return [[said(p[-1]["content"], j) for j in range(k)] for p in prompts]
+
+
+def test_what_the_model_was_unsure_of_falls_back_and_says_so(tmp_path):
+    settings = config(batch_rows=8, window_rows=8, doubt=0.5)
+    result = rewrite(rows(8), Hesitating(), FakeGate(), settings, tmp_path / "a")
+    # 16 of 32 candidates are accepted, so floor(0.5 x 16 x 1/2) = 4 are doubted: those of row 4
+    assert result.counts == {"rewrite": 3, "repair": 0, "fallback": 5}
+    assert result.reasons == {"bad": 4, "hesitant": 1} and result.num_accepted == 16
+    out = table(result)[4]
+    assert (out["decision"], out["reason"], out["completion"]) == ("fallback", "hesitant", "expert 4")
+    assert {cause["cause"] for cause in result.causes} >= {"hesitant"}
+    told = {json.loads(c["scores"])["hesitation"] for c in result.candidates().read_all().to_pylist()}
+    assert told == {0.1, 3.0}
+    trusting = rewrite(rows(8), Hesitating(), FakeGate(), config(doubt=0), tmp_path / "b")
+    assert trusting.counts["rewrite"] == 4
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_job_begun_before_there_was_doubt_goes_on_without_it(tmp_path, done):
+    settings = config(doubt=0)
+    before = rewrite(rows(9), Hesitating(), FakeGate(), settings, tmp_path)
+    identity = json.loads((tmp_path / "plan.json").read_text())["identity"]
+    assert "doubt" not in identity and "doubt" not in identity["config"]
+    for part in sorted((tmp_path / "parts").iterdir())[done:]:
+        part.unlink()
+    again = rewrite(rows(9), Hesitating(), FakeGate(), config(doubt=0.5), tmp_path)
+    assert again.fingerprint == before.fingerprint and table(again) == table(before)
+
+
+def test_only_the_tokens_of_the_kept_text_say_how_sure_its_writer_was(tmp_path):
+    class Chatty(FakeEngine):
+        """Opens with 6 tokens of 9 nats, which are cut; then a token a character, of 1 nat."""
+
+        def _sample(self, seed):
+            said = super()._sample(seed).text
+            whole = f"Sure!\n{said}"
+            return Sample(whole, list(range(len(whole))), [-9.0] * 6 + [-1.0] * len(said), "stop")
+
+    result = rewrite(rows(3), Chatty(words=("good",)), FakeGate(), config(), tmp_path)
+    assert result.num_cut == result.num_candidates == 12
+    told = [json.loads(c["scores"])["hesitation"] for c in result.candidates().read_all().to_pylist()]
+    assert told == [1.0] * 12
+
+
 def test_the_fallback_reason_is_the_commonest_and_unverifiable_counts_as_one():
     def candidate(status, reason, message=""):
         check = Check("c", CheckStatus.FAIL, reason, message)
@@ -468,7 +564,7 @@ def test_figures_that_an_engine_cannot_tell_are_left_out(tmp_path):
 
     result = rewrite(rows(4), Blunt(words=("good",)), FakeGate(), config(), tmp_path)
     found = result.candidates().read_all().to_pylist()
-    assert {tuple(json.loads(c["scores"])) for c in found} == {("drift", "num_tokens")}
+    assert {tuple(json.loads(c["scores"])) for c in found} == {("drift", "hesitation", "num_tokens")}
     assert result.nll_completion is not None
 
 

@@ -76,7 +76,7 @@ def test_causes_come_commonest_first_with_their_meaning_and_a_few_rows() -> None
         "cause": "copied",
         "rows": 4,
         "meaning": "only copies of the demonstration; an agent learns not to",
-        "examples": ["r4", "r15", "r16"],  # the fifth cause, then those after the row without one
+        "examples": ["r4", "r16", "r17"],  # the fifth cause, then those after the row without one
     }
 
 
