@@ -1,7 +1,7 @@
 """Which rows come up for review, and in which order.
 
-    risk      the likeliest mistakes first: near a threshold of the gate, few candidates passed, less likely than
-              the expert's text, another language
+    risk      the likeliest mistakes first: near a threshold of the gate, few candidates passed, drawn with hesitation,
+              less likely than the expert's text, another language
     active    those that tell most about how many are wrong (`pipelines.review.active`); here by risk
     random    in an order drawn by a seed: the share of refusals among the first n is an honest estimate
     changed   the rows in which the version differs from another one
@@ -36,14 +36,16 @@ from recast.curate.store.versions import Version
 from recast.pipelines.review.decisions import Key
 
 Name = Literal["risk", "active", "random", "changed", "conflicts"]
-WEIGHTS = {"margin": 1.0, "candidates": 1.0, "likelihood": 0.8, "language": 1.5}
+WEIGHTS = {"margin": 1.0, "candidates": 1.0, "hesitation": 1.5, "likelihood": 0.8, "language": 1.5}
 """What each sign counts; a sign is in [0, 1]."""
 ACTIVE = {
-    "candidates": 0.5, "likelihood": 0.8, "language": 1.5, "answers": 1.0, "numbers": 1.0, "lost": 1.0,
+    "candidates": 0.5, "hesitation": 1.5, "likelihood": 0.8, "language": 1.5, "answers": 1.0, "numbers": 1.0,
+    "lost": 1.0,
 }  # fmt: skip
 """The same for an active queue. Margins tell no accepted mistake from right text there (tests/bench/active.py)."""
 TOLD = {
-    "margin": 0.8, "candidates": 0.5, "likelihood": 0.5, "language": 0.5, "answers": 0.5, "numbers": 0.25, "lost": 0.75,
+    "margin": 0.8, "candidates": 0.5, "hesitation": 0.8, "likelihood": 0.5, "language": 0.5, "answers": 0.5,
+    "numbers": 0.25, "lost": 0.75,
 }  # fmt: skip
 """From where on a sign is told to the reviewer."""
 _READ_CHARS = 600  # of a text, for its language
@@ -165,7 +167,11 @@ def _risk(
         start += batch.num_rows
     if texts:
         signs["answers"] = _other_answers(snapshot, keys, beside)
-    return {"margin": _margins(snapshot, keys, beside), **signs}
+    return {
+        "margin": _margins(snapshot, keys, beside),
+        "hesitation": _hesitations(snapshot, keys, beside),
+        **signs,
+    }
 
 
 def _told_otherwise(
@@ -182,6 +188,25 @@ def _told_otherwise(
         words = set(_WORD.findall(expert.lower()))
         lost[row] = len(words - set(_WORD.findall(text.lower()))) / max(1, len(words))
     return numbers, lost
+
+
+def _hesitations(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:
+    """float32[rows]: which part of the version's rewrites was drawn with less hesitation (`agent.rewriting.choice`, a
+    score of candidates) than the row's own; 0 where nothing is known of it."""
+    out = np.zeros(len(keys), np.float32)
+    if beside is None:
+        return out
+    with memory(snapshot.root / "tmp") as con:
+        found = con.execute(
+            "WITH own AS (SELECT row_id, target, "
+            "  TRY_CAST(json_extract_string(scores, '$.hesitation') AS DOUBLE) AS nats "
+            f"  FROM ({candidates_sql(snapshot.root, beside.candidates_parts)}) WHERE chosen) "
+            "SELECT row_id, target, percent_rank() OVER (ORDER BY nats) FROM own WHERE isfinite(nats)"
+        ).fetchall()
+    for row_id, target, share in found:
+        if (row_id, target) in keys:
+            out[keys[row_id, target]] = share
+    return out
 
 
 def _other_answers(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +96,14 @@ def shown() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def with_candidates(store: Store, rows: list[dict[str, Any]], name: str = "craft") -> None:
-    """Commit the demonstrations of `rows` as `name`, and the rows as `NAME-rewrites`, with two candidates each."""
+def with_candidates(
+    store: Store,
+    rows: list[dict[str, Any]],
+    name: str = "craft",
+    hesitations: Mapping[str, float] | None = None,
+) -> None:
+    """Commit the demonstrations of `rows` as `name`, and the rows as `NAME-rewrites`, with two candidates each.
+    `hesitations`: nats by row id."""
     gate = load_gate("math")
     experts = [
         {k: row[k] for k in ("row_id", "messages", "answer", "task") if k in row}
@@ -110,7 +116,8 @@ def with_candidates(store: Store, rows: list[dict[str, Any]], name: str = "craft
     for row in short:
         for k, text in enumerate((row["completion"], f"It is {row['answer']}1.")):
             verdict: Verdict = gate.verify(row, text)
-            candidates.append(Candidate(row["row_id"], 0, k, 0, text, 20, "stop", k, verdict, 0.5 + k, {}))
+            told = {"hesitation": hesitations[row["row_id"]]} if hesitations else {}
+            candidates.append(Candidate(row["row_id"], 0, k, 0, text, 20, "stop", k, verdict, 0.5 + k, told))
     chosen = [(row["row_id"], 0, 0, 0) for row in short]
     store.commit(
         rows,

@@ -8,6 +8,7 @@ const DONE = {
 const SIGNS = {
   margin: ["near the gate\u2019s limit", "A check failed, could not decide, or left a score near those of texts that it refused"],
   candidates: ["few passed", "Few of the candidates that were sampled for this row passed the gate"],
+  hesitation: ["hesitant", "Its writer was less sure of it than of most other rewrites"],
   likelihood: ["less likely", "The backbone finds this text less likely than the expert\u2019s"],
   language: ["other language", "The text reads as another language than the expert\u2019s"],
   answers: ["other answers", "Most candidates that were sampled for this row end in another number"],

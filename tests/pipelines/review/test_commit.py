@@ -239,6 +239,23 @@ def test_another_language_comes_first(tmp_path: Path) -> None:
     assert "language" in found["signs"]
 
 
+def test_what_its_writer_hesitated_at_comes_sooner(tmp_path: Path) -> None:
+    rows = [row for row in sums(9) if int(row["row_id"][-2:]) != 3]  # without the one that fails a check
+    shaky = rows[4]["row_id"]
+    nats = {row["row_id"]: 0.1 * place for place, row in enumerate(rows)} | {shaky: 9.0}
+    places = []
+    for name, told in (("untold", None), ("told", nats)):
+        store = Store(tmp_path / name)
+        with_candidates(store, rows, hesitations=told)
+        with opened(store) as session:
+            order = row_ids(session)
+            places.append(order.index(shaky))
+            signs = {row_id: session.row(place)["signs"] for place, row_id in enumerate(order)}
+    assert places[1] < places[0]
+    # 8 rows; 7 of 7 others were drawn with less hesitation, and none with less than the first
+    assert signs[shaky]["hesitation"] == 1.0 and "hesitation" not in signs[rows[0]["row_id"]]
+
+
 def test_random_is_an_order_of_a_seed_and_gives_a_share(store: Store) -> None:
     with opened(store, queue_name="random", seed=1) as one:
         order = row_ids(one)
