@@ -35,7 +35,12 @@ class DecisionKind(StrEnum):
     REPAIR = "repair"  # a rewrite that passed after a repair prompt
     EDITED = "edited"  # changed by a person
     GENERATED = "generated"  # a new row, linked to its sources
-    FALLBACK = "fallback"  # no rewrite passed: the expert's text stays, with the reason
+    FALLBACK = "fallback"  # no rewrite was kept: the expert's text stays, with the reason
+
+
+HESITANT = "hesitant"
+"""The reason of a fallback whose rewrites passed the gate, but were drawn with too much hesitation to be kept
+(`agent.rewriting.choice`)."""
 
 
 @dataclass(frozen=True, slots=True)

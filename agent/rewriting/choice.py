@@ -25,7 +25,7 @@ import numpy as np
 
 from recast.agent.batches.isolation import ERROR
 from recast.curate.curation.diversity import Phrases
-from recast.curate.records import Candidate, CheckStatus, VerdictStatus
+from recast.curate.records import HESITANT, Candidate, CheckStatus, VerdictStatus
 
 REVISION = 2
 """Of the choice, part of what a job is. 1: excess at temperature 1, the lower the better, compared by hidden states."""
@@ -34,7 +34,6 @@ ROUNDS = 3
 LEAST_LIKELY = 8
 """Tokens of a text that its hesitation is the mean of."""
 UNVERIFIABLE = "unverifiable"
-HESITANT = "hesitant"  # of a row whose accepted candidates are all above `surest`
 HESITATION = "hesitation"  # the score of a candidate
 TOO_LONG_TO_SCORE = "too_long_to_score"
 

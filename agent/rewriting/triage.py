@@ -14,9 +14,9 @@ from typing import Any
 
 from recast.agent.batches.isolation import ERROR
 from recast.agent.engines.protocol import PROMPT_TOO_LONG
-from recast.agent.rewriting.choice import HESITANT, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.rewriting.choice import TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
 from recast.curate.answers.extract import equivalent, find_answer
-from recast.curate.records import Candidate, CheckStatus, Verdict
+from recast.curate.records import HESITANT, Candidate, CheckStatus, Verdict
 
 EXAMPLES = 3
 """Row ids kept of each cause."""

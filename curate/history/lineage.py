@@ -13,6 +13,7 @@ from typing import Any
 from recast.curate.errors import UsageError
 from recast.curate.files import write_json
 from recast.curate.gate import gate_files
+from recast.curate.records import HESITANT
 from recast.curate.schema import decode_row, literal
 from recast.curate.store import versions
 from recast.curate.store.catalog import memory
@@ -155,8 +156,12 @@ def why(store: Store, ref: str, row_id: str, target: int = 0) -> str:
     if decision == "fallback" and origin.review.get("decision") == "expert":
         return f"Row {row_id} has the expert's text back, as a reviewer chose in {when}{reviewed}{again}."
     if decision == "fallback":
-        because = reason or "no reason recorded"
-        return f"Row {row_id} keeps the expert's text: in {when} no rewrite passed ({because}){tried}{reviewed}{again}."
+        because = f"no rewrite passed ({reason or 'no reason recorded'})"
+        if reason == HESITANT:
+            because = (
+                "the model was less sure of each rewrite that passed than of nearly all others (hesitant)"
+            )
+        return f"Row {row_id} keeps the expert's text: in {when} {because}{tried}{reviewed}{again}."
     if decision == "edited":
         because = f", because {reason}" if reason else ""
         return f"Row {row_id} was edited by a person in {when}{because}{reviewed}{again}."

@@ -313,7 +313,7 @@ def test_hesitation_is_the_mean_surprisal_of_the_eight_least_likely_tokens():
 def hesitant(number: float, accepted: bool = True) -> Candidate:
     status = VerdictStatus.ACCEPTED if accepted else VerdictStatus.REJECTED
     scores = {} if math.isnan(number) else {"hesitation": number}
-    return Candidate("r", 0, 0, 0, "", 0, "stop", 0, Verdict(status, None, ()), scores=scores)
+    return Candidate("r", 0, 0, 0, "", 0, "stop", 0, Verdict(status, "", ()), scores=scores)
 
 
 def test_more_is_doubted_of_what_is_accepted_where_more_is_refused():

@@ -71,6 +71,13 @@ def test_why_is_one_sentence_about_the_version_that_made_the_text(store: Store) 
     assert "is not in r: r@v3" in why(store, "r", "b")
 
 
+def test_why_says_that_what_passed_was_doubted(store: Store) -> None:
+    store.commit([row("b", "expert", decision="fallback", reason="hesitant")], "r", mode="patch")
+    assert "the model was less sure of each rewrite that passed than of nearly all others (hesitant)" in why(
+        store, "r", "b"
+    )
+
+
 def test_blame_gives_every_text_newest_first(store: Store) -> None:
     events = blame(store, "r", "b")
     assert [(e.version.ref, e.op, (e.row or {})["completion"]) for e in events] == [
