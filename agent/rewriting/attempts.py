@@ -121,7 +121,7 @@ class Method:
     choice: int = (
         1  # revision of the rule that keeps one of the accepted candidates (`agent.rewriting.choice`)
     )
-    doubt: float = 0.0  # of what the gate accepted, see `agent.rewriting.choice.surest`
+    doubt: float = 0.0  # of what the gate accepted, see `agent.rewriting.choice`
 
     @property
     def prompts(self) -> tuple[str, ...]:

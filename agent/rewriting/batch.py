@@ -31,10 +31,11 @@ from recast.agent.rewriting.choice import (
     Alignment,
     aligned,
     distinct,
+    doubted_from,
     fallback_reason,
     hesitation,
     spread,
-    surest,
+    surer_half,
     varied,
 )
 from recast.agent.rewriting.cleaning import clean
@@ -211,7 +212,7 @@ class Worker:
             row.nll_self = -float(np.mean([np.mean(logprobs) for logprobs in drawn])) if drawn else None
 
     def _decide(self, rows: list[Row]) -> list[list[Decision]]:
-        limit = surest([c for row in rows for c in row.candidates], self.method.doubt)
+        limit = doubted_from([c for row in rows for c in row.candidates], self.method.doubt)
         tied = [self._tied(row, limit) if row.fault is None else [] for row in rows]
         self._embed_texts(rows, tied)
         chosen: list[np.ndarray] = []  # embeddings of what this batch has kept so far
@@ -235,6 +236,8 @@ class Worker:
     def _tied(self, row: Row, limit: float) -> list[Candidate]:
         """The accepted candidates that may be kept, best first; none of a hesitation above `limit`."""
         sure = [c for c in row.accepted if not c.scores.get(HESITATION, math.nan) > limit]
+        if self.method.doubt:
+            sure = surer_half(sure, self.targets)
         if self.method.first_wins:
             return distinct(sure)[: self.targets]
         if not self.score:

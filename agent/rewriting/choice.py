@@ -1,7 +1,8 @@
 """Which accepted candidates a row keeps, and why a row that keeps its demonstration does.
 
-Of a batch's accepted candidates those that were written with the most hesitation are not kept (`surest`). Of the others
-those within a tolerance of the row's best aligned one count as equally well aligned (`aligned`).
+Of a batch's accepted candidates those that were written with the most hesitation are not kept (`doubted_from`), and of
+a row's the surer half may be (`surer_half`). Of these the ones within a tolerance of the best aligned one count as
+equally well aligned (`aligned`).
 Of these a batch keeps the ones whose phrases its other rows say least (`varied`), or, where embeddings are asked for,
 the farthest from what is already chosen (`spread`). Pure functions; no engine, no gate. C candidates, D dimensions, M
 texts chosen so far. The rule is the same for every agent, the bare backbone included: otherwise part of what an agent
@@ -52,7 +53,7 @@ def hesitation(logprobs: Sequence[float]) -> float:
     return -math.fsum(least) / len(least) if least else math.nan
 
 
-def surest(candidates: Sequence[Candidate], doubt: float) -> float:
+def doubted_from(candidates: Sequence[Candidate], doubt: float) -> float:
     """The hesitation (nats) above which none of a batch's accepted `candidates` is kept; infinity where all may be.
 
     Of A accepted ones among C, the floor(doubt A (1 - A / C)) most hesitant are above it, fewer where others are as
@@ -60,9 +61,20 @@ def surest(candidates: Sequence[Candidate], doubt: float) -> float:
     where it refuses little there is little to doubt. `doubt` 0 doubts none.
     """
     accepted = [c for c in candidates if c.verdict.accepted]
-    known = sorted(h for c in accepted if not math.isnan(h := c.scores.get(HESITATION, math.nan)))
+    known = sorted(h for c in accepted if not math.isnan(h := _hesitation(c)))
     num = math.floor(doubt * len(accepted) * (1 - len(accepted) / len(candidates))) if accepted else 0
     return known[-1 - num] if 0 < num < len(known) else math.inf
+
+
+def surer_half(accepted: Sequence[Candidate], least: int = 1) -> list[Candidate]:
+    """Of a row's accepted candidates the half (rounded up) that was drawn with the less hesitation, `least` at least.
+
+    Equals of the last one stay with it, and so does one of which nothing is known.
+    """
+    known = sorted(h for c in distinct(accepted) if not math.isnan(h := _hesitation(c)))
+    num = max(least, math.ceil(len(known) / 2))
+    limit = known[num - 1] if num < len(known) else math.inf
+    return [c for c in accepted if not _hesitation(c) > limit]
 
 
 def aligned(
@@ -161,6 +173,10 @@ def failure_message(candidates: Sequence[Candidate]) -> str:
         failed = (check.message for check in verdict.checks if check.status is not CheckStatus.PASS)
         messages.append(next(failed, verdict.reason))
     return Counter(messages).most_common(1)[0][0]
+
+
+def _hesitation(candidate: Candidate) -> float:
+    return candidate.scores.get(HESITATION, math.nan)
 
 
 def _misfit(candidate: Candidate, alignment: Alignment) -> float:

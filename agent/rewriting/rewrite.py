@@ -85,8 +85,9 @@ class RewriteConfig(BaseModel):
     """Candidates within this of the best aligned one (nats per token) count as equally well aligned."""
     doubt: float = Field(default=0.25, ge=0, le=1)
     """Share of the accepted candidates that is not kept where the gate refuses nearly all that is drawn, less where it
-    refuses less: those of which the model was least sure as it wrote them (`agent.rewriting.choice.surest`). 0: none.
-    Published methods stay as published, and an engine that tells no log-probabilities of what it draws doubts none."""
+    refuses less: those of which the model was least sure as it wrote them; and of a row's others only the surer half is
+    chosen from (`agent.rewriting.choice`). 0: neither. Published methods stay as published, and an engine that tells no
+    log-probabilities of what it draws doubts none."""
     scoring: bool = True
     """Measure NLLs under the backbone. Without them all accepted candidates count as equally well aligned, and the
     first is kept where nothing embeds them (`embedding`): for servers that return no log-probabilities of given text,

@@ -21,11 +21,12 @@ from recast.agent.engines.protocol import PROMPT_TOO_LONG, Sample, Score
 from recast.agent.rewriting.attempts import rewriting
 from recast.agent.rewriting.choice import (
     aligned,
+    doubted_from,
     failure_message,
     fallback_reason,
     farthest,
     hesitation,
-    surest,
+    surer_half,
     varied,
 )
 from recast.agent.rewriting.outcome import RewriteResult
@@ -320,19 +321,34 @@ def test_more_is_doubted_of_what_is_accepted_where_more_is_refused():
     accepted = [hesitant(n) for n in range(8)]
     refused = [hesitant(99.0, accepted=False)] * 8
     # half is refused: floor(0.5 x 8 x 1/2) = 2 of the accepted ones, 7 and 6, are above the limit
-    assert surest([*accepted, *refused], 0.5) == 5
-    assert surest(accepted, 0.5) == math.inf, "nothing is refused, so nothing is doubted"
-    assert surest([*accepted, *refused], 0.0) == math.inf
+    assert doubted_from([*accepted, *refused], 0.5) == 5
+    assert doubted_from(accepted, 0.5) == math.inf, "nothing is refused, so nothing is doubted"
+    assert doubted_from([*accepted, *refused], 0.0) == math.inf
     # floor(0.5 x 8 x 56/64) = 3
-    assert surest([*accepted, *refused * 7], 0.5) == 4
+    assert doubted_from([*accepted, *refused * 7], 0.5) == 4
 
 
 def test_none_is_doubted_of_equals_of_few_or_of_those_that_nothing_is_known_of():
     refused = [hesitant(0.0, accepted=False)] * 100
-    assert surest([*[hesitant(1.0)] * 8, *refused], 0.5) == 1.0, "none of equals is above it"
-    assert surest([hesitant(1.0), *refused], 0.5) == math.inf, "floor(0.5 x 1 x 100/101) = 0"
-    assert surest([*[hesitant(math.nan)] * 8, *refused], 0.5) == math.inf
-    assert surest([], 0.5) == math.inf
+    assert doubted_from([*[hesitant(1.0)] * 8, *refused], 0.5) == 1.0, "none of equals is above it"
+    assert doubted_from([hesitant(1.0), *refused], 0.5) == math.inf, "floor(0.5 x 1 x 100/101) = 0"
+    assert doubted_from([*[hesitant(math.nan)] * 8, *refused], 0.5) == math.inf
+    assert doubted_from([], 0.5) == math.inf
+
+
+def test_a_row_is_chosen_from_the_surer_half_of_what_passed():
+    def told(*numbers: float, text: str | None = None) -> list[Candidate]:
+        return [replace(hesitant(n), text=text or str(n), k=k) for k, n in enumerate(numbers)]
+
+    def left(candidates: list[Candidate], least: int = 1) -> list[int]:
+        return [c.k for c in surer_half(candidates, least)]
+
+    assert left(told(3.0, 1.0, 4.0, 2.0)) == [1, 3], "in the order in which they were drawn"
+    assert left(told(3.0, 1.0, 2.0)) == [1, 2] and left(told(3.0, 1.0)) == [1] and left(told(3.0)) == [0]
+    assert left(told(3.0, 1.0, 4.0, 2.0), 3) == [0, 1, 3], "three targets need three"
+    assert left(told(1.0, 1.0, 1.0, 2.0, 3.0)) == [0, 1, 2, 3], "one text is counted once: 1, 2 and 3"
+    assert left(told(math.nan, 1.0, 2.0)) == [0, 1], "nothing is known of the first"
+    assert surer_half([]) == []
 
 
 class Hesitating(FakeEngine):
