@@ -35,6 +35,7 @@ ROUNDS = 3
 LEAST_LIKELY = 8
 """Tokens of a text that its hesitation is the mean of."""
 UNVERIFIABLE = "unverifiable"
+COPY = "copy"  # the reason of a candidate that says the demonstration again
 HESITATION = "hesitation"  # the score of a candidate
 TOO_LONG_TO_SCORE = "too_long_to_score"
 
@@ -56,13 +57,15 @@ def hesitation(logprobs: Sequence[float]) -> float:
 def doubted_from(candidates: Sequence[Candidate], doubt: float) -> float:
     """The hesitation (nats) above which none of a batch's accepted `candidates` is kept; infinity where all may be.
 
-    Of A accepted ones among C, the floor(doubt A (1 - A / C)) most hesitant are above it, fewer where others are as
-    hesitant. What a gate wrongly accepts is a share of what is wrong, and the gate's own refusals say how much that is:
-    where it refuses little there is little to doubt. `doubt` 0 doubts none.
+    Of A accepted ones beside R refused ones the floor(doubt A R / (A + R)) most hesitant are above it, fewer where
+    others are as hesitant. What a gate wrongly accepts is a share of what is wrong, and the gate's own refusals say how
+    much that is: where it refuses little there is little to doubt. Copies are not counted, which are refused for being
+    no rewrites. `doubt` 0 doubts none.
     """
     accepted = [c for c in candidates if c.verdict.accepted]
+    refused = sum(not c.verdict.accepted and c.verdict.reason != COPY for c in candidates)
     known = sorted(h for c in accepted if not math.isnan(h := _hesitation(c)))
-    num = math.floor(doubt * len(accepted) * (1 - len(accepted) / len(candidates))) if accepted else 0
+    num = math.floor(doubt * len(accepted) * refused / max(1, len(accepted) + refused))
     return known[-1 - num] if 0 < num < len(known) else math.inf
 
 

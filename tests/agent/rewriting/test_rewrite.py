@@ -326,6 +326,8 @@ def test_more_is_doubted_of_what_is_accepted_where_more_is_refused():
     assert doubted_from([*accepted, *refused], 0.0) == math.inf
     # floor(0.5 x 8 x 56/64) = 3
     assert doubted_from([*accepted, *refused * 7], 0.5) == 4
+    copies = [replace(c, verdict=replace(c.verdict, reason="copy")) for c in refused]
+    assert doubted_from([*accepted, *copies], 0.5) == math.inf, "a copy is no sign of anything wrong"
 
 
 def test_none_is_doubted_of_equals_of_few_or_of_those_that_nothing_is_known_of():
