@@ -72,6 +72,11 @@ def _subset(arm: Arm, seed: int) -> dict[str, Any]:
     return _stage(name, "curate", 2, name=rows, to=name, only=" AND ".join(rewritten))
 
 
+UNDOUBTED: dict[str, Any] = {"doubt": 0.0}
+"""What the section `rewrite` has unless it says otherwise: the proofs were fixed, and begun, before `rewrite` doubted, and
+a data set made with doubt cannot be held against one without."""
+
+
 def data_set(
     data: str,
     seed: int,
@@ -81,6 +86,7 @@ def data_set(
 ) -> list[dict[str, Any]]:
     """The stages that make a data set of the demonstrations of `import-SEED`; none where it is these themselves."""
     rows, name, to = version_of(DEMONSTRATIONS, seed), f"{data}-{seed}", f"{data}-{seed}"
+    rewriting = UNDOUBTED | dict(rewriting)
     if data == DEMONSTRATIONS:
         return []
     if data == PROMPT or data in BASELINES:

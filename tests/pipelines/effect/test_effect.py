@@ -143,7 +143,7 @@ def test_a_method_is_given_the_settings_that_it_does_not_bring_itself(tmp_path):
     given_all = {**given, "accept": "gate", "tie_nats": 0.1}
     planned = plan.stages(first_phase(grid), subject, grid, "pocket", rewriting=given_all)
     by_name = {stage["name"]: stage for stage in planned}
-    own = {**given, "tie_nats": 0.1}
+    own = {"doubt": 0.0, **given, "tie_nats": 0.1}  # as the proof was begun
     assert by_name["agent-typical-0"]["config"] == {"rewrite": own}, "accept is for other methods"
     assert by_name["prompt-0"]["config"] == {"rewrite": own}, "its rule is the gate"
     for baseline in ("sdft-0", "mind-the-gap-0"):
