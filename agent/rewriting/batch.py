@@ -34,6 +34,7 @@ from recast.agent.rewriting.choice import (
     doubted_from,
     fallback_reason,
     hesitation,
+    hesitation_of,
     spread,
     surer_half,
     varied,
@@ -131,9 +132,8 @@ class Worker:
                 judged = self.method.accept(self.engine, triples)
         for (row, j, sample, seed, cut, unsure), gated, verdict in zip(drawn, verdicts, judged, strict=True):
             scores = {} if math.isnan(unsure) else {HESITATION: unsure}
-            if (
-                judged is not verdicts
-            ):  # the gate's own word beside the method's rule: methods are compared by it
+            if judged is not verdicts:
+                # the gate's own word, where the method has another rule: methods are compared by it
                 scores["gate"] = float(gated.accepted)
             row.candidates.append(
                 Candidate(
@@ -152,7 +152,10 @@ class Worker:
             )
 
     def _hesitation(self, sample: Sample, cut: Cut | None) -> float:
-        """Of the tokens that the kept text was drawn as, its end of turn included where nothing follows it."""
+        """Of the tokens that the kept text was drawn as, its end of turn included where nothing follows it.
+
+        Of the whole sample where a server's log-probabilities are of other tokens than those known here.
+        """
         if cut is None or len(sample.logprobs) != len(sample.token_ids):
             return hesitation(sample.logprobs)
         begin = len(cut.before)
@@ -235,7 +238,7 @@ class Worker:
 
     def _tied(self, row: Row, limit: float) -> list[Candidate]:
         """The accepted candidates that may be kept, best first; none of a hesitation above `limit`."""
-        sure = [c for c in row.accepted if not c.scores.get(HESITATION, math.nan) > limit]
+        sure = [c for c in row.accepted if not hesitation_of(c) > limit]
         if self.method.doubt:
             sure = surer_half(sure, self.targets)
         if self.method.first_wins:

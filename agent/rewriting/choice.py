@@ -54,6 +54,11 @@ def hesitation(logprobs: Sequence[float]) -> float:
     return -math.fsum(least) / len(least) if least else math.nan
 
 
+def hesitation_of(candidate: Candidate) -> float:
+    """Its hesitation in nats, NaN where nothing is known of it."""
+    return candidate.scores.get(HESITATION, math.nan)
+
+
 def doubted_from(candidates: Sequence[Candidate], doubt: float) -> float:
     """The hesitation (nats) above which none of a batch's accepted `candidates` is kept; infinity where all may be.
 
@@ -64,7 +69,7 @@ def doubted_from(candidates: Sequence[Candidate], doubt: float) -> float:
     """
     accepted = [c for c in candidates if c.verdict.accepted]
     refused = sum(not c.verdict.accepted and c.verdict.reason != COPY for c in candidates)
-    known = sorted(h for c in accepted if not math.isnan(h := _hesitation(c)))
+    known = sorted(h for c in accepted if not math.isnan(h := hesitation_of(c)))
     num = math.floor(doubt * len(accepted) * refused / max(1, len(accepted) + refused))
     return known[-1 - num] if 0 < num < len(known) else math.inf
 
@@ -74,10 +79,10 @@ def surer_half(accepted: Sequence[Candidate], least: int = 1) -> list[Candidate]
 
     Equals of the last one stay with it, and so does one of which nothing is known.
     """
-    known = sorted(h for c in distinct(accepted) if not math.isnan(h := _hesitation(c)))
+    known = sorted(h for c in distinct(accepted) if not math.isnan(h := hesitation_of(c)))
     num = max(least, math.ceil(len(known) / 2))
     limit = known[num - 1] if num < len(known) else math.inf
-    return [c for c in accepted if not _hesitation(c) > limit]
+    return [c for c in accepted if not hesitation_of(c) > limit]
 
 
 def aligned(
@@ -176,10 +181,6 @@ def failure_message(candidates: Sequence[Candidate]) -> str:
         failed = (check.message for check in verdict.checks if check.status is not CheckStatus.PASS)
         messages.append(next(failed, verdict.reason))
     return Counter(messages).most_common(1)[0][0]
-
-
-def _hesitation(candidate: Candidate) -> float:
-    return candidate.scores.get(HESITATION, math.nan)
 
 
 def _misfit(candidate: Candidate, alignment: Alignment) -> float:

@@ -73,8 +73,8 @@ def _subset(arm: Arm, seed: int) -> dict[str, Any]:
 
 
 UNDOUBTED: dict[str, Any] = {"doubt": 0.0}
-"""What the section `rewrite` has unless it says otherwise: the proofs were fixed, and begun, before `rewrite` doubted, and
-a data set made with doubt cannot be held against one without."""
+"""What the section `rewrite` has unless it says otherwise: the proofs were fixed, and begun, before `rewrite` doubted,
+and a data set made with doubt cannot be held against one without."""
 
 
 def data_set(
