@@ -69,7 +69,7 @@ def doubted_from(candidates: Sequence[Candidate], doubt: float) -> float:
     """
     accepted = [c for c in candidates if c.verdict.accepted]
     refused = sum(not c.verdict.accepted and c.verdict.reason != COPY for c in candidates)
-    known = sorted(h for c in accepted if not math.isnan(h := hesitation_of(c)))
+    known = _known(accepted)
     num = math.floor(doubt * len(accepted) * refused / max(1, len(accepted) + refused))
     return known[-1 - num] if 0 < num < len(known) else math.inf
 
@@ -79,7 +79,7 @@ def surer_half(accepted: Sequence[Candidate], least: int = 1) -> list[Candidate]
 
     Equals of the last one stay with it, and so does one of which nothing is known.
     """
-    known = sorted(h for c in distinct(accepted) if not math.isnan(h := hesitation_of(c)))
+    known = _known(distinct(accepted))
     num = max(least, math.ceil(len(known) / 2))
     limit = known[num - 1] if num < len(known) else math.inf
     return [c for c in accepted if not hesitation_of(c) > limit]
@@ -181,6 +181,11 @@ def failure_message(candidates: Sequence[Candidate]) -> str:
         failed = (check.message for check in verdict.checks if check.status is not CheckStatus.PASS)
         messages.append(next(failed, verdict.reason))
     return Counter(messages).most_common(1)[0][0]
+
+
+def _known(candidates: Sequence[Candidate]) -> list[float]:
+    """The hesitations that are known, the lowest first."""
+    return sorted(h for c in candidates if not math.isnan(h := hesitation_of(c)))
 
 
 def _misfit(candidate: Candidate, alignment: Alignment) -> float:

@@ -19,7 +19,7 @@ from dataclasses import replace
 from recast.agent.engines.protocol import STOP, Engine, Mixing, Sample, Sampling
 from recast.agent.prompts import templates
 from recast.agent.prompts.prompts import DEFAULT, Prompts
-from recast.agent.rewriting.attempts import Accept, Attempt, Method, Row, rewriting
+from recast.agent.rewriting.attempts import Accept, Attempt, Method, Row
 from recast.agent.rewriting.rewrite import RewriteConfig
 from recast.curate.errors import UsageError
 from recast.curate.gate.checks.answer import AnswerCheck
@@ -62,16 +62,7 @@ def method(name: str, config: RewriteConfig, prompts: Prompts = DEFAULT) -> Meth
 
 def prompt_only(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:
     """The rewriting prompt without an agent, under the same gate and choice: what learning is compared with."""
-    made = rewriting(
-        config.candidates,
-        config.sampling,
-        repairs=config.repairs,
-        adapter=False,
-        clean=config.clean,
-        doubt=config.doubt,
-        prompts=prompts,
-    )
-    return replace(made, name="prompt")
+    return replace(config.method(adapter=False, prompts=prompts), name="prompt")
 
 
 def hinted(config: RewriteConfig, prompts: Prompts = DEFAULT) -> Method:

@@ -111,6 +111,18 @@ class RewriteConfig(BaseModel):
     def sampling(self) -> Sampling:
         return Sampling(self.temperature, self.top_p, self.max_tokens)
 
+    def method(self, *, adapter: bool, prompts: Prompts = DEFAULT) -> Method:
+        """This project's method under these settings."""
+        return rewriting(
+            self.candidates,
+            self.sampling,
+            repairs=self.repairs,
+            adapter=adapter,
+            clean=self.clean,
+            doubt=self.doubt,
+            prompts=prompts,
+        )
+
 
 def rewrite(
     rows: Any,
@@ -206,15 +218,7 @@ def _method(
     if engine.has_adapter and not agent_id:
         raise UsageError("the engine has an adapter; pass agent_id, its identity, which every row records.")
     if method is None:
-        return rewriting(
-            config.candidates,
-            config.sampling,
-            repairs=config.repairs,
-            adapter=engine.has_adapter,
-            clean=config.clean,
-            doubt=config.doubt,
-            prompts=prompts,
-        )
+        return config.method(adapter=engine.has_adapter, prompts=prompts)
     if engine.has_adapter:
         raise UsageError(f"method {method.name} samples from the bare backbone; leave the agent out.")
     if engine.name != "hf" and any(attempt.mixing for attempt in method.attempts):

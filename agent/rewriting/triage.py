@@ -14,7 +14,7 @@ from typing import Any
 
 from recast.agent.batches.isolation import ERROR
 from recast.agent.engines.protocol import PROMPT_TOO_LONG
-from recast.agent.rewriting.choice import TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
+from recast.agent.rewriting.choice import COPY, TOO_LONG_TO_SCORE, UNVERIFIABLE, reasons
 from recast.curate.answers.extract import equivalent, find_answer
 from recast.curate.records import HESITANT, Candidate, CheckStatus, Verdict
 
@@ -82,7 +82,7 @@ def cause_of(reason: str, candidates: Sequence[Candidate], demonstration: Verdic
         (_LACKS, "check_missing"),
         (_FORM, "form"),
         (("truncated",), "truncated"),
-        (("copy",), "copied"),
+        ((COPY,), "copied"),
         (("error", "check_error"), ERROR),
     ):
         if reason in group:

@@ -193,39 +193,45 @@ def _told_otherwise(
 def _hesitations(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:
     """float32[rows]: which part of the version's rewrites was drawn with less hesitation (`agent.rewriting.choice`, a
     score of candidates) than the row's own; 0 where nothing is known of it."""
-    out = np.zeros(len(keys), np.float32)
-    if beside is None:
-        return out
-    with memory(snapshot.root / "tmp") as con:
-        found = con.execute(
-            "WITH own AS (SELECT row_id, target, "
-            "  TRY_CAST(json_extract_string(scores, '$.hesitation') AS DOUBLE) AS nats "
-            f"  FROM ({candidates_sql(snapshot.root, beside.candidates_parts)}) WHERE chosen) "
-            "SELECT row_id, target, percent_rank() OVER (ORDER BY nats) FROM own WHERE isfinite(nats)"
-        ).fetchall()
-    for row_id, target, share in found:
-        if (row_id, target) in keys:
-            out[keys[row_id, target]] = share
-    return out
+    return _by_candidates(
+        snapshot,
+        keys,
+        beside,
+        "WITH own AS (SELECT row_id, target, "
+        "  TRY_CAST(json_extract_string(scores, '$.hesitation') AS DOUBLE) AS nats FROM candidates WHERE chosen) "
+        "SELECT row_id, target, percent_rank() OVER (ORDER BY nats) FROM own WHERE isfinite(nats)",
+    )
 
 
 def _other_answers(snapshot: Snapshot, keys: dict[Key, int], beside: Version | None) -> NDArray[np.float32]:
     """float32[rows]: which part of a row's candidates ends in another number than the one that was chosen."""
+    return _by_candidates(
+        snapshot,
+        keys,
+        beside,
+        "WITH last AS (SELECT row_id, target, coalesce(chosen, false) AS chosen, "
+        "  list_last(regexp_extract_all(replace(text, ',', ''), '[0-9]+([.][0-9]+)?')) AS number FROM candidates), "
+        "own AS (SELECT row_id, target, any_value(number) AS own FROM last WHERE chosen GROUP BY ALL) "
+        "SELECT row_id, target, avg((number IS DISTINCT FROM own)::DOUBLE) "
+        "FROM last JOIN own USING (row_id, target) WHERE own IS NOT NULL GROUP BY ALL",
+    )
+
+
+def _by_candidates(
+    snapshot: Snapshot, keys: dict[Key, int], beside: Version | None, select: str
+) -> NDArray[np.float32]:
+    """float32[rows]: what `select` says of each row (row_id, target, figure) of the view `candidates`; 0 of others."""
     out = np.zeros(len(keys), np.float32)
     if beside is None:
         return out
     with memory(snapshot.root / "tmp") as con:
-        found = con.execute(
-            "WITH last AS (SELECT row_id, target, coalesce(chosen, false) AS chosen, "
-            "  list_last(regexp_extract_all(replace(text, ',', ''), '[0-9]+([.][0-9]+)?')) AS number "
-            f"  FROM ({candidates_sql(snapshot.root, beside.candidates_parts)})), "
-            "own AS (SELECT row_id, target, any_value(number) AS own FROM last WHERE chosen GROUP BY ALL) "
-            "SELECT row_id, target, avg((number IS DISTINCT FROM own)::DOUBLE) "
-            "FROM last JOIN own USING (row_id, target) WHERE own IS NOT NULL GROUP BY ALL"
-        ).fetchall()
-    for row_id, target, share in found:
+        con.execute(
+            f"CREATE TEMP VIEW candidates AS {candidates_sql(snapshot.root, beside.candidates_parts)}"
+        )
+        found = con.execute(select).fetchall()
+    for row_id, target, figure in found:
         if (row_id, target) in keys:
-            out[keys[row_id, target]] = share
+            out[keys[row_id, target]] = figure
     return out
 
 

@@ -24,8 +24,8 @@ from tests.bench.candidates import SOURCES, question_hash
 LABELS = Path(__file__).with_name("candidates-labels.jsonl")
 
 
-def joined(data: Path, half: str) -> list[dict[str, Any]]:
-    """The labelled candidates of one half with question, demonstration and answer of their row."""
+def rows_of(data: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The rows that candidates are drawn from, as a gate reads them, by source and the hash of their question."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for source, (file, asked, shown, *_) in SOURCES.items():
         for line in (data / file).read_text(encoding="utf-8").splitlines():
@@ -36,6 +36,12 @@ def joined(data: Path, half: str) -> list[dict[str, Any]]:
                 "answer": row.get("answer_value"),
                 "task": None,
             }
+    return rows
+
+
+def joined(data: Path, half: str) -> list[dict[str, Any]]:
+    """The labelled candidates of one half with question, demonstration and answer of their row."""
+    rows = rows_of(data)
     labels = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
     return [
         {**label, "row": rows[label["source"], label["question_hash"]]}

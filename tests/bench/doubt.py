@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from recast.agent.prompts import templates
@@ -26,7 +28,8 @@ from recast.curate.files import append_line, read_lines
 from recast.curate.intervals import wilson
 from recast.pipelines.models.names import model_path
 from recast.train.model.loading import load
-from tests.bench.candidates import SOURCES, question_hash
+from tests.bench.accepted import rows_of
+from tests.bench.alignment import auc
 
 FOLDER = Path(__file__).parent
 WRITERS = {  # labels, the share of all candidates that the gate refused
@@ -34,16 +37,6 @@ WRITERS = {  # labels, the share of all candidates that the gate refused
     "smollm2": ("fresh-labels.jsonl", 0.97),
 }
 DOUBTS = (0.0, 0.1, 0.25, 0.5, 0.75)
-
-
-def questions(data: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """Question and demonstration by source and the question's hash."""
-    found = {}
-    for source, (file, asked, shown, *_) in SOURCES.items():
-        for line in (data / file).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            found[source, question_hash(row[asked])] = row[asked], row[shown]
-    return found
 
 
 class Writer:
@@ -54,8 +47,8 @@ class Writer:
         self.model = model.eval()
 
     @torch.no_grad()
-    def hesitation(self, question: str, demonstration: str, text: str) -> float:
-        asked = templates.rewrite([{"role": "user", "content": question}], demonstration)
+    def hesitation(self, row: Mapping[str, Any], text: str) -> float:
+        asked = templates.rewrite(row["messages"], row["demonstration"])
         prompt = chat.prompt_ids(self.tokenizer, asked)
         told = chat.completion_ids(self.tokenizer, text)
         logits_TV = self.model(torch.tensor([[*prompt, *told]])).logits[0, len(prompt) - 1 : -1].float()
@@ -67,23 +60,17 @@ def measured(name: str, data: Path, out: Path) -> list[dict[str, Any]]:
     """The labels of a writer whose texts were accepted without doubt, each with the hesitation of its text."""
     lines = (FOLDER / WRITERS[name][0]).read_text(encoding="utf-8").splitlines()
     labels = [label for label in map(json.loads, lines) if not label.get("doubt")]
-    file, rows = out / f"{name}.jsonl", questions(data)
+    file, rows = out / f"{name}.jsonl", rows_of(data)
     there = {line["place"]: line[HESITATION] for line in read_lines(file)}
     writer = Writer(name) if len(there) < len(labels) else None
     for place, label in enumerate(labels):
         if place not in there:
             assert writer is not None
-            of = writer.hesitation(*rows[label["source"], label["question_hash"]], label["completion"])
+            of = writer.hesitation(rows[label["source"], label["question_hash"]], label["completion"])
             append_line(file, {"place": place, HESITATION: of})
             there[place] = of
             print(f"{name}  {place + 1} of {len(labels)}", file=sys.stderr, end="\r")
     return [{**label, HESITATION: there[place]} for place, label in enumerate(labels)]
-
-
-def area(wrong: list[float], right: list[float]) -> float:
-    """The share of pairs in which the wrong text was written with more hesitation than the right one."""
-    pairs = [(w > r) + 0.5 * (w == r) for w in wrong for r in right]
-    return sum(pairs) / len(pairs)
 
 
 def table(items: list[dict[str, Any]], refused: float) -> dict[str, Any]:
@@ -101,7 +88,11 @@ def table(items: list[dict[str, Any]], refused: float) -> dict[str, Any]:
             "right_among_kept": f"{right / (right + wrong):.1%} [{low:.1%}, {high:.1%}]",
             "right_ones_kept": f"{right / len(of['right']):.1%}",
         }  # fmt: skip
-    return {"texts": len(items), "auc": round(area(of["wrong"], of["right"]), 3), "doubt": kept}
+    return {
+        "texts": len(items),
+        "auc": round(auc(np.array(of["wrong"]), np.array(of["right"])), 3),
+        "doubt": kept,
+    }
 
 
 def main() -> None:

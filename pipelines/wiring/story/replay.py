@@ -205,7 +205,6 @@ def _method(
     plan: Plan, asked: Mapping[str, Any], given: Mapping[str, Any], engine: Engine, store: Store
 ) -> Method:
     from recast.agent.rewriting import methods
-    from recast.agent.rewriting.attempts import rewriting
     from recast.pipelines.wiring.prompts import open_prompts
 
     as_recorded = {
@@ -218,12 +217,4 @@ def _method(
     prompts = open_prompts(Config.of({"prompts": recorded}).section("prompts"), store)
     if given.get("method"):
         return methods.method(given["method"], settings, prompts)
-    return rewriting(
-        settings.candidates,
-        settings.sampling,
-        repairs=settings.repairs,
-        adapter=engine.has_adapter,
-        clean=settings.clean,
-        doubt=settings.doubt,
-        prompts=prompts,
-    )
+    return settings.method(adapter=engine.has_adapter, prompts=prompts)
